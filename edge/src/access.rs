@@ -3,8 +3,8 @@
 use std::{env, net::IpAddr, time::Duration};
 
 use anyhow::Context as _;
-use wheeltapper_access::{Access, Fetch, IssuerSettings, Jwks, KEY_VARIABLE, Quota, Quotas, Settings, SyslogTarget};
-use wheeltapper_config::{AccessMode, Config, Oidc};
+use wheeltapper_access::{Access, FetchUrl, IssuerSettings, JwksSource, KEY_VARIABLE, Quota, Quotas, Settings, SyslogTarget};
+use wheeltapper_config::{AccessMode, Config, OidcIssuer};
 
 use crate::clock;
 
@@ -45,14 +45,14 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
     let issuers = access.oidc.iter().map(issuer).collect::<anyhow::Result<_>>()?;
     let syslog = access.audit.syslog.as_deref().map(SyslogTarget::parse).transpose()?;
     Ok(Settings {
-        token_lifetime: access.token_lifetime.get(),
-        refresh_lifetime: access.refresh_lifetime.get(),
+        token_lifetime: access.token_lifetime.to_std(),
+        refresh_lifetime: access.refresh_lifetime.to_std(),
         quotas: Quotas {
-            detect: Quota::a_minute(limits.detect),
-            schedule: Quota::a_minute(limits.schedule),
-            login: Quota::a_minute(limits.login),
-            other: Quota::a_minute(limits.other),
-            ingest: Quota::a_second(limits.ingest.bytes()),
+            detect: Quota::per_minute(limits.detect),
+            schedule: Quota::per_minute(limits.schedule),
+            login: Quota::per_minute(limits.login),
+            other: Quota::per_minute(limits.other),
+            ingest: Quota::per_second(limits.ingest.bytes()),
         },
         issuers,
         syslog,
@@ -60,10 +60,10 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
     })
 }
 
-fn issuer(oidc: &Oidc) -> anyhow::Result<IssuerSettings> {
+fn issuer(oidc: &OidcIssuer) -> anyhow::Result<IssuerSettings> {
     let keys = match (&oidc.jwks_file, &oidc.jwks_url) {
-        (Some(file), _) => Jwks::File(file.clone()),
-        (None, Some(url)) => Jwks::Url(url.clone()),
+        (Some(file), _) => JwksSource::File(file.clone()),
+        (None, Some(url)) => JwksSource::Url(url.clone()),
         (None, None) => anyhow::bail!("[[access.oidc]] {}: give jwks_file or jwks_url", oidc.issuer),
     };
     Ok(IssuerSettings {
@@ -76,7 +76,7 @@ fn issuer(oidc: &Oidc) -> anyhow::Result<IssuerSettings> {
 }
 
 /// Fetches an issuer's keys, over https only.
-pub(crate) fn fetch() -> Fetch {
+pub(crate) fn key_fetcher() -> FetchUrl {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().https_only(true).timeout_global(Some(FETCH_TIMEOUT)).build().into();
     Box::new(move |url| {

@@ -38,7 +38,7 @@ pub use health::{RouteHealth, RouteState};
 use route::Route;
 
 /// The prefix of the keys under which the routes' checkpoints are stored.
-pub(crate) const PLACES: &str = "courier/";
+pub(crate) const CHECKPOINT_PREFIX: &str = "courier/";
 
 /// The anomaly-events of one partition, and the offset up to which they are committed.
 pub type Source = (Reader, Arc<AtomicU64>);
@@ -51,7 +51,7 @@ const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
 type DurableOffsets = Arc<Mutex<Vec<u64>>>;
 
 /// Runs the routes' tasks; dropping it stops them.
-pub struct Courier {
+pub struct Notifier {
     sources: Vec<Source>,
     store: Store,
     metrics: Arc<Metrics>,
@@ -89,7 +89,7 @@ struct StartSignal {
     predecessor: Option<TaskHandle>,
 }
 
-impl fmt::Debug for Courier {
+impl fmt::Debug for Notifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Notifier").field("health", &self.health()).finish_non_exhaustive()
     }
@@ -102,7 +102,7 @@ impl fmt::Debug for PreparedRoutes {
     }
 }
 
-impl Courier {
+impl Notifier {
     /// Starts the routes at their stored checkpoints; a new route starts with new findings.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Courier {
             state: Mutex::default(),
         };
         let prepared = notifier.prepare(routes)?;
-        notifier.switch(prepared);
+        notifier.activate(prepared);
         Ok(notifier)
     }
 
@@ -161,7 +161,7 @@ impl Courier {
             .iter()
             .find(|running| running.route.name == route.name)
             .map(|running| Arc::clone(&running.durable));
-        let durable = predecessor.unwrap_or_else(|| Arc::new(Mutex::new(follower::committed(&self.sources))));
+        let durable = predecessor.unwrap_or_else(|| Arc::new(Mutex::new(follower::committed_offsets(&self.sources))));
         let mut follower = Follower::new(
             route.clone(),
             self.sources.clone(),
@@ -190,7 +190,7 @@ impl Courier {
 
     /// Replaces the running routes by the prepared ones, without waiting: a route that was removed or changed may still
     /// wait for its receiver's response, and its successor waits for it.
-    pub fn switch(&self, prepared: PreparedRoutes) {
+    pub fn activate(&self, prepared: PreparedRoutes) {
         let mut state = self.running();
         let mut previous = std::mem::take(&mut state.routes);
         let mut take = |name: &str| {
@@ -222,7 +222,7 @@ impl Courier {
     }
 
     /// The first offset in the anomaly-events of `partition` that a restart would read.
-    pub fn needed(&self, partition: usize) -> u64 {
+    pub fn min_needed_offset(&self, partition: usize) -> u64 {
         let state = self.running();
         let offset = |running: &RunningRoute| {
             running.durable.lock().unwrap_or_else(PoisonError::into_inner).get(partition).copied().unwrap_or(0)
@@ -241,7 +241,7 @@ impl Courier {
     }
 }
 
-impl Drop for Courier {
+impl Drop for Notifier {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         // All at once, so that they stop in parallel; each is waited for when it is dropped.

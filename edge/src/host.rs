@@ -14,19 +14,19 @@ use anyhow::Context as _;
 use tokio::sync::broadcast;
 use wheeltapper_config::Config;
 use wheeltapper_log::{
-    Append, Committer, Partition, Reader, Retention,
+    Append, Committer, Partition, Reader, LogRetention,
     storage::{DiskStorage, Storage},
 };
 use wheeltapper_store::Store;
 
 use crate::{
     clock,
-    components::{Ingester, Limits, Sandbox},
-    courier::Courier,
-    folder::DataFolder,
+    components::{Ingester, InstanceLimits, Sandbox},
+    courier::Notifier,
+    data_folder::DataFolder,
     intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{
-        Adopted, COMMIT_PAUSE, DEAD_LETTER_OWNER, DeadLetterWriter, Finding, OpenGate, Planner, PlannerConfig,
+        RestoredAlerts, MIN_COMMIT_INTERVAL, DEAD_LETTER_OWNER, DeadLetterWriter, Finding, OpenGate, Planner, PlannerConfig,
         RawRecord, ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle,
         start_worker,
     },
@@ -36,23 +36,23 @@ use crate::{
 };
 
 /// How many findings a slow listener may lag behind before it misses some.
-const FINDINGS_KEPT: usize = 4096;
+const FINDINGS_CAPACITY: usize = 4096;
 /// Store key of the number of partitions.
-pub(crate) const PARTITIONS: &str = "partitions";
+pub(crate) const PARTITIONS_KEY: &str = "partitions";
 /// Store key of the log's identity; it is present if the store has ever had a log.
-pub(crate) const HAS_LOG: &str = "log";
+pub(crate) const LOG_IDENTITY_KEY: &str = "log";
 /// How long each component may take to stop.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Waiting ends with an error when a component is broken for longer than this.
-const SETTLE_FAULT: Duration = Duration::from_secs(10);
+const MAX_FAULT_DURATION: Duration = Duration::from_secs(10);
 /// Delay between the start and the first full check of the store for damage.
-const FIRST_STORE_CHECK: Duration = Duration::from_secs(600);
+const FIRST_STORE_CHECK_DELAY: Duration = Duration::from_secs(600);
 /// Interval between full checks of the store.
-const STORE_CHECK: Duration = Duration::from_secs(86_400);
+const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Interval between full checks while the store is damaged.
-const STORE_CHECK_AGAIN: Duration = Duration::from_secs(3600);
+const DAMAGED_STORE_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 /// Interval between two drops of old readings from the store.
-const EXPIRE_STORE: Duration = Duration::from_secs(60);
+const EXPIRE_STORE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The running platform, without its triggers.
 #[derive(Debug)]
@@ -76,15 +76,15 @@ pub struct Host {
     dead_letters: Reader,
     dead_letter_writer: DeadLetterWriter,
     planner: Planner,
-    courier: Courier,
+    courier: Notifier,
     config: RwLock<Arc<Config>>,
-    retention: Retention,
-    started: Instant,
-    rate: Mutex<(Instant, u64)>,
+    retention: LogRetention,
+    started_at: Instant,
+    rate_sample: Mutex<(Instant, u64)>,
     /// Time of the newest tick that was written, in nanoseconds since 1970.
-    ticked: AtomicU64,
+    last_tick: AtomicU64,
     /// When old readings were last dropped from the store.
-    expired: Mutex<Option<Instant>>,
+    last_expiry: Mutex<Option<Instant>>,
     sandbox: Sandbox,
     /// The locked data folder; the lock is held for as long as the host runs.
     folder: DataFolder,
@@ -102,33 +102,33 @@ impl Host {
         let metrics = Arc::new(Metrics::default());
         let supervisor = Supervisor::new(Arc::clone(&metrics));
         let store = Store::open(&folder.store_path()).context("opening the store")?;
-        store.check(true).with_context(|| {
+        store.check_integrity(true).with_context(|| {
             format!("checking the store {}; restore it from a backup", folder.store_path().display())
         })?;
-        store.recover().context("opening the store")?;
-        note_lost_log(&store, folder.match_log(store.identity())?)?;
-        let recorded = store.state_get(PARTITIONS)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
-        let partitions = folder.partitions(config.partitions, recorded)?;
+        store.discard_all_staged().context("opening the store")?;
+        report_lost_log(&store, folder.check_log_identity(store.identity())?)?;
+        let recorded = store.state_get(PARTITIONS_KEY)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
+        let partitions = folder.resolve_partitions(config.partitions, recorded)?;
         if recorded.is_none() {
-            store.state_put(PARTITIONS, &partitions.to_le_bytes())?;
+            store.state_put(PARTITIONS_KEY, &partitions.to_le_bytes())?;
         }
-        let limits = Limits {
+        let limits = InstanceLimits {
             memory: usize::try_from(config.line.memory.bytes()).unwrap_or(usize::MAX),
-            deadline: config.line.deadline.get(),
+            max_cpu_time: config.line.deadline.to_std(),
         };
-        let sandbox = Sandbox::load(&folder.cache(), &config.line.components, limits)?;
+        let sandbox = Sandbox::load(&folder.cache_path(), &config.line.components, limits)?;
         let registry = Arc::new(Registry::open(store.clone(), &config, partitions)?);
         let storage: Arc<dyn Storage> = Arc::new(DiskStorage);
-        let topics = Topics::new(Arc::clone(&storage), &folder.log(), partitions, config.log.segment.bytes());
+        let topics = Topics::new(Arc::clone(&storage), &folder.log_path(), partitions, config.log.segment.bytes());
 
-        let OpenedLog { raw, dead_letters, owned } = open_log(&topics, &store, &metrics)?;
-        let exchanges = Arc::new(Exchanges::open(topics.exchanges()?, raw.clone())?);
-        let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.get())?);
+        let OpenedLog { raw, dead_letters, partitions: owned } = open_log(&topics, &store, &metrics)?;
+        let exchanges = Arc::new(Exchanges::open(topics.open_exchanges()?, raw.clone())?);
+        let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.to_std())?);
 
-        let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
-        let (findings, _) = broadcast::channel(FINDINGS_KEPT);
-        let [featurize, detect, alert] = stages(&config)?;
-        let adopted = Adopted::of(&store).context("reading the store")?;
+        let retention = LogRetention { max_age: config.log.retention_age.to_std(), max_bytes: config.log.retention_size.bytes() };
+        let (findings, _) = broadcast::channel(FINDINGS_CAPACITY);
+        let [featurize, detect, alert] = stage_configs(&config)?;
+        let adopted = RestoredAlerts::load(&store).context("reading the store")?;
         let mut workers = Vec::new();
         let mut sources = Vec::new();
         for (partition, reader) in (0..partitions).zip(&raw) {
@@ -140,13 +140,13 @@ impl Host {
                     store: store.clone(),
                     topics: topics.clone(),
                     metrics: Arc::clone(&metrics),
-                    snapshots: folder.snapshots(),
-                    findings: findings.clone(),
+                    snapshots: folder.snapshots_path(),
+                    findings_sender: findings.clone(),
                     max_batch: config.line.max_batch,
-                    checkpoint: config.line.checkpoint.get(),
-                    commit_pause: COMMIT_PAUSE,
+                    checkpoint_interval: config.line.checkpoint.to_std(),
+                    min_commit_interval: MIN_COMMIT_INTERVAL,
                     retention,
-                    stages: [featurize.clone(), detect.clone(), adopted.tell(&alert, partition, partitions)?],
+                    stage_configs: [featurize.clone(), detect.clone(), adopted.add_to_config(&alert, partition, partitions)?],
                     checkpoint_gate: Arc::new(OpenGate),
                 },
                 partition,
@@ -161,11 +161,11 @@ impl Host {
             sources: sources.clone(),
             store: store.clone(),
             metrics: Arc::clone(&metrics),
-            snapshots: folder.snapshots(),
+            snapshots: folder.snapshots_path(),
             storage,
         };
         let planner = Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
-        let courier = Courier::start(&config.alerts.routes, &sources, &store, &metrics, &supervisor)?;
+        let courier = Notifier::start(&config.alerts.routes, &sources, &store, &metrics, &supervisor)?;
         let dead_letter_writer = DeadLetterWriter::start(&supervisor, dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {
@@ -182,7 +182,7 @@ impl Host {
         let behind = usize::try_from(config.log.retention_size.bytes()).unwrap_or(usize::MAX);
         let intake = Intake::start(&supervisor, &context, &config.ingest_json(), decoders, queue, behind)
             .context("starting ingest")?;
-        let store_check = check_store(&supervisor, &store)?;
+        let store_check = start_store_check(&supervisor, &store)?;
         tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line is up");
         Ok(Self {
             intake,
@@ -202,10 +202,10 @@ impl Host {
             courier,
             retention,
             config: RwLock::new(Arc::new(config)),
-            started,
-            rate: Mutex::new((Instant::now(), 0)),
-            ticked: AtomicU64::new(0),
-            expired: Mutex::new(None),
+            started_at: started,
+            rate_sample: Mutex::new((Instant::now(), 0)),
+            last_tick: AtomicU64::new(0),
+            last_expiry: Mutex::new(None),
             sandbox,
             folder,
         })
@@ -222,8 +222,8 @@ impl Host {
     }
 
     /// Folder of the compiled components.
-    pub(crate) fn cache(&self) -> std::path::PathBuf {
-        self.folder.cache()
+    pub(crate) fn cache_folder(&self) -> std::path::PathBuf {
+        self.folder.cache_path()
     }
 
     /// The worker of a partition.
@@ -237,13 +237,13 @@ impl Host {
     }
 
     /// Number of the newest repair plan.
-    pub(crate) fn plan(&self) -> u64 {
-        self.planner.plan()
+    pub(crate) fn plan_number(&self) -> u64 {
+        self.planner.plan_number()
     }
 
     /// Outcome of a planner command: `None` while it is pending, then `Ok`, or the reason why it was rejected.
-    pub(crate) fn granted(&self, wish: u64) -> Option<Result<(), String>> {
-        self.planner.granted(wish)
+    pub(crate) fn planner_command_outcome(&self, wish: u64) -> Option<Result<(), String>> {
+        self.planner.command_outcome(wish)
     }
 
     /// The workers, by partition.
@@ -258,7 +258,7 @@ impl Host {
 
     /// How long the host has been running.
     pub fn uptime(&self) -> Duration {
-        self.started.elapsed()
+        self.started_at.elapsed()
     }
 
     /// Applies a changed configuration. Sensors, limits, windows, detectors, alerts and technicians change at once;
@@ -268,13 +268,13 @@ impl Host {
     /// When a stage rejects the configuration or new sensors cannot be registered; the old configuration stays active.
     pub fn configure(&self, config: Config) -> anyhow::Result<()> {
         // First everything that can fail; nothing of it is active yet.
-        let stages = stages(&config)?;
+        let stages = stage_configs(&config)?;
         let (ingest, schedule) = (config.ingest_json(), config.schedule_json());
-        self.try_stages(&stages, &ingest, &schedule)?;
+        self.validate_stage_configs(&stages, &ingest, &schedule)?;
         let routes = self.courier.prepare(&config.alerts.routes)?;
         self.registry.configure(&config)?;
         // From here on nothing fails.
-        self.courier.switch(routes);
+        self.courier.activate(routes);
         self.intake.configure(&ingest);
         for worker in &self.workers {
             worker.configure(stages.clone());
@@ -285,7 +285,7 @@ impl Host {
     }
 
     /// Opens new stages with a configuration, to check that they accept it.
-    fn try_stages(&self, stages: &[String; 3], ingest: &str, schedule: &str) -> anyhow::Result<()> {
+    fn validate_stage_configs(&self, stages: &[String; 3], ingest: &str, schedule: &str) -> anyhow::Result<()> {
         Ingester::open(&self.sandbox, ingest, None)?;
         StageFactory::open(&self.sandbox, &StageConfigs::from(stages.clone()), None)?;
         self.sandbox.open_schedule(schedule, None)?;
@@ -297,11 +297,11 @@ impl Host {
         let mut payload = Vec::new();
         record.encode(&mut payload);
         let mut framed = Vec::new();
-        wheeltapper_log::frame(&payload, &mut framed);
+        wheeltapper_log::encode_frame(&payload, &mut framed);
         let (done, result) = crossbeam_channel::bounded(1);
         self.committer.append(Append {
-            parts: (0..self.raw_readers.len()).map(|partition| (partition, framed.clone())).collect(),
-            done: Box::new(move |result| {
+            batches: (0..self.raw_readers.len()).map(|partition| (partition, framed.clone())).collect(),
+            on_complete: Box::new(move |result| {
                 let _ = done.send(result);
             }),
         });
@@ -314,8 +314,8 @@ impl Host {
     /// When the log cannot be written.
     pub fn tick(&self, now: i64) -> anyhow::Result<()> {
         self.broadcast_record(&RawRecord::Tick { now })?;
-        self.planner.tick(now);
-        self.ticked.store(u64::try_from(now).unwrap_or(0), Ordering::Relaxed);
+        self.planner.request_tick(now);
+        self.last_tick.store(u64::try_from(now).unwrap_or(0), Ordering::Relaxed);
         Ok(())
     }
 
@@ -324,12 +324,12 @@ impl Host {
     ///
     /// # Errors
     /// See [`Self::wait_until_stored`].
-    pub fn tick_in_turn(&self, now: i64, timeout: Duration) -> anyhow::Result<()> {
+    pub fn tick_and_wait(&self, now: i64, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
         self.broadcast_record(&RawRecord::Tick { now })?;
-        self.settle(timeout)?;
-        self.planner.tick(now);
-        while self.planner.planned() != now {
+        self.wait_until_stored(timeout)?;
+        self.planner.request_tick(now);
+        while self.planner.planned_tick() != now {
             anyhow::ensure!(Instant::now() < deadline, "the planner did not plan within {timeout:?}");
             thread::sleep(Duration::from_millis(2));
         }
@@ -350,16 +350,16 @@ impl Host {
         let mut needed = Vec::new();
         for (worker, reader) in self.workers.iter().zip(&self.raw_readers) {
             behind += reader.end().saturating_sub(worker.position());
-            needed.push(worker.needed());
+            needed.push(worker.replay_offset());
         }
         needed.push(self.dead_letter_writer.position());
         self.release_findings();
         self.metrics.sensors.set(i64::try_from(self.registry.len()).unwrap_or(i64::MAX));
-        self.measure_store();
-        self.intake.set_behind(usize::try_from(behind).unwrap_or(usize::MAX));
-        self.metrics.queue_bytes.set(i64::try_from(self.intake.waiting()).unwrap_or(i64::MAX));
+        self.update_store_metrics();
+        self.intake.set_backlog(usize::try_from(behind).unwrap_or(usize::MAX));
+        self.metrics.queue_bytes.set(i64::try_from(self.intake.queued_bytes()).unwrap_or(i64::MAX));
         self.committer.expire(self.retention, needed);
-        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rate = self.rate_sample.lock().unwrap_or_else(PoisonError::into_inner);
         let readings = self.metrics.readings_in.get();
         let seconds = rate.0.elapsed().as_secs_f64();
         if seconds > 0.0 {
@@ -376,9 +376,9 @@ impl Host {
 
     /// Writes a snapshot of the QoS 2 exchanges if one is due; it bounds how much is read at the next start. Waits for
     /// the disk.
-    pub fn keep_exchanges(&self) {
+    pub fn snapshot_exchanges(&self) {
         self.metrics.mqtt("open_exchanges").set(i64::try_from(self.exchanges.count()).unwrap_or(i64::MAX));
-        if let Err(error) = self.exchanges.keep(&self.committer) {
+        if let Err(error) = self.exchanges.snapshot_if_due(&self.committer) {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "the snapshot of the QoS 2 exchanges failed; it will be retried"
@@ -388,17 +388,17 @@ impl Host {
 
     /// Tells the workers which findings the planner and the notifier have processed.
     fn release_findings(&self) {
-        let planned = self.planner.needed();
+        let planned = self.planner.retained_offsets();
         for (partition, worker) in self.workers.iter().enumerate() {
             let planned = planned.get(partition).copied().unwrap_or(0);
-            worker.release_findings(planned.min(self.courier.needed(partition)));
+            worker.release_findings(planned.min(self.courier.min_needed_offset(partition)));
         }
     }
 
     /// Updates the metrics of the store's size.
-    fn measure_store(&self) {
+    fn update_store_metrics(&self) {
         match self.store.sizes() {
-            Ok(sizes) => self.metrics.store_sizes(&sizes),
+            Ok(sizes) => self.metrics.set_store_sizes(&sizes),
             Err(error) => tracing::warn!(%error, "cannot read the store's sizes"),
         }
     }
@@ -409,20 +409,20 @@ impl Host {
     /// # Errors
     /// When the store cannot be written; the next call tries again.
     pub fn expire_store(&self) -> anyhow::Result<()> {
-        let mut expired = self.expired.lock().unwrap_or_else(PoisonError::into_inner);
-        if expired.is_some_and(|last| last.elapsed() < EXPIRE_STORE) {
+        let mut expired = self.last_expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        if expired.is_some_and(|last| last.elapsed() < EXPIRE_STORE_INTERVAL) {
             return Ok(());
         }
-        let dropped = self.store.expire(clock::now(), &retention(&self.config().store))?;
-        if dropped.rows() > 0 {
-            tracing::info!(rows = dropped.rows(), "old rows were dropped from the store");
+        let dropped = self.store.expire(clock::now(), &store_retention(&self.config().store))?;
+        if dropped.total_rows() > 0 {
+            tracing::info!(rows = dropped.total_rows(), "old rows were dropped from the store");
         }
         *expired = Some(Instant::now());
         Ok(())
     }
 
     /// Bytes of the log that the line has not processed yet.
-    pub fn behind(&self) -> u64 {
+    pub fn backlog_bytes(&self) -> u64 {
         self.workers
             .iter()
             .zip(&self.raw_readers)
@@ -436,12 +436,12 @@ impl Host {
             .supervisor
             .failures()
             .into_iter()
-            .map(|failure| Fault { part: failure.task, reason: failure.message, since: failure.since })
+            .map(|failure| Fault { name: failure.task, reason: failure.message, duration: failure.down_for })
             .collect();
         for (index, health) in self.committer.health().into_iter().enumerate() {
             if let Some(error) = health.error {
                 let part = format!("log-{index}");
-                faults.push(Fault { part, reason: error, since: health.since.elapsed().unwrap_or_default() });
+                faults.push(Fault { name: part, reason: error, duration: health.since.elapsed().unwrap_or_default() });
             }
         }
         faults
@@ -451,20 +451,20 @@ impl Host {
     ///
     /// # Errors
     /// When a component of the host stays broken, or `timeout` passes.
-    pub fn settle(&self, timeout: Duration) -> anyhow::Result<()> {
+    pub fn wait_until_stored(&self, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
         let ends: Vec<u64> = self.raw_readers.iter().map(Reader::end).collect();
         let dead_letters_end = self.dead_letters.end();
         loop {
-            let behind = self.workers.iter().zip(&ends).any(|(worker, &end)| worker.checkpointed() < end);
+            let behind = self.workers.iter().zip(&ends).any(|(worker, &end)| worker.checkpointed_offset() < end);
             let findings: u64 = self.workers.iter().map(|worker| worker.findings_end().load(Ordering::Acquire)).sum();
             if !behind && self.dead_letter_writer.position() >= dead_letters_end && self.planner.position() >= findings
             {
                 return Ok(());
             }
             let faults = self.faults();
-            if let Some(fault) = faults.iter().find(|fault| fault.since > SETTLE_FAULT) {
-                anyhow::bail!("{} does not work: {}", fault.part, fault.reason);
+            if let Some(fault) = faults.iter().find(|fault| fault.duration > MAX_FAULT_DURATION) {
+                anyhow::bail!("{} does not work: {}", fault.name, fault.reason);
             }
             anyhow::ensure!(Instant::now() < deadline, "not everything accepted was stored within {timeout:?}");
             for worker in &self.workers {
@@ -488,20 +488,20 @@ impl Host {
             store,
             ..
         } = self;
-        intake.stop_within(STOP_LIMIT);
+        intake.stop_within(STOP_TIMEOUT);
         drop(committer);
         // Request all stops first, so that the workers stop in parallel.
         for worker in &workers {
             worker.request_stop();
         }
         for worker in &mut workers {
-            worker.stop_within(STOP_LIMIT);
+            worker.stop_within(STOP_TIMEOUT);
         }
-        planner.stop_within(STOP_LIMIT);
-        dead_letter_writer.stop_within(STOP_LIMIT);
-        store_check.stop_within(STOP_LIMIT);
+        planner.stop_within(STOP_TIMEOUT);
+        dead_letter_writer.stop_within(STOP_TIMEOUT);
+        store_check.stop_within(STOP_TIMEOUT);
         drop(courier);
-        if let Err(error) = store.fold_all() {
+        if let Err(error) = store.truncate_wal() {
             tracing::warn!(%error, "the store's write-ahead log was not checkpointed; this happens at the next start");
         }
     }
@@ -509,21 +509,21 @@ impl Host {
 
 /// Checks the whole store for damage once a day. Damage in a page that is rarely read would otherwise go unnoticed
 /// until the good backups are gone.
-fn check_store(supervisor: &Supervisor, store: &Store) -> io::Result<TaskHandle> {
+fn start_store_check(supervisor: &Supervisor, store: &Store) -> io::Result<TaskHandle> {
     let store = store.clone();
     supervisor.spawn("store-check", move |task| {
         // The quick check was just made at the start.
-        let mut pause = FIRST_STORE_CHECK;
+        let mut pause = FIRST_STORE_CHECK_DELAY;
         while task.sleep(pause) {
             let stop = task.clone();
-            match store.check_until(false, move || stop.stopping()) {
+            match store.check_integrity_until(false, move || stop.is_stopping()) {
                 Ok(_) => {
-                    task.healthy();
-                    pause = STORE_CHECK;
+                    task.mark_healthy();
+                    pause = STORE_CHECK_INTERVAL;
                 }
                 Err(error) => {
-                    task.report(error.to_string());
-                    pause = STORE_CHECK_AGAIN;
+                    task.report_fault(error.to_string());
+                    pause = DAMAGED_STORE_CHECK_INTERVAL;
                 }
             }
         }
@@ -535,18 +535,18 @@ fn check_store(supervisor: &Supervisor, store: &Store) -> io::Result<TaskHandle>
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// Name of the component, such as `line-0` or `log-1`.
-    pub part: String,
+    pub name: String,
     /// The error message.
     pub reason: String,
     /// How long it has been broken.
-    pub since: Duration,
+    pub duration: Duration,
 }
 
 /// Logs an error if the store had a log and the log is gone: readings that were only in the log are lost.
-fn note_lost_log(store: &Store, is_new: bool) -> anyhow::Result<()> {
+fn report_lost_log(store: &Store, is_new: bool) -> anyhow::Result<()> {
     // A backup has another identity and starts with an empty log on purpose.
     let identity = store.identity().as_bytes();
-    let had_one = store.state_get(HAS_LOG)?.is_some_and(|known| known == identity);
+    let had_one = store.state_get(LOG_IDENTITY_KEY)?.is_some_and(|known| known == identity);
     if is_new && had_one {
         tracing::error!(
             "the log folder was deleted: acknowledged readings that were not in the store yet are lost; the host \
@@ -554,7 +554,7 @@ fn note_lost_log(store: &Store, is_new: bool) -> anyhow::Result<()> {
         );
     }
     if !had_one {
-        store.state_put(HAS_LOG, identity)?;
+        store.state_put(LOG_IDENTITY_KEY, identity)?;
     }
     Ok(())
 }
@@ -564,7 +564,7 @@ pub(crate) struct OpenedLog {
     pub(crate) raw: Vec<Reader>,
     dead_letters: Reader,
     /// The partitions of raw-sensor-data, then the one of ingest's dead letters.
-    pub(crate) owned: Vec<Partition>,
+    pub(crate) partitions: Vec<Partition>,
 }
 
 /// Opens the log, advances it to the store's offsets where it ends earlier, and reports what was lost.
@@ -580,16 +580,16 @@ pub(crate) fn open_log(topics: &Topics, store: &Store, metrics: &Metrics) -> any
         let mut partition = topics.open(Topic::Raw, number)?;
         let lost = report_recovery(&format!("raw-sensor-data/{number}"), &partition);
         metrics.log_damaged_bytes(number).inc_by(lost);
-        go_on_from(&mut partition, stored(number), &format!("raw-sensor-data/{number}"))?;
+        advance_to_store_offset(&mut partition, stored(number), &format!("raw-sensor-data/{number}"))?;
         raw.push(partition.reader());
         owned.push(partition);
     }
-    let mut dead_letter_partition = topics.open(Topic::DeadLetters, topics.ingest_dead_letters())?;
+    let mut dead_letter_partition = topics.open(Topic::DeadLetters, topics.ingest_dead_letter_partition())?;
     report_recovery("dlq-sensor-data", &dead_letter_partition);
-    go_on_from(&mut dead_letter_partition, stored(DEAD_LETTER_OWNER), "dlq-sensor-data")?;
+    advance_to_store_offset(&mut dead_letter_partition, stored(DEAD_LETTER_OWNER), "dlq-sensor-data")?;
     let dead_letters = dead_letter_partition.reader();
     owned.push(dead_letter_partition);
-    Ok(OpenedLog { raw, dead_letters, owned })
+    Ok(OpenedLog { raw, dead_letters, partitions: owned })
 }
 
 /// Reports damage that was found when the log was opened; returns the number of lost bytes.
@@ -610,15 +610,15 @@ fn report_recovery(name: &str, partition: &Partition) -> u64 {
             "files of the log are missing: the records in this range are lost; those around it are kept"
         );
     }
-    if recovery.torn > 0 {
-        tracing::info!(partition = name, bytes = recovery.torn, "a record that was never acknowledged was cut off");
+    if recovery.torn_bytes > 0 {
+        tracing::info!(partition = name, bytes = recovery.torn_bytes, "a record that was never acknowledged was cut off");
     }
     recovery.lost_bytes()
 }
 
 /// Advances the log to the store's offset where the log was deleted or its end was lost. New records must not reuse
 /// offsets that the store has already passed, because no reader would see them.
-fn go_on_from(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Result<()> {
+fn advance_to_store_offset(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Result<()> {
     let end = partition.end();
     if stored > end {
         tracing::error!(
@@ -634,21 +634,21 @@ fn go_on_from(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Res
 }
 
 /// The store's retention according to the configuration.
-fn retention(config: &wheeltapper_config::Store) -> wheeltapper_store::Retention {
-    let raw = Some(config.retention.get());
-    wheeltapper_store::Retention {
+fn store_retention(config: &wheeltapper_config::StoreSettings) -> wheeltapper_store::StoreRetention {
+    let raw = Some(config.retention.to_std());
+    wheeltapper_store::StoreRetention {
         readings: raw,
         waveforms: raw,
         windows: raw,
-        hourly: Some(config.hourly_retention.get()),
-        findings: Some(config.findings_retention.get()),
-        dead_letters: Some(config.dead_letters_retention.get()),
+        hourly: Some(config.hourly_retention.to_std()),
+        findings: Some(config.findings_retention.to_std()),
+        dead_letters: Some(config.dead_letters_retention.to_std()),
         dead_letter_bytes: Some(config.dead_letters_size.bytes()),
         max_bytes: Some(config.max_size.bytes()),
     }
 }
 
 /// The configurations of featurize, detect and alert as JSON.
-fn stages(config: &Config) -> anyhow::Result<[String; 3]> {
-    Ok([config.featurize_json(), config.detect_json(&crate::lives::read(config)?), config.alert_json()])
+fn stage_configs(config: &Config) -> anyhow::Result<[String; 3]> {
+    Ok([config.featurize_json(), config.detect_json(&crate::run_to_failure::read(config)?), config.alert_json()])
 }

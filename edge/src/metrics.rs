@@ -252,7 +252,7 @@ impl Metrics {
     }
 
     /// Readings that were rejected for this reason.
-    pub fn refused(&self, reason: &'static str) -> Counter {
+    pub fn rejected(&self, reason: &'static str) -> Counter {
         self.refused.get_or_create(&ReasonLabel { reason }).clone()
     }
 
@@ -272,7 +272,7 @@ impl Metrics {
     }
 
     /// Sets the sizes of the store's files.
-    pub(crate) fn store_sizes(&self, sizes: &StoreSizes) {
+    pub(crate) fn set_store_sizes(&self, sizes: &StoreSizes) {
         for (file, bytes) in [
             ("database", sizes.database_bytes),
             ("used", sizes.used_bytes()),
@@ -295,7 +295,7 @@ impl Metrics {
     }
 
     /// Removes the metrics of a task that has ended, because they would say that it works.
-    pub fn forget_task(&self, task: &str) {
+    pub fn remove_task(&self, task: &str) {
         let label = TaskLabel { task: task.to_owned() };
         self.task_up.remove(&label);
         self.task_restarts.remove(&label);

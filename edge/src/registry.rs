@@ -13,7 +13,7 @@ use crate::line::partition_of;
 
 /// A sensor's numbers and its partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SensorLocation {
     /// Number in the store and the log.
     pub sensor: u32,
     /// Number of its asset: dense, and valid only while this host process runs.
@@ -23,26 +23,26 @@ pub struct Place {
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    by_name: HashMap<Arc<str>, Place, FixedState>,
+struct RegistryState {
+    by_name: HashMap<Arc<str>, SensorLocation, FixedState>,
     assets: HashMap<Arc<str>, u32, FixedState>,
     asset_names: Vec<Arc<str>>,
     /// Number of sensors of each asset.
     asset_sizes: Vec<usize>,
     /// Name and location by sensor number.
-    sensors: Vec<(Arc<str>, Place)>,
+    sensors: Vec<(Arc<str>, SensorLocation)>,
 }
 
 /// The plant's sensors. A new sensor is registered in the store before any of its readings is logged.
 #[derive(Debug)]
 pub struct Registry {
-    known: RwLock<Known>,
+    state: RwLock<RegistryState>,
     store: Store,
     partitions: u16,
     limits: SensorLimits,
     /// Held while new sensors are counted and registered, so that two concurrent senders cannot exceed a limit
     /// together.
-    registering: Mutex<()>,
+    registration_lock: Mutex<()>,
 }
 
 /// Limits on the number of sensors. Each sensor costs memory in every stage for as long as the host runs, so the number
@@ -59,7 +59,7 @@ pub struct SensorLimits {
 
 /// Why a sensor is not registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SensorRefusal {
+pub struct SensorRejection {
     /// Index of the sensor among the requested names.
     pub index: usize,
     /// What was expected, what came, what to do.
@@ -68,11 +68,11 @@ pub struct SensorRefusal {
 
 /// The locations of the requested sensors, and the rejections.
 #[derive(Debug, Default)]
-pub struct Located {
+pub struct LocatedSensors {
     /// In the order of the names; `None` for a sensor that may not be registered.
-    pub places: Vec<Option<Place>>,
+    pub locations: Vec<Option<SensorLocation>>,
     /// The sensors that may not be registered, with the reason.
-    pub refusals: Vec<SensorRefusal>,
+    pub rejections: Vec<SensorRejection>,
 }
 
 impl Registry {
@@ -86,12 +86,12 @@ impl Registry {
             per_machine: config.line.max_sensors_per_machine,
             per_sender: config.line.max_sensors_per_sender,
         };
-        let registry = Self { known: RwLock::default(), store, partitions, limits, registering: Mutex::default() };
+        let registry = Self { state: RwLock::default(), store, partitions, limits, registration_lock: Mutex::default() };
         registry.configure(config)?;
         let rows = registry.store.sensors()?;
-        let mut known = registry.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = registry.state.write().unwrap_or_else(PoisonError::into_inner);
         for row in &rows {
-            known.add(&row.name, &row.asset, row.id, partitions);
+            known.insert_sensor(&row.name, &row.asset, row.id, partitions);
         }
         drop(known);
         Ok(registry)
@@ -114,9 +114,9 @@ impl Registry {
 
     fn register(&self, rows: &[(&str, &str, &str, &str)]) -> Result<(), StoreError> {
         let ids = self.store.register_sensors(rows)?;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.state.write().unwrap_or_else(PoisonError::into_inner);
         for (&(name, asset, ..), id) in rows.iter().zip(ids) {
-            known.add(name, asset, id, self.partitions);
+            known.insert_sensor(name, asset, id, self.partitions);
         }
         Ok(())
     }
@@ -130,23 +130,23 @@ impl Registry {
         &self,
         names: impl Iterator<Item = &'a str> + Clone,
         sender: Option<&str>,
-    ) -> Result<Located, StoreError> {
-        let places = self.look_up(names.clone());
+    ) -> Result<LocatedSensors, StoreError> {
+        let places = self.lookup(names.clone());
         if places.iter().all(Option::is_some) {
-            return Ok(Located { places, refusals: Vec::new() });
+            return Ok(LocatedSensors { locations: places, rejections: Vec::new() });
         }
-        let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
+        let _registering = self.registration_lock.lock().unwrap_or_else(PoisonError::into_inner);
         // Another sender may have registered some of the names meanwhile.
-        let known = self.look_up(names.clone());
+        let known = self.lookup(names.clone());
         let new: Vec<(usize, &str)> =
             names.clone().enumerate().zip(&known).filter_map(|(new, place)| place.is_none().then_some(new)).collect();
         let (admitted, refusals) = self.admit(&new, sender)?;
         let rows: Vec<_> = admitted.iter().map(|&name| (name, asset_of(name), "", "")).collect();
         if !rows.is_empty() {
             self.register(&rows)?;
-            self.count_sender(sender, rows.len())?;
+            self.add_to_sender_count(sender, rows.len())?;
         }
-        Ok(Located { places: self.look_up(names), refusals })
+        Ok(LocatedSensors { locations: self.lookup(names), rejections: refusals })
     }
 
     /// The new names that the limits allow, and the rejections of the others.
@@ -154,9 +154,9 @@ impl Registry {
         &self,
         new: &[(usize, &'a str)],
         sender: Option<&str>,
-    ) -> Result<(Vec<&'a str>, Vec<SensorRefusal>), StoreError> {
+    ) -> Result<(Vec<&'a str>, Vec<SensorRejection>), StoreError> {
         let mut of_sender = self.sender_count(sender)?;
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut on_host = known.by_name.len();
         let mut on_machine: HashMap<&str, usize> = HashMap::new();
         let mut seen: HashSet<&str> = HashSet::new();
@@ -166,7 +166,7 @@ impl Registry {
                 continue;
             }
             let machine = asset_of(name);
-            let count = on_machine.entry(machine).or_insert_with(|| known.sensors_of(machine));
+            let count = on_machine.entry(machine).or_insert_with(|| known.sensor_count_of_asset(machine));
             let SensorLimits { per_host, per_machine, per_sender } = self.limits;
             let message = if on_host >= per_host {
                 format!(
@@ -191,7 +191,7 @@ impl Registry {
                 admitted.push(name);
                 continue;
             };
-            refusals.push(SensorRefusal { index, message });
+            refusals.push(SensorRejection { index, message });
         }
         Ok((admitted, refusals))
     }
@@ -204,28 +204,28 @@ impl Registry {
         Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
     }
 
-    fn count_sender(&self, sender: Option<&str>, new: usize) -> Result<(), StoreError> {
+    fn add_to_sender_count(&self, sender: Option<&str>, new: usize) -> Result<(), StoreError> {
         let Some(sender) = sender else { return Ok(()) };
         let count = self.sender_count(Some(sender))?.saturating_add(new) as u64;
         self.store.state_put(&sender_key(sender), &count.to_le_bytes())
     }
 
     /// Returns the locations of `names` in their order; `None` for unknown names. Registers nothing.
-    pub fn look_up<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<Option<Place>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+    pub fn lookup<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<Option<SensorLocation>> {
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
         names.map(|name| known.by_name.get(name).copied()).collect()
     }
 
     /// Returns a sensor's location and the name of its asset, if the sensor is known.
-    pub fn find(&self, name: &str) -> Option<(Place, Arc<str>)> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+    pub fn find_with_asset(&self, name: &str) -> Option<(SensorLocation, Arc<str>)> {
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let place = *known.by_name.get(name)?;
         Some((place, Arc::clone(known.asset_names.get(place.asset as usize)?)))
     }
 
     /// Calls `visit` with the name, location and asset of each of `sensors` (numbers). Unknown numbers are skipped.
-    pub fn describe(&self, sensors: &[u32], mut visit: impl FnMut(&Arc<str>, Place, &Arc<str>)) {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+    pub fn for_each_known(&self, sensors: &[u32], mut visit: impl FnMut(&Arc<str>, SensorLocation, &Arc<str>)) {
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
         for &sensor in sensors {
             if let Some((name, place)) = known.sensors.get(sensor as usize)
                 && let Some(asset) = known.asset_names.get(place.asset as usize)
@@ -237,24 +237,24 @@ impl Registry {
 
     /// Asset numbers of `sensors` (numbers), in their order; `u32::MAX` for an unknown sensor.
     pub(crate) fn assets_of(&self, sensors: &[u32]) -> Vec<u32> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let asset = |&sensor: &u32| known.sensors.get(sensor as usize).map_or(u32::MAX, |(_, place)| place.asset);
         sensors.iter().map(asset).collect()
     }
 
     /// The name of an asset.
     pub(crate) fn asset_name(&self, asset: u32) -> Option<Arc<str>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).asset_names.get(asset as usize).cloned()
+        self.state.read().unwrap_or_else(PoisonError::into_inner).asset_names.get(asset as usize).cloned()
     }
 
     /// The number of an asset.
     pub(crate) fn asset_number(&self, name: &str) -> Option<u32> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).assets.get(name).copied()
+        self.state.read().unwrap_or_else(PoisonError::into_inner).assets.get(name).copied()
     }
 
     /// Number of known sensors.
     pub fn len(&self) -> usize {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).by_name.len()
+        self.state.read().unwrap_or_else(PoisonError::into_inner).by_name.len()
     }
 
     /// Whether no sensor is known.
@@ -264,7 +264,7 @@ impl Registry {
 
     /// The name of a sensor.
     pub fn name(&self, sensor: u32) -> Option<Arc<str>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
         known.sensors.get(sensor as usize).map(|(name, _)| Arc::clone(name))
     }
 }
@@ -274,14 +274,14 @@ fn sender_key(sender: &str) -> String {
     format!("sensors-of/{sender}")
 }
 
-impl Known {
+impl RegistryState {
     /// Number of sensors of an asset.
-    fn sensors_of(&self, asset: &str) -> usize {
+    fn sensor_count_of_asset(&self, asset: &str) -> usize {
         let number = self.assets.get(asset).copied();
         number.and_then(|number| self.asset_sizes.get(number as usize).copied()).unwrap_or(0)
     }
 
-    fn add(&mut self, name: &str, asset: &str, sensor: u32, partitions: u16) {
+    fn insert_sensor(&mut self, name: &str, asset: &str, sensor: u32, partitions: u16) {
         let number = match self.assets.get(asset) {
             Some(&number) => number,
             None => {
@@ -293,11 +293,11 @@ impl Known {
                 number
             }
         };
-        let place = Place { sensor, asset: number, partition: partition_of(asset, partitions) };
+        let place = SensorLocation { sensor, asset: number, partition: partition_of(asset, partitions) };
         let name: Arc<str> = name.into();
         let index = sensor as usize;
         if self.sensors.len() <= index {
-            let empty = (Arc::from(""), Place { sensor: 0, asset: 0, partition: 0 });
+            let empty = (Arc::from(""), SensorLocation { sensor: 0, asset: 0, partition: 0 });
             self.sensors.resize(index + 1, empty);
         }
         if let Some(slot) = self.sensors.get_mut(index) {
@@ -326,27 +326,27 @@ mod tests {
     }
 
     #[test]
-    fn names_do_not_come_without_end() {
+    fn the_number_of_names_is_limited() {
         let folder = tempfile::tempdir().unwrap();
         let registry = registry(&folder);
         let located = registry.locate(["a/m/1", "a/m/2", "a/m/1", "a/m/3", "a/m/4"].into_iter(), Some("key")).unwrap();
-        assert_eq!(located.places.iter().flatten().count(), 4, "three sensors, one named twice");
-        assert_eq!((located.refusals.len(), located.refusals[0].index), (1, 4));
-        assert!(located.refusals[0].message.contains("the machine `a/m` has 3"), "{}", located.refusals[0].message);
+        assert_eq!(located.locations.iter().flatten().count(), 4, "three sensors, one named twice");
+        assert_eq!((located.rejections.len(), located.rejections[0].index), (1, 4));
+        assert!(located.rejections[0].message.contains("the machine `a/m` has 3"), "{}", located.rejections[0].message);
 
         let located = registry.locate(["a/n/1", "a/n/2"].into_iter(), Some("key")).unwrap();
-        assert!(located.places[0].is_some() && located.places[1].is_none());
-        assert!(located.refusals[0].message.contains("this sender has brought 4"), "{:?}", located.refusals);
+        assert!(located.locations[0].is_some() && located.locations[1].is_none());
+        assert!(located.rejections[0].message.contains("this sender has brought 4"), "{:?}", located.rejections);
 
         let located = registry.locate(["a/o/1", "a/o/2"].into_iter(), None).unwrap();
-        assert!(located.places[0].is_some() && located.places[1].is_none());
-        assert!(located.refusals[0].message.contains("this host has 5"), "{:?}", located.refusals);
+        assert!(located.locations[0].is_some() && located.locations[1].is_none());
+        assert!(located.rejections[0].message.contains("this host has 5"), "{:?}", located.rejections);
 
         // Known names are still accepted, also after a restart.
         drop(registry);
         let registry = self::registry(&folder);
         let located = registry.locate(["a/m/1", "a/x/1"].into_iter(), Some("key")).unwrap();
-        assert!(located.places[0].is_some() && located.places[1].is_none());
+        assert!(located.locations[0].is_some() && located.locations[1].is_none());
         assert_eq!(registry.len(), 5);
     }
 }

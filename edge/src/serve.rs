@@ -9,14 +9,14 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use wheeltapper_config::{Config, Listen};
+use wheeltapper_config::{Config, ListenOverride};
 use wheeltapper_mqtt::{Broker, BrokerHandle, Mapping, Sink};
 
 use crate::{
     host::Host,
     line::Finding,
     metrics::Metrics,
-    terminal,
+    terminal_output,
     triggers::{http, mqtt::IntakeSink, nats, timer},
 };
 
@@ -25,7 +25,7 @@ const FIRST_CLIENT_LANE: u64 = 1 << 61;
 
 /// A running host; dropping it without [`RunningHost::stop`] leaves the triggers running.
 #[derive(Debug)]
-pub struct Serving {
+pub struct RunningHost {
     /// The host itself.
     pub host: Arc<Host>,
     /// The address at which HTTP listens.
@@ -40,12 +40,12 @@ pub struct Serving {
 ///
 /// # Errors
 /// If the host cannot start, an address is in use, or a secret is missing.
-pub async fn start(config: Config) -> anyhow::Result<Serving> {
+pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
     let host = {
         let config = config.clone();
         Arc::new(tokio::task::spawn_blocking(move || Host::start(config)).await??)
     };
-    let mapping = Arc::new(mapping(&config)?);
+    let mapping = Arc::new(topic_mapping(&config)?);
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
@@ -53,7 +53,7 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         .await
         .with_context(|| format!("listening on {} ([http] listen)", config.http.listen))?;
     let http = listener.local_addr()?;
-    let router = http::router(Arc::clone(&host), Arc::clone(&mapping), stopping.clone())?;
+    let router = http::router(Arc::clone(&host), Arc::clone(&topic_mapping), stopping.clone())?;
     let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
     let (limits, metrics) = (config.http.limits.clone(), Arc::clone(&host.metrics));
     let supervisor = host.supervisor.clone();
@@ -78,15 +78,15 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         tasks.spawn(async move {
             tokio::select! {
                 () = task => {}
-                () = crate::triggers::stopped(&mut stopping) => {}
+                () = crate::triggers::wait_for_stop(&mut stopping) => {}
             }
         });
     };
 
     let mut mqtt = None;
     if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
-        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), 1 << 60));
-        let auth = crate::triggers::mqtt::authenticator(&config, settings, &mapping)?;
+        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&topic_mapping), 1 << 60));
+        let auth = crate::triggers::mqtt::authenticator(&config, settings, &topic_mapping)?;
         let broker = Broker::bind_with(crate::triggers::mqtt::broker_config(settings)?, sink, auth)
             .await
             .context("starting the MQTT broker")?;
@@ -119,7 +119,7 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
     }
     for (number, client) in (0..).zip(&config.mqtt.clients) {
         let sink: Arc<dyn Sink> =
-            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), FIRST_CLIENT_LANE + number));
+            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&topic_mapping), FIRST_CLIENT_LANE + number));
         let client = crate::triggers::mqtt::client_config(client)?;
         spawn(Box::pin(supervisor.supervise(format!("mqtt-client-{number}"), move |_| {
             let (client, sink) = (client.clone(), Arc::clone(&sink));
@@ -130,22 +130,22 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         })));
     }
     for (number, settings) in (0..).zip(&config.nats) {
-        let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&mapping));
+        let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&topic_mapping));
         spawn(Box::pin(supervisor.supervise(format!("nats-{number}"), move |_| {
-            let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&mapping));
+            let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&topic_mapping));
             async move {
-                nats::run(host, settings, mapping, number).await;
+                nats::run(host, settings, topic_mapping, number).await;
                 Ok(())
             }
         })));
     }
-    let (timer_host, tick) = (Arc::clone(&host), config.line.tick.get());
+    let (timer_host, tick) = (Arc::clone(&host), config.line.tick.to_std());
     spawn(Box::pin(supervisor.supervise("timer", move |task| timer::run(Arc::clone(&timer_host), tick, task))));
     tracing::info!(%http, mqtt = mqtt.map(tracing::field::display), "ready");
-    Ok(Serving { host, http, mqtt, stop, tasks })
+    Ok(RunningHost { host, http, mqtt, stop, tasks })
 }
 
-impl Serving {
+impl RunningHost {
     /// Stops the triggers, then the host; accepted readings are processed and stored.
     ///
     /// # Errors
@@ -180,14 +180,14 @@ pub struct Reload {
     /// The data folder of the command line, if any.
     pub data: Option<PathBuf>,
     /// The addresses of the command line, which override those of the file.
-    pub listen: Listen,
+    pub listen: ListenOverride,
     /// The configuration that was read at the start.
-    pub begun: Config,
+    pub initial: Config,
 }
 
 impl Reload {
     /// Reads and applies the configuration again.
-    async fn again(&self, host: &Arc<Host>) -> anyhow::Result<()> {
+    async fn reload(&self, host: &Arc<Host>) -> anyhow::Result<()> {
         let config = match crate::commands::load_config(self.file.as_deref(), self.data.as_deref(), &self.listen) {
             Ok(config) => config,
             Err(error) => {
@@ -197,7 +197,7 @@ impl Reload {
                 return Ok(());
             }
         };
-        let need_restart = changed_settings_that_need_restart(&self.begun, &config);
+        let need_restart = changed_settings_that_need_restart(&self.initial, &config);
         let host = Arc::clone(host);
         match tokio::task::spawn_blocking(move || host.configure(config)).await? {
             Ok(()) => tracing::info!("the configuration was reloaded"),
@@ -245,24 +245,24 @@ fn changed_settings_that_need_restart(begun: &Config, now: &Config) -> Vec<&'sta
 
 /// How to report to the user or program that started the host.
 #[derive(Clone, Debug)]
-pub struct Show {
+pub struct StartupOutput {
     /// The file that gets the addresses in use, as JSON, once all triggers run.
     pub ready_file: Option<PathBuf>,
     /// Whether to print findings and statistics to standard output.
-    pub findings: bool,
+    pub print_findings: bool,
 }
 
 /// Runs until SIGINT or SIGTERM; reads the configuration again on SIGHUP.
 ///
 /// # Errors
 /// See [`start`].
-pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow::Result<()> {
+pub async fn run_until_stopped(config: Config, reload: Reload, show: StartupOutput) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut serving = start(config).await?;
-    if show.findings {
-        serving.tasks.spawn(terminal::show(Arc::clone(&serving.host), serving.stop.subscribe()));
+    if show.print_findings {
+        serving.tasks.spawn(terminal_output::print_findings(Arc::clone(&serving.host), serving.stop.subscribe()));
     }
     if let Some(file) = &show.ready_file {
         let addresses =
@@ -273,7 +273,7 @@ pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hangup.recv() => reload.again(&serving.host).await?,
+            _ = hangup.recv() => reload.reload(&serving.host).await?,
         }
     }
     tracing::info!("stopping: accepted readings are processed and stored");
@@ -284,7 +284,7 @@ pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow
 ///
 /// # Errors
 /// If a rule's filter or template is not valid.
-pub fn mapping(config: &Config) -> anyhow::Result<Mapping> {
+pub fn topic_mapping(config: &Config) -> anyhow::Result<Mapping> {
     let rules = config.mqtt.topics.iter().map(crate::triggers::mqtt::mapping_rule).collect();
     Mapping::new(rules).context("[[mqtt.topic]]")
 }
@@ -294,7 +294,7 @@ async fn record_broker_stats(broker: BrokerHandle, metrics: Arc<Metrics>) {
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     loop {
         interval.tick().await;
-        crate::triggers::mqtt::measure(&metrics, &broker.stats());
+        crate::triggers::mqtt::record_broker_stats(&metrics, &broker.stats());
     }
 }
 

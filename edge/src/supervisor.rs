@@ -29,13 +29,13 @@ use std::{
 use crate::metrics::Metrics;
 
 /// The delay before the first retry.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// The longest delay between two attempts: recovery from a fault is noticed within this time.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// An async task that has run for this long counts as started.
-const STEADY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 10_000 });
+const STARTUP_TIME: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 10_000 });
 /// Interval at which a repeated failure with the same message is logged.
-const LOG_AGAIN: Duration = Duration::from_secs(60);
+const REPEAT_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// State of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct TaskFailure {
     /// The error, or the panic's message.
     pub message: String,
     /// Time since the first of the consecutive failures.
-    pub since: Duration,
+    pub down_for: Duration,
     /// Number of failures since the host started.
     pub restarts: u64,
 }
@@ -73,7 +73,7 @@ pub struct Supervisor {
 #[derive(Debug, Default)]
 struct Tasks {
     by_name: BTreeMap<(String, u64), Arc<Task>>,
-    next: u64,
+    next_number: u64,
 }
 
 #[derive(Debug)]
@@ -92,9 +92,9 @@ struct TaskState {
     phase: TaskPhase,
     failure: Option<(Instant, String)>,
     /// Number of consecutive failures.
-    failures: u32,
+    consecutive_failures: u32,
     restarts: u64,
-    logged: Option<Instant>,
+    last_logged: Option<Instant>,
 }
 
 /// The body's handle to its supervisor.
@@ -114,7 +114,7 @@ pub struct TaskHandle {
 impl Supervisor {
     /// Creates a supervisor without tasks that reports to `metrics`.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        capture_panics();
+        install_panic_hook();
         Self { tasks: Arc::default(), metrics }
     }
 
@@ -132,8 +132,8 @@ impl Supervisor {
         let context = TaskContext { task: Arc::clone(&task) };
         let thread = thread::Builder::new().name(task.name.clone()).spawn(move || {
             loop {
-                let outcome = catch(|| body(&context));
-                match context.task.ended(outcome) {
+                let outcome = catch_panic(|| body(&context));
+                match context.task.record_end(outcome) {
                     Some(pause) if context.sleep(pause) => context.task.set_phase(TaskPhase::Running),
                     _ => break,
                 }
@@ -163,14 +163,14 @@ impl Supervisor {
             let _handle = handle;
             loop {
                 let mut attempt = CatchPanic(Box::pin(body(context.clone())));
-                let outcome = match tokio::time::timeout(STEADY, &mut attempt).await {
+                let outcome = match tokio::time::timeout(STARTUP_TIME, &mut attempt).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
-                        context.healthy();
+                        context.mark_healthy();
                         attempt.await
                     }
                 };
-                let Some(pause) = context.task.ended(outcome) else { break };
+                let Some(pause) = context.task.record_end(outcome) else { break };
                 tokio::time::sleep(pause).await;
                 context.task.set_phase(TaskPhase::Running);
             }
@@ -191,8 +191,8 @@ impl Supervisor {
 
     fn register(&self, name: String) -> Arc<Task> {
         let mut tasks = lock(&self.tasks);
-        let number = tasks.next;
-        tasks.next += 1;
+        let number = tasks.next_number;
+        tasks.next_number += 1;
         let task = Arc::new(Task {
             name: name.clone(),
             number,
@@ -200,9 +200,9 @@ impl Supervisor {
             state: Mutex::new(TaskState {
                 phase: TaskPhase::Running,
                 failure: None,
-                failures: 0,
+                consecutive_failures: 0,
                 restarts: 0,
-                logged: None,
+                last_logged: None,
             }),
             changed: Condvar::new(),
             metrics: Arc::clone(&self.metrics),
@@ -215,16 +215,16 @@ impl Supervisor {
 
 impl TaskContext {
     /// Whether the body should return.
-    pub fn stopping(&self) -> bool {
+    pub fn is_stopping(&self) -> bool {
         self.task.stop.load(Ordering::Acquire)
     }
 
     /// Reports progress: clears an earlier failure.
-    pub fn healthy(&self) {
+    pub fn mark_healthy(&self) {
         let mut state = lock(&self.task.state);
         if let Some((since, _)) = state.failure.take() {
-            state.failures = 0;
-            state.logged = None;
+            state.consecutive_failures = 0;
+            state.last_logged = None;
             drop(state);
             self.task.metrics.task_up(&self.task.name).set(1);
             tracing::info!(task = %self.task.name, down = ?since.elapsed(), "the task has recovered");
@@ -232,7 +232,7 @@ impl TaskContext {
     }
 
     /// Reports a fault that a restart does not fix: `/ready` names it until [`Self::mark_healthy`] is called.
-    pub fn report(&self, message: String) {
+    pub fn report_fault(&self, message: String) {
         tracing::error!(task = %self.task.name, error = %message, "a fault was reported");
         let mut state = lock(&self.task.state);
         let since = state.failure.as_ref().map_or_else(Instant::now, |&(since, _)| since);
@@ -247,9 +247,9 @@ impl TaskContext {
         let (_state, _) = self
             .task
             .changed
-            .wait_timeout_while(state, pause, |_| !self.stopping())
+            .wait_timeout_while(state, pause, |_| !self.is_stopping())
             .unwrap_or_else(PoisonError::into_inner);
-        !self.stopping()
+        !self.is_stopping()
     }
 
     /// The task's name.
@@ -280,7 +280,7 @@ impl TaskHandle {
     pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.task.request_stop();
         let Some(thread) = self.thread.take() else {
-            self.forget();
+            self.unregister();
             return true;
         };
         if thread.thread().id() == thread::current().id() {
@@ -298,7 +298,7 @@ impl TaskHandle {
         if stopped {
             // The thread is past its body and ends at once.
             let _ = thread.join();
-            self.forget();
+            self.unregister();
         } else {
             tracing::error!(task = %self.task.name, ?limit, "the task did not stop in time and is left behind");
         }
@@ -308,24 +308,24 @@ impl TaskHandle {
 
 impl TaskHandle {
     /// Removes an ended task from the list. Its gauge is removed too, unless another task of the same name exists.
-    fn forget(&self) {
+    fn unregister(&self) {
         let mut tasks = lock(&self.tasks);
         let name = &self.task.name;
         tasks.by_name.remove(&(name.clone(), self.task.number));
         if tasks.by_name.range((name.clone(), 0)..=(name.clone(), u64::MAX)).next().is_none() {
-            self.task.metrics.forget_task(name);
+            self.task.metrics.remove_task(name);
         }
     }
 }
 
 impl Drop for TaskHandle {
     fn drop(&mut self) {
-        self.stop_within(STOP_LIMIT);
+        self.stop_within(DROP_TIMEOUT);
     }
 }
 
 /// How long a task may take to stop when its handle is dropped.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const DROP_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Task {
     fn request_stop(&self) {
@@ -346,13 +346,13 @@ impl Task {
         Some(TaskFailure {
             task: self.name.clone(),
             message: message.clone(),
-            since: since.elapsed(),
+            down_for: since.elapsed(),
             restarts: state.restarts,
         })
     }
 
     /// Records how a body ended; returns the delay before the next attempt, or `None` when there is none.
-    fn ended(&self, outcome: Result<anyhow::Result<()>, Panic>) -> Option<Duration> {
+    fn record_end(&self, outcome: Result<anyhow::Result<()>, CaughtPanic>) -> Option<Duration> {
         let (message, backtrace) = match outcome {
             Ok(Ok(())) => return None,
             Ok(Err(error)) => (format!("{error:#}"), None),
@@ -361,12 +361,12 @@ impl Task {
         let mut state = lock(&self.state);
         state.phase = TaskPhase::Waiting;
         state.restarts += 1;
-        let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(MAX_PAUSE);
-        state.failures = state.failures.saturating_add(1);
+        let pause = FIRST_RETRY_DELAY.saturating_mul(1 << state.consecutive_failures.min(16)).min(MAX_RETRY_DELAY);
+        state.consecutive_failures = state.consecutive_failures.saturating_add(1);
         let first = state.failure.as_ref().map_or_else(Instant::now, |&(since, _)| since);
         let repeated = state.failure.as_ref().is_some_and(|(_, known)| *known == message);
-        if !repeated || state.logged.is_none_or(|at| at.elapsed() >= LOG_AGAIN) {
-            state.logged = Some(Instant::now());
+        if !repeated || state.last_logged.is_none_or(|at| at.elapsed() >= REPEAT_LOG_INTERVAL) {
+            state.last_logged = Some(Instant::now());
             match backtrace {
                 None => tracing::error!(task = %self.name, error = %message, "the task failed; it will be retried"),
                 Some(backtrace) => {
@@ -388,7 +388,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A panic that was caught.
 #[derive(Debug)]
-pub(crate) struct Panic {
+pub(crate) struct CaughtPanic {
     pub(crate) message: String,
     backtrace: String,
 }
@@ -402,7 +402,7 @@ thread_local! {
 
 /// Installs a panic hook that records the backtrace of a panic in a supervised body, as it is not available after the
 /// panic is caught.
-pub(crate) fn capture_panics() {
+pub(crate) fn install_panic_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let default = panic::take_hook();
@@ -419,12 +419,12 @@ pub(crate) fn capture_panics() {
 }
 
 /// Runs a closure and converts a panic in it into an error.
-pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
     let outer = SUPERVISED.replace(true);
     // A body that panicked restarts from durable state, so the state that it left inconsistent is never used.
     let outcome = panic::catch_unwind(AssertUnwindSafe(run));
     SUPERVISED.set(outer);
-    outcome.map_err(|payload| Panic {
+    outcome.map_err(|payload| CaughtPanic {
         message: panic_message(payload.as_ref()),
         backtrace: LAST_BACKTRACE.take().unwrap_or_default(),
     })
@@ -443,10 +443,10 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 struct CatchPanic<F>(Pin<Box<F>>);
 
 impl<F: Future> Future for CatchPanic<F> {
-    type Output = Result<F::Output, Panic>;
+    type Output = Result<F::Output, CaughtPanic>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match catch(|| self.0.as_mut().poll(context)) {
+        match catch_panic(|| self.0.as_mut().poll(context)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(panic)),
@@ -480,7 +480,7 @@ mod tests {
                     2 => anyhow::bail!("the disk is full"),
                     _ => {
                         gate.recv().unwrap();
-                        context.healthy();
+                        context.mark_healthy();
                         began.send(0).unwrap();
                         while context.sleep(Duration::from_secs(60)) {}
                         Ok(())
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_hangs_does_not_hold_up_the_end() {
+    fn a_body_that_hangs_does_not_block_the_stop() {
         let supervisor = supervisor();
         let (_never, gate) = mpsc::channel::<()>();
         let mut handle = supervisor
@@ -550,7 +550,7 @@ mod tests {
         assert_eq!(runs.recv().await, Some(2));
         assert!(supervisor.metrics.text().contains("task_restarts_total{task=\"http\"} 1"));
         while !supervisor.failures().is_empty() {
-            tokio::time::sleep(STEADY).await;
+            tokio::time::sleep(STARTUP_TIME).await;
         }
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());

@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use wheeltapper_access::{Access, Role, Scope, Settings};
-use wheeltapper_api::{Class, Permission, ROUTES, RouteInfo};
+use wheeltapper_api::{RateLimitClass, Permission, ROUTES, RouteInfo};
 use wheeltapper_tests::{
     Plant, Running, T0,
     door::{ON, PASSWORD, add, door, filled, login, now, send, token, with},
@@ -112,9 +112,9 @@ fn each_permission_of_each_role_and_scope_on_each_route() {
     for scope in Scope::ALL {
         let (_, key) = door(&plant).add_api_key(scope.name(), &[scope], None, None, now()).unwrap();
         for route in tried().filter(|route| route.path != "/api/v1/auth/password") {
-            let may = match (route.permission, route.class) {
+            let may = match (route.permission, route.rate_limit) {
                 (Permission::None | Permission::SignedIn, _) => true,
-                (Permission::Write, Class::Ingest) => scope == Scope::Ingest,
+                (Permission::Write, RateLimitClass::Ingest) => scope == Scope::Ingest,
                 (Permission::Read, _) => scope == Scope::Read,
                 (Permission::Write, _) => scope == Scope::Write,
                 (Permission::Delete | Permission::Configure, _) => false,

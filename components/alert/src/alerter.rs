@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::columns::Window;
-use crate::gathered::{Gathered, Pending};
+use crate::score_columns::Window;
+use crate::open_alert::{OpenAlert, PendingWindow};
 use crate::{Alert, Anomaly, Config, Scores, Severity, StageError, snapshot};
 
 /// The state of one asset. An asset without recent anomalies and without an alert has no state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Watch {
+pub(crate) struct AssetState {
     /// The newest windows, starting with the oldest anomalous one, while no alert is open.
-    recent: VecDeque<Option<Pending>>,
+    recent: VecDeque<Option<PendingWindow>>,
     /// The open alert, or the last one until its cooldown ends.
-    alert: Option<Gathered>,
+    alert: Option<OpenAlert>,
 }
 
 /// Groups anomalies into alerts.
@@ -24,7 +24,7 @@ pub(crate) struct Watch {
 #[derive(Clone, Debug)]
 pub struct Alerter {
     config: Config,
-    watched: BTreeMap<String, Watch>,
+    assets: BTreeMap<String, AssetState>,
 }
 
 impl Alerter {
@@ -35,8 +35,8 @@ impl Alerter {
     pub fn open(config: &str) -> Result<Self, StageError> {
         let mut config = Config::parse(config)?;
         let open = std::mem::take(&mut config.open).into_iter();
-        let watched = open.map(|(asset, alert)| (asset, Watch { recent: VecDeque::new(), alert: Some(alert) }));
-        Ok(Self { config, watched: watched.collect() })
+        let watched = open.map(|(asset, alert)| (asset, AssetState { recent: VecDeque::new(), alert: Some(alert) }));
+        Ok(Self { config, assets: watched.collect() })
     }
 
     /// Restores the state from a snapshot.
@@ -45,12 +45,12 @@ impl Alerter {
     /// [`StageError::Config`] as for [`Self::open`]; [`StageError::Snapshot`] when the bytes are not a snapshot of this
     /// stage.
     pub fn restore(config: &str, bytes: &[u8]) -> Result<Self, StageError> {
-        Ok(Self { config: Config::parse(config)?, watched: snapshot::read(bytes)? })
+        Ok(Self { config: Config::parse(config)?, assets: snapshot::read(bytes)? })
     }
 
     /// Returns the state as bytes. Equal states give equal bytes.
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::write(&self.watched)
+        snapshot::write(&self.assets)
     }
 
     /// Processes scored windows and their anomalies. Returns the alerts that opened, changed or resolved, one for each
@@ -61,7 +61,7 @@ impl Alerter {
     /// among the scores, or its score or threshold is not finite. The state is then unchanged.
     pub fn push(&mut self, scores: &Scores<'_>, anomalies: &[Anomaly]) -> Result<Vec<Alert>, StageError> {
         let windows = scores.windows()?;
-        let mut by_window = by_window(&windows, anomalies)?;
+        let mut by_window = group_by_window(&windows, anomalies)?;
         let mut alerts = Vec::new();
         for window in &windows {
             let anomalies = if by_window.is_empty() {
@@ -69,7 +69,7 @@ impl Alerter {
             } else {
                 by_window.remove(&(window.asset, window.start, window.end)).unwrap_or_default()
             };
-            alerts.extend(self.window(window, &anomalies));
+            alerts.extend(self.push_window(window, &anomalies));
         }
         Ok(alerts)
     }
@@ -77,8 +77,8 @@ impl Alerter {
     /// Drops resolved alerts whose cooldown is over. No alert resolves here: an asset that is not scored keeps its
     /// alert.
     pub fn tick(&mut self, now: i64) {
-        let cooldown = self.config.cooldown();
-        self.watched.retain(|_, state| {
+        let cooldown = self.config.cooldown_nanoseconds();
+        self.assets.retain(|_, state| {
             if state.alert.as_ref().and_then(|alert| alert.resolved).is_some_and(|at| now.saturating_sub(at) > cooldown)
             {
                 state.alert = None;
@@ -87,43 +87,43 @@ impl Alerter {
         });
     }
 
-    fn window(&mut self, window: &Window<'_>, anomalies: &[&Anomaly]) -> Option<Alert> {
+    fn push_window(&mut self, window: &Window<'_>, anomalies: &[&Anomaly]) -> Option<Alert> {
         let counted: Vec<&Anomaly> =
             anomalies.iter().copied().filter(|anomaly| anomaly.severity >= self.config.minimum_severity).collect();
-        if !self.watched.contains_key(window.asset) {
+        if !self.assets.contains_key(window.asset) {
             if counted.is_empty() {
                 return None;
             }
-            self.watched.insert(window.asset.to_owned(), Watch::default());
+            self.assets.insert(window.asset.to_owned(), AssetState::default());
         }
-        let state = self.watched.get_mut(window.asset)?;
+        let state = self.assets.get_mut(window.asset)?;
         let changed = match &mut state.alert {
             Some(alert) if alert.resolved.is_none() => {
                 if !counted.is_empty() {
-                    alert.gather(&counted)
+                    alert.add_anomalies(&counted)
                 } else if anomalies.is_empty() {
-                    alert.calm(window.score, window.end, self.config.close_below, self.config.close_after)
+                    alert.count_quiet_window(window.score, window.end, self.config.close_below, self.config.close_after)
                 } else {
-                    alert.disturb();
+                    alert.reset_quiet_windows();
                     false
                 }
             }
-            _ => state.wait(&self.config, window, &counted),
+            _ => state.count_window(&self.config, window, &counted),
         };
-        let alert = state.alert.as_ref().filter(|_| changed).map(|alert| alert.alert(window.asset));
+        let alert = state.alert.as_ref().filter(|_| changed).map(|alert| alert.to_alert(window.asset));
         if state.alert.is_none() && state.recent.is_empty() {
-            self.watched.remove(window.asset);
+            self.assets.remove(window.asset);
         }
         alert
     }
 }
 
-impl Watch {
+impl AssetState {
     /// Counts a window while no alert is open. Returns whether it opened one.
-    fn wait(&mut self, config: &Config, window: &Window<'_>, counted: &[&Anomaly]) -> bool {
+    fn count_window(&mut self, config: &Config, window: &Window<'_>, counted: &[&Anomaly]) -> bool {
         let within = usize::try_from(config.within).unwrap_or(usize::MAX);
         if let Some(lead) = counted.last() {
-            self.recent.push_back(Some(Pending {
+            self.recent.push_back(Some(PendingWindow {
                 anomalies: u32::try_from(counted.len()).unwrap_or(u32::MAX),
                 severity: counted.iter().map(|anomaly| anomaly.severity).max().unwrap_or(lead.severity),
                 peak: counted.iter().map(|anomaly| anomaly.score).fold(0.0, f64::max),
@@ -144,20 +144,20 @@ impl Watch {
         let pending = std::mem::take(&mut self.recent);
         let pending = pending.iter().flatten();
         match &mut self.alert {
-            Some(last) if last.resolved.is_some_and(|at| window.end.saturating_sub(at) <= config.cooldown()) => {
+            Some(last) if last.resolved.is_some_and(|at| window.end.saturating_sub(at) <= config.cooldown_nanoseconds()) => {
                 last.reopen(lead, pending);
             }
-            _ => self.alert = Some(Gathered::open(lead, pending)),
+            _ => self.alert = Some(OpenAlert::open(lead, pending)),
         }
         true
     }
 }
 
-type ByWindow<'a> = BTreeMap<(&'a str, i64, i64), Vec<&'a Anomaly>>;
+type AnomaliesByWindow<'a> = BTreeMap<(&'a str, i64, i64), Vec<&'a Anomaly>>;
 
 /// Groups the anomalies by window.
-fn by_window<'a>(windows: &[Window<'a>], anomalies: &'a [Anomaly]) -> Result<ByWindow<'a>, StageError> {
-    let mut grouped = ByWindow::new();
+fn group_by_window<'a>(windows: &[Window<'a>], anomalies: &'a [Anomaly]) -> Result<AnomaliesByWindow<'a>, StageError> {
+    let mut grouped = AnomaliesByWindow::new();
     for anomaly in anomalies {
         if !(anomaly.score.is_finite() && anomaly.threshold.is_finite()) {
             return Err(StageError::Batch(format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Severity, StageError, gathered::Gathered};
+use crate::{Severity, StageError, open_alert::OpenAlert};
 
 /// When alerts open and close.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Config {
     pub minimum_severity: Severity,
     /// Alerts that are open at the start, by asset. The host sets them when the store is older than the stage, as after
     /// the restore of a backup.
-    pub(crate) open: BTreeMap<String, Gathered>,
+    pub(crate) open: BTreeMap<String, OpenAlert>,
 }
 
 impl Default for Config {
@@ -55,11 +55,11 @@ impl Config {
             serde_json::from_str(text)
                 .map_err(|error| StageError::Config(format!("expected a JSON object: {error}")))?
         };
-        config.check()?;
+        config.validate()?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), StageError> {
+    fn validate(&self) -> Result<(), StageError> {
         let reject = |key: &str, rule: &str, value: &dyn std::fmt::Display| {
             Err(StageError::Config(format!("{key} must be {rule}, but is {value}; change it or leave it out")))
         };
@@ -82,7 +82,7 @@ impl Config {
     }
 
     /// Returns the cooldown in nanoseconds.
-    pub(crate) fn cooldown(&self) -> i64 {
+    pub(crate) fn cooldown_nanoseconds(&self) -> i64 {
         // 366 days are 3.2e16 ns, far inside an i64.
         (self.cooldown_seconds * 1e9) as i64
     }
@@ -102,7 +102,7 @@ mod tests {
     fn every_key_is_read() {
         let config = Config::parse(r#"{"open_after":1,"within":5,"close_after":2,"close_below":0.8,"cooldown_seconds":1.5,"minimum_severity":"high"}"#).unwrap();
         assert_eq!((config.open_after, config.within, config.close_after), (1, 5, 2));
-        assert_eq!((config.close_below, config.cooldown()), (0.8, 1_500_000_000));
+        assert_eq!((config.close_below, config.cooldown_nanoseconds()), (0.8, 1_500_000_000));
         assert_eq!(config.minimum_severity, Severity::High);
     }
 

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::StageError;
-use crate::alerter::Watch;
+use crate::alerter::AssetState;
 
 const VERSION: u8 = 1;
 
-pub(crate) fn write(assets: &BTreeMap<String, Watch>) -> Vec<u8> {
+pub(crate) fn write(assets: &BTreeMap<String, AssetState>) -> Vec<u8> {
     // Writing into a Vec fails only for types that postcard cannot represent, which a test would detect.
     postcard::to_extend(assets, vec![VERSION]).unwrap_or_default()
 }
 
-pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Watch>, StageError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, AssetState>, StageError> {
     let (version, rest) = bytes
         .split_first()
         .ok_or_else(|| StageError::Snapshot("expected at least one byte, but it is empty".into()))?;

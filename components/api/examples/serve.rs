@@ -16,7 +16,7 @@ use wheeltapper_api::{Settings, respond};
 fn main() {
     let port = std::env::args().nth(1).unwrap_or_else(|| "8089".to_owned());
     let front = memory::plant();
-    let settings = Settings::read(|name| std::env::var(name).ok());
+    let settings = Settings::from_variables(|name| std::env::var(name).ok());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     for stream in listener.incoming().flatten() {
@@ -51,7 +51,7 @@ fn serve(front: &memory::Memory, settings: &Settings, stream: &TcpStream) -> std
     reader.read_exact(&mut body)?;
     let response = match request.body(body) {
         Ok(request) => respond(front, settings, memory::NOW, request),
-        Err(error) => wheeltapper_api::broken_off(&error.to_string(), memory::NOW),
+        Err(error) => wheeltapper_api::incomplete_request(&error.to_string(), memory::NOW),
     };
     let mut head = format!("HTTP/1.1 {}\r\nConnection: close\r\n", response.status()).into_bytes();
     for (name, value) in response.headers() {

@@ -3,32 +3,32 @@
 use http::{HeaderValue, StatusCode};
 
 use crate::{
-    Filter, Front, Table, answer::Answer, problem::Problem, query::Query, rows::ask_as, shapes::WorkOrder, time,
+    Filter, LineApi, Table, api_response::ApiResponse, problem::Problem, query_params::QueryParams, rows::query_as, schemas::WorkOrder, time,
 };
 
 /// Maximum number of work orders in the calendar.
-const MOST: u32 = 10 * Filter::MOST;
+const MAX_ORDERS: u32 = 10 * Filter::MAX_ROWS;
 /// Maximum bytes of a line without its line break (RFC 5545, section 3.1).
-const LINE: usize = 75;
+const MAX_LINE_BYTES: usize = 75;
 const HOUR: i64 = 3_600_000_000_000;
 
-pub(crate) fn calendar(line: &impl Front, now: i64, query: &Query) -> Result<Answer, Problem> {
+pub(crate) fn calendar(line: &impl LineApi, now: i64, query: &QueryParams) -> Result<ApiResponse, Problem> {
     let technician = query.get("technician");
-    let mut lines = Lines(String::new());
+    let mut lines = FoldedLines(String::new());
     for line in ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Wheeltapper//Maintenance plan//EN", "CALSCALE:GREGORIAN"]
     {
         lines.push(line);
     }
     lines.push("NAME:Maintenance plan");
     // Rounded down to the hour, so that an unchanged calendar keeps its ETag.
-    let stamp = stamp(now - now.rem_euclid(HOUR));
-    for offset in (0..MOST).step_by(Filter::MOST as usize) {
-        let filter = Filter { kind: Some("planned".into()), limit: Filter::MOST, offset, ..Filter::default() };
-        let orders: Vec<WorkOrder> = ask_as(line, Table::WorkOrders, &filter)?;
-        let last = orders.len() < Filter::MOST as usize;
+    let stamp = format_utc(now - now.rem_euclid(HOUR));
+    for offset in (0..MAX_ORDERS).step_by(Filter::MAX_ROWS as usize) {
+        let filter = Filter { kind: Some("planned".into()), limit: Filter::MAX_ROWS, offset, ..Filter::default() };
+        let orders: Vec<WorkOrder> = query_as(line, Table::WorkOrders, &filter)?;
+        let last = orders.len() < Filter::MAX_ROWS as usize;
         for order in &orders {
             if technician.is_none_or(|name| order.technician.as_deref() == Some(name)) {
-                event(&mut lines, order, &stamp);
+                push_event(&mut lines, order, &stamp);
             }
         }
         if last {
@@ -36,17 +36,17 @@ pub(crate) fn calendar(line: &impl Front, now: i64, query: &Query) -> Result<Ans
         }
     }
     lines.push("END:VCALENDAR");
-    Ok(Answer::text(StatusCode::OK, HeaderValue::from_static("text/calendar; charset=utf-8"), lines.0))
+    Ok(ApiResponse::text(StatusCode::OK, HeaderValue::from_static("text/calendar; charset=utf-8"), lines.0))
 }
 
-fn event(lines: &mut Lines, order: &WorkOrder, stamp: &str) {
+fn push_event(lines: &mut FoldedLines, order: &WorkOrder, stamp: &str) {
     let Some(begin) = order.scheduled_time else { return };
     let end = begin.0.saturating_add(order.estimated_duration_minutes.max(0).saturating_mul(60_000_000_000));
     lines.push("BEGIN:VEVENT");
     lines.push(&format!("UID:{}@wheeltapper", escape(&order.id)));
     lines.push(&format!("DTSTAMP:{stamp}"));
-    lines.push(&format!("DTSTART:{}", self::stamp(begin.0)));
-    lines.push(&format!("DTEND:{}", self::stamp(end)));
+    lines.push(&format!("DTSTART:{}", self::format_utc(begin.0)));
+    lines.push(&format!("DTEND:{}", self::format_utc(end)));
     let who = order.technician.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
     lines.push(&format!("SUMMARY:{}", escape(&format!("{} – {}{who}", order.kind, order.asset))));
     lines.push(&format!("DESCRIPTION:{}", escape(&order.notes)));
@@ -57,8 +57,8 @@ fn event(lines: &mut Lines, order: &WorkOrder, stamp: &str) {
 }
 
 /// Formats a time in UTC as a calendar has it (RFC 5545, section 3.3.5).
-fn stamp(nanoseconds: i64) -> String {
-    let whole = time::text(nanoseconds);
+fn format_utc(nanoseconds: i64) -> String {
+    let whole = time::format_rfc3339(nanoseconds);
     let seconds = whole.split(['.', 'Z']).next().unwrap_or(&whole);
     format!("{}Z", seconds.replace(['-', ':'], ""))
 }
@@ -79,15 +79,15 @@ fn escape(text: &str) -> String {
 }
 
 /// The lines of a calendar; long ones are folded.
-struct Lines(String);
+struct FoldedLines(String);
 
-impl Lines {
+impl FoldedLines {
     fn push(&mut self, line: &str) {
-        let mut left = LINE;
+        let mut left = MAX_LINE_BYTES;
         for character in line.chars() {
             if character.len_utf8() > left {
                 self.0.push_str("\r\n ");
-                left = LINE - 1;
+                left = MAX_LINE_BYTES - 1;
             }
             self.0.push(character);
             left -= character.len_utf8();

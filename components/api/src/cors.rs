@@ -2,12 +2,12 @@
 
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
-use crate::{Settings, answer::Answer};
+use crate::{Settings, api_response::ApiResponse};
 
 /// The response headers that a page of another origin may read (`Access-Control-Expose-Headers`).
-pub const EXPOSED: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
+pub const EXPOSED_HEADERS: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 /// The request headers that a page of another origin may send (`Access-Control-Allow-Headers`).
-pub const SENT: &str =
+pub const ALLOWED_HEADERS: &str =
     "Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Request-Id";
 
 /// Returns whether this is a preflight request.
@@ -18,29 +18,29 @@ pub(crate) fn is_preflight(request: &Request<Vec<u8>>) -> bool {
 }
 
 /// Responds to a preflight request. Whether the page's origin is allowed is added later, as to every response.
-pub(crate) fn preflight(methods: &HeaderValue) -> Answer {
-    Answer::empty(StatusCode::NO_CONTENT)
-        .with(header::ALLOW, methods.clone())
-        .with(header::ACCESS_CONTROL_ALLOW_METHODS, methods.clone())
-        .with(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENT))
-        .with(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"))
+pub(crate) fn preflight(methods: &HeaderValue) -> ApiResponse {
+    ApiResponse::empty(StatusCode::NO_CONTENT)
+        .with_header(header::ALLOW, methods.clone())
+        .with_header(header::ACCESS_CONTROL_ALLOW_METHODS, methods.clone())
+        .with_header(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS))
+        .with_header(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"))
 }
 
 /// Adds the headers that let a page of an allowed origin read the response.
-pub(crate) fn mark(answer: Answer, request: &Request<Vec<u8>>, settings: &Settings) -> Answer {
-    if settings.origins.is_empty() {
+pub(crate) fn add_cors_headers(answer: ApiResponse, request: &Request<Vec<u8>>, settings: &Settings) -> ApiResponse {
+    if settings.allowed_origins.is_empty() {
         return answer;
     }
     // The response depends on the origin, which caches have to know.
-    let answer = answer.also(header::VARY, HeaderValue::from_static("Origin"));
+    let answer = answer.append_header(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = request.headers().get(header::ORIGIN) else { return answer };
     let is_allowed = origin
         .to_str()
-        .is_ok_and(|origin| settings.origins.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin)));
+        .is_ok_and(|origin| settings.allowed_origins.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin)));
     if !is_allowed {
         return answer;
     }
     answer
-        .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())
-        .with(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED))
+        .with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())
+        .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS))
 }

@@ -6,17 +6,17 @@ use http::{Request, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::{
-    Front, Sample, Verdict,
-    answer::Answer,
-    body,
+    LineApi, DetectRequest, Verdict,
+    api_response::ApiResponse,
+    json_body,
     problem::Problem,
-    shapes::{Detection, Judgement, Loose, Object, Reasons},
+    schemas::{DetectBody, DetectResult, JsonObject, StrictObject, DetectExplanation},
 };
 
-pub(crate) fn detect(line: &impl Front, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
+pub(crate) fn detect(line: &impl LineApi, now: i64, request: &mut Request<Vec<u8>>) -> Result<ApiResponse, Problem> {
     let began = Instant::now();
-    let Detection { sensor_data: Object(sensor_data), model_name, threshold } = body::read(request)?;
-    let time = nanoseconds(sensor_data.timestamp.0);
+    let DetectBody { sensor_data: StrictObject(sensor_data), model_name, threshold } = json_body::read_json(request)?;
+    let time = to_nanoseconds(sensor_data.timestamp.0);
     if time < 0 {
         let detail = "the sample's time is before 1970, which is not accepted; give the time of the measurement";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
@@ -28,16 +28,16 @@ pub(crate) fn detect(line: &impl Front, now: i64, request: &mut Request<Vec<u8>>
         serde_json::to_vec(&sample)
     });
     let payload = payload.map_err(|error| {
-        body::unfit(&format!("sensor_data cannot be serialised: {error}"), "/sensor_data", "not serialisable")
+        json_body::invalid_body(&format!("sensor_data cannot be serialised: {error}"), "/sensor_data", "not serialisable")
     })?;
-    let verdict = line.detect(&Sample { payload, model: model_name.0, now })?;
-    let judgement = judgement(verdict, threshold.0, began.elapsed().as_secs_f64() * 1e3);
-    Ok(Answer::json(StatusCode::OK, &judgement).fresh())
+    let verdict = line.detect(&DetectRequest { payload, model: model_name.0, now })?;
+    let judgement = detect_result(verdict, threshold.0, began.elapsed().as_secs_f64() * 1e3);
+    Ok(ApiResponse::json(StatusCode::OK, &judgement).no_store())
 }
 
 /// Converts to nanoseconds. The size of the number decides whether it is seconds, milliseconds, microseconds or
 /// nanoseconds, as in ingest.
-fn nanoseconds(time: i64) -> i64 {
+fn to_nanoseconds(time: i64) -> i64 {
     match time.unsigned_abs() {
         0..100_000_000_000 => time.saturating_mul(1_000_000_000),
         100_000_000_000..100_000_000_000_000 => time.saturating_mul(1_000_000),
@@ -46,7 +46,7 @@ fn nanoseconds(time: i64) -> i64 {
     }
 }
 
-fn judgement(verdict: Verdict, threshold: f64, milliseconds: f64) -> Judgement {
+fn detect_result(verdict: Verdict, threshold: f64, milliseconds: f64) -> DetectResult {
     let Verdict { score, threshold: line_threshold, confidence, model, explanation, .. } = verdict;
     // An explanation that cannot be parsed is left empty.
     let mut members: Map<String, Value> = serde_json::from_str(&explanation).unwrap_or_default();
@@ -54,17 +54,17 @@ fn judgement(verdict: Verdict, threshold: f64, milliseconds: f64) -> Judgement {
         Some(Value::String(text)) => Some(text),
         _ => None,
     };
-    Judgement {
+    DetectResult {
         anomaly_score: score,
         is_anomaly: score >= threshold,
         confidence,
         model_used: model,
         processing_time_ms: (milliseconds * 1e3).round() / 1e3,
-        explanation: Reasons {
+        explanation: DetectExplanation {
             message: text(members.remove("message")).unwrap_or_default(),
             fault_mode: text(members.remove("fault_mode")),
             contributions: match members.remove("contributions") {
-                Some(Value::Array(list)) => list.into_iter().map(Loose).collect(),
+                Some(Value::Array(list)) => list.into_iter().map(JsonObject).collect(),
                 _ => Vec::new(),
             },
             line_threshold,

@@ -3,18 +3,18 @@
 //! [`respond`] is the entry point, a function from a request to a response over the trait of the line. Every route can
 //! therefore be tested natively; only `component.rs` uses WASI. README.md lists the routes.
 
-mod access;
-mod answer;
+mod bearer_token;
+mod api_response;
 mod assets;
-mod body;
+mod json_body;
 mod calendar;
 #[cfg(target_family = "wasm")]
 mod component;
 mod cors;
-mod deeds;
+mod actions;
 mod detect;
 mod docs;
-mod front;
+mod line_api;
 mod graphql;
 mod ingest;
 mod listing;
@@ -23,29 +23,29 @@ mod maintenance;
 mod names;
 mod openapi;
 mod overview;
-mod pack;
-mod page;
+mod compression;
+mod dashboard;
 mod problem;
-mod query;
+mod query_params;
 mod readings;
 mod respond;
 mod routes;
 mod rows;
 mod settings;
-mod shapes;
-mod stream;
+mod schemas;
+mod event_stream;
 mod time;
 
-pub use cors::{EXPOSED, SENT};
-pub use front::{
-    Change, Deed, Filter, Front, FrontError, Reason, Receipt, Refused, Sample, Submission, Table, Verdict,
+pub use cors::{EXPOSED_HEADERS, ALLOWED_HEADERS};
+pub use line_api::{
+    ActionRequest, Action, Filter, LineApi, LineApiError, RejectionReason, Receipt, Rejection, DetectRequest, Submission, Table, Verdict,
 };
-pub use ingest::{LIMIT, PRECISIONS, is_too_large, with_precision};
-pub use lttb::thin;
-pub use names::{check_name, is_hidden};
+pub use ingest::{MAX_BODY_BYTES, PRECISIONS, exceeds_body_limit, format_with_precision};
+pub use lttb::downsample;
+pub use names::{check_name, is_hidden_character};
 pub use openapi::openapi;
-pub use respond::{broken_off, respond};
-pub use routes::{Class, Permission, ROUTES, RouteInfo, route_of};
-pub use rows::item;
+pub use respond::{incomplete_request, respond};
+pub use routes::{RateLimitClass, Permission, ROUTES, RouteInfo, find_route};
+pub use rows::row_to_json;
 pub use settings::Settings;
-pub use shapes::moment;
+pub use schemas::parse_timestamp;

@@ -6,7 +6,7 @@
 //! next bucket. Peaks are therefore kept, which averaging would flatten: bearing faults show as peaks.
 
 /// Returns at most `points` of the readings, but at least two if there are two. The input must be sorted by time.
-pub fn thin(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
+pub fn downsample(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
     let points = points.max(2);
     let (&[first, ref between @ .., last], true) = (readings, readings.len() > points) else {
         return readings.to_vec();
@@ -28,7 +28,7 @@ pub fn thin(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
         };
         let before = to_point(kept.last().unwrap_or(&first));
         let after = mean(following.iter().map(to_point));
-        kept.extend(largest(candidates, |candidate| area(before, to_point(candidate), after)));
+        kept.extend(largest_triangle(candidates, |candidate| area(before, to_point(candidate), after)));
     }
     kept.push(last);
     kept
@@ -36,7 +36,7 @@ pub fn thin(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
 
 /// Returns the candidate with the largest area; of several, the first. An area of NaN, which huge values can cause,
 /// counts as the smallest.
-fn largest(candidates: &[(i64, f64)], area: impl Fn(&(i64, f64)) -> f64) -> Option<(i64, f64)> {
+fn largest_triangle(candidates: &[(i64, f64)], area: impl Fn(&(i64, f64)) -> f64) -> Option<(i64, f64)> {
     let mut best = None;
     let mut largest = f64::NEG_INFINITY;
     for candidate in candidates {

@@ -1,11 +1,11 @@
 //! Rules for the names of sensors and machines.
 
 /// Maximum number of characters of a name.
-const LONGEST: usize = 256;
+const MAX_NAME_CHARS: usize = 256;
 
 /// The pattern of a name in JSON Schema: parts separated by slashes, none of them empty, `.` or `..`, without control
 /// characters and without characters that change the direction of text.
-pub(crate) const PATTERN: &str = concat!(
+pub(crate) const NAME_PATTERN: &str = concat!(
     "^",
     "(?:\\.{0,2}[^./\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]|\\.{3})[^/\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*",
     "(?:/",
@@ -14,11 +14,11 @@ pub(crate) const PATTERN: &str = concat!(
 );
 
 /// The pattern of a text without control characters and characters that change the direction of text.
-pub(crate) const VISIBLE: &str =
+pub(crate) const VISIBLE_PATTERN: &str =
     "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*$";
 
 /// Returns whether a character is not allowed in a name because it is invisible: people could confuse two names.
-pub fn is_hidden(character: char) -> bool {
+pub fn is_hidden_character(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -30,9 +30,9 @@ pub fn is_hidden(character: char) -> bool {
 pub fn check_name(name: &str) -> Result<(), String> {
     let excerpt = || name.chars().take(64).collect::<String>();
     let length = name.chars().count();
-    let reason = if length > LONGEST {
-        format!("has {length} characters, at most {LONGEST} are allowed")
-    } else if let Some(hidden) = name.chars().find(|&character| is_hidden(character)) {
+    let reason = if length > MAX_NAME_CHARS {
+        format!("has {length} characters, at most {MAX_NAME_CHARS} are allowed")
+    } else if let Some(hidden) = name.chars().find(|&character| is_hidden_character(character)) {
         format!("has the control character U+{:04X}", u32::from(hidden))
     } else if name.split('/').any(str::is_empty) {
         "has an empty part between slashes, or at an end".to_owned()

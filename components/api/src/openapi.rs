@@ -7,10 +7,10 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    names::{PATTERN, VISIBLE},
-    query::LONGEST,
-    routes::{Body, Kind, Parameter, Permission, Place, ROUTES, Reply, RouteInfo},
-    shapes::{NO_NUL, ProblemDetails, time_schema},
+    names::{NAME_PATTERN, VISIBLE_PATTERN},
+    query_params::MAX_PARAM_CHARS,
+    routes::{BodyInfo, ParameterKind, Parameter, Permission, ParameterLocation, ROUTES, ResponseInfo, RouteInfo},
+    schemas::{NO_NUL, ProblemDetails, time_schema},
 };
 
 const SCHEMAS: &str = "/components/schemas";
@@ -34,15 +34,15 @@ pub fn openapi(edge: bool, version: &str) -> Value {
     requests.definitions_path = SCHEMAS.into();
     let mut answers = SchemaSettings::draft2020_12().for_serialize();
     answers.definitions_path = SCHEMAS.into();
-    let mut makers = Makers { requests: requests.into_generator(), answers: answers.into_generator() };
+    let mut makers = SchemaGenerators { requests: requests.into_generator(), responses: answers.into_generator() };
     let mut paths = Map::new();
     for route in ROUTES.iter().filter(|route| !route.tag.is_empty() && (edge || !route.edge_only)) {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method.as_str().to_ascii_lowercase()] = makers.operation(route);
     }
-    let problem = makers.answers.subschema_for::<ProblemDetails>();
+    let problem = makers.responses.subschema_for::<ProblemDetails>();
     let mut schemas = makers.requests.take_definitions(true);
-    schemas.extend(makers.answers.take_definitions(true));
+    schemas.extend(makers.responses.take_definitions(true));
     let tags: Vec<Value> = TAGS
         .iter()
         .filter(|(name, _)| edge || *name != "access")
@@ -55,7 +55,7 @@ pub fn openapi(edge: bool, version: &str) -> Value {
             "title": "Wheeltapper",
             "version": version,
             "summary": "Monitors machines and predicts when one will fail.",
-            "description": INFO,
+            "description": DESCRIPTION,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "This host." }],
@@ -63,7 +63,7 @@ pub fn openapi(edge: bool, version: &str) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "responses": problems(&json!(problem)),
+            "responses": error_responses(&json!(problem)),
             "headers": headers(),
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "description": "A session token, an API key, or the token of the API." },
@@ -76,32 +76,32 @@ pub fn openapi(edge: bool, version: &str) -> Value {
 }
 
 /// Returns the document as text, which is generated once.
-pub(crate) fn text(edge: bool) -> &'static str {
+pub(crate) fn document_text(edge: bool) -> &'static str {
     static WITH: OnceLock<String> = OnceLock::new();
     static WITHOUT: OnceLock<String> = OnceLock::new();
     let cell = if edge { &WITH } else { &WITHOUT };
     cell.get_or_init(|| openapi(edge, env!("CARGO_PKG_VERSION")).to_string())
 }
 
-const INFO: &str = "Times are RFC 3339 in UTC. Lists return `{items, next}`: `next`, and the header `Link` with `rel=\"next\"`, is the URL of the next page. Errors are problem details (RFC 9457) whose `detail` says what was expected, what was received and what to do. Responses to GET have an `ETag`; HEAD is GET without a body. If access control is off, no credentials are needed.";
+const DESCRIPTION: &str = "Times are RFC 3339 in UTC. Lists return `{items, next}`: `next`, and the header `Link` with `rel=\"next\"`, is the URL of the next page. Errors are problem details (RFC 9457) whose `detail` says what was expected, what was received and what to do. Responses to GET have an `ETag`; HEAD is GET without a body. If access control is off, no credentials are needed.";
 
-struct Makers {
+struct SchemaGenerators {
     requests: SchemaGenerator,
-    answers: SchemaGenerator,
+    responses: SchemaGenerator,
 }
 
-impl Makers {
+impl SchemaGenerators {
     fn operation(&mut self, route: &RouteInfo) -> Value {
         let mut operation = json!({
-            "operationId": route.name,
+            "operationId": route.operation_id,
             "summary": route.summary,
             "tags": [route.tag],
             "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
             "responses": self.responses(route),
         });
-        let about = match permission(route.permission) {
-            Some(name) => format!("{} Requires the permission `{name}`.", route.about),
-            None => route.about.to_owned(),
+        let about = match permission_name(route.permission) {
+            Some(name) => format!("{} Requires the permission `{name}`.", route.description),
+            None => route.description.to_owned(),
         };
         if !about.is_empty() {
             operation["description"] = json!(about.trim());
@@ -117,10 +117,10 @@ impl Makers {
         operation
     }
 
-    fn body(&mut self, body: &Body) -> Value {
+    fn body(&mut self, body: &BodyInfo) -> Value {
         let mut content = Map::new();
         for media in body.media {
-            let schema = match body.shape {
+            let schema = match body.schema {
                 Some(shape) => json!(shape(&mut self.requests)),
                 None if *media == "application/json" => json!({}),
                 // Without a type: any text is accepted.
@@ -140,50 +140,50 @@ impl Makers {
 
     fn responses(&mut self, route: &RouteInfo) -> Value {
         let mut responses = Map::new();
-        for reply in route.replies {
-            let response = responses.entry(reply.status.to_string()).or_insert_with(|| reply_without_content(reply));
-            if let Some(shape) = reply.shape {
-                response["content"][reply.media] = json!({ "schema": shape(&mut self.answers) });
+        for reply in route.responses {
+            let response = responses.entry(reply.status.to_string()).or_insert_with(|| response_without_content(reply));
+            if let Some(shape) = reply.schema {
+                response["content"][reply.media] = json!({ "schema": shape(&mut self.responses) });
             }
         }
-        if route.replies.iter().any(|reply| reply.headers.contains(&"ETag")) {
+        if route.responses.iter().any(|reply| reply.headers.contains(&"ETag")) {
             responses.insert("304".into(), json!({ "$ref": "#/components/responses/NotModified" }));
         }
-        for status in statuses(route) {
-            let name = name_of(status);
+        for status in error_statuses(route) {
+            let name = response_name(status);
             responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
         }
         Value::Object(responses)
     }
 }
 
-fn reply_without_content(reply: &Reply) -> Value {
+fn response_without_content(reply: &ResponseInfo) -> Value {
     let mut headers = Map::new();
     for name in reply.headers.iter().chain(&["X-Request-Id"]) {
         headers.insert((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
     }
-    json!({ "description": reply.about, "headers": headers })
+    json!({ "description": reply.description, "headers": headers })
 }
 
 /// Returns the error statuses of a route: those that follow from its properties, and its own.
-fn statuses(route: &RouteInfo) -> Vec<u16> {
+fn error_statuses(route: &RouteInfo) -> Vec<u16> {
     let mut statuses = vec![400, 405, 429, 500, 503];
     if route.permission != Permission::None {
         statuses.extend([401, 403]);
     }
-    if route.halves().is_some() {
+    if route.split_template().is_some() {
         statuses.push(404);
     }
-    if route.body.as_ref().is_some_and(|body| body.shape.is_some()) {
+    if route.body.as_ref().is_some_and(|body| body.schema.is_some()) {
         statuses.extend([413, 415, 422]);
     }
-    statuses.extend(route.problems);
+    statuses.extend(route.error_statuses);
     statuses.sort_unstable();
     statuses.dedup();
     statuses
 }
 
-const PROBLEMS: [(u16, &str); 14] = [
+const ERROR_RESPONSES: [(u16, &str); 14] = [
     (400, "The request is malformed."),
     (401, "Credentials are missing or not valid."),
     (403, "The caller does not have the permission."),
@@ -201,14 +201,14 @@ const PROBLEMS: [(u16, &str); 14] = [
 ];
 
 /// Returns the name of a status among the responses of the document.
-fn name_of(status: u16) -> String {
+fn response_name(status: u16) -> String {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
     reason.split(' ').collect()
 }
 
-fn problems(schema: &Value) -> Value {
+fn error_responses(schema: &Value) -> Value {
     let mut responses = Map::new();
-    for (status, about) in PROBLEMS {
+    for (status, about) in ERROR_RESPONSES {
         let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
         let more: &[&str] = match status {
             401 => &["WWW-Authenticate"],
@@ -225,7 +225,7 @@ fn problems(schema: &Value) -> Value {
             "headers": headers,
             "content": { "application/problem+json": { "schema": schema } },
         });
-        responses.insert(name_of(status), response);
+        responses.insert(response_name(status), response);
     }
     let etag = json!({ "ETag": { "$ref": "#/components/headers/ETag" } });
     responses
@@ -252,52 +252,52 @@ fn headers() -> Value {
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let place = match parameter.place {
-        Place::Path => "path",
-        Place::Query => "query",
-        Place::Header => "header",
+    let place = match parameter.location {
+        ParameterLocation::Path => "path",
+        ParameterLocation::Query => "query",
+        ParameterLocation::Header => "header",
     };
     let schema = match parameter.kind {
-        Kind::Sensor => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN }),
+        ParameterKind::SensorName => json!({ "type": "string", "minLength": 1, "maxLength": MAX_PARAM_CHARS, "pattern": NAME_PATTERN }),
         // An unknown id is a 404; the host rejects characters that are not allowed in a path before the query.
-        Kind::Text if parameter.place == Place::Path => json!({ "type": "string", "minLength": 1, "pattern": PATTERN }),
-        Kind::Text => json!({ "type": "string", "maxLength": LONGEST, "pattern": NO_NUL }),
-        Kind::Visible => json!({ "type": "string", "maxLength": LONGEST, "pattern": VISIBLE }),
-        Kind::Long if parameter.place == Place::Header => json!({ "type": "string" }),
-        Kind::Long => json!({ "type": "string", "pattern": NO_NUL }),
-        Kind::Time => json!(time_schema()),
-        Kind::Number(min, max, None) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::Number(min, max, Some(default)) => {
+        ParameterKind::Text if parameter.location == ParameterLocation::Path => json!({ "type": "string", "minLength": 1, "pattern": NAME_PATTERN }),
+        ParameterKind::Text => json!({ "type": "string", "maxLength": MAX_PARAM_CHARS, "pattern": NO_NUL }),
+        ParameterKind::VisibleText => json!({ "type": "string", "maxLength": MAX_PARAM_CHARS, "pattern": VISIBLE_PATTERN }),
+        ParameterKind::LongText if parameter.location == ParameterLocation::Header => json!({ "type": "string" }),
+        ParameterKind::LongText => json!({ "type": "string", "pattern": NO_NUL }),
+        ParameterKind::Time => json!(time_schema()),
+        ParameterKind::Number(min, max, None) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        ParameterKind::Number(min, max, Some(default)) => {
             json!({ "type": "integer", "minimum": min, "maximum": max, "default": default })
         }
-        Kind::OneOf(values) => json!({ "type": "string", "enum": values }),
-        Kind::Cursor => json!({ "type": "string", "pattern": "^[0-9a-f]{8}$" }),
-        Kind::Object => json!({ "type": "object", "additionalProperties": true }),
+        ParameterKind::OneOf(values) => json!({ "type": "string", "enum": values }),
+        ParameterKind::Cursor => json!({ "type": "string", "pattern": "^[0-9a-f]{8}$" }),
+        ParameterKind::Object => json!({ "type": "object", "additionalProperties": true }),
     };
     let mut object = json!({
         "name": parameter.name,
         "in": place,
-        "description": parameter.about,
-        "required": parameter.place == Place::Path,
+        "description": parameter.description,
+        "required": parameter.location == ParameterLocation::Path,
     });
-    if parameter.place == Place::Query && parameter.kind != Kind::Object {
+    if parameter.location == ParameterLocation::Query && parameter.kind != ParameterKind::Object {
         // Forms send fields that were left empty.
         object["allowEmptyValue"] = json!(true);
     }
     match parameter.kind {
-        Kind::Object => object["content"] = json!({ "application/json": { "schema": schema } }),
+        ParameterKind::Object => object["content"] = json!({ "application/json": { "schema": schema } }),
         _ => object["schema"] = schema,
     }
     match parameter.kind {
         _ if parameter.example.is_empty() => {}
-        Kind::Number(..) => object["example"] = json!(parameter.example.parse::<u32>().unwrap_or_default()),
-        Kind::Object => {}
+        ParameterKind::Number(..) => object["example"] = json!(parameter.example.parse::<u32>().unwrap_or_default()),
+        ParameterKind::Object => {}
         _ => object["example"] = json!(parameter.example),
     }
     object
 }
 
-const fn permission(permission: Permission) -> Option<&'static str> {
+const fn permission_name(permission: Permission) -> Option<&'static str> {
     match permission {
         Permission::None | Permission::SignedIn => None,
         Permission::Read => Some("read"),

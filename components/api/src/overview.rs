@@ -7,46 +7,46 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    Filter, Front, FrontError, Table,
-    answer::Answer,
+    Filter, LineApi, LineApiError, Table,
+    api_response::ApiResponse,
     problem::Problem,
-    rows::{Row, ask, parse, read},
+    rows::{Row, query_rows, parse_json_columns, parse_reply},
 };
 
 /// Maximum number of anomalies, alerts and work orders.
-const NEWEST: u32 = 20;
+const MAX_LISTED: u32 = 20;
 /// The period over which the rate is computed, in nanoseconds.
-const SPAN: i64 = 10_000_000_000;
+const RATE_PERIOD: i64 = 10_000_000_000;
 /// Maximum number of chunks that the rate is computed from; each contains its readings.
-const CHUNKS: u32 = 250;
+const MAX_CHUNKS: u32 = 250;
 /// Maximum number of dead letters whose readings are counted; each contains its payload.
-const LETTERS: u32 = 200;
+const MAX_DEAD_LETTERS: u32 = 200;
 /// Maximum number of sensors that are counted.
-const SENSORS: u32 = 10 * Filter::MOST;
+const MAX_SENSORS: u32 = 10 * Filter::MAX_ROWS;
 
-pub(crate) fn overview(line: &impl Front, now: i64) -> Result<Answer, Problem> {
-    let newest = Filter { limit: NEWEST, ..Filter::default() };
-    let anomalies: Vec<Row> = ask(line, Table::Anomalies, &newest)?;
-    let alerts: Vec<Row> = ask(line, Table::Alerts, &newest)?;
-    let orders = orders(line)?;
-    let sensors = sensors(line)?;
-    let dead_letters: Vec<Row> = ask(line, Table::DeadLetters, &Filter { limit: LETTERS, ..Filter::default() })?;
+pub(crate) fn overview(line: &impl LineApi, now: i64) -> Result<ApiResponse, Problem> {
+    let newest = Filter { limit: MAX_LISTED, ..Filter::default() };
+    let anomalies: Vec<Row> = query_rows(line, Table::Anomalies, &newest)?;
+    let alerts: Vec<Row> = query_rows(line, Table::Alerts, &newest)?;
+    let orders = newest_orders(line)?;
+    let sensors = count_sensors(line)?;
+    let dead_letters: Vec<Row> = query_rows(line, Table::DeadLetters, &Filter { limit: MAX_DEAD_LETTERS, ..Filter::default() })?;
     let rejected: u64 = dead_letters.iter().filter_map(|dead_letter| dead_letter.get("readings")?.as_u64()).sum();
     let mut at_least = Vec::new();
     for (name, count, bound) in [
-        ("anomalies", anomalies.len(), NEWEST),
-        ("alerts", alerts.len(), NEWEST),
-        ("dead_letters", dead_letters.len(), LETTERS),
-        ("rejected_readings", dead_letters.len(), LETTERS),
-        ("sensors", sensors, SENSORS),
-        ("work_orders", orders.len(), NEWEST),
+        ("anomalies", anomalies.len(), MAX_LISTED),
+        ("alerts", alerts.len(), MAX_LISTED),
+        ("dead_letters", dead_letters.len(), MAX_DEAD_LETTERS),
+        ("rejected_readings", dead_letters.len(), MAX_DEAD_LETTERS),
+        ("sensors", sensors, MAX_SENSORS),
+        ("work_orders", orders.len(), MAX_LISTED),
     ] {
         if u32::try_from(count).is_ok_and(|count| count >= bound) {
             at_least.push(name);
         }
     }
     let body = json!({
-        "readings_per_second": rate(line, now)?,
+        "readings_per_second": readings_per_second(line, now)?,
         "readings": null,
         "sensors": sensors,
         "windows": null,
@@ -65,27 +65,27 @@ pub(crate) fn overview(line: &impl Front, now: i64) -> Result<Answer, Problem> {
         "at_least": at_least,
         "anomalies": anomalies,
         "alerts": alerts,
-        "work_orders": orders.into_iter().map(as_edge).collect::<Vec<_>>(),
+        "work_orders": orders.into_iter().map(to_edge_columns).collect::<Vec<_>>(),
     });
-    Ok(Answer::json(StatusCode::OK, &body))
+    Ok(ApiResponse::json(StatusCode::OK, &body))
 }
 
 /// Returns open work orders first, then completed ones.
-fn orders(line: &impl Front) -> Result<Vec<Row>, Problem> {
+fn newest_orders(line: &impl LineApi) -> Result<Vec<Row>, Problem> {
     let mut orders: Vec<Row> = Vec::new();
     for status in ["planned", "unscheduled", "done"] {
-        let limit = NEWEST.saturating_sub(u32::try_from(orders.len()).unwrap_or(NEWEST));
+        let limit = MAX_LISTED.saturating_sub(u32::try_from(orders.len()).unwrap_or(MAX_LISTED));
         if limit == 0 {
             break;
         }
         let filter = Filter { kind: Some(status.to_owned()), limit, ..Filter::default() };
-        orders.extend(ask(line, Table::WorkOrders, &filter)?);
+        orders.extend(query_rows(line, Table::WorkOrders, &filter)?);
     }
     Ok(orders)
 }
 
 /// Renames the columns of an order to those of the edge host, and parses its lists.
-fn as_edge(mut order: Row) -> Row {
+fn to_edge_columns(mut order: Row) -> Row {
     for (column, name) in
         [("type", "kind"), ("scheduled_time", "scheduled"), ("estimated_duration_minutes", "duration_minutes")]
     {
@@ -93,16 +93,16 @@ fn as_edge(mut order: Row) -> Row {
             order.insert(name.to_owned(), value);
         }
     }
-    parse(&mut order, &["after", "skills"]);
+    parse_json_columns(&mut order, &["after", "skills"]);
     order
 }
 
-fn sensors(line: &impl Front) -> Result<usize, Problem> {
+fn count_sensors(line: &impl LineApi) -> Result<usize, Problem> {
     let mut count = 0;
-    for offset in (0..SENSORS).step_by(Filter::MOST as usize) {
-        let page = ask(line, Table::Sensors, &Filter { limit: Filter::MOST, offset, ..Filter::default() })?;
+    for offset in (0..MAX_SENSORS).step_by(Filter::MAX_ROWS as usize) {
+        let page = query_rows(line, Table::Sensors, &Filter { limit: Filter::MAX_ROWS, offset, ..Filter::default() })?;
         count += page.len();
-        if page.len() < Filter::MOST as usize {
+        if page.len() < Filter::MAX_ROWS as usize {
             break;
         }
     }
@@ -110,16 +110,16 @@ fn sensors(line: &impl Front) -> Result<usize, Problem> {
 }
 
 /// Returns the readings per second, by their own times. `None` if the host returns readings of a single sensor only.
-fn rate(line: &impl Front, now: i64) -> Result<Option<f64>, Problem> {
-    let since = now.saturating_sub(SPAN);
-    let filter = Filter { after: Some(since), before: Some(now), limit: CHUNKS, ..Filter::default() };
-    let chunks: Vec<Row> = match line.look(Table::Readings, &filter) {
-        Err(FrontError::Invalid(_)) => return Ok(None),
-        chunks => read(&chunks?, "readings")?,
+fn readings_per_second(line: &impl LineApi, now: i64) -> Result<Option<f64>, Problem> {
+    let since = now.saturating_sub(RATE_PERIOD);
+    let filter = Filter { after: Some(since), before: Some(now), limit: MAX_CHUNKS, ..Filter::default() };
+    let chunks: Vec<Row> = match line.query(Table::Readings, &filter) {
+        Err(LineApiError::Invalid(_)) => return Ok(None),
+        chunks => parse_reply(&chunks?, "readings")?,
     };
     let integer = |chunk: &Row, column: &str| chunk.get(column).and_then(Value::as_i64);
     let readings: i64 = chunks.iter().filter_map(|chunk| integer(chunk, "count")).sum();
-    let oldest = match chunks.len() < CHUNKS as usize {
+    let oldest = match chunks.len() < MAX_CHUNKS as usize {
         true => since,
         // The limit was reached: the rate is computed over the time that these chunks cover.
         false => chunks.iter().filter_map(|chunk| integer(chunk, "start_time")).min().unwrap_or(since).max(since),

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use crate::{FrontError, answer::Answer};
+use crate::{LineApiError, api_response::ApiResponse};
 
 /// An error response.
 #[derive(Debug)]
@@ -45,14 +45,14 @@ impl Problem {
 
     /// Adds a member to the body.
     #[must_use]
-    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+    pub(crate) fn with_member(mut self, name: &str, value: Value) -> Self {
         self.body.insert(name.into(), value);
         self
     }
 
     /// Adds a header.
     #[must_use]
-    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
@@ -60,33 +60,33 @@ impl Problem {
     /// Sets `Retry-After`, in seconds.
     #[must_use]
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
-        self.header(header::RETRY_AFTER, seconds.into())
+        self.with_header(header::RETRY_AFTER, seconds.into())
     }
 }
 
-impl From<FrontError> for Problem {
-    fn from(error: FrontError) -> Self {
+impl From<LineApiError> for Problem {
+    fn from(error: LineApiError) -> Self {
         match error {
-            FrontError::Unavailable(text) => {
+            LineApiError::Unavailable(text) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{text}; send the same request again"))
                     .retry_after(1)
             }
-            FrontError::Broken(text) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
-            FrontError::Absent(text) => Self::not_found(text),
-            FrontError::Invalid(text) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
-            FrontError::Conflict(text) => Self::new(StatusCode::CONFLICT, text),
+            LineApiError::Internal(text) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
+            LineApiError::NotFound(text) => Self::not_found(text),
+            LineApiError::Invalid(text) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
+            LineApiError::Conflict(text) => Self::new(StatusCode::CONFLICT, text),
         }
     }
 }
 
-impl From<Problem> for Answer {
+impl From<Problem> for ApiResponse {
     fn from(problem: Problem) -> Self {
         let kind = HeaderValue::from_static("application/problem+json");
         let mut answer = Self::new(problem.status, kind, Value::Object(problem.body).to_string().into_bytes());
         for (name, value) in problem.headers {
-            answer = answer.with(name, value);
+            answer = answer.with_header(name, value);
         }
         // The cause may be gone at the next request.
-        answer.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        answer.with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 }

@@ -4,16 +4,16 @@
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Filter, Front, Table, answer::Answer, listing, lttb, problem::Problem, query::Query, rows::ask_as, time};
+use crate::{Filter, LineApi, Table, api_response::ApiResponse, listing, lttb, problem::Problem, query_params::QueryParams, rows::query_as, time};
 
 /// Default number of points in a response.
-const POINTS: u32 = 1_000;
+const DEFAULT_POINTS: u32 = 1_000;
 /// Maximum number of chunks in one response, which has to fit into memory. `next` continues with older ones.
-const CHUNKS: u32 = 64 * ASKED;
+const MAX_CHUNKS: u32 = 64 * CHUNKS_PER_QUERY;
 /// A page ends once it has at least this many readings.
-const READINGS: usize = 500_000;
+const MAX_READINGS: usize = 500_000;
 /// Number of chunks per query: a chunk may contain thousands of readings.
-const ASKED: u32 = 250;
+const CHUNKS_PER_QUERY: u32 = 250;
 
 /// A stored chunk of readings. A value that is not finite is null, as JSON has no number for it.
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     /// Returns the number of readings that the host left out by downsampling.
-    fn left_out(&self) -> usize {
+    fn omitted_count(&self) -> usize {
         self.count.saturating_sub(self.times.len())
     }
 
@@ -37,18 +37,18 @@ impl Chunk {
     }
 }
 
-pub(crate) fn readings(line: &impl Front, id: &str, path: &str, query: &Query) -> Result<Answer, Problem> {
-    let (after, before) = query.span();
-    let points = query.number("points").unwrap_or(POINTS);
+pub(crate) fn readings(line: &impl LineApi, id: &str, path: &str, query: &QueryParams) -> Result<ApiResponse, Problem> {
+    let (after, before) = query.time_range();
+    let points = query.number("points").unwrap_or(DEFAULT_POINTS);
     let start = query.offset();
     if id.contains('\0') {
-        return Err(listing::SENSORS.missing(id));
+        return Err(listing::SENSORS.not_found(id));
     }
     let mut filter = Filter {
         sensor: Some(id.to_owned()),
         after,
         before,
-        limit: ASKED,
+        limit: CHUNKS_PER_QUERY,
         offset: start,
         // Preselection for LTTB (MinMaxLTTB: Van Der Donckt et al., IEEE VIS 2023).
         points: Some(points.saturating_mul(4)),
@@ -57,19 +57,19 @@ pub(crate) fn readings(line: &impl Front, id: &str, path: &str, query: &Query) -
     let mut readings: Vec<(i64, f64)> = Vec::new();
     let mut left_out = 0;
     let has_more = loop {
-        let chunks: Vec<Chunk> = ask_as(line, Table::Readings, &filter)?;
+        let chunks: Vec<Chunk> = query_as(line, Table::Readings, &filter)?;
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         for chunk in &chunks {
-            left_out += chunk.left_out();
+            left_out += chunk.omitted_count();
             readings.extend(chunk.pairs().filter(|&(time, _)| {
                 after.is_none_or(|after| time > after) && before.is_none_or(|before| time < before)
             }));
         }
         filter.offset = filter.offset.saturating_add(count);
-        if count < ASKED {
+        if count < CHUNKS_PER_QUERY {
             break false;
         }
-        if readings.len() >= READINGS || filter.offset - start >= CHUNKS {
+        if readings.len() >= MAX_READINGS || filter.offset - start >= MAX_CHUNKS {
             break true;
         }
     };
@@ -77,28 +77,28 @@ pub(crate) fn readings(line: &impl Front, id: &str, path: &str, query: &Query) -
         // An unknown sensor is a 404, a sensor without readings is not.
         listing::SENSORS.item(line, id)?;
     }
-    sort(&mut readings);
-    let points = lttb::thin(&readings, usize::try_from(points).unwrap_or(usize::MAX));
-    let next = has_more.then(|| query.link(path, filter.offset));
+    sort_and_dedup(&mut readings);
+    let points = lttb::downsample(&readings, usize::try_from(points).unwrap_or(usize::MAX));
+    let next = has_more.then(|| query.page_url(path, filter.offset));
     let count = readings.len() + left_out;
-    let course = Course { sensor: id, count, next: next.as_deref(), items: Items(&points) };
-    let answer = Answer::json(StatusCode::OK, &course);
-    Ok(match listing::link(next.as_deref()) {
-        Some(link) => answer.with(header::LINK, link),
+    let course = ReadingsBody { sensor: id, count, next: next.as_deref(), items: Items(&points) };
+    let answer = ApiResponse::json(StatusCode::OK, &course);
+    Ok(match listing::link_header(next.as_deref()) {
+        Some(link) => answer.with_header(header::LINK, link),
         None => answer,
     })
 }
 
 /// Sorts by time and removes duplicates. Chunks arrive newest first and may overlap, and a reading that was sent twice
 /// may be in two of them.
-pub(crate) fn sort(readings: &mut Vec<(i64, f64)>) {
+pub(crate) fn sort_and_dedup(readings: &mut Vec<(i64, f64)>) {
     readings.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     readings.dedup_by(|a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits());
 }
 
 /// The body of the response.
 #[derive(Serialize)]
-struct Course<'a> {
+struct ReadingsBody<'a> {
     sensor: &'a str,
     count: usize,
     next: Option<&'a str>,
@@ -112,9 +112,9 @@ impl Serialize for Items<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Item {
-            time: time::Text,
+            time: time::Rfc3339,
             value: f64,
         }
-        serializer.collect_seq(self.0.iter().map(|&(at, value)| Item { time: time::Text(at), value }))
+        serializer.collect_seq(self.0.iter().map(|&(at, value)| Item { time: time::Rfc3339(at), value }))
     }
 }

@@ -4,10 +4,10 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Filter, Front, Table, problem::Problem, time};
+use crate::{Filter, LineApi, Table, problem::Problem, time};
 
 /// The columns with a time.
-const TIMES: [&str; 13] = [
+const TIME_COLUMNS: [&str; 13] = [
     "created",
     "detection_time",
     "end_time",
@@ -23,23 +23,23 @@ const TIMES: [&str; 13] = [
     "updated",
 ];
 /// The columns with JSON as text.
-const JSON: [&str; 5] = ["after", "metadata", "plan", "sensors", "skills"];
+const JSON_COLUMNS: [&str; 5] = ["after", "metadata", "plan", "sensors", "skills"];
 
 /// A row, as a JSON object.
 pub(crate) type Row = Map<String, Value>;
 
 /// Queries rows of the line.
-pub(crate) fn ask(line: &impl Front, table: Table, filter: &Filter) -> Result<Vec<Row>, Problem> {
-    ask_as(line, table, filter)
+pub(crate) fn query_rows(line: &impl LineApi, table: Table, filter: &Filter) -> Result<Vec<Row>, Problem> {
+    query_as(line, table, filter)
 }
 
 /// Queries rows of the line and deserialises them.
-pub(crate) fn ask_as<T: DeserializeOwned>(line: &impl Front, table: Table, filter: &Filter) -> Result<Vec<T>, Problem> {
-    read(&line.look(table, filter)?, &format!("{table:?}"))
+pub(crate) fn query_as<T: DeserializeOwned>(line: &impl LineApi, table: Table, filter: &Filter) -> Result<Vec<T>, Problem> {
+    parse_reply(&line.query(table, filter)?, &format!("{table:?}"))
 }
 
 /// Parses a reply of the line. `subject` names its content in the error.
-pub(crate) fn read<T: DeserializeOwned>(text: &str, subject: &str) -> Result<T, Problem> {
+pub(crate) fn parse_reply<T: DeserializeOwned>(text: &str, subject: &str) -> Result<T, Problem> {
     serde_json::from_str(text).map_err(|error| {
         let detail = format!(
             "the line's reply for {subject} has an unexpected format: {error}; check that API and line have the same version"
@@ -49,25 +49,25 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, subject: &str) -> Result<T, 
 }
 
 /// Converts a row of the line to the format of the API: times as RFC 3339, JSON columns parsed.
-pub fn item(mut row: Map<String, Value>) -> Value {
-    readable(&mut row);
+pub fn row_to_json(mut row: Map<String, Value>) -> Value {
+    format_columns(&mut row);
     Value::Object(row)
 }
 
 /// Formats time columns as RFC 3339 and parses JSON columns.
-pub(crate) fn readable(row: &mut Row) {
-    for column in TIMES {
+pub(crate) fn format_columns(row: &mut Row) {
+    for column in TIME_COLUMNS {
         if let Some(value) = row.get_mut(column)
             && let Some(nanoseconds) = value.as_i64()
         {
-            *value = Value::String(time::text(nanoseconds));
+            *value = Value::String(time::format_rfc3339(nanoseconds));
         }
     }
-    parse(row, &JSON);
+    parse_json_columns(row, &JSON_COLUMNS);
 }
 
 /// Parses these columns if they contain JSON text.
-pub(crate) fn parse(row: &mut Row, columns: &[&str]) {
+pub(crate) fn parse_json_columns(row: &mut Row, columns: &[&str]) {
     for column in columns {
         if let Some(value) = row.get_mut(*column)
             && let Some(parsed) = value.as_str().and_then(|text| serde_json::from_str(text).ok())

@@ -6,14 +6,14 @@ use jiff::{Timestamp, civil::DateTime};
 use serde::{Serialize, Serializer};
 
 /// Formats a time as RFC 3339 in UTC, with the shortest possible fraction.
-pub(crate) fn text(nanoseconds: i64) -> String {
-    Text(nanoseconds).to_string()
+pub(crate) fn format_rfc3339(nanoseconds: i64) -> String {
+    Rfc3339(nanoseconds).to_string()
 }
 
 /// Nanoseconds since 1970 that are displayed and serialised as RFC 3339 in UTC.
-pub(crate) struct Text(pub(crate) i64);
+pub(crate) struct Rfc3339(pub(crate) i64);
 
-impl fmt::Display for Text {
+impl fmt::Display for Rfc3339 {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Avoids 128-bit integers, whose division is slow in WebAssembly.
         let (seconds, rest) = (self.0.div_euclid(1_000_000_000), self.0.rem_euclid(1_000_000_000));
@@ -25,7 +25,7 @@ impl fmt::Display for Text {
     }
 }
 
-impl Serialize for Text {
+impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -33,20 +33,20 @@ impl Serialize for Text {
 
 /// Parses RFC 3339 or nanoseconds since 1970, and returns nanoseconds since 1970. Times before 1677 or after 2262 are
 /// clamped to the range of `i64`, which covers all stored times.
-pub(crate) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok();
     }
     // In a query, a plus that is not encoded as %2B is decoded as a space: 2026-01-01T00:00:00 02:00.
-    rfc3339(text).or_else(|| {
+    parse_rfc3339(text).or_else(|| {
         let (time, offset) = text.rsplit_once(' ')?;
-        rfc3339(&format!("{time}+{offset}"))
+        parse_rfc3339(&format!("{time}+{offset}"))
     })
 }
 
 /// Parses RFC 3339 only, and returns nanoseconds since 1970. Clamps to the range of `i64`.
-pub(crate) fn rfc3339(text: &str) -> Option<i64> {
+pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     // jiff accepts more formats than RFC 3339, but the API accepts only RFC 3339.
     let (date_time, rest) = text.split_at_checked(19)?;
     let is_shape = date_time.bytes().zip(*b"0000-00-00T00:00:00").all(|(byte, shape)| match shape {

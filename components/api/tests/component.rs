@@ -7,7 +7,7 @@ use wasmparser::{Parser, Payload};
 use wheeltapper_wasm::Build;
 
 /// Maximum size in bytes: some hosts fetch and compile the component at the first request.
-const LARGEST: usize = 3_200_000;
+const MAX_COMPONENT_BYTES: usize = 3_200_000;
 
 /// Builds the component as `cargo xtask compose` does, and returns its bytes.
 fn build() -> Vec<u8> {
@@ -20,7 +20,7 @@ fn build() -> Vec<u8> {
 }
 
 /// Returns the names of the imports and exports of the outermost component.
-fn world(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
+fn imports_and_exports(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -40,9 +40,9 @@ fn world(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn it_asks_for_nothing_but_the_line_and_what_every_host_has() {
+fn it_imports_only_the_line_and_common_wasi() {
     let bytes = build();
-    let (imports, exports) = world(&bytes);
+    let (imports, exports) = imports_and_exports(&bytes);
     assert_eq!(exports, ["wasi:http/incoming-handler@0.2.0"]);
     assert!(imports.iter().any(|import| import == "wheeltapper:pipeline/front@0.1.0"), "{imports:?}");
     for import in &imports {
@@ -55,5 +55,5 @@ fn it_asks_for_nothing_but_the_line_and_what_every_host_has() {
         let allowed = ["wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/", "wasi:http/types"];
         assert!(allowed.iter().any(|allowed| interface.starts_with(allowed)), "{import} is not an allowed import");
     }
-    assert!(bytes.len() <= LARGEST, "{} bytes, at most {LARGEST} are allowed", bytes.len());
+    assert!(bytes.len() <= MAX_COMPONENT_BYTES, "{} bytes, at most {MAX_COMPONENT_BYTES} are allowed", bytes.len());
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use wheeltapper_condition::{
     bearing::{
-        diagnosis::{Accumulator, Limits, diagnose},
-        table::find,
+        diagnosis::{EvidenceAverage, DiagnosisLimits, diagnose},
+        table::find_bearing,
     },
-    wave::fft::Transforms,
+    waveform::fft::FftPlans,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,17 +17,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [file, rate, shaft, bearing, length] = arguments.as_slice() else {
         return Err("expected FILE.npy RATE_HZ SHAFT_HZ DESIGNATION SAMPLES".into());
     };
-    let orders = find(bearing).and_then(|entry| entry.geometry.orders()).ok_or("unknown bearing")?;
-    let (transforms, mut accumulator) = (&mut Transforms::default(), Accumulator::default());
+    let orders = find_bearing(bearing).and_then(|entry| entry.geometry.fault_orders()).ok_or("unknown bearing")?;
+    let (transforms, mut accumulator) = (&mut FftPlans::default(), EvidenceAverage::default());
     let mut counts: [BTreeMap<String, u32>; 3] = Default::default();
     for window in common::npy(file.as_ref()).chunks_exact(length.parse()?) {
-        let diagnosis = diagnose(transforms, window, rate.parse()?, shaft.parse()?, &orders, &Limits::default())
+        let diagnosis = diagnose(transforms, window, rate.parse()?, shaft.parse()?, &orders, &DiagnosisLimits::default())
             .ok_or("the window cannot be diagnosed; expected at least 64 finite samples")?;
         accumulator.push(&diagnosis);
         for (method, name) in [
-            diagnosis.fault().map(|finding| finding.fault.name()),
-            diagnosis.findings.first().map(|finding| finding.fault.name()),
-            accumulator.fault().map(|(fault, _)| fault.name()),
+            diagnosis.detected_fault().map(|finding| finding.fault.name()),
+            diagnosis.candidates.first().map(|finding| finding.fault.name()),
+            accumulator.likely_fault().map(|(fault, _)| fault.name()),
         ]
         .into_iter()
         .enumerate()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{deviation, mean, student_upper};
+use crate::stats::{standard_deviation, mean, student_upper_quantile};
 
 /// Mean and spread of each octave level, fitted on healthy waveforms only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,9 +13,9 @@ pub struct Baseline {
 }
 
 /// False-alarm probability of one healthy waveform, if levels are normally distributed.
-const CHANCE: f64 = 1e-5;
+const FALSE_ALARM_PROBABILITY: f64 = 1e-5;
 /// Smallest standard deviation of a level, in dB: levels of one mounting and load do not repeat better than this.
-const FLOOR: f64 = 0.25;
+const MIN_DEVIATION: f64 = 0.25;
 
 impl Baseline {
     /// Fits a baseline. Each of `rows` holds the levels of one waveform in dB; level `i` covers `lines[i]` spectral
@@ -35,24 +35,24 @@ impl Baseline {
         for (column, lines) in columns.zip(lines) {
             means.push(mean(&column));
             let noise = 4.343 * (1.5 / (*lines).max(1) as f64).sqrt() / 2.0;
-            deviations.push(deviation(&column).max(FLOOR).max(noise));
+            deviations.push(standard_deviation(&column).max(MIN_DEVIATION).max(noise));
         }
         let count = rows.len() as f64;
-        let limit = student_upper(CHANCE / 2.0 / width as f64, count - 1.0) * (1.0 + 1.0 / count).sqrt();
+        let limit = student_upper_quantile(FALSE_ALARM_PROBABILITY / 2.0 / width as f64, count - 1.0) * (1.0 + 1.0 / count).sqrt();
         Some(Self { mean: means, deviation: deviations, limit })
     }
 
     /// Returns the largest deviation of a level divided by the limit; above 1 the waveform differs from the baseline.
     /// NaN if `row` has another length.
     #[must_use]
-    pub fn ratio(&self, row: &[f64]) -> f64 {
+    pub fn limit_ratio(&self, row: &[f64]) -> f64 {
         if row.len() != self.mean.len() {
             return f64::NAN;
         }
         row.iter()
             .zip(&self.mean)
             .zip(&self.deviation)
-            .map(|((level, mean), deviation)| (level - mean).abs() / deviation)
+            .map(|((level, mean), deviation)| (level - mean).abs() / standard_deviation)
             .fold(0.0, f64::max)
             / self.limit
     }
@@ -61,6 +61,6 @@ impl Baseline {
     #[must_use]
     pub fn deviations(&self, row: &[f64]) -> Vec<f64> {
         let levels = row.iter().zip(&self.mean).zip(&self.deviation);
-        levels.map(|((level, mean), deviation)| ((level - mean) / deviation).abs()).collect()
+        levels.map(|((level, mean), deviation)| ((level - mean) / standard_deviation).abs()).collect()
     }
 }

@@ -9,4 +9,4 @@ pub mod life;
 pub mod scalar;
 pub mod speed;
 pub mod stats;
-pub mod wave;
+pub mod waveform;

@@ -4,7 +4,7 @@ use std::f64::consts::{PI, SQRT_2};
 
 /// Whether `value` is finite and above 0.
 #[must_use]
-pub fn positive(value: f64) -> bool {
+pub fn is_positive(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
@@ -16,7 +16,7 @@ pub fn mean(values: &[f64]) -> f64 {
 
 /// Sample standard deviation (n − 1); 0 for fewer than 2 values.
 #[must_use]
-pub fn deviation(values: &[f64]) -> f64 {
+pub fn standard_deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;
     }
@@ -60,7 +60,7 @@ pub fn erfcx(x: f64) -> f64 {
 
 /// Φ(x), the standard normal distribution function.
 #[must_use]
-pub fn normal(x: f64) -> f64 {
+pub fn normal_cdf(x: f64) -> f64 {
     let z = x.abs() / SQRT_2;
     let tail = 0.5 * (-z * z).exp() * erfcx(z);
     if x > 0.0 { 1.0 - tail } else { tail }
@@ -69,7 +69,7 @@ pub fn normal(x: f64) -> f64 {
 /// Φ⁻¹(p), by bisection; ±9 at the ends.
 #[must_use]
 pub fn normal_quantile(p: f64) -> f64 {
-    bisect(-9.0, 9.0, |x| normal(x) < p)
+    find_crossing(-9.0, 9.0, |x| normal_cdf(x) < p)
 }
 
 /// ln Γ(x) for x > 0 (Lanczos, g = 7, relative error below 1e-14).
@@ -126,15 +126,15 @@ pub fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
 
 /// The t that Student's distribution with `freedom` degrees of freedom exceeds with probability `tail`.
 #[must_use]
-pub fn student_upper(tail: f64, freedom: f64) -> f64 {
-    bisect(0.0, 1e6, |t| 0.5 * incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t)) > tail)
+pub fn student_upper_quantile(tail: f64, freedom: f64) -> f64 {
+    find_crossing(0.0, 1e6, |t| 0.5 * incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t)) > tail)
 }
 
 /// −log₁₀ of the probability that F with (2 `half`, `freedom`) degrees of freedom exceeds `f`. Closed form for an even
 /// numerator: x^b Σᵢ (b)ᵢ/i! (1 − x)^i, i < half, with b = freedom/2, x = freedom/(freedom + 2 half f) (Abramowitz &
 /// Stegun 26.6.4).
 #[must_use]
-pub fn f_evidence(f: f64, half: usize, freedom: f64) -> f64 {
+pub fn f_test_evidence(f: f64, half: usize, freedom: f64) -> f64 {
     let b = freedom / 2.0;
     let x = freedom / (freedom + 2.0 * half as f64 * f.max(0.0));
     let (mut term, mut sum) = (1.0, 1.0);
@@ -146,7 +146,7 @@ pub fn f_evidence(f: f64, half: usize, freedom: f64) -> f64 {
 }
 
 /// Returns the point where `below` changes from true to false.
-fn bisect(low: f64, high: f64, below: impl Fn(f64) -> bool) -> f64 {
+fn find_crossing(low: f64, high: f64, below: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (low, high);
     for _ in 0..100 {
         let middle = 0.5 * (low + high);
@@ -162,12 +162,12 @@ mod tests {
     // References: scipy.stats 1.17.
     #[test]
     fn distributions_match_scipy() {
-        assert!((normal(1.0) - 0.841_344_746_068_542_9).abs() < 1e-7);
-        assert!((normal(-5.0) / 2.866_515_718_791_939e-7 - 1.0).abs() < 1e-6);
+        assert!((normal_cdf(1.0) - 0.841_344_746_068_542_9).abs() < 1e-7);
+        assert!((normal_cdf(-5.0) / 2.866_515_718_791_939e-7 - 1.0).abs() < 1e-6);
         assert!((normal_quantile(0.9) - 1.281_551_565_544_600_4).abs() < 1e-6);
         // t.isf(5e-7, 9); -log10 f.sf(8, 6, 26)
-        assert!((student_upper(5e-7, 9.0) / 11.636_782_027_328_891 - 1.0).abs() < 1e-9);
-        assert!((f_evidence(8.0, 3, 26.0) / 4.226_656_270_580_8 - 1.0).abs() < 1e-9);
-        assert!((student_upper(0.05, 10.0) - 1.812_461_122_8).abs() < 1e-8);
+        assert!((student_upper_quantile(5e-7, 9.0) / 11.636_782_027_328_891 - 1.0).abs() < 1e-9);
+        assert!((f_test_evidence(8.0, 3, 26.0) / 4.226_656_270_580_8 - 1.0).abs() < 1e-9);
+        assert!((student_upper_quantile(0.05, 10.0) - 1.812_461_122_8).abs() < 1e-8);
     }
 }

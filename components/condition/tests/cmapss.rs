@@ -4,7 +4,7 @@ mod common;
 
 use common::Random;
 use wheeltapper_condition::life::{
-    health::Beginning, history::History, library::Library, tracker::Tracker, wiener::Degradation,
+    health::HealthBaseline, history::RunToFailure, library::Library, tracker::HealthTracker, wiener::DegradationModel,
 };
 
 const HORIZON: f64 = 125.0;
@@ -23,7 +23,7 @@ fn units(name: &str) -> Option<Vec<Vec<Vec<f64>>>> {
     Some(units)
 }
 
-fn phm08(difference: f64) -> f64 {
+fn phm08_score(difference: f64) -> f64 {
     if difference < 0.0 { (-difference / 13.0).exp() - 1.0 } else { (difference / 10.0).exp() - 1.0 }
 }
 
@@ -49,9 +49,9 @@ fn held_out_units() {
     let mut sums = [Sums::default(), Sums::default()];
     for fold in 0..5 {
         let held_out: Vec<usize> = order.iter().copied().skip(fold).step_by(5).collect();
-        let library: Vec<History> = (0..train.len())
+        let library: Vec<RunToFailure> = (0..train.len())
             .filter(|unit| !held_out.contains(unit))
-            .map(|unit| History::new(&train[unit]).unwrap())
+            .map(|unit| RunToFailure::new(&train[unit]).unwrap())
             .collect();
         let started = std::time::Instant::now();
         let library = Library::fit(&library, HORIZON).unwrap();
@@ -63,7 +63,7 @@ fn held_out_units() {
         let library: Library = serde_json::from_str(&text).unwrap();
         for unit in held_out {
             let life = train[unit].len();
-            let mut tracker = Tracker::default();
+            let mut tracker = HealthTracker::default();
             let answers: Vec<_> = train[unit]
                 .iter()
                 .map(|row| {
@@ -81,7 +81,7 @@ fn held_out_units() {
                     sums.count += 1.0;
                     sums.square += (answer.expected - truth).powi(2);
                     sums.median += (answer.p50.min(HORIZON) - truth).powi(2);
-                    sums.score += phm08(answer.expected - truth);
+                    sums.score += phm08_score(answer.expected - truth);
                     let inside = answer.p10.min(HORIZON) <= truth && truth <= answer.p90.min(HORIZON);
                     sums.capped += f64::from(u8::from(inside));
                     sums.uncapped += f64::from(u8::from(answer.p10 <= uncapped && uncapped <= answer.p90));
@@ -112,10 +112,10 @@ fn a_library_of_few_units_is_enough() {
         let (mut square, mut count, mut inside) = (0.0, 0.0, 0.0);
         for start in 0..3 {
             let chosen: Vec<usize> = (0..size).map(|index| (start * 33 + index * 2) % 100).collect();
-            let units: Vec<History> = chosen.iter().map(|unit| History::new(&train[*unit]).unwrap()).collect();
+            let units: Vec<RunToFailure> = chosen.iter().map(|unit| RunToFailure::new(&train[*unit]).unwrap()).collect();
             let library = Library::fit(&units, HORIZON).unwrap();
             for (unit, rows) in train.iter().enumerate().filter(|(unit, _)| !chosen.contains(unit)) {
-                let mut tracker = Tracker::default();
+                let mut tracker = HealthTracker::default();
                 for (index, row) in rows.iter().enumerate() {
                     library.push(&mut tracker, row);
                     if index >= 30 && (index + unit) % 23 == 0 {
@@ -142,7 +142,7 @@ fn without_a_library() {
     let started = std::time::Instant::now();
     let index = |rows: &[Vec<f64>]| -> Vec<f64> {
         let start: Vec<&[f64]> = rows[..30].iter().map(Vec::as_slice).collect();
-        let beginning = Beginning::fit(&start).unwrap();
+        let beginning = HealthBaseline::fit(&start).unwrap();
         rows.iter().map(|row| beginning.index(row)).collect()
     };
     let series: Vec<Vec<f64>> = train.iter().map(|rows| index(rows)).collect();
@@ -153,7 +153,7 @@ fn without_a_library() {
     for limit in [typical, 0.75 * typical, 1.33 * typical] {
         let mut groups = [[0.0; 4]; 3];
         for (unit, values) in series.iter().enumerate() {
-            let mut state = Degradation::new(&values[..30]).unwrap();
+            let mut state = DegradationModel::new(&values[..30]).unwrap();
             for (age, value) in values.iter().enumerate().skip(30) {
                 state.push(*value);
                 if (age + unit) % 29 == 0 && age >= 40 {

@@ -5,17 +5,17 @@ mod common;
 use wheeltapper_condition::{
     baseline::Baseline,
     bearing::{
-        diagnosis::{Accumulator, Fault, Limits, diagnose},
-        geometry::Orders,
-        table::find,
+        diagnosis::{EvidenceAverage, Fault, DiagnosisLimits, diagnose},
+        geometry::FaultOrders,
+        table::find_bearing,
     },
-    wave::{fft::Transforms, welch::octaves},
+    waveform::{fft::FftPlans, welch::octave_levels},
 };
 
 const SHAFT: f64 = 1797.0 / 60.0;
 
-fn orders() -> Orders {
-    find("SKF 6205-2RS").unwrap().geometry.orders().unwrap()
+fn orders() -> FaultOrders {
+    find_bearing("SKF 6205-2RS").unwrap().geometry.fault_orders().unwrap()
 }
 
 /// Reduces the rate to a quarter: windowed sinc, 241 taps, cut-off at 0.9 of the new Nyquist frequency.
@@ -39,8 +39,8 @@ struct Outcome {
     alarms: usize,
     ratios: (f64, f64),
     /// Counts by outer race, inner race, element and cage: detected, and strongest regardless of the limits.
-    named: [usize; 4],
-    first: [usize; 4],
+    detected: [usize; 4],
+    strongest: [usize; 4],
     /// The same by the mean evidence, from the fifth window on; the last count is for no fault.
     averaged: [usize; 5],
     evidence: Vec<f64>,
@@ -48,25 +48,25 @@ struct Outcome {
 }
 
 fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baseline) -> Outcome {
-    let mut transforms = Transforms::default();
-    let mut accumulator = Accumulator::default();
+    let mut transforms = FftPlans::default();
+    let mut accumulator = EvidenceAverage::default();
     let mut outcome = Outcome {
         windows: 0,
         alarms: 0,
         ratios: (f64::INFINITY, 0.0),
-        named: [0; 4],
-        first: [0; 4],
+        detected: [0; 4],
+        strongest: [0; 4],
         averaged: [0; 5],
         evidence: Vec::new(),
         example: String::new(),
     };
     for start in (0..=samples.len() - length).step_by(hop) {
         let window = &samples[start..start + length];
-        let ratio = baseline.ratio(&levels(&mut transforms, window, rate).0);
+        let ratio = baseline.limit_ratio(&levels(&mut transforms, window, rate).0);
         outcome.windows += 1;
         outcome.alarms += usize::from(ratio > 1.0);
         outcome.ratios = (outcome.ratios.0.min(ratio), outcome.ratios.1.max(ratio));
-        let diagnosis = diagnose(&mut transforms, window, rate, SHAFT, &orders(), &Limits::default()).unwrap();
+        let diagnosis = diagnose(&mut transforms, window, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
         let slot = |fault| match fault {
             Fault::Outer => 0,
             Fault::Inner => 1,
@@ -74,33 +74,33 @@ fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baselin
             Fault::Cage => 3,
         };
         let strongest = diagnosis
-            .findings
+            .candidates
             .iter()
             .filter(|finding| finding.fault != Fault::Cage)
             .max_by(|a, b| a.evidence.total_cmp(&b.evidence))
             .unwrap();
-        outcome.first[slot(strongest.fault)] += 1;
+        outcome.strongest[slot(strongest.fault)] += 1;
         accumulator.push(&diagnosis);
         if outcome.windows >= 5 {
-            outcome.averaged[accumulator.fault().map_or(4, |(fault, _)| slot(fault))] += 1;
+            outcome.averaged[accumulator.likely_fault().map_or(4, |(fault, _)| slot(fault))] += 1;
         }
         outcome.evidence.push(strongest.evidence);
-        if let Some(finding) = diagnosis.fault() {
-            outcome.named[slot(finding.fault)] += 1;
-            outcome.example = diagnosis.evidence();
+        if let Some(finding) = diagnosis.detected_fault() {
+            outcome.detected[slot(finding.fault)] += 1;
+            outcome.example = diagnosis.summary();
         }
     }
     outcome.evidence.sort_by(f64::total_cmp);
     outcome
 }
 
-fn levels(transforms: &mut Transforms, window: &[f64], rate: f64) -> (Vec<f64>, Vec<usize>) {
-    let octaves = octaves(transforms, window, rate, 12);
-    (octaves.iter().map(|octave| octave.decibel).collect(), octaves.iter().map(|octave| octave.lines).collect())
+fn levels(transforms: &mut FftPlans, window: &[f64], rate: f64) -> (Vec<f64>, Vec<usize>) {
+    let octaves = octave_levels(transforms, window, rate, 12);
+    (octave_levels.iter().map(|octave| octave.decibel).collect(), octave_levels.iter().map(|octave| octave.line_count).collect())
 }
 
 fn baseline(healthy: &[f64], rate: f64, length: usize) -> Baseline {
-    let mut transforms = Transforms::default();
+    let mut transforms = FftPlans::default();
     let rows: Vec<_> = healthy.chunks_exact(length).map(|window| levels(&mut transforms, window, rate)).collect();
     Baseline::fit(&rows.iter().map(|row| row.0.clone()).collect::<Vec<_>>(), &rows[0].1).unwrap()
 }
@@ -127,8 +127,8 @@ fn faults_raise_alarms_and_races_are_diagnosed() {
                     outcome.alarms,
                     outcome.ratios.0,
                     outcome.ratios.1,
-                    outcome.named,
-                    outcome.first,
+                    outcome.detected,
+                    outcome.strongest,
                     outcome.averaged,
                     outcome.evidence[0],
                     outcome.evidence[outcome.windows / 2],
@@ -139,17 +139,17 @@ fn faults_raise_alarms_and_races_are_diagnosed() {
             let healthy_outcome = run(rest, rate, length, length / 2, &baseline);
             show("healthy", &healthy_outcome);
             assert_eq!(healthy_outcome.alarms, 0, "false alarms");
-            assert_eq!(healthy_outcome.named, [0; 4], "healthy");
+            assert_eq!(healthy_outcome.detected, [0; 4], "healthy");
             for (index, file) in files.iter().enumerate() {
                 let outcome = run(&load(file), rate, length, hop, &baseline);
                 show(file, &outcome);
                 assert_eq!(outcome.alarms, outcome.windows, "{file}");
                 if index < 2 {
-                    assert!(outcome.first[index] as f64 >= 0.98 * outcome.windows as f64, "{file}");
+                    assert!(outcome.strongest[index] as f64 >= 0.98 * outcome.windows as f64, "{file}");
                     // 43 ms contain five to seven impacts, so not every window is conclusive.
                     let min_share = if length == 2048 && rate > 20_000.0 { 0.5 } else { 0.95 };
-                    assert!(outcome.named[index] as f64 >= min_share * outcome.windows as f64, "{file}");
-                    assert_eq!(outcome.named.iter().sum::<usize>(), outcome.named[index], "{file}: wrong name");
+                    assert!(outcome.detected[index] as f64 >= min_share * outcome.windows as f64, "{file}");
+                    assert_eq!(outcome.detected.iter().sum::<usize>(), outcome.detected[index], "{file}: wrong name");
                 }
             }
         }
@@ -159,7 +159,7 @@ fn faults_raise_alarms_and_races_are_diagnosed() {
 #[test]
 fn noise_is_not_diagnosed() {
     let mut random = common::Random(1);
-    let mut transforms = Transforms::default();
+    let mut transforms = FftPlans::default();
     for (rate, length, count) in [
         (48_000.0, 12_000, 100),
         (12_000.0, 3000, 300),
@@ -169,15 +169,15 @@ fn noise_is_not_diagnosed() {
     ] {
         let mut detected = 0;
         let mut evidence = Vec::new();
-        let mut accumulator = Accumulator::default();
+        let mut accumulator = EvidenceAverage::default();
         let mut averaged = 0;
         for _ in 0..count {
             let noise: Vec<f64> = (0..length).map(|_| random.normal()).collect();
-            let diagnosis = diagnose(&mut transforms, &noise, rate, SHAFT, &orders(), &Limits::default()).unwrap();
+            let diagnosis = diagnose(&mut transforms, &noise, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
             accumulator.push(&diagnosis);
-            averaged += usize::from(accumulator.fault().is_some());
-            detected += usize::from(diagnosis.named);
-            evidence.push(diagnosis.findings.iter().map(|finding| finding.evidence).fold(0.0, f64::max));
+            averaged += usize::from(accumulator.likely_fault().is_some());
+            detected += usize::from(diagnosis.is_detected);
+            evidence.push(diagnosis.candidates.iter().map(|finding| finding.evidence).fold(0.0, f64::max));
         }
         evidence.sort_by(f64::total_cmp);
         println!(

@@ -6,21 +6,21 @@ mod common;
 
 use wheeltapper_condition::{
     bearing::{
-        diagnosis::{Limits, diagnose},
-        geometry::Orders,
-        harmonic::Slow,
+        diagnosis::{DiagnosisLimits, diagnose},
+        geometry::FaultOrders,
+        harmonic::LowPassEnvelope,
         table,
     },
-    life::residual::Residuals,
-    wave::{
+    life::residual::ResidualQuantiles,
+    waveform::{
         bands, cepstrum,
-        envelope::{self, Source, SquaredEnvelope},
-        features::{Machine, Unit, features},
-        fft::Transforms,
+        envelope::{self, WaveformSpectrum, SquaredEnvelope},
+        features::{MachineInfo, SampleUnit, extract_features},
+        fft::FftPlans,
         gear,
         iso20816::MachineClass,
         level,
-        order::Lines,
+        spectrum::PowerSpectrum,
         welch,
     },
 };
@@ -72,33 +72,33 @@ fn samples(kind: usize, count: usize) -> Vec<f64> {
 }
 const KINDS: usize = 11;
 
-fn orders() -> Orders {
-    table::find("6205").unwrap().geometry.orders().unwrap()
+fn orders() -> FaultOrders {
+    table::find_bearing("6205").unwrap().geometry.fault_orders().unwrap()
 }
 
 #[test]
 fn a_waveform_at_a_rate_of_1e300_has_features() {
-    let found = features(&mut Transforms::default(), &samples(0, 64), 1e300, None, &Machine::default()).unwrap();
+    let found = extract_features(&mut FftPlans::default(), &samples(0, 64), 1e300, None, &MachineInfo::default()).unwrap();
     assert_eq!(found.rahmonic, None);
 }
 
 #[test]
 fn no_rate_or_speed_makes_the_features_panic() {
-    let mut transforms = Transforms::default();
+    let mut transforms = FftPlans::default();
     for rate in NUMBERS {
         for shaft in NUMBERS.map(Some).into_iter().chain([None]) {
             // The kind of samples matters less than rate and speed, so each pair gets another kind.
             for length in [1, 63, 64, 101] {
                 let kind = (rate.to_bits() >> 40) as usize + shaft.map_or(0, |shaft| (shaft.to_bits() >> 41) as usize);
-                let machine = Machine {
-                    shaft,
-                    bearing: Some(orders()),
+                let machine = MachineInfo {
+                    shaft_speed: shaft,
+                    fault_orders: Some(orders()),
                     teeth: Some(u32::MAX),
                     class: Some(MachineClass::Small),
                     limits: None,
                 };
                 for kind in [0, kind % KINDS] {
-                    features(&mut transforms, &samples(kind, length), rate, Some(Unit::G), &machine);
+                    extract_features(&mut transforms, &samples(kind, length), rate, Some(SampleUnit::G), &machine);
                 }
             }
         }
@@ -107,12 +107,12 @@ fn no_rate_or_speed_makes_the_features_panic() {
 
 #[test]
 fn no_samples_make_the_features_panic() {
-    let mut transforms = Transforms::default();
-    let machine = Machine { shaft: Some(29.95), bearing: Some(orders()), teeth: Some(23), class: None, limits: None };
+    let mut transforms = FftPlans::default();
+    let machine = MachineInfo { shaft_speed: Some(29.95), fault_orders: Some(orders()), teeth: Some(23), class: None, limits: None };
     for kind in 0..KINDS {
         for count in (0..=64).chain([65, 66, 67, 97, 100, 1000]) {
             for rate in [1e-300, 800.0, 12_000.0, 1e300] {
-                features(&mut transforms, &samples(kind, count), rate, Some(Unit::MillimetrePerSecond), &machine);
+                extract_features(&mut transforms, &samples(kind, count), rate, Some(SampleUnit::MillimetrePerSecond), &machine);
             }
         }
     }
@@ -121,50 +121,50 @@ fn no_samples_make_the_features_panic() {
 /// The functions that compute single features are public, and must not panic without the checks of the caller.
 #[test]
 fn no_number_makes_a_function_panic() {
-    let mut transforms = Transforms::default();
+    let mut transforms = FftPlans::default();
     for count in LENGTHS {
         let wave = samples(0, count);
-        envelope::hilbert(&mut transforms, &wave);
+        envelope::hilbert_envelope(&mut transforms, &wave);
         for rate in NUMBERS {
-            let _ = bands::candidates(rate, 1000.0);
-            welch::octaves(&mut transforms, &wave, rate, 0);
-            welch::nominal(&mut transforms, &wave, rate, 4);
-            welch::density(&mut transforms, &wave, rate, 16);
-            let source = Source::new(&mut transforms, &wave, rate);
+            let _ = bands::candidate_bands(rate, 1000.0);
+            welch::octave_levels(&mut transforms, &wave, rate, 0);
+            welch::nominal_octave_levels(&mut transforms, &wave, rate, 4);
+            welch::power_spectral_density(&mut transforms, &wave, rate, 16);
+            let source = WaveformSpectrum::new(&mut transforms, &wave, rate);
             for other in NUMBERS {
-                cepstrum::peak(&mut transforms, &wave, rate, other, 1000.0);
-                cepstrum::peak(&mut transforms, &wave, rate, 5.0, other);
+                cepstrum::cepstral_peak(&mut transforms, &wave, rate, other, 1000.0);
+                cepstrum::cepstral_peak(&mut transforms, &wave, rate, 5.0, other);
                 level::velocity_rms(&mut transforms, &wave, rate, other, 1000.0);
                 level::band_rms(&mut transforms, &wave, rate, 10.0, other);
-                gear::mesh(&mut transforms, &wave, rate, other, 0);
-                gear::mesh(&mut transforms, &wave, rate, other, u32::MAX);
-                diagnose(&mut transforms, &wave, rate, other, &orders(), &Limits::default());
-                envelope_parts(&mut transforms, &source.band(&mut Transforms::default(), 0.0, other), other);
-                envelope_parts(&mut transforms, &source.band(&mut Transforms::default(), other, rate), other);
-                let lines = Lines { powers: &wave, step: rate, duration: other };
-                let _ = lines.by_order(other, 3, 4);
+                gear::gear_mesh(&mut transforms, &wave, rate, other, 0);
+                gear::gear_mesh(&mut transforms, &wave, rate, other, u32::MAX);
+                diagnose(&mut transforms, &wave, rate, other, &orders(), &DiagnosisLimits::default());
+                check_envelope_functions(&mut transforms, &source.squared_envelope(&mut FftPlans::default(), 0.0, other), other);
+                check_envelope_functions(&mut transforms, &source.squared_envelope(&mut FftPlans::default(), other, rate), other);
+                let lines = PowerSpectrum { powers: &wave, line_spacing: rate, duration: other };
+                let _ = lines.order_spectrum(other, 3, 4);
                 for frequency in NUMBERS {
-                    let _ = lines.at(frequency, 0.01, rate);
+                    let _ = lines.peak_near(frequency, 0.01, rate);
                 }
             }
         }
     }
 }
 
-fn envelope_parts(transforms: &mut Transforms, envelope: &SquaredEnvelope, number: f64) {
+fn check_envelope_functions(transforms: &mut FftPlans, envelope: &SquaredEnvelope, number: f64) {
     let _ = envelope.kurtosis();
     envelope.spectrum(transforms, number);
-    let slow = Slow::new(transforms, envelope, number);
+    let slow = LowPassEnvelope::new(transforms, envelope, number);
     for frequency in [number, 1.0, 4.3e9, 1e300] {
-        slow.family(transforms, frequency, 0.015, 3.5);
+        slow.fit_harmonics(transforms, frequency, 0.015, 3.5);
     }
 }
 
 #[test]
 fn limits_of_any_size_are_accepted() {
-    let mut transforms = Transforms::default();
+    let mut transforms = FftPlans::default();
     for number in NUMBERS {
-        let limits = Limits { periods: number, revolutions: number, narrowest: number, ..Limits::default() };
+        let limits = DiagnosisLimits { min_periods: number, max_revolutions: number, min_bandwidth: number, ..DiagnosisLimits::default() };
         for shaft in [1e-300, 29.95, 4.3e9, 1e300] {
             diagnose(&mut transforms, &samples(0, 257), 12_000.0, shaft, &orders(), &limits);
         }
@@ -175,6 +175,6 @@ fn limits_of_any_size_are_accepted() {
 fn the_smallest_horizon_terminates() {
     let pairs: Vec<(f64, f64)> = (0..40).map(|at| (f64::from(at), f64::from(at) + 1.0)).collect();
     for horizon in [5e-324, 1e-300, 1.0, 1e300, f64::MAX] {
-        assert!(Residuals::fit(&pairs, horizon, 10).is_some());
+        assert!(ResidualQuantiles::fit(&pairs, horizon, 10).is_some());
     }
 }

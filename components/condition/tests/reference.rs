@@ -4,23 +4,23 @@ use std::path::Path;
 
 use wheeltapper_condition::{
     bearing::{
-        diagnosis::{Fault, Limits, diagnose},
-        table::find,
+        diagnosis::{Fault, DiagnosisLimits, diagnose},
+        table::find_bearing,
     },
     scalar::{
         quality::{missing_ratio, stuck_ratio},
-        trend::{least_squares, rate_of_change, theil_sen},
+        trend::{least_squares_slope, rate_of_change, theil_sen_slope},
     },
-    wave::{
+    waveform::{
         cepstrum,
-        envelope::{Source, hilbert},
-        features::{Machine, Unit, features},
-        fft::Transforms,
-        gear::mesh,
+        envelope::{WaveformSpectrum, hilbert_envelope},
+        features::{MachineInfo, SampleUnit, extract_features},
+        fft::FftPlans,
+        gear::gear_mesh,
         iso20816::{MachineClass, Zone},
-        level::{band_rms, levels, velocity_rms},
-        order::Lines,
-        welch::{CENTRES, density, nominal, octaves},
+        level::{band_rms, time_levels, velocity_rms},
+        spectrum::PowerSpectrum,
+        welch::{OCTAVE_CENTRES, power_spectral_density, nominal_octave_levels, octave_levels},
     },
 };
 
@@ -43,21 +43,21 @@ fn close(got: &[f64], want: &[f64], tolerance: f64) {
 #[test]
 fn envelope_welch_levels_and_octaves_match_scipy() {
     let signal = read("signal");
-    let transforms = &mut Transforms::default();
-    close(&hilbert(transforms, &signal), &read("hilbert"), 1e-12);
-    close(&hilbert(transforms, &signal[..signal.len() - 1]), &read("hilbert_odd"), 1e-12);
-    close(&density(transforms, &signal, RATE, 256), &read("welch"), 1e-12);
-    close(&density(transforms, &signal, RATE, 255), &read("welch_odd"), 1e-12);
-    let computed = levels(&signal);
-    close(&[computed.rms, computed.peak, computed.crest, computed.kurtosis], &read("levels"), 1e-12);
-    let levels: Vec<f64> = octaves(transforms, &signal, RATE, 12).iter().map(|octave| octave.decibel).collect();
-    close(&levels, &read("octaves"), 1e-12);
+    let transforms = &mut FftPlans::default();
+    close(&hilbert_envelope(transforms, &signal), &read("hilbert"), 1e-12);
+    close(&hilbert_envelope(transforms, &signal[..signal.len() - 1]), &read("hilbert_odd"), 1e-12);
+    close(&power_spectral_density(transforms, &signal, RATE, 256), &read("welch"), 1e-12);
+    close(&power_spectral_density(transforms, &signal, RATE, 255), &read("welch_odd"), 1e-12);
+    let computed = time_levels(&signal);
+    close(&[computed.rms, computed.peak, computed.crest_factor, computed.kurtosis], &read("levels"), 1e-12);
+    let levels: Vec<f64> = octave_levels(transforms, &signal, RATE, 12).iter().map(|octave| octave.decibel).collect();
+    close(&time_levels, &read("octaves"), 1e-12);
 }
 
 #[test]
 fn cepstral_peak_matches_numpy() {
     let cepstrum = read("cepstrum");
-    let peak = cepstrum::peak(&mut Transforms::default(), &read("signal"), RATE, 50.0, 1000.0).unwrap();
+    let peak = cepstrum::cepstral_peak(&mut FftPlans::default(), &read("signal"), RATE, 50.0, 1000.0).unwrap();
     let best = (12..=240).max_by(|a, b| cepstrum[*a].total_cmp(&cepstrum[*b])).unwrap();
     assert!((peak.quefrency - best as f64 / RATE).abs() < 1e-12);
 }
@@ -66,9 +66,9 @@ fn cepstral_peak_matches_numpy() {
 /// to 3 %. They differ as both are cut at their ends, but not at the same samples.
 #[test]
 fn band_envelope_matches_the_filtered_signal() {
-    let transforms = &mut Transforms::default();
+    let transforms = &mut FftPlans::default();
     let signal = read("signal");
-    let band = Source::new(transforms, &signal, RATE).band(transforms, 2000.0, 4000.0);
+    let band = WaveformSpectrum::new(transforms, &signal, RATE).squared_envelope(transforms, 2000.0, 4000.0);
     let whole = read("band_envelope");
     let cut = signal.len() / 20;
     let inner = &whole[cut..whole.len() - cut];
@@ -84,7 +84,7 @@ fn band_envelope_matches_the_filtered_signal() {
 fn slopes_match_scipy() {
     let values = read("trend");
     let times: Vec<f64> = (0..values.len()).map(|index| index as f64).collect();
-    close(&[theil_sen(&times, &values), least_squares(&times, &values)], &read("slopes"), 1e-12);
+    close(&[theil_sen_slope(&times, &values), least_squares_slope(&times, &values)], &read("slopes"), 1e-12);
     assert!((rate_of_change(&[0.0, 1.0, 4.0], &[1.0, 9.0, 3.0]) - 0.5).abs() < 1e-15);
     assert!((missing_ratio(75, 10.0, 10.0) - 0.25).abs() < 1e-15);
     assert!((stuck_ratio(&[1.0, 2.0, 2.0, 2.0, 3.0]) - 0.6).abs() < 1e-15);
@@ -96,7 +96,7 @@ fn velocity_of_a_sine_is_its_acceleration_over_its_angular_frequency() {
     for frequency in [12.3, 50.0, 160.0, 900.0] {
         let omega = 2.0 * std::f64::consts::PI * frequency;
         let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (omega * f64::from(index) / rate).sin()).collect();
-        let velocity = velocity_rms(&mut Transforms::default(), &sine, rate, 10.0, 1000.0);
+        let velocity = velocity_rms(&mut FftPlans::default(), &sine, rate, 10.0, 1000.0);
         let want = 1e3 * 3.0 / omega / 2.0_f64.sqrt();
         assert!((velocity / want - 1.0).abs() < 0.02, "{frequency} Hz: {velocity} {want}");
     }
@@ -108,7 +108,7 @@ fn velocity_of_a_sine_is_its_acceleration_over_its_angular_frequency() {
 /// periods. ISO 2954 allows a meter to show 0.8 to 1.1 of the true value at the edges, and at least 0.9 within.
 #[test]
 fn velocity_is_correct_up_to_the_edges_of_its_band() {
-    let transforms = &mut Transforms::default();
+    let transforms = &mut FftPlans::default();
     for (rate, count) in [(2560.0, 1024), (12_000.0, 4801), (25_600.0, 16_384), (51_200.0, 20_481), (51_200.0, 51_197)]
     {
         for frequency in [10.0, 11.1, 12.0, 24.9, 50.0, 333.3, 990.0, 1000.0] {
@@ -154,11 +154,11 @@ fn a_modulated_mesh_has_sidebands() {
             depth * (tau * shaft * f64::from(teeth) * t).sin() + 0.1 * (f64::from(random) / f64::from(u32::MAX) - 0.5)
         })
         .collect();
-    let gear = mesh(&mut Transforms::default(), &wave, rate, shaft, teeth).unwrap();
+    let gear = gear_mesh(&mut FftPlans::default(), &wave, rate, shaft, teeth).unwrap();
     assert!((gear.frequency - 575.0).abs() < 0.6 && gear.sidebands >= 2, "{gear:?}");
     // Two sidebands, each with a quarter of the mesh amplitude.
     assert!((gear.sideband_ratio - 0.5).abs() < 0.02, "{gear:?}");
-    let rahmonic = cepstrum::peak(&mut Transforms::default(), &wave, rate, 12.0, 400.0).unwrap();
+    let rahmonic = cepstrum::cepstral_peak(&mut FftPlans::default(), &wave, rate, 12.0, 400.0).unwrap();
     println!("{gear:?} {rahmonic:?}");
 }
 
@@ -166,8 +166,8 @@ fn a_modulated_mesh_has_sidebands() {
 fn lines_are_assigned_to_shaft_orders() {
     let mut powers = vec![0.0; 400];
     powers[100] = 4.0;
-    let lines = Lines { powers: &powers, step: 0.5, duration: 2.0 };
-    let by_order = lines.by_order(10.0, 8, 10);
+    let lines = PowerSpectrum { powers: &powers, line_spacing: 0.5, duration: 2.0 };
+    let by_order = lines.order_spectrum(10.0, 8, 10);
     assert_eq!(by_order.iter().position(|power| *power > 0.0), Some(50));
 }
 
@@ -175,7 +175,7 @@ fn lines_are_assigned_to_shaft_orders() {
 #[test]
 fn simulated_defects_are_diagnosed() {
     let (rate, shaft) = (25_600.0, 24.5);
-    let orders = find("6206").unwrap().geometry.orders().unwrap();
+    let orders = find_bearing("6206").unwrap().geometry.fault_orders().unwrap();
     let tau = 2.0 * std::f64::consts::PI;
     for (fault, order, modulated) in
         [(Fault::Outer, orders.bpfo, 0.0), (Fault::Inner, orders.bpfi, 0.9), (Fault::Element, 2.0 * orders.bsf, 0.0)]
@@ -194,9 +194,9 @@ fn simulated_defects_are_diagnosed() {
                 load * (-since * 900.0).exp() * (tau * 3100.0 * since).sin() + noise()
             })
             .collect();
-        let diagnosis = diagnose(&mut Transforms::default(), &wave, rate, shaft, &orders, &Limits::default()).unwrap();
-        let finding = diagnosis.fault().unwrap();
-        println!("{}", diagnosis.evidence());
+        let diagnosis = diagnose(&mut FftPlans::default(), &wave, rate, shaft, &orders, &DiagnosisLimits::default()).unwrap();
+        let finding = diagnosis.detected_fault().unwrap();
+        println!("{}", diagnosis.summary());
         assert_eq!(finding.fault, fault);
         assert!((finding.order / order / 0.993 - 1.0).abs() < 0.006 && finding.harmonics >= 3);
         assert!(fault != Fault::Inner || finding.sidebands >= 2);
@@ -205,20 +205,20 @@ fn simulated_defects_are_diagnosed() {
 
 #[test]
 fn invalid_waveforms_have_no_features() {
-    let transforms = &mut Transforms::default();
-    let machine = Machine { shaft: Some(30.0), bearing: find("6205").unwrap().geometry.orders(), ..Machine::default() };
-    assert!(features(transforms, &[], 1e4, Some(Unit::G), &machine).is_none());
-    assert!(features(transforms, &[f64::NAN; 100], 1e4, Some(Unit::G), &machine).is_none());
-    assert!(features(transforms, &[0.0; 100], f64::NAN, Some(Unit::G), &machine).is_none());
+    let transforms = &mut FftPlans::default();
+    let machine = MachineInfo { shaft_speed: Some(30.0), fault_orders: find_bearing("6205").unwrap().geometry.fault_orders(), ..MachineInfo::default() };
+    assert!(extract_features(transforms, &[], 1e4, Some(SampleUnit::G), &machine).is_none());
+    assert!(extract_features(transforms, &[f64::NAN; 100], 1e4, Some(SampleUnit::G), &machine).is_none());
+    assert!(extract_features(transforms, &[0.0; 100], f64::NAN, Some(SampleUnit::G), &machine).is_none());
     for length in [64, 65, 127, 1000, 2047] {
         for rate in [1e-3, 10.0, 1e3, 1e6, 1e12] {
             for shaft in [1e-9, 30.0, 1e9] {
-                let machine = Machine { shaft: Some(shaft), teeth: Some(u32::MAX), ..machine };
+                let machine = MachineInfo { shaft_speed: Some(shaft), teeth: Some(u32::MAX), ..machine };
                 let flat = vec![1.0; length];
-                let result = features(transforms, &flat, rate, Some(Unit::G), &machine).unwrap();
-                assert!(result.bearing.is_none_or(|bearing| !bearing.named), "{length} {rate} {shaft}");
+                let result = extract_features(transforms, &flat, rate, Some(SampleUnit::G), &machine).unwrap();
+                assert!(result.bearing_diagnosis.is_none_or(|bearing| !bearing.is_detected), "{length} {rate} {shaft}");
                 let huge: Vec<f64> = (0..length).map(|index| if index % 7 == 0 { 1e300 } else { -1e300 }).collect();
-                let _ = features(transforms, &huge, rate, Some(Unit::MetrePerSecondSquared), &machine);
+                let _ = extract_features(transforms, &huge, rate, Some(SampleUnit::MetrePerSecondSquared), &machine);
             }
         }
     }
@@ -229,11 +229,11 @@ fn invalid_waveforms_have_no_features() {
 #[test]
 fn a_sine_is_in_its_octave() {
     let rate = 25_600.0;
-    let transforms = &mut Transforms::default();
-    for (octave, centre) in CENTRES.iter().enumerate().take(10) {
+    let transforms = &mut FftPlans::default();
+    for (octave, centre) in OCTAVE_CENTRES.iter().enumerate().take(10) {
         let omega = 2.0 * std::f64::consts::PI * centre;
         let sine: Vec<f64> = (0..25_600).map(|index| 2.0 * (omega * f64::from(index) / rate).sin()).collect();
-        let levels = nominal(transforms, &sine, rate, 4);
+        let levels = nominal_octave_levels(transforms, &sine, rate, 4);
         assert!((levels[octave] - 10.0 * 2.0_f64.log10()).abs() < 0.1, "{centre} Hz: {levels:?}");
         assert!(
             levels
@@ -245,14 +245,14 @@ fn a_sine_is_in_its_octave() {
     }
     let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (f64::from(index) * 0.05).sin()).collect();
     assert!((band_rms(transforms, &sine, rate, 10.0, 1000.0) - 3.0 / 2.0_f64.sqrt()).abs() < 1e-3);
-    assert_eq!(nominal(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(), 3);
+    assert_eq!(nominal_octave_levels(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(), 3);
 }
 
 /// (1 + m cos ωt) times a carrier of amplitude a has a squared envelope with amplitude 2 m a² at ω.
 #[test]
 fn the_amplitude_is_that_of_the_squared_envelope() {
     let (rate, shaft) = (25_600.0, 24.5);
-    let orders = find("6205").unwrap().geometry.orders().unwrap();
+    let orders = find_bearing("6205").unwrap().geometry.fault_orders().unwrap();
     let tau = 2.0 * std::f64::consts::PI;
     let wave: Vec<f64> = (0..12_800)
         .map(|index| {
@@ -260,7 +260,7 @@ fn the_amplitude_is_that_of_the_squared_envelope() {
             3.0 * (1.0 + 0.5 * (tau * orders.bpfo * shaft * t).cos()) * (tau * 5200.0 * t).sin()
         })
         .collect();
-    let diagnosis = diagnose(&mut Transforms::default(), &wave, rate, shaft, &orders, &Limits::default()).unwrap();
-    let outer = diagnosis.findings.iter().find(|finding| finding.fault == Fault::Outer).unwrap();
+    let diagnosis = diagnose(&mut FftPlans::default(), &wave, rate, shaft, &orders, &DiagnosisLimits::default()).unwrap();
+    let outer = diagnosis.candidates.iter().find(|finding| finding.fault == Fault::Outer).unwrap();
     assert!((outer.amplitude - 3.0).abs() < 0.05, "{outer:?}");
 }

@@ -5,10 +5,10 @@
 use std::process::Command;
 
 use divan::{Bencher, black_box, counter::ItemsCount};
-use wheeltapper_condition::wave::{envelope::Source, fft::Transforms};
-use wheeltapper_detect::{Block, Stage};
-use wheeltapper_detectors::{Any, Detector as _, Kind, Layout};
-use wheeltapper_featurize::features::{Extractor, FEATURES};
+use wheeltapper_condition::waveform::{envelope::WaveformSpectrum, fft::FftPlans};
+use wheeltapper_detect::{FeatureBlock, Stage};
+use wheeltapper_detectors::{AnyDetector, Detector as _, DetectorKind, Layout};
+use wheeltapper_featurize::features::{FeatureExtractor, WINDOW_FEATURES};
 
 fn main() {
     divan::main();
@@ -57,7 +57,7 @@ struct Fleet {
     names: Vec<(String, String)>,
     features: Vec<String>,
     noise: Noise,
-    extractor: Extractor,
+    extractor: FeatureExtractor,
     at: i64,
 }
 
@@ -76,9 +76,9 @@ impl Fleet {
             .map(|at| (format!("p/m{}/s{}", at / SENSORS, at % SENSORS), format!("p/m{}", at / SENSORS)));
         Self {
             names: names.collect(),
-            features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+            features: WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect(),
             noise: Noise(1),
-            extractor: Extractor::default(),
+            extractor: FeatureExtractor::default(),
             at: 0,
         }
     }
@@ -99,14 +99,14 @@ impl Fleet {
                 rows.start.push(start);
                 rows.end.push(start + 30 * S);
                 rows.count.push(30);
-                rows.values.extend(self.extractor.window(&times, &readings, 1.0, 30.0));
+                rows.values.extend(self.extractor.window_features(&times, &readings, 1.0, 30.0));
             }
         }
         rows
     }
 
-    fn block<'a>(&'a self, rows: &'a Rows) -> Block<'a> {
-        Block {
+    fn block<'a>(&'a self, rows: &'a Rows) -> FeatureBlock<'a> {
+        FeatureBlock {
             features: &self.features,
             sensor: &rows.sensor,
             start: &rows.start,
@@ -149,7 +149,7 @@ fn probe(bencher: Bencher<'_, '_>) {
     }
     let table = fleet.table();
     let width = fleet.features.len();
-    let block = Block {
+    let block = FeatureBlock {
         features: &fleet.features,
         sensor: &rows.sensor[..1],
         start: &rows.start[..1],
@@ -157,7 +157,7 @@ fn probe(bencher: Bencher<'_, '_>) {
         count: &[1],
         values: &rows.values[..width],
     };
-    bencher.bench_local(|| stage.probe(&table, black_box(&[block]), None));
+    bencher.bench_local(|| stage.dry_run(&table, black_box(&[block]), None));
 }
 
 fn rows(count: usize) -> Vec<Vec<f64>> {
@@ -171,21 +171,21 @@ const LAYOUT: Layout = Layout { sensors: SENSORS, columns: COLUMNS, level: 0, sp
 #[divan::bench(args = [30, 100, 400], sample_count = 10, sample_size = 1)]
 fn fit(bencher: Bencher<'_, '_>, count: usize) {
     let rows = rows(count);
-    bencher.bench_local(|| Any::new(Kind::Ensemble).fit(LAYOUT, black_box(&rows)));
+    bencher.bench_local(|| AnyDetector::new(DetectorKind::Ensemble).fit(LAYOUT, black_box(&rows)));
 }
 
 /// Training of detectors that scikit-learn has as well, on 400 rows.
-#[divan::bench(args = [Kind::IsolationForest, Kind::Mcd], sample_count = 5, sample_size = 1)]
-fn fit_alone(bencher: Bencher<'_, '_>, kind: Kind) {
+#[divan::bench(args = [DetectorKind::IsolationForest, DetectorKind::Mcd], sample_count = 5, sample_size = 1)]
+fn fit_alone(bencher: Bencher<'_, '_>, kind: DetectorKind) {
     let rows = rows(LEARNT);
-    bencher.bench_local(|| Any::new(kind).fit(LAYOUT, black_box(&rows)));
+    bencher.bench_local(|| AnyDetector::new(kind).fit(LAYOUT, black_box(&rows)));
 }
 
 /// The score of a row of 120 numbers by detectors that scikit-learn has as well, and by the ensemble.
-#[divan::bench(args = [Kind::Ensemble, Kind::IsolationForest, Kind::Mcd])]
-fn score(bencher: Bencher<'_, '_>, kind: Kind) {
+#[divan::bench(args = [DetectorKind::Ensemble, DetectorKind::IsolationForest, DetectorKind::Mcd])]
+fn score(bencher: Bencher<'_, '_>, kind: DetectorKind) {
     let rows = rows(LEARNT);
-    let mut detector = Any::new(kind);
+    let mut detector = AnyDetector::new(kind);
     if detector.fit(LAYOUT, &rows).is_err() {
         return;
     }
@@ -197,17 +197,17 @@ fn score(bencher: Bencher<'_, '_>, kind: Kind) {
 #[divan::bench]
 fn features_of_a_window(bencher: Bencher<'_, '_>) {
     let values: Vec<f64> = Noise(1).some(30).iter().map(|value| 20.0 + value).collect();
-    let mut extractor = Extractor::default();
-    bencher.bench_local(|| extractor.features(black_box(&values), 1.0));
+    let mut extractor = FeatureExtractor::default();
+    bencher.bench_local(|| extractor.basic_features(black_box(&values), 1.0));
 }
 
 /// The spectrum of the squared envelope of one band of 2,048 samples.
 #[divan::bench]
 fn envelope_spectrum(bencher: Bencher<'_, '_>) {
     let samples = Noise(2).some(2048);
-    let mut transforms = Transforms::default();
+    let mut transforms = FftPlans::default();
     bencher.bench_local(|| {
-        let source = Source::new(&mut transforms, black_box(&samples), 25_600.0);
-        source.band(&mut transforms, 3000.0, 5000.0).spectrum(&mut transforms, 1000.0)
+        let source = WaveformSpectrum::new(&mut transforms, black_box(&samples), 25_600.0);
+        source.squared_envelope(&mut transforms, 3000.0, 5000.0).spectrum(&mut transforms, 1000.0)
     });
 }

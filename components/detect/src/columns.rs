@@ -5,45 +5,45 @@ use serde::{Deserialize, Serialize};
 
 /// Transformation of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Shape {
+pub(crate) enum Transform {
     /// No transformation.
-    Level,
+    Identity,
     /// ln(x + floor), so that ratios count instead of differences.
-    Spread,
+    Log,
     /// asinh(x).
-    Tail,
+    Asinh,
 }
 
 /// The scored features. Others, such as the dominant frequency, jump between values on healthy machines.
-const SCORED: [(&str, Shape); 12] = [
-    ("mean", Shape::Level),
-    ("q50", Shape::Level),
-    ("spectral_entropy", Shape::Level),
-    ("std", Shape::Spread),
-    ("rms", Shape::Spread),
-    ("peak_to_peak", Shape::Spread),
-    ("iqr", Shape::Spread),
-    ("rolling_mean_std", Shape::Spread),
-    ("dominant_magnitude", Shape::Spread),
-    ("crest_factor", Shape::Spread),
-    ("skewness", Shape::Tail),
-    ("kurtosis", Shape::Tail),
+const SCORED: [(&str, Transform); 12] = [
+    ("mean", Transform::Identity),
+    ("q50", Transform::Identity),
+    ("spectral_entropy", Transform::Identity),
+    ("std", Transform::Log),
+    ("rms", Transform::Log),
+    ("peak_to_peak", Transform::Log),
+    ("iqr", Transform::Log),
+    ("rolling_mean_std", Transform::Log),
+    ("dominant_magnitude", Transform::Log),
+    ("crest_factor", Transform::Log),
+    ("skewness", Transform::Asinh),
+    ("kurtosis", Transform::Asinh),
 ];
 
 /// A scored column of a feature list.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Column {
     /// Index in the feature list.
-    pub(crate) at: u32,
-    pub(crate) shape: Shape,
+    pub(crate) index: u32,
+    pub(crate) transform: Transform,
 }
 
 /// Returns the scored columns of a feature list.
-pub(crate) fn of(features: &[String]) -> Vec<Column> {
+pub(crate) fn scored_columns(features: &[String]) -> Vec<Column> {
     let mut columns = Vec::new();
     for (at, feature) in (0..).zip(features) {
         if let Some((_, shape)) = SCORED.iter().find(|(name, _)| name == feature) {
-            columns.push(Column { at, shape: *shape });
+            columns.push(Column { index: at, transform: *shape });
         }
     }
     columns
@@ -51,7 +51,7 @@ pub(crate) fn of(features: &[String]) -> Vec<Column> {
 
 /// Normal range of a column of one sensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Normal {
+pub(crate) struct NormalRange {
     /// Median of the untransformed feature.
     pub(crate) expected: f64,
     floor: f64,
@@ -59,10 +59,10 @@ pub(crate) struct Normal {
     scale: f64,
 }
 
-impl Normal {
+impl NormalRange {
     /// Fits the values of the warm-up. `level` is the sensor's usual level; variations below a thousandth of it are
     /// ignored.
-    pub(crate) fn fit(shape: Shape, values: &mut Vec<f64>, level: f64) -> Self {
+    pub(crate) fn fit(shape: Transform, values: &mut Vec<f64>, level: f64) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "a count")]
         let count = values.iter().filter(|value| value.is_finite()).count() as f64;
         let straight: Vec<f64> = values.clone();
@@ -71,41 +71,41 @@ impl Normal {
             return Self { expected, floor: 0.0, center: f64::NAN, scale: 1.0 };
         }
         let floor = match shape {
-            Shape::Spread => (1e-3 * level.abs())
+            Transform::Log => (1e-3 * level.abs())
                 .min(0.1 * expected.abs())
                 .max(1e-2 * expected.abs())
                 .max(1e-6 * level.abs())
                 .max(1e-12),
-            Shape::Level | Shape::Tail => 0.0,
+            Transform::Identity | Transform::Asinh => 0.0,
         };
-        let mut straight: Vec<f64> = straight.iter().map(|&value| straighten(shape, value, floor)).collect();
+        let mut straight: Vec<f64> = straight.iter().map(|&value| apply_transform(shape, value, floor)).collect();
         let (center, scale) = crate::robust::center_and_scale(&mut straight);
         let min = match shape {
-            Shape::Level => (1e-3 * expected.abs()).max(1e-9),
-            Shape::Spread => 0.1,
-            Shape::Tail => 0.2,
+            Transform::Identity => (1e-3 * expected.abs()).max(1e-9),
+            Transform::Log => 0.1,
+            Transform::Asinh => 0.2,
         };
         // Few windows underestimate the spread: this approximates Student's t by the normal distribution.
         Self { expected, floor, center, scale: scale.max(min) * (1.0 + 10.0 / count) }
     }
 
     /// Distance of a value from the median, in scales; 0 if either is undefined.
-    pub(crate) fn z(&self, shape: Shape, value: f64) -> f64 {
-        let z = (straighten(shape, value, self.floor) - self.center) / self.scale;
+    pub(crate) fn z(&self, shape: Transform, value: f64) -> f64 {
+        let z = (apply_transform(shape, value, self.floor) - self.center) / self.scale;
         if z.is_finite() { z.clamp(-1e6, 1e6) } else { 0.0 }
     }
 
     /// Like [`Self::z`], for a level from so few readings that its variance is larger by `variance` than usual.
-    pub(crate) fn z_of_few(&self, value: f64, variance: f64) -> f64 {
+    pub(crate) fn z_with_few_readings(&self, value: f64, variance: f64) -> f64 {
         let z = (value - self.center) / (self.scale * self.scale + variance).sqrt();
         if z.is_finite() { z.clamp(-1e6, 1e6) } else { 0.0 }
     }
 }
 
-fn straighten(shape: Shape, value: f64, floor: f64) -> f64 {
+fn apply_transform(shape: Transform, value: f64, floor: f64) -> f64 {
     match shape {
-        Shape::Level => value,
-        Shape::Spread => (value.max(0.0) + floor).ln(),
-        Shape::Tail => value.asinh(),
+        Transform::Identity => value,
+        Transform::Log => (value.max(0.0) + floor).ln(),
+        Transform::Asinh => value.asinh(),
     }
 }

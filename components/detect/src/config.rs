@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use wheeltapper_condition::life::{history::History, library::Library};
-use wheeltapper_detectors::Kind;
+use wheeltapper_condition::life::{history::RunToFailure, library::Library};
+use wheeltapper_detectors::DetectorKind;
 
-use crate::life::Runs;
+use crate::life::RunLibrary;
 
 /// The configuration, parsed from JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Detector of the scalar sensors; see [`Kind`].
-    pub(crate) model: Kind,
+    pub(crate) model: DetectorKind,
     /// Number of training windows per asset.
     pub(crate) warmup_windows: u32,
     /// The training of each asset is delayed by its own number of windows, up to this, so that not all assets are
@@ -26,15 +26,15 @@ pub(crate) struct Config {
     /// Health index at which an asset counts as failed; a healthy asset has about 1.
     pub(crate) life_limit: f64,
     /// Recorded runs to failure for the library of remaining lives.
-    pub(crate) lives: Option<Lives>,
+    pub(crate) lives: Option<RunToFailureConfig>,
     /// Settings of sensors, by sensor id.
-    pub(crate) sensors: BTreeMap<String, Sensor>,
+    pub(crate) sensors: BTreeMap<String, SensorConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            model: Kind::Ensemble,
+            model: DetectorKind::Ensemble,
             warmup_windows: 30,
             spread_windows: None,
             learn: 4,
@@ -49,7 +49,7 @@ impl Default for Config {
 /// Settings of a sensor.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Sensor {
+pub(crate) struct SensorConfig {
     pub(crate) unit: String,
     pub(crate) kind: String,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Sensor {
 /// Runs to failure. A run has rows of the sensors' means, one per window; the last row is at the failure.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Lives {
+pub(crate) struct RunToFailureConfig {
     /// Sensor ids, or their last path segments.
     pub(crate) sensors: Vec<String>,
     pub(crate) runs: Vec<Vec<Vec<f64>>>,
@@ -83,7 +83,7 @@ pub enum ConfigError {
     },
     /// Runs to failure from which nothing can be learnt.
     #[error("`lives`: {0}")]
-    Lives(String),
+    RunsToFailure(String),
 }
 
 impl Config {
@@ -124,12 +124,12 @@ impl Config {
     }
 
     /// Fits the library to the configured runs; None if there are none.
-    pub(crate) fn runs(&self) -> Result<Option<Runs>, ConfigError> {
+    pub(crate) fn fit_library(&self) -> Result<Option<RunLibrary>, ConfigError> {
         let Some(lives) = &self.lives else { return Ok(None) };
-        let wrong = |text: String| ConfigError::Lives(text);
+        let wrong = |text: String| ConfigError::RunsToFailure(text);
         let mut histories = Vec::with_capacity(lives.runs.len());
         for (at, run) in lives.runs.iter().enumerate() {
-            let history = History::new(run).filter(|history| history.width() == lives.sensors.len());
+            let history = RunToFailure::new(run).filter(|history| history.sensor_count() == lives.sensors.len());
             histories.push(history.ok_or_else(|| {
                 wrong(format!(
                     "run {} must have rows of {} numbers, one a sensor, none missing",
@@ -139,11 +139,11 @@ impl Config {
             })?);
         }
         let library = Library::fit(&histories, lives.horizon_windows).map_err(|error| wrong(error.to_string()))?;
-        Ok(Some(Runs { sensors: lives.sensors.clone(), horizon: lives.horizon_windows, library }))
+        Ok(Some(RunLibrary { sensors: lives.sensors.clone(), horizon: lives.horizon_windows, library }))
     }
 
     /// Number of windows by which the training of this asset is delayed; depends only on its name.
-    pub(crate) fn later(&self, asset: &str) -> usize {
+    pub(crate) fn training_delay(&self, asset: &str) -> usize {
         let spread = self.spread_windows.unwrap_or(self.warmup_windows / 2) as u64 + 1;
         let hash = asset
             .bytes()

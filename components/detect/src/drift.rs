@@ -10,9 +10,9 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use wheeltapper_detectors::{Any, Detector as _, Layout, adwin::Adwin, ks};
+use wheeltapper_detectors::{AnyDetector, Detector as _, Layout, adwin::Adwin, ks};
 
-use crate::unit::Window;
+use crate::scoring_unit::Window;
 
 /// Windows per sample.
 const SAMPLE_SIZE: usize = 40;
@@ -42,12 +42,12 @@ pub enum DriftKind {
 
 /// A drift event within an asset.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Drifts {
+pub(crate) struct DriftEvent {
     pub(crate) kind: DriftKind,
     /// Indices of the sensors whose levels changed.
     pub(crate) sensors: Vec<usize>,
     /// Smallest adjusted p-value; 1 if only ADWIN detected the drift.
-    pub(crate) p: f64,
+    pub(crate) p_value: f64,
 }
 
 /// Training data of a detector that is to replace the present one.
@@ -61,31 +61,31 @@ struct Shadow {
 
 /// Drift monitor of one asset; see the module documentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Monitor {
+pub(crate) struct DriftMonitor {
     /// Levels of the reference sample, oldest first.
     reference: Vec<Vec<f64>>,
     recent: VecDeque<Vec<f64>>,
-    since: usize,
+    windows_since_comparison: usize,
     /// End of the last window in a sample.
-    last: i64,
+    last_end: i64,
     ratios: Adwin,
-    moved: bool,
+    ratio_changed: bool,
     shadow: Option<Shadow>,
     /// Windows that a shadow is trained and evaluated on; None if the detector follows drift by itself.
-    lessons: Option<usize>,
+    shadow_rows: Option<usize>,
 }
 
-impl Monitor {
+impl DriftMonitor {
     pub(crate) fn new(lessons: usize, shadows: bool) -> Self {
         Self {
             reference: Vec::new(),
             recent: VecDeque::new(),
-            since: 0,
-            last: i64::MIN,
+            windows_since_comparison: 0,
+            last_end: i64::MIN,
             ratios: Adwin::new(ADWIN_DELTA),
-            moved: false,
+            ratio_changed: false,
             shadow: None,
-            lessons: shadows.then_some(lessons.max(SAMPLE_SIZE)),
+            shadow_rows: shadows.then_some(lessons.max(SAMPLE_SIZE)),
         }
     }
 
@@ -96,29 +96,29 @@ impl Monitor {
         levels: &[f64],
         row: &[f64],
         ratio: f64,
-        detector: &mut Any,
+        detector: &mut AnyDetector,
         layout: Layout,
-    ) -> Vec<Drifts> {
+    ) -> Vec<DriftEvent> {
         let mut events = Vec::new();
         if let Some(shadow) = &mut self.shadow {
             shadow.rows.push((row.to_vec(), ratio));
-            if self.lessons.is_some_and(|lessons| shadow.rows.len() >= lessons)
+            if self.shadow_rows.is_some_and(|lessons| shadow.rows.len() >= lessons)
                 && let Some(shadow) = self.shadow.take()
             {
-                let kind = shadow.judge(window.start, detector, layout);
-                events.push(Drifts { kind, sensors: shadow.sensors, p: shadow.p });
+                let kind = shadow.evaluate(window.start, detector, layout);
+                events.push(DriftEvent { kind, sensors: shadow.sensors, p_value: shadow.p });
                 // In both cases the recent levels are the new baseline, and earlier ratios no longer apply.
                 self.reference = self.recent.drain(..).collect();
-                self.since = 0;
+                self.windows_since_comparison = 0;
                 self.ratios = Adwin::new(ADWIN_DELTA);
-                self.moved = false;
+                self.ratio_changed = false;
             }
         }
-        self.moved |= self.ratios.push(ratio);
-        if window.start < self.last {
+        self.ratio_changed |= self.ratios.push(ratio);
+        if window.start < self.last_end {
             return events;
         }
-        self.last = window.end;
+        self.last_end = window.end;
         if self.reference.len() < SAMPLE_SIZE {
             self.reference.push(levels.to_vec());
             return events;
@@ -127,18 +127,18 @@ impl Monitor {
             self.recent.pop_front();
         }
         self.recent.push_back(levels.to_vec());
-        self.since += 1;
-        if self.since < COMPARISON_INTERVAL || self.recent.len() < SAMPLE_SIZE || self.shadow.is_some() {
+        self.windows_since_comparison += 1;
+        if self.windows_since_comparison < COMPARISON_INTERVAL || self.recent.len() < SAMPLE_SIZE || self.shadow.is_some() {
             return events;
         }
-        self.since = 0;
+        self.windows_since_comparison = 0;
         let (sensors, p) = self.compare();
-        if !sensors.is_empty() || std::mem::take(&mut self.moved) {
-            match self.lessons {
+        if !sensors.is_empty() || std::mem::take(&mut self.ratio_changed) {
+            match self.shadow_rows {
                 Some(_) => self.shadow = Some(Shadow { rows: Vec::new(), sensors: sensors.clone(), p }),
                 None => self.reference = self.recent.drain(..).collect(),
             }
-            events.push(Drifts { kind: DriftKind::Drifted, sensors, p });
+            events.push(DriftEvent { kind: DriftKind::Drifted, sensors, p_value: p });
         }
         events
     }
@@ -149,10 +149,10 @@ impl Monitor {
         let of = |rows: &mut dyn Iterator<Item = &Vec<f64>>, at: usize| -> Vec<f64> {
             rows.filter_map(|row| row.get(at).copied()).collect()
         };
-        let tests: Vec<Option<ks::Test>> = (0..sensors)
-            .map(|at| ks::two_sample(&of(&mut self.reference.iter(), at), &of(&mut self.recent.iter(), at)))
+        let tests: Vec<Option<ks::KsResult>> = (0..sensors)
+            .map(|at| ks::two_sample_test(&of(&mut self.reference.iter(), at), &of(&mut self.recent.iter(), at)))
             .collect();
-        let p: Vec<f64> = tests.iter().map(|test| test.as_ref().map_or(1.0, |test| test.p)).collect();
+        let p: Vec<f64> = tests.iter().map(|test| test.as_ref().map_or(1.0, |test| test.p_value)).collect();
         let adjusted = ks::benjamini_hochberg(&p);
         let moved = tests.iter().zip(&adjusted).enumerate().filter_map(|(at, (test, p))| {
             (*p < FALSE_DISCOVERY_RATE && test.as_ref().is_some_and(|test| test.statistic >= MIN_DISTANCE))
@@ -164,11 +164,11 @@ impl Monitor {
 
 impl Shadow {
     /// Trains the shadow, evaluates it on the last windows, and replaces `detector` if the shadow is better.
-    fn judge(&self, time: i64, detector: &mut Any, layout: Layout) -> DriftKind {
+    fn evaluate(&self, time: i64, detector: &mut AnyDetector, layout: Layout) -> DriftKind {
         let holdout = self.rows.len() / HOLDOUT_FRACTION;
         let (lessons, last) = self.rows.split_at(self.rows.len() - holdout);
         let rows = |of: &[(Vec<f64>, f64)]| of.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>();
-        let mut shadow = Any::new(detector.kind());
+        let mut shadow = AnyDetector::new(detector.kind());
         if holdout == 0 || shadow.fit(layout, &rows(lessons)).is_err() {
             return DriftKind::Kept;
         }

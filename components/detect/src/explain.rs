@@ -3,8 +3,8 @@
 use crate::{
     columns::Column,
     config::Config,
-    life::Runs,
-    unit::{Member, Window},
+    life::RunLibrary,
+    scoring_unit::{Member, Window},
 };
 
 /// Most contributions of an anomaly.
@@ -83,44 +83,44 @@ pub struct Anomaly {
 
 /// Explanation of a window's score.
 #[derive(Clone, Debug)]
-pub(crate) struct Finding {
+pub(crate) struct Explanation {
     pub(crate) message: String,
     pub(crate) fault_mode: Option<&'static str>,
     /// Largest share first.
-    pub(crate) parts: Vec<Contribution>,
+    pub(crate) contributions: Vec<Contribution>,
     pub(crate) trend: Option<Trend>,
     pub(crate) model: &'static str,
     /// Number of windows that the model was trained on.
-    pub(crate) learnt: u32,
+    pub(crate) training_windows: u32,
 }
 
 /// Data about an asset that an explanation needs besides the window.
 #[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
+pub(crate) struct AssetContext<'a> {
     pub(crate) asset: &'a str,
     pub(crate) members: &'a [Member],
     pub(crate) features: &'a [String],
     pub(crate) columns: &'a [Column],
     pub(crate) config: &'a Config,
-    pub(crate) runs: Option<&'a Runs>,
+    pub(crate) library: Option<&'a RunLibrary>,
 }
 
 /// Actual and expected value of a feature.
-pub(crate) struct Seen {
+pub(crate) struct FeatureValue {
     pub(crate) sensor: String,
     pub(crate) feature: String,
     pub(crate) expected: f64,
-    pub(crate) seen: f64,
+    pub(crate) actual: f64,
 }
 
 /// Score of a ratio to the limit: 1 − 10^(−3 r²), as if distances were normal and one window in a thousand was beyond
 /// the limit.
-pub(crate) fn score(ratio: f64) -> f64 {
+pub(crate) fn score_of_ratio(ratio: f64) -> f64 {
     1.0 - 10f64.powf(-3.0 * ratio * ratio)
 }
 
 /// Ratio that has this score.
-pub(crate) fn ratio_of(score: f64) -> f64 {
+pub(crate) fn ratio_of_score(score: f64) -> f64 {
     ((1.0 - score).log10() / -3.0).sqrt()
 }
 
@@ -132,7 +132,7 @@ fn confidence(beyond: f64, learnt: u32) -> f64 {
 }
 
 /// Returns the largest of `weights` as contributions with shares of their sum.
-pub(crate) fn parts(weights: &[f64], seen: impl Fn(usize) -> Option<Seen>) -> Vec<Contribution> {
+pub(crate) fn largest_contributions(weights: &[f64], seen: impl Fn(usize) -> Option<FeatureValue>) -> Vec<Contribution> {
     let total: f64 = weights.iter().sum();
     let mut order: Vec<(usize, f64)> = weights.iter().copied().enumerate().collect();
     order.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
@@ -141,7 +141,7 @@ pub(crate) fn parts(weights: &[f64], seen: impl Fn(usize) -> Option<Seen>) -> Ve
         .take(MAX_CONTRIBUTIONS)
         .filter_map(|(at, weight)| {
             let share = weight / total;
-            let Seen { sensor, feature, expected, seen } = seen(at)?;
+            let FeatureValue { sensor, feature, expected, actual: seen } = seen(at)?;
             // An undefined value (the skewness of a constant) explains nothing.
             (share >= MIN_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution {
                 sensor,
@@ -155,33 +155,33 @@ pub(crate) fn parts(weights: &[f64], seen: impl Fn(usize) -> Option<Seen>) -> Ve
         .collect()
 }
 
-impl Context<'_> {
+impl AssetContext<'_> {
     /// Builds the anomaly of a window. `ratio` is the ratio to the limit of what is normal.
-    pub(crate) fn anomaly(&self, window: &Window, ratio: f64, finding: Finding) -> Anomaly {
+    pub(crate) fn anomaly(&self, window: &Window, ratio: f64, finding: Explanation) -> Anomaly {
         let threshold = self.config.threshold;
         // Ratio to the configured threshold.
-        let beyond = ratio / ratio_of(threshold);
+        let beyond = ratio / ratio_of_score(threshold);
         let severity = match beyond {
             beyond if beyond < 1.5 => Severity::Low,
             beyond if beyond < 2.5 => Severity::Medium,
             beyond if beyond < 6.0 => Severity::High,
             _ => Severity::Critical,
         };
-        let sensor = finding.parts.first().map_or_else(|| self.asset.to_owned(), |part| part.sensor.clone());
+        let sensor = finding.contributions.first().map_or_else(|| self.asset.to_owned(), |part| part.sensor.clone());
         Anomaly {
-            id: id(self.asset, &sensor, window, finding.model),
+            id: anomaly_id(self.asset, &sensor, window, finding.model),
             asset: self.asset.to_owned(),
             start: window.start,
             end: window.end,
-            score: score(ratio),
+            score: score_of_ratio(ratio),
             threshold,
-            confidence: confidence(beyond, finding.learnt),
+            confidence: confidence(beyond, finding.training_windows),
             model: finding.model,
             severity,
             message: finding.message,
             fault_mode: finding.fault_mode,
             sensor,
-            contributions: finding.parts,
+            contributions: finding.contributions,
             trend: finding.trend,
         }
     }
@@ -213,7 +213,7 @@ impl Context<'_> {
     }
 
     /// Returns the name of a sensor without that of its asset.
-    pub(crate) fn short<'s>(&self, sensor: &'s str) -> &'s str {
+    pub(crate) fn short_name<'s>(&self, sensor: &'s str) -> &'s str {
         let name = sensor.strip_prefix(self.asset).map_or(sensor, |name| name.trim_start_matches('/'));
         if name.is_empty() { sensor } else { name }
     }
@@ -223,18 +223,18 @@ impl Context<'_> {
         let mut named: Vec<&Contribution> = Vec::new();
         for part in parts {
             let same =
-                |named: &&Contribution| named.sensor == part.sensor && group(&named.feature) == group(&part.feature);
+                |named: &&Contribution| named.sensor == part.sensor && feature_group(&named.feature) == feature_group(&part.feature);
             if named.len() < 2 && !named.iter().any(same) {
                 named.push(part);
             }
         }
         let phrases = named.iter().map(|part| {
-            let (unit, feature) = (&part.unit, words(&part.feature));
+            let (unit, feature) = (&part.unit, feature_label(&part.feature));
             let space = if unit.is_empty() { "" } else { " " };
             let small = 1e-6 * part.expected.abs().max(part.seen.abs());
             let whole = |value: f64| if value.abs() <= small { 0.0 } else { value };
             let (seen, expected) = distinct_numbers(whole(part.seen), whole(part.expected));
-            format!("{} {feature} is {seen}{space}{unit}, normally {expected}{space}{unit}", self.short(&part.sensor))
+            format!("{} {feature} is {seen}{space}{unit}, normally {expected}{space}{unit}", self.short_name(&part.sensor))
         });
         let mut message = phrases.collect::<Vec<_>>().join("; ");
         if let Some(mode) = fault_mode {
@@ -245,7 +245,7 @@ impl Context<'_> {
 }
 
 /// Group of features that rise and fall together.
-fn group(feature: &str) -> &str {
+fn feature_group(feature: &str) -> &str {
     match feature {
         "mean" | "rms" | "q25" | "q50" | "q75" | "min" | "max" => "level",
         "std" | "iqr" | "peak_to_peak" | "rolling_mean_std" | "dominant_magnitude" => "spread",
@@ -253,7 +253,7 @@ fn group(feature: &str) -> &str {
     }
 }
 
-fn words(feature: &str) -> String {
+fn feature_label(feature: &str) -> String {
     match feature {
         "q50" => "median".to_owned(),
         "std" => "standard deviation".to_owned(),
@@ -267,13 +267,13 @@ fn words(feature: &str) -> String {
 
 /// Formats two numbers with four significant digits, or with as many more as distinguish them.
 fn distinct_numbers(one: f64, other: f64) -> (String, String) {
-    let with = |digits| (number(one, digits), number(other, digits));
+    let with = |digits| (format_number(one, digits), format_number(other, digits));
     let distinct = (DIGITS..DIGITS + MAX_EXTRA_DIGITS).map(with).find(|(one, other)| one != other);
     distinct.unwrap_or_else(|| with(DIGITS))
 }
 
 /// Formats a number with this many significant digits.
-fn number(value: f64, digits: i32) -> String {
+fn format_number(value: f64, digits: i32) -> String {
     let size = value.abs();
     let places = |count: i32| usize::try_from(count.clamp(0, 8)).unwrap_or(0);
     if value == 0.0 {
@@ -288,7 +288,7 @@ fn number(value: f64, digits: i32) -> String {
 }
 
 /// Derives the id from the window, so that the same anomaly found again has the same id.
-fn id(asset: &str, sensor: &str, window: &Window, model: &str) -> String {
+fn anomaly_id(asset: &str, sensor: &str, window: &Window, model: &str) -> String {
     // The scoring unit of a waveform is one sensor. For the scalars of an asset the window is sufficient.
     let one = if window.rows.len() == 1 { sensor } else { "" };
     let text = format!("{asset}|{one}|{}|{}|{model}", window.start, window.end);

@@ -2,7 +2,7 @@
 
 use crate::{
     columns::Column,
-    explain::{Context, Contribution},
+    explain::{AssetContext, Contribution},
 };
 
 /// A feature beyond this many scales clearly rose or fell.
@@ -18,16 +18,16 @@ const GROWTH_FACTOR: f64 = 1.5;
 
 /// A bearing fault that spectral lines identify.
 #[derive(Clone, Debug)]
-pub(crate) struct Bearing {
+pub(crate) struct BearingFault {
     pub(crate) mode: &'static str,
     pub(crate) evidence: f64,
     pub(crate) message: String,
     /// `outer`, `inner`, `ball` or `cage`.
-    part: &'static str,
+    element: &'static str,
 }
 
 /// Returns the bearing fault that the featurize stage identified in a waveform.
-pub(crate) fn bearing(context: &Context<'_>, values: &[f64]) -> Option<Bearing> {
+pub(crate) fn bearing_fault(context: &AssetContext<'_>, values: &[f64]) -> Option<BearingFault> {
     let of = |name: &str| context.feature(values, name);
     let (part, mode, words) = match of("bearing_named") {
         1.0 => ("outer", "bearing-outer-race", "outer-race defect"),
@@ -46,20 +46,20 @@ pub(crate) fn bearing(context: &Context<'_>, values: &[f64]) -> Option<Bearing> 
     let plural = if harmonics == 1.0 { "" } else { "s" };
     let mut message = format!(
         "{}: {words}, {frequency:.1} Hz = {:.2} x shaft, {harmonics:.0} harmonic{plural}, {ratio:.0} x the background",
-        context.members.first().map_or("", |member| context.short(&member.name)),
+        context.members.first().map_or("", |member| context.short_name(&member.name)),
         order,
     );
     let sidebands = its("sidebands");
     if sidebands > 0.0 {
         message.push_str(&format!(", {sidebands:.0} sidebands"));
     }
-    Some(Bearing { mode, evidence: its("evidence"), message, part })
+    Some(BearingFault { mode, evidence: its("evidence"), message, element: part })
 }
 
 /// Returns the line of the bearing fault as a contribution.
-pub(crate) fn parts(context: &Context<'_>, values: &[f64], named: Option<&Bearing>) -> Vec<Contribution> {
+pub(crate) fn bearing_contributions(context: &AssetContext<'_>, values: &[f64], named: Option<&BearingFault>) -> Vec<Contribution> {
     let Some(named) = named else { return Vec::new() };
-    let feature = format!("{}_ratio", named.part);
+    let feature = format!("{}_ratio", named.element);
     vec![Contribution {
         sensor: context.members.first().map_or_else(String::new, |member| member.name.to_string()),
         seen: context.feature(values, &feature),
@@ -71,7 +71,7 @@ pub(crate) fn parts(context: &Context<'_>, values: &[f64], named: Option<&Bearin
 }
 
 /// Fault mode of a waveform whose octaves rose, by the position of its highest line and by its shape.
-pub(crate) fn of_burst(context: &Context<'_>, values: &[f64], expected: &[f64]) -> Option<&'static str> {
+pub(crate) fn of_waveform(context: &AssetContext<'_>, values: &[f64], expected: &[f64]) -> Option<&'static str> {
     let of = |name: &str| context.feature(values, name);
     let usual = |name: &str| context.feature(expected, name);
     let grown = |name: &str| of(name) > GROWTH_FACTOR * usual(name);
@@ -98,7 +98,7 @@ pub(crate) fn of_burst(context: &Context<'_>, values: &[f64], expected: &[f64]) 
 }
 
 /// Fault mode of a window of scalars, by the features of the leading sensor that clearly rose or fell.
-pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64]) -> Option<&'static str> {
+pub(crate) fn of_scalars(context: &AssetContext<'_>, parts: &[Contribution], z: &[f64]) -> Option<&'static str> {
     let first = parts.first()?;
     let kind = |sensor: &str| {
         let kind = context.config.sensors.get(sensor).map_or("", |sensor| sensor.kind.as_str());
@@ -106,7 +106,7 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
         if kind.is_empty() { sensor.rsplit('/').next().unwrap_or(sensor).to_lowercase() } else { kind.to_lowercase() }
     };
     let of_sensor = |sensor: &str, feature: &str| {
-        let named = |column: &Column| context.features.get(column.at as usize).is_some_and(|name| name == feature);
+        let named = |column: &Column| context.features.get(column.index as usize).is_some_and(|name| name == feature);
         let place = context.members.iter().position(|member| *member.name == *sensor);
         let own = place.and_then(|place| z.get(place * context.columns.len()..)).unwrap_or_default();
         context.columns.iter().zip(own).find(|(column, _)| named(column)).map_or(0.0, |(_, z)| *z)
@@ -157,22 +157,22 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
 #[allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 mod tests {
     use super::*;
-    use crate::{columns, config::Config, unit::Member};
+    use crate::{columns, config::Config, scoring_unit::Member};
 
     /// Fault mode of louder vibration together with these deviations of the pressure's mean and standard deviation, in
     /// scales.
     fn with_pressure(mean: f64, std: f64) -> Option<&'static str> {
         let config = Config::parse("").unwrap();
         let features = ["mean".to_owned(), "std".to_owned()];
-        let members = ["m/vibration", "m/pressure"].map(|name| Member { name: name.into(), absent: 0 });
-        let columns = columns::of(&features);
-        let context = Context {
+        let members = ["m/vibration", "m/pressure"].map(|name| Member { name: name.into(), missed_windows: 0 });
+        let columns = columns::scored_columns(&features);
+        let context = AssetContext {
             asset: "m",
             members: &members,
             features: &features,
             columns: &columns,
             config: &config,
-            runs: None,
+            library: None,
         };
         let part = |sensor: &str, share| Contribution {
             sensor: sensor.to_owned(),

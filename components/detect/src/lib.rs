@@ -5,18 +5,18 @@
 //! and bearing lines. It distinguishes drift from faults and sensor faults from machine faults, and estimates the
 //! remaining life.
 
-mod burst;
+mod waveform;
 mod columns;
 pub mod config;
 mod drift;
 mod explain;
 mod faults;
 mod life;
-mod probe;
+mod dry_run;
 mod robust;
 mod scalars;
 mod stage;
-mod unit;
+mod scoring_unit;
 
 #[cfg(target_family = "wasm")]
 mod component;
@@ -25,5 +25,5 @@ pub use config::ConfigError;
 pub use drift::DriftKind;
 pub use explain::{Anomaly, Contribution, Severity, Trend};
 pub use life::Prognosis;
-pub use probe::{ProbeError, Probed};
-pub use stage::{Block, Detected, Drift, PushError, RestoreError, Score, Stage};
+pub use dry_run::{DryRunError, DryRunResult};
+pub use stage::{FeatureBlock, Detected, Drift, PushError, RestoreError, Score, Stage};

@@ -7,10 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_condition::life::{
-    Remaining, health::Beginning, library::Library, tracker::Tracker, wiener::Degradation,
+    RemainingLife, health::HealthBaseline, library::Library, tracker::HealthTracker, wiener::DegradationModel,
 };
 
-use crate::{explain::Context, unit::Window};
+use crate::{explain::AssetContext, scoring_unit::Window};
 
 /// Windows that are averaged for one step of the degradation.
 const WINDOWS_PER_STEP: u32 = 6;
@@ -40,38 +40,38 @@ pub struct Prognosis {
 
 /// Remaining-life state of one asset; see the module documentation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Life {
-    beginning: Option<Beginning>,
+pub(crate) struct LifeEstimator {
+    beginning: Option<HealthBaseline>,
     sum: f64,
-    counted: u32,
-    first: Vec<f64>,
-    degradation: Option<Degradation>,
+    summed_windows: u32,
+    initial_indices: Vec<f64>,
+    degradation: Option<DegradationModel>,
     /// Consecutive degraded steps.
-    steps: u32,
-    tracker: Tracker,
+    degraded_steps: u32,
+    tracker: HealthTracker,
     /// Start of the last window; `step` is the distance between the starts of consecutive windows, in ns.
-    last: Option<i64>,
+    last_start: Option<i64>,
     step: i64,
 }
 
 /// A library of runs to failure and its sensors, by the last segment of their ids.
 #[derive(Debug)]
-pub(crate) struct Runs {
+pub(crate) struct RunLibrary {
     pub(crate) sensors: Vec<String>,
     pub(crate) horizon: f64,
     pub(crate) library: Library,
 }
 
-impl Life {
+impl LifeEstimator {
     /// Starts from the levels (in scales) of the training windows. A new training changes the scales, so the state is
     /// reset.
-    pub(crate) fn begin(&mut self, rows: &[Vec<f64>]) {
+    pub(crate) fn reset(&mut self, rows: &[Vec<f64>]) {
         let sound: Vec<&[f64]> =
             rows.iter().filter(|row| row.iter().all(|value| value.is_finite())).map(Vec::as_slice).collect();
-        if let Some(beginning) = Beginning::fit(&sound) {
+        if let Some(beginning) = HealthBaseline::fit(&sound) {
             self.beginning = Some(beginning);
-            (self.sum, self.counted) = (0.0, 0);
-            self.first.clear();
+            (self.sum, self.summed_windows) = (0.0, 0);
+            self.initial_indices.clear();
             self.degradation = None;
         }
     }
@@ -82,26 +82,26 @@ impl Life {
         window: &Window,
         scaled: &[f64],
         levels: &[f64],
-        context: &Context<'_>,
+        context: &AssetContext<'_>,
     ) -> Option<Prognosis> {
-        if let Some(last) = self.last {
+        if let Some(last) = self.last_start {
             let step = window.start.saturating_sub(last);
             self.step = if self.step > 0 { self.step.min(step.max(1)) } else { step };
         }
-        self.last = Some(window.start);
-        if let Some(runs) = context.runs.filter(|runs| runs.row(levels, context).is_some()) {
-            return self.by_library(window, levels, runs, context);
+        self.last_start = Some(window.start);
+        if let Some(runs) = context.library.filter(|runs| runs.row(levels, context).is_some()) {
+            return self.estimate_by_library(window, levels, runs, context);
         }
-        self.by_degradation(window, scaled, context)
+        self.estimate_by_degradation(window, scaled, context)
     }
 
     /// Adds a window of the warm-up, for which only the library can give an estimate.
-    pub(crate) fn early(&mut self, window: &Window, levels: &[f64], context: &Context<'_>) -> Option<Prognosis> {
-        context.runs?;
+    pub(crate) fn push_during_warmup(&mut self, window: &Window, levels: &[f64], context: &AssetContext<'_>) -> Option<Prognosis> {
+        context.library?;
         self.push(window, &[], levels, context)
     }
 
-    fn by_library(&mut self, window: &Window, levels: &[f64], runs: &Runs, context: &Context<'_>) -> Option<Prognosis> {
+    fn estimate_by_library(&mut self, window: &Window, levels: &[f64], runs: &RunLibrary, context: &AssetContext<'_>) -> Option<Prognosis> {
         let row = runs.row(levels, context)?;
         runs.library.push(&mut self.tracker, &row);
         let remaining = runs.library.remaining(&self.tracker)?;
@@ -109,29 +109,29 @@ impl Life {
         Some(self.prognosis(window, context, remaining, health, 1.0, "library"))
     }
 
-    fn by_degradation(&mut self, window: &Window, scaled: &[f64], context: &Context<'_>) -> Option<Prognosis> {
+    fn estimate_by_degradation(&mut self, window: &Window, scaled: &[f64], context: &AssetContext<'_>) -> Option<Prognosis> {
         let index = self.beginning.as_ref()?.index(scaled);
         if !index.is_finite() {
             return None;
         }
         self.sum += index;
-        self.counted += 1;
-        if self.counted < WINDOWS_PER_STEP {
+        self.summed_windows += 1;
+        if self.summed_windows < WINDOWS_PER_STEP {
             return None;
         }
-        let index = std::mem::take(&mut self.sum) / f64::from(std::mem::take(&mut self.counted));
+        let index = std::mem::take(&mut self.sum) / f64::from(std::mem::take(&mut self.summed_windows));
         let Some(degradation) = &mut self.degradation else {
-            self.first.push(index);
-            if self.first.len() >= INITIAL_STEPS {
-                self.degradation = Degradation::new(&self.first);
-                self.first = Vec::new();
+            self.initial_indices.push(index);
+            if self.initial_indices.len() >= INITIAL_STEPS {
+                self.degradation = DegradationModel::new(&self.initial_indices);
+                self.initial_indices = Vec::new();
             }
             return None;
         };
         degradation.push(index);
         // One degraded step may be chance; this many in a row are not.
-        self.steps = if index < DEGRADED_INDEX { 0 } else { self.steps.saturating_add(1) };
-        if self.steps == 0 || !self.steps.is_multiple_of(PROGNOSIS_INTERVAL) {
+        self.degraded_steps = if index < DEGRADED_INDEX { 0 } else { self.degraded_steps.saturating_add(1) };
+        if self.degraded_steps == 0 || !self.degraded_steps.is_multiple_of(PROGNOSIS_INTERVAL) {
             return None;
         }
         let limit = context.config.life_limit;
@@ -144,8 +144,8 @@ impl Life {
     fn prognosis(
         &self,
         window: &Window,
-        context: &Context<'_>,
-        remaining: Remaining,
+        context: &AssetContext<'_>,
+        remaining: RemainingLife,
         health: f64,
         windows: f64,
         model: &'static str,
@@ -162,9 +162,9 @@ impl Life {
     }
 }
 
-impl Runs {
+impl RunLibrary {
     /// Returns the levels in the library's order; None if a sensor is missing.
-    fn row(&self, levels: &[f64], context: &Context<'_>) -> Option<Vec<f64>> {
+    fn row(&self, levels: &[f64], context: &AssetContext<'_>) -> Option<Vec<f64>> {
         self.sensors
             .iter()
             .map(|name| {

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    burst::Burst,
+    waveform::WaveformModel,
     columns::{self, Column},
     config::{Config, ConfigError},
-    drift::{DriftKind, Drifts},
-    explain::{self, Anomaly, Context},
-    life::{Prognosis, Runs},
-    scalars::{Outcome, Scalars},
-    unit::{Row, Subject, Unit, Window},
+    drift::{DriftKind, DriftEvent},
+    explain::{self, Anomaly, AssetContext},
+    life::{Prognosis, RunLibrary},
+    scalars::{WindowOutcome, ScalarModel},
+    scoring_unit::{FeatureRow, UnitModel, ScoringUnit, Window},
 };
 
 /// First byte of a snapshot.
@@ -29,7 +29,7 @@ pub(crate) const WAVEFORM_FEATURE: &str = "peak";
 /// call.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "as the contracts' feature-block")]
-pub struct Block<'a> {
+pub struct FeatureBlock<'a> {
     pub features: &'a [String],
     pub sensor: &'a [u32],
     pub start: &'a [i64],
@@ -65,7 +65,7 @@ pub struct Drift {
     /// Sensors whose levels changed; empty if only the scores did.
     pub sensors: Vec<String>,
     /// Smallest p-value, adjusted for the number of sensors.
-    pub p: f64,
+    pub p_value: f64,
     /// Human-readable message.
     pub message: String,
 }
@@ -108,7 +108,7 @@ pub enum PushError {
     },
     /// A sensor index outside the sensor table: index, length of the table.
     #[error("sensor {0} is not in the batch's table of {1}")]
-    Sensor(u32, usize),
+    UnknownSensor(u32, usize),
 }
 
 /// Reason why a snapshot cannot be restored.
@@ -125,23 +125,23 @@ pub enum RestoreError {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     /// Known feature lists with their scored columns.
-    pub(crate) lists: Vec<(Vec<String>, Vec<Column>)>,
-    pub(crate) units: Vec<Unit>,
+    pub(crate) feature_lists: Vec<(Vec<String>, Vec<Column>)>,
+    pub(crate) units: Vec<ScoringUnit>,
 }
 
 /// The detect stage: learns what is normal and scores windows.
 #[derive(Debug)]
 pub struct Stage {
     pub(crate) config: Config,
-    pub(crate) runs: Option<Runs>,
+    pub(crate) library: Option<RunLibrary>,
     pub(crate) state: State,
     /// Indices of the units by asset, feature list and (for waveforms) sensor.
-    pub(crate) numbers: HashMap<Key, usize, foldhash::fast::FixedState>,
+    pub(crate) unit_indices: HashMap<UnitKey, usize, foldhash::fast::FixedState>,
     /// Units with windows that did not fit into the result of the last tick or flush, in reverse order.
-    rest: Vec<usize>,
+    pending_units: Vec<usize>,
 }
 
-pub(crate) type Key = (Box<str>, u32, Box<str>);
+pub(crate) type UnitKey = (Box<str>, u32, Box<str>);
 
 impl Stage {
     /// Opens a stage with a JSON configuration; an empty text means the defaults.
@@ -151,11 +151,11 @@ impl Stage {
     pub fn open(config: &str) -> Result<Self, ConfigError> {
         let config = Config::parse(config)?;
         Ok(Self {
-            runs: config.runs()?,
+            library: config.fit_library()?,
             config,
             state: State::default(),
-            numbers: HashMap::default(),
-            rest: Vec::new(),
+            unit_indices: HashMap::default(),
+            pending_units: Vec::new(),
         })
     }
 
@@ -171,14 +171,14 @@ impl Stage {
             [] => return Err(RestoreError::Snapshot("got no bytes".into())),
         };
         let named = state.units.iter().zip(keys).enumerate();
-        let numbers = named.map(|(at, (unit, single))| ((unit.asset.clone(), unit.list, single), at)).collect();
-        Ok(Self { state, numbers, ..Self::open(config)? })
+        let numbers = named.map(|(at, (unit, single))| ((unit.asset.clone(), unit.feature_list, single), at)).collect();
+        Ok(Self { state, unit_indices: numbers, ..Self::open(config)? })
     }
 
     /// Serialises the state.
     pub fn snapshot(&self) -> Vec<u8> {
         let mut keys: Vec<Box<str>> = vec!["".into(); self.state.units.len()];
-        for ((_, _, single), at) in &self.numbers {
+        for ((_, _, single), at) in &self.unit_indices {
             if let Some(key) = keys.get_mut(*at) {
                 key.clone_from(single);
             }
@@ -192,9 +192,9 @@ impl Stage {
     ///
     /// # Errors
     /// [`PushError`] if a block is malformed.
-    pub fn push(&mut self, table: &[(&str, &str)], blocks: &[Block<'_>]) -> Result<Detected, PushError> {
+    pub fn push(&mut self, table: &[(&str, &str)], blocks: &[FeatureBlock<'_>]) -> Result<Detected, PushError> {
         for block in blocks {
-            check(table, block)?;
+            validate_block(table, block)?;
         }
         let mut out = Detected::default();
         for block in blocks {
@@ -203,8 +203,8 @@ impl Stage {
         Ok(out)
     }
 
-    fn push_block(&mut self, table: &[(&str, &str)], block: &Block<'_>, out: &mut Detected) {
-        let list = self.list(block.features);
+    fn push_block(&mut self, table: &[(&str, &str)], block: &FeatureBlock<'_>, out: &mut Detected) {
+        let list = self.feature_list_index(block.features);
         let burst = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
         let width = block.features.len();
         let mut numbers: Vec<Option<usize>> = vec![None; table.len()];
@@ -216,7 +216,7 @@ impl Stage {
             let number = match numbers.get(sensor as usize).copied().flatten() {
                 Some(number) => number,
                 None => {
-                    let number = self.number(name, asset, list, burst);
+                    let number = self.unit_index(name, asset, list, burst);
                     if let Some(slot) = numbers.get_mut(sensor as usize) {
                         *slot = Some(number);
                     }
@@ -225,10 +225,10 @@ impl Stage {
             };
             if let Some(unit) = self.state.units.get_mut(number) {
                 // The unit already has its maximum number of sensors.
-                if !unit.admits(name) {
+                if !unit.accepts(name) {
                     continue;
                 }
-                unit.take(name, start, end, Row { count, values: values.to_vec() }, &mut complete);
+                unit.add_row(name, start, end, FeatureRow { count, values: values.to_vec() }, &mut complete);
             }
             for window in complete.drain(..) {
                 self.score(number, window, out);
@@ -238,26 +238,26 @@ impl Stage {
 
     /// Scores pending windows of assets that sent nothing since the previous tick.
     pub fn tick(&mut self) -> Detected {
-        self.release(Unit::is_due)
+        self.release(ScoringUnit::is_due)
     }
 
     /// Scores all pending windows.
     pub fn flush(&mut self) -> Detected {
-        self.release(|unit| unit.waits())
+        self.release(|unit| unit.has_pending())
     }
 
     /// Releases windows in the order of asset and sensor, which does not depend on how assets are spread over
     /// instances.
-    fn release(&mut self, mut which: impl FnMut(&mut Unit) -> bool) -> Detected {
-        let mut due: Vec<(&Key, usize)> = Vec::new();
-        for (key, &number) in &self.numbers {
+    fn release(&mut self, mut which: impl FnMut(&mut ScoringUnit) -> bool) -> Detected {
+        let mut due: Vec<(&UnitKey, usize)> = Vec::new();
+        for (key, &number) in &self.unit_indices {
             if self.state.units.get_mut(number).is_some_and(&mut which) {
                 due.push((key, number));
             }
         }
         // Reverse order, because `resume` pops from the end.
         due.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
-        self.rest = due.into_iter().map(|(_, number)| number).collect();
+        self.pending_units = due.into_iter().map(|(_, number)| number).collect();
         self.resume()
     }
 
@@ -266,7 +266,7 @@ impl Stage {
         let mut out = Detected::default();
         let mut complete = Vec::new();
         let mut windows = 0;
-        while let Some(number) = self.rest.pop() {
+        while let Some(number) = self.pending_units.pop() {
             if let Some(unit) = self.state.units.get_mut(number) {
                 unit.flush(&mut complete);
             }
@@ -278,69 +278,69 @@ impl Stage {
                 break;
             }
         }
-        out.more = !self.rest.is_empty();
+        out.more = !self.pending_units.is_empty();
         out
     }
 
     fn score(&mut self, number: usize, window: Window, out: &mut Detected) {
         let Some(unit) = self.state.units.get_mut(number) else { return };
-        let Some((features, columns)) = self.state.lists.get(unit.list as usize) else { return };
-        let Unit { asset, members, subject, .. } = unit;
-        let (config, runs) = (&self.config, self.runs.as_ref());
-        let context = Context { asset, members, features, columns, config, runs };
-        let limit = explain::ratio_of(config.threshold);
+        let Some((features, columns)) = self.state.feature_lists.get(unit.feature_list as usize) else { return };
+        let ScoringUnit { asset, members, model: subject, .. } = unit;
+        let (config, runs) = (&self.config, self.library.as_ref());
+        let context = AssetContext { asset, members, features, columns, config, library: runs };
+        let limit = explain::ratio_of_score(config.threshold);
         let outcome = match subject {
-            Subject::Scalars(scalars) => scalars.take(&window, &context, limit),
-            Subject::Burst(burst) => match burst.take(&window, &context, limit) {
-                Some((ratio, finding)) => Outcome { ratio: Some(ratio), finding, ..Outcome::default() },
-                None => Outcome::default(),
+            UnitModel::Scalars(scalars) => scalars.score(&window, &context, limit),
+            UnitModel::Waveform(burst) => match burst.score(&window, &context, limit) {
+                Some((ratio, finding)) => WindowOutcome { ratio: Some(ratio), explanation: finding, ..WindowOutcome::default() },
+                None => WindowOutcome::default(),
             },
         };
         out.prognoses.extend(outcome.prognosis);
         out.drifts.extend(outcome.drifts.iter().map(|drift| drift_event(drift, &window, &context)));
         let Some(ratio) = outcome.ratio else { return };
-        let score = explain::score(ratio);
+        let score = explain::score_of_ratio(ratio);
         out.scores.push(Score { asset: asset.to_string(), start: window.start, end: window.end, score });
-        out.anomalies.extend(outcome.finding.map(|finding| context.anomaly(&window, ratio, finding)));
+        out.anomalies.extend(outcome.explanation.map(|finding| context.anomaly(&window, ratio, finding)));
     }
 
-    fn list(&mut self, features: &[String]) -> u32 {
-        let known = self.state.lists.iter().position(|(list, _)| list == features);
+    fn feature_list_index(&mut self, features: &[String]) -> u32 {
+        let known = self.state.feature_lists.iter().position(|(list, _)| list == features);
         let at = known.unwrap_or_else(|| {
-            self.state.lists.push((features.to_vec(), columns::of(features)));
-            self.state.lists.len() - 1
+            self.state.feature_lists.push((features.to_vec(), columns::scored_columns(features)));
+            self.state.feature_lists.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
-    fn number(&mut self, sensor: &str, asset: &str, list: u32, burst: bool) -> usize {
+    fn unit_index(&mut self, sensor: &str, asset: &str, list: u32, burst: bool) -> usize {
         let single = if burst { sensor } else { "" };
         let key = (Box::from(asset), list, Box::from(single));
-        if let Some(&number) = self.numbers.get(&key) {
+        if let Some(&number) = self.unit_indices.get(&key) {
             return number;
         }
-        let (warmup, later) = (self.config.warmup_windows as usize, self.config.later(asset));
+        let (warmup, later) = (self.config.warmup_windows as usize, self.config.training_delay(asset));
         let subject = if burst {
-            Subject::Burst(Box::new(Burst::new(warmup, later)))
+            UnitModel::Waveform(Box::new(WaveformModel::new(warmup, later)))
         } else {
-            Subject::Scalars(Box::new(Scalars::new(warmup, later)))
+            UnitModel::Scalars(Box::new(ScalarModel::new(warmup, later)))
         };
-        self.state.units.push(Unit::new(asset, list, subject));
+        self.state.units.push(ScoringUnit::new(asset, list, subject));
         let number = self.state.units.len() - 1;
-        self.numbers.insert(key, number);
+        self.unit_indices.insert(key, number);
         number
     }
 }
 
-fn drift_event(drift: &Drifts, window: &Window, context: &Context<'_>) -> Drift {
+fn drift_event(drift: &DriftEvent, window: &Window, context: &AssetContext<'_>) -> Drift {
     let of = |place: &usize| context.members.get(*place).map(|member| member.name.to_string());
     let sensors: Vec<String> = drift.sensors.iter().filter_map(of).collect();
-    let names = sensors.iter().map(|sensor| context.short(sensor)).collect::<Vec<_>>().join(", ");
+    let names = sensors.iter().map(|sensor| context.short_name(sensor)).collect::<Vec<_>>().join(", ");
     let what = if sensors.is_empty() { "the scores".to_owned() } else { names };
     let (word, message) = match drift.kind {
         DriftKind::Drifted => (
             "drifted",
-            format!("{what} moved without an alarm (p = {:.1e}); a shadow learns what is normal now", drift.p),
+            format!("{what} moved without an alarm (p = {:.1e}); a shadow learns what is normal now", drift.p_value),
         ),
         DriftKind::Kept => {
             ("kept", format!("the shadow that learned after {what} moved is no better; nothing changes"))
@@ -357,12 +357,12 @@ fn drift_event(drift: &Drifts, window: &Window, context: &Context<'_>) -> Drift 
         time: window.end,
         kind: drift.kind,
         sensors,
-        p: drift.p,
+        p_value: drift.p_value,
         message,
     }
 }
 
-pub(crate) fn check(table: &[(&str, &str)], block: &Block<'_>) -> Result<(), PushError> {
+pub(crate) fn validate_block(table: &[(&str, &str)], block: &FeatureBlock<'_>) -> Result<(), PushError> {
     let lengths = [block.sensor.len(), block.start.len(), block.end.len(), block.count.len()];
     let rows = block.sensor.len();
     if lengths.iter().any(|&length| length != rows) || block.values.len() != rows * block.features.len() {
@@ -373,7 +373,7 @@ pub(crate) fn check(table: &[(&str, &str)], block: &Block<'_>) -> Result<(), Pus
         });
     }
     match block.sensor.iter().find(|&&sensor| sensor as usize >= table.len()) {
-        Some(&sensor) => Err(PushError::Sensor(sensor, table.len())),
+        Some(&sensor) => Err(PushError::UnknownSensor(sensor, table.len())),
         None => Ok(()),
     }
 }

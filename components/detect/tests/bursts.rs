@@ -5,7 +5,7 @@ mod common;
 
 use common::{S, T0, detect, normal, pump, push, source};
 use wheeltapper_detect::{Detected, Severity, Stage};
-use wheeltapper_featurize::{Batch, Burst, Featurizer, features::BURST_FEATURES};
+use wheeltapper_featurize::{Batch, Waveform, Featurizer, features::WAVEFORM_FEATURES};
 
 const RATE: f64 = 25_600.0;
 const SHAFT: f64 = 1475.0 / 60.0;
@@ -16,7 +16,7 @@ const MACHINE: &str = r#"{"sensors":{"p/fan/bearing":{"unit":"m/s2","rpm":1475,"
 const DETECT: &str = r#"{"sensors":{"p/fan/bearing":{"unit":"m/s2","kind":"acceleration"}}}"#;
 
 /// Noise and the shaft; a defect adds a ringing at 4 kHz at each passage, with an amplitude in units of the noise.
-fn bursts(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> f64) -> Vec<Vec<f32>> {
+fn waveforms(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> f64) -> Vec<Vec<f32>> {
     let mut source = source(seed);
     let turn = 2.0 * std::f64::consts::PI;
     (0..count)
@@ -45,15 +45,15 @@ fn bursts(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> f64
         .collect()
 }
 
-fn detect_bursts(samples: &[Vec<f32>]) -> Detected {
-    let bursts: Vec<Burst<'_>> = (0..)
+fn detect_waveforms(samples: &[Vec<f32>]) -> Detected {
+    let bursts: Vec<Waveform<'_>> = (0..)
         .zip(samples)
-        .map(|(at, samples)| Burst { sensor: 0, start: T0 + at * 600 * S, rate: RATE, samples })
+        .map(|(at, samples)| Waveform { sensor: 0, start: T0 + at * 600 * S, rate: RATE, samples })
         .collect();
-    let batch = Batch { sensors: &TABLE, bursts: &bursts, ..Batch::default() };
+    let batch = Batch { sensors: &TABLE, waveforms: &bursts, ..Batch::default() };
     let out = Featurizer::open(MACHINE).unwrap().push(&batch).unwrap();
     let mut stage = Stage::open(DETECT).unwrap();
-    let mut all = push(&mut stage, &TABLE, &BURST_FEATURES, &out.bursts);
+    let mut all = push(&mut stage, &TABLE, &WAVEFORM_FEATURES, &out.waveforms);
     common::join(&mut all, stage.flush());
     all
 }
@@ -61,7 +61,7 @@ fn detect_bursts(samples: &[Vec<f32>]) -> Detected {
 #[test]
 fn an_outer_race_defect_is_identified() {
     for length in [2048, 12_800] {
-        let found = detect_bursts(&bursts(1, 80, length, |burst| if burst < 60 { 0.0 } else { 6.0 }));
+        let found = detect_waveforms(&waveforms(1, 80, length, |burst| if burst < 60 { 0.0 } else { 6.0 }));
         let (before, after): (Vec<_>, Vec<_>) =
             found.anomalies.iter().partition(|found| found.start < T0 + 60 * 600 * S);
         assert!(before.is_empty(), "{before:?}");
@@ -88,7 +88,7 @@ fn an_outer_race_defect_is_identified() {
 /// The bearing diagnosis needs no warm-up.
 #[test]
 fn a_new_sensor_is_diagnosed_without_a_warmup() {
-    let found = detect_bursts(&bursts(2, 3, 2048, |_| 6.0));
+    let found = detect_waveforms(&waveforms(2, 3, 2048, |_| 6.0));
     assert!(found.anomalies.iter().any(|found| found.fault_mode == Some("bearing-outer-race")), "{found:?}");
     assert!(found.anomalies.iter().all(|found| found.model == "envelope"));
 }
@@ -97,7 +97,7 @@ fn a_new_sensor_is_diagnosed_without_a_warmup() {
 fn healthy_waveforms_raise_few_alarms() {
     let (mut scored, mut alarms) = (0, Vec::new());
     for seed in 10..13 {
-        let found = detect_bursts(&bursts(seed, 1000, 2048, |_| 0.0));
+        let found = detect_waveforms(&waveforms(seed, 1000, 2048, |_| 0.0));
         scored += found.scores.len();
         alarms.extend(found.anomalies);
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rand_pcg::{Pcg64, rand_core::Rng};
-use wheeltapper_detect::{Anomaly, Block, Detected, Score, Severity, Stage};
-use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::FEATURES};
+use wheeltapper_detect::{Anomaly, FeatureBlock, Detected, Score, Severity, Stage};
+use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::WINDOW_FEATURES};
 
 const S: i64 = 1_000_000_000;
 const T0: i64 = 1_700_000_000 * S;
@@ -43,22 +43,22 @@ fn machine(seed: u64, seconds: i64, fault: impl Fn(i64, usize, f64) -> f64) -> (
 fn windows(readings: &(Vec<u32>, Vec<i64>, Vec<f64>)) -> Featurized {
     let mut featurizer = Featurizer::open("").unwrap();
     let (sensor, time, value) = readings;
-    let batch = Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] };
+    let batch = Batch { sensors: &SENSORS, sensor, time, value, waveforms: &[], arrivals: &[] };
     let first = featurizer.push(&batch).unwrap();
-    featurizer.whole(first)
+    featurizer.complete(first)
 }
 
 fn push(stage: &mut Stage, out: &Featurized, from: usize, to: usize) -> Detected {
     let rows = &out.windows[from..to];
     let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
-    let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();
+    let features: Vec<String> = WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect();
     let sensor: Vec<u32> = rows.iter().map(|row| row.sensor).collect();
     let start: Vec<i64> = rows.iter().map(|row| row.start).collect();
     let end: Vec<i64> = rows.iter().map(|row| row.end).collect();
     let count: Vec<u32> = rows.iter().map(|row| row.count).collect();
     let values: Vec<f64> = rows.iter().flat_map(|row| row.values).collect();
     let block =
-        Block { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
+        FeatureBlock { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
     stage.push(&table, &[block]).unwrap()
 }
 
@@ -174,10 +174,10 @@ fn batches_and_restarts_do_not_matter() {
 #[test]
 fn invalid_batches_and_snapshots_are_rejected() {
     let features = vec!["mean".to_owned()];
-    let block = Block { features: &features, sensor: &[0], start: &[0], end: &[1], count: &[1], values: &[] };
+    let block = FeatureBlock { features: &features, sensor: &[0], start: &[0], end: &[1], count: &[1], values: &[] };
     let mut stage = Stage::open("").unwrap();
     assert!(stage.push(&[("a", "a")], &[block]).unwrap_err().to_string().contains("unequal"));
-    let block = Block { values: &[1.0], ..block };
+    let block = FeatureBlock { values: &[1.0], ..block };
     assert!(stage.push(&[], &[block]).unwrap_err().to_string().contains("table of 0"));
     for snapshot in [b"".as_slice(), b"\x07", b"\x01\xff\xff\xff"] {
         assert!(Stage::restore("", snapshot).unwrap_err().to_string().contains("snapshot of detect"));
@@ -187,11 +187,11 @@ fn invalid_batches_and_snapshots_are_rejected() {
 proptest::proptest! {
     /// For any values, scores are between 0 and 1 and nothing panics.
     #[test]
-    fn any_values(values in proptest::collection::vec(proptest::num::f64::ANY, FEATURES.len() * 60)) {
-        let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();
+    fn any_values(values in proptest::collection::vec(proptest::num::f64::ANY, WINDOW_FEATURES.len() * 60)) {
+        let features: Vec<String> = WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect();
         let start: Vec<i64> = (0..60).map(|at| at * 10 * S).collect();
         let end: Vec<i64> = start.iter().map(|start| start + 30 * S).collect();
-        let block = Block { features: &features, sensor: &[0; 60], start: &start, end: &end, count: &[30; 60], values: &values };
+        let block = FeatureBlock { features: &features, sensor: &[0; 60], start: &start, end: &end, count: &[30; 60], values: &values };
         let mut stage = Stage::open(r#"{"warmup_windows":10}"#).unwrap();
         let mut found = stage.push(&[("s", "a")], &[block]).unwrap();
         found.scores.extend(stage.flush().scores);

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{S, T0, detect, join, normal, pump, push_windows, source, windows};
-use wheeltapper_detect::{Block, Detected, Prognosis, Stage};
+use wheeltapper_detect::{FeatureBlock, Detected, Prognosis, Stage};
 
 /// True if the hours that 10, 50 and 90 % of such assets do not outlive are in that order.
 fn is_in_order(prognosis: &Prognosis) -> bool {
@@ -92,7 +92,7 @@ fn follow(stage: &mut Stage, run: &[Vec<f64>]) -> Detected {
     let mut all = Detected::default();
     for (at, row) in (0..).zip(run) {
         let start = T0 + at * 600 * S;
-        let block = Block {
+        let block = FeatureBlock {
             features: &features,
             sensor: &[0, 1],
             start: &[start; 2],

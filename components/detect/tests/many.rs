@@ -5,13 +5,13 @@ mod common;
 
 use common::push;
 use wheeltapper_detect::Stage;
-use wheeltapper_featurize::{Row, features::FEATURES};
+use wheeltapper_featurize::{FeatureRow, features::WINDOW_FEATURES};
 
 const S: i64 = 1_000_000_000;
 
 /// Returns one window of each of `count` sensors.
-fn rows(count: u32, at: i64) -> Vec<Row> {
-    let row = |sensor| Row { sensor, start: at * S, end: (at + 10) * S, count: 10, values: [1.0; FEATURES.len()] };
+fn rows(count: u32, at: i64) -> Vec<FeatureRow> {
+    let row = |sensor| FeatureRow { sensor, start: at * S, end: (at + 10) * S, count: 10, values: [1.0; WINDOW_FEATURES.len()] };
     (0..count).map(row).collect()
 }
 
@@ -21,7 +21,7 @@ fn a_tick_over_very_many_assets_is_split() {
     let table: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
     for flush in [false, true] {
         let mut stage = Stage::open("").unwrap();
-        push(&mut stage, &table, &FEATURES, &rows(40_000, 0));
+        push(&mut stage, &table, &WINDOW_FEATURES, &rows(40_000, 0));
         let mut part = if flush {
             stage.flush()
         } else {
@@ -44,7 +44,7 @@ fn an_asset_is_scored_by_a_bounded_number_of_sensors() {
     let table: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "m")).collect();
     let mut stage = Stage::open("").unwrap();
     for at in 0..10 {
-        push(&mut stage, &table, &FEATURES, &rows(1_100, at * 10));
+        push(&mut stage, &table, &WINDOW_FEATURES, &rows(1_100, at * 10));
     }
     let snapshot = stage.snapshot();
     let contains = |name: &[u8]| snapshot.windows(name.len()).any(|part| part == name);

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Readings, S, SENSORS, T0, pump, push_windows, windows};
-use wheeltapper_detect::{Block, Probed, Stage};
-use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::FEATURES};
+use wheeltapper_detect::{FeatureBlock, DryRunResult, Stage};
+use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::WINDOW_FEATURES};
 
 const CONFIG: &str = r#"{"sensors":{
     "p/pump/vibration":{"unit":"mm/s","kind":"vibration"},
@@ -26,7 +26,7 @@ fn trained_stage(config: &str, seconds: i64) -> Stage {
 fn fresh((sensor, time, value): &Readings) -> Featurized {
     let mut featurizer = Featurizer::open("").unwrap();
     let mut out =
-        featurizer.push(&Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] }).unwrap();
+        featurizer.push(&Batch { sensors: &SENSORS, sensor, time, value, waveforms: &[], arrivals: &[] }).unwrap();
     let rest = featurizer.flush();
     // All rows are of one sensor, so the sensor indices of both agree.
     out.windows.extend(rest.windows);
@@ -34,9 +34,9 @@ fn fresh((sensor, time, value): &Readings) -> Featurized {
     out
 }
 
-fn probe(stage: &Stage, out: &Featurized, model: Option<&str>) -> Result<Vec<Probed>, wheeltapper_detect::ProbeError> {
+fn dry_run(stage: &Stage, out: &Featurized, model: Option<&str>) -> Result<Vec<DryRunResult>, wheeltapper_detect::DryRunError> {
     let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
-    let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();
+    let features: Vec<String> = WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect();
     let rows = &out.windows;
     let sensor: Vec<u32> = rows.iter().map(|row| row.sensor).collect();
     let start: Vec<i64> = rows.iter().map(|row| row.start).collect();
@@ -44,8 +44,8 @@ fn probe(stage: &Stage, out: &Featurized, model: Option<&str>) -> Result<Vec<Pro
     let count: Vec<u32> = rows.iter().map(|row| row.count).collect();
     let values: Vec<f64> = rows.iter().flat_map(|row| row.values).collect();
     let block =
-        Block { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
-    stage.probe(&table, &[block], model)
+        FeatureBlock { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
+    stage.dry_run(&table, &[block], model)
 }
 
 /// Windows of values of one sensor, one per second.
@@ -55,7 +55,7 @@ fn values(sensor: u32, values: &[f64]) -> Featurized {
 }
 
 /// Returns the window with the highest score.
-fn worst(probed: Vec<Probed>) -> Probed {
+fn worst(probed: Vec<DryRunResult>) -> DryRunResult {
     probed.into_iter().max_by(|one, other| one.score.total_cmp(&other.score)).unwrap()
 }
 
@@ -68,7 +68,7 @@ fn a_complete_window_scores_as_if_pushed_and_the_state_is_unchanged() {
     let next = windows(&pump(3, 4_000, |_, _, healthy| Some(healthy))).windows.len();
     let rest = Featurized { windows: all.windows[next..].to_vec(), ..all };
     let before = stage.snapshot();
-    let probed = probe(&stage, &rest, None).unwrap();
+    let probed = dry_run(&stage, &rest, None).unwrap();
     assert_eq!(stage.snapshot(), before);
     let mut pushed = push_windows(&mut stage, &rest, 0, rest.windows.len());
     common::join(&mut pushed, stage.flush());
@@ -97,7 +97,7 @@ fn a_few_normal_values_are_no_anomaly() {
                 healthy.0.iter().zip(&healthy.2).filter(|(at, _)| **at == sensor).map(|(_, value)| *value).collect();
             for count in [1, 2, 5, 12] {
                 for some in of.chunks_exact(count).step_by(7).take(60) {
-                    let probed = worst(probe(&stage, &values(sensor, some), None).unwrap());
+                    let probed = worst(dry_run(&stage, &values(sensor, some), None).unwrap());
                     probes += 1;
                     alarms += usize::from(probed.score >= probed.threshold);
                 }
@@ -124,21 +124,21 @@ fn one_of_several_correlated_sensors_is_scored_alone() {
             other.0.iter().zip(&other.2).filter(|(at, _)| **at == sensor).map(|(_, value)| *value).collect();
         for count in [1, 30] {
             for some in of.chunks_exact(count).take(100) {
-                let probed = worst(probe(&stage, &values(sensor, some), None).unwrap());
+                let probed = worst(dry_run(&stage, &values(sensor, some), None).unwrap());
                 probes += 1;
                 alarms += usize::from(probed.score >= probed.threshold);
             }
         }
     }
     assert!(probes == 600 && alarms * 200 <= probes, "{alarms} alarms in {probes} probes");
-    let far = worst(probe(&stage, &values(TEMPERATURE, &[75.0]), None).unwrap());
+    let far = worst(dry_run(&stage, &values(TEMPERATURE, &[75.0]), None).unwrap());
     assert!(far.score >= far.threshold, "{far:?}");
 }
 
 #[test]
 fn a_single_outlier_is_an_anomaly_with_an_explanation() {
     let stage = trained_stage(CONFIG, 4_000);
-    let probed = worst(probe(&stage, &values(TEMPERATURE, &[70.0]), Some("ensemble")).unwrap());
+    let probed = worst(dry_run(&stage, &values(TEMPERATURE, &[70.0]), Some("ensemble")).unwrap());
     assert!(probed.score >= probed.threshold, "{probed:?}");
     assert_eq!(
         (probed.asset.as_str(), probed.sensor.as_str(), probed.model.as_str()),
@@ -150,10 +150,10 @@ fn a_single_outlier_is_an_anomaly_with_an_explanation() {
     assert!(anomaly.message.contains("temperature mean is 70.00 °C, normally 55"), "{}", anomaly.message);
     assert!(anomaly.contributions.iter().all(|part| part.sensor == "p/pump/temperature" && part.feature != "std"));
     // There is an explanation below the threshold, too.
-    let normal = worst(probe(&stage, &values(TEMPERATURE, &[55.6]), None).unwrap());
+    let normal = worst(dry_run(&stage, &values(TEMPERATURE, &[55.6]), None).unwrap());
     assert!(normal.score < 0.9 && !normal.anomaly.unwrap().message.is_empty());
     // More values raise the confidence.
-    let many = worst(probe(&stage, &values(CURRENT, &[12.0, 12.1, 12.2].repeat(9)), None).unwrap());
+    let many = worst(dry_run(&stage, &values(CURRENT, &[12.0, 12.1, 12.2].repeat(9)), None).unwrap());
     assert!(many.confidence > normal.confidence, "{} {}", many.confidence, normal.confidence);
 }
 
@@ -161,36 +161,36 @@ fn a_single_outlier_is_an_anomaly_with_an_explanation() {
 fn members_of_the_ensemble_can_score_alone() {
     let stage = trained_stage(CONFIG, 4_000);
     for model in ["process", "zscore", "mahalanobis"] {
-        let probed = worst(probe(&stage, &values(CURRENT, &[20.0]), Some(model)).unwrap());
+        let probed = worst(dry_run(&stage, &values(CURRENT, &[20.0]), Some(model)).unwrap());
         assert!(probed.model == model && probed.score > 0.9, "{probed:?}");
     }
-    let message = probe(&stage, &values(CURRENT, &[20.0]), Some("lstm")).unwrap_err().to_string();
+    let message = dry_run(&stage, &values(CURRENT, &[20.0]), Some("lstm")).unwrap_err().to_string();
     assert!(message.contains("lstm") && message.contains("ensemble, process, zscore, mahalanobis"), "{message}");
     let single = trained_stage(r#"{"model":"zscore"}"#, 4_000);
-    assert_eq!(worst(probe(&single, &values(CURRENT, &[20.0]), Some("ensemble")).unwrap()).model, "zscore");
-    assert_eq!(worst(probe(&single, &values(CURRENT, &[20.0]), Some("zscore")).unwrap()).model, "zscore");
-    assert!(probe(&single, &values(CURRENT, &[20.0]), Some("process")).is_err());
+    assert_eq!(worst(dry_run(&single, &values(CURRENT, &[20.0]), Some("ensemble")).unwrap()).model, "zscore");
+    assert_eq!(worst(dry_run(&single, &values(CURRENT, &[20.0]), Some("zscore")).unwrap()).model, "zscore");
+    assert!(dry_run(&single, &values(CURRENT, &[20.0]), Some("process")).is_err());
 }
 
 #[test]
 fn no_score_during_the_warmup() {
     let stage = trained_stage(CONFIG, 200);
-    let probed = worst(probe(&stage, &values(CURRENT, &[99.0]), None).unwrap());
+    let probed = worst(dry_run(&stage, &values(CURRENT, &[99.0]), None).unwrap());
     assert!(probed.learned > 5 && probed.learned < probed.needed && (30..=45).contains(&probed.needed), "{probed:?}");
     assert!(probed.score == 0.0 && probed.model.is_empty() && probed.anomaly.is_none());
     let untrained = Stage::open(CONFIG).unwrap();
-    let same = worst(probe(&untrained, &values(CURRENT, &[99.0]), None).unwrap());
+    let same = worst(dry_run(&untrained, &values(CURRENT, &[99.0]), None).unwrap());
     assert_eq!((same.learned, same.needed), (0, probed.needed));
     // A sensor that the machine did not have in the training.
     let stage = trained_stage(CONFIG, 4_000);
     let mut other = values(CURRENT, &[99.0]);
     other.sensors = vec![("p/pump/flow".into(), "p/pump".into()); 3];
-    assert_eq!(worst(probe(&stage, &other, None).unwrap()).learned, 0);
+    assert_eq!(worst(dry_run(&stage, &other, None).unwrap()).learned, 0);
 }
 
 #[test]
 fn the_number_of_windows_is_limited() {
     let stage = Stage::open("").unwrap();
-    let message = probe(&stage, &values(CURRENT, &vec![1.0; 12_000]), None).unwrap_err().to_string();
+    let message = dry_run(&stage, &values(CURRENT, &vec![1.0; 12_000]), None).unwrap_err().to_string();
     assert!(message.contains("1000 at most"), "{message}");
 }

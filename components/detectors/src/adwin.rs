@@ -18,12 +18,12 @@ struct Bucket {
     count: f64,
     mean: f64,
     /// Sum of squared deviations from the mean.
-    squares: f64,
+    squared_deviations: f64,
 }
 
 impl Bucket {
     /// Merges two buckets (Chan, Golub and LeVeque 1983).
-    fn join(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         let count = self.count + other.count;
         if count == 0.0 {
             return self;
@@ -32,7 +32,7 @@ impl Bucket {
         Self {
             count,
             mean: self.mean + off * other.count / count,
-            squares: self.squares + other.squares + off * off * self.count * other.count / count,
+            squared_deviations: self.squared_deviations + other.squared_deviations + off * off * self.count * other.count / count,
         }
     }
 }
@@ -41,41 +41,41 @@ impl Bucket {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Adwin {
     delta: f64,
-    every: u32,
-    ticks: u32,
+    check_interval: u32,
+    since_check: u32,
     /// Buckets by size, smallest size first; within a size the oldest bucket is first.
-    levels: Vec<Vec<Bucket>>,
+    buckets_by_size: Vec<Vec<Bucket>>,
 }
 
 impl Adwin {
     /// `delta` bounds the probability of a false cut. Looks for cuts at every value.
     pub fn new(delta: f64) -> Self {
-        Self::checking(delta, 1)
+        Self::with_check_interval(delta, 1)
     }
 
     /// Looks for cuts only once per `every` values.
-    pub fn checking(delta: f64, every: u32) -> Self {
+    pub fn with_check_interval(delta: f64, every: u32) -> Self {
         let delta = if delta > 0.0 && delta < 1.0 { delta } else { 0.002 };
-        Self { delta, every: every.max(1), ticks: 0, levels: Vec::new() }
+        Self { delta, check_interval: every.max(1), since_check: 0, buckets_by_size: Vec::new() }
     }
 
     /// All buckets, oldest first.
-    fn oldest(&self) -> impl Iterator<Item = Bucket> + '_ {
-        self.levels.iter().rev().flatten().copied()
+    fn buckets_oldest_first(&self) -> impl Iterator<Item = Bucket> + '_ {
+        self.buckets_by_size.iter().rev().flatten().copied()
     }
 
-    fn whole(&self) -> Bucket {
-        self.oldest().fold(Bucket::default(), Bucket::join)
+    fn total(&self) -> Bucket {
+        self.buckets_oldest_first().fold(Bucket::default(), Bucket::merge)
     }
 
     /// Number of values in the window.
     pub fn width(&self) -> f64 {
-        self.whole().count
+        self.total().count
     }
 
     /// Mean of the values in the window.
     pub fn mean(&self) -> f64 {
-        self.whole().mean
+        self.total().mean
     }
 
     /// Adds the next value. Returns true if the window was cut, which means that the mean has changed. Ignores values
@@ -84,13 +84,13 @@ impl Adwin {
         if !value.is_finite() {
             return false;
         }
-        self.insert(Bucket { count: 1.0, mean: value, squares: 0.0 });
-        self.ticks = (self.ticks + 1) % self.every;
-        if self.ticks != 0 {
+        self.insert(Bucket { count: 1.0, mean: value, squared_deviations: 0.0 });
+        self.since_check = (self.since_check + 1) % self.check_interval;
+        if self.since_check != 0 {
             return false;
         }
         let mut changed = false;
-        while self.differs() {
+        while self.mean_differs() {
             changed = true;
             self.drop_oldest();
         }
@@ -101,15 +101,15 @@ impl Adwin {
         let mut carry = Some(bucket);
         let mut level = 0;
         while let Some(bucket) = carry.take() {
-            if level == self.levels.len() {
-                self.levels.push(Vec::new());
+            if level == self.buckets_by_size.len() {
+                self.buckets_by_size.push(Vec::new());
             }
-            let Some(buckets) = self.levels.get_mut(level) else { return };
+            let Some(buckets) = self.buckets_by_size.get_mut(level) else { return };
             buckets.push(bucket);
             if buckets.len() > MAX_BUCKETS_PER_SIZE {
                 let mut oldest = buckets.drain(..2);
                 if level + 1 < MAX_SIZES {
-                    carry = oldest.next().zip(oldest.next()).map(|(one, other)| one.join(other));
+                    carry = oldest.next().zip(oldest.next()).map(|(one, other)| one.merge(other));
                 }
             }
             level += 1;
@@ -117,27 +117,27 @@ impl Adwin {
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(last) = self.levels.last_mut() {
+        if let Some(last) = self.buckets_by_size.last_mut() {
             if !last.is_empty() {
                 last.remove(0);
             }
-            while self.levels.last().is_some_and(Vec::is_empty) {
-                self.levels.pop();
+            while self.buckets_by_size.last().is_some_and(Vec::is_empty) {
+                self.buckets_by_size.pop();
             }
         }
     }
 
-    fn differs(&self) -> bool {
-        let whole = self.whole();
+    fn mean_differs(&self) -> bool {
+        let whole = self.total();
         if whole.count < 2.0 * MIN_SIDE {
             return false;
         }
-        let variance = whole.squares / whole.count;
+        let variance = whole.squared_deviations / whole.count;
         let log = (2.0 * whole.count.ln() / self.delta).ln();
         let sum = whole.mean * whole.count;
         let mut old = Bucket::default();
-        for bucket in self.oldest() {
-            old = old.join(bucket);
+        for bucket in self.buckets_oldest_first() {
+            old = old.merge(bucket);
             let rest = whole.count - old.count;
             if rest < MIN_SIDE {
                 return false;
@@ -173,7 +173,7 @@ mod tests {
             let exact = values[values.len() - width..].iter().sum::<f64>() / width as f64;
             assert!((adwin.mean() - exact).abs() < 1e-9);
         }
-        assert!(adwin.levels.iter().map(Vec::len).sum::<usize>() < 5 * 13);
+        assert!(adwin.buckets_by_size.iter().map(Vec::len).sum::<usize>() < 5 * 13);
     }
 
     /// The paper's guarantee: the probability of a false cut is below δ per step, and a jump is found once the bound

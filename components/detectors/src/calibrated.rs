@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 use crate::{Detector, FitError, Layout, pot, rows};
 
 /// A model of normal rows that measures the distance of a row from normal.
-pub trait Model: Default {
+pub trait DistanceModel: Default {
     /// Trains the model on rows and replaces what it learnt before.
-    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]);
+    fn train(&mut self, layout: Layout, rows: &[Vec<f64>]);
     /// Distance of a row from normal, in the model's own unit.
     fn distance(&self, row: &[f64]) -> f64;
     /// Distance that one normal row in 1,000 exceeds according to the model's own theory.
-    fn predicted(&self) -> f64;
+    fn theoretical_limit(&self) -> f64;
     /// Upper bound of the distance.
-    fn largest(&self) -> f64 {
+    fn max_distance(&self) -> f64 {
         f64::INFINITY
     }
     /// Contribution of each number of the row to its distance; only the proportions matter.
-    fn parts(&self, row: &[f64]) -> Vec<f64>;
+    fn contributions(&self, row: &[f64]) -> Vec<f64>;
 }
 
 /// Blocks of the cross-validation.
@@ -40,11 +40,11 @@ const MAX_ROWS: usize = 4000;
 pub struct Calibrated<M> {
     model: M,
     limit: f64,
-    last: Vec<f64>,
+    last_shares: Vec<f64>,
 }
 
 /// Distances of the left-out rows of the cross-validation, in units of the model's own limit.
-pub(crate) fn validated<M: Model>(layout: Layout, rows: &[Vec<f64>]) -> Vec<f64> {
+pub(crate) fn cross_validated_ratios<M: DistanceModel>(layout: Layout, rows: &[Vec<f64>]) -> Vec<f64> {
     let count = rows.len();
     let gap = MAX_GAP.min(count / 12);
     let mut all = Vec::with_capacity(count);
@@ -53,34 +53,34 @@ pub(crate) fn validated<M: Model>(layout: Layout, rows: &[Vec<f64>]) -> Vec<f64>
         let near = from.saturating_sub(gap)..(to + gap).min(count);
         let kept = rows.iter().enumerate().filter(|(at, _)| !near.contains(at)).map(|(_, row)| row.clone());
         let mut model = M::default();
-        model.learn(layout, &kept.collect::<Vec<_>>());
+        model.train(layout, &kept.collect::<Vec<_>>());
         let out = rows.iter().skip(from).take(to - from);
-        all.extend(out.map(|row| rows::ratio(model.distance(row), model.predicted())));
+        all.extend(out.map(|row| rows::ratio(model.distance(row), model.theoretical_limit())));
     }
     all
 }
 
-impl<M: Model> Detector for Calibrated<M> {
+impl<M: DistanceModel> Detector for Calibrated<M> {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, MIN_ROWS)?;
+        let rows = rows::usable_rows(layout, rows, MIN_ROWS)?;
         let rows = rows.get(rows.len().saturating_sub(MAX_ROWS)..).unwrap_or(&rows);
-        let validated = validated::<M>(layout, rows);
+        let validated = cross_validated_ratios::<M>(layout, rows);
         let mut model = M::default();
-        model.learn(layout, rows);
-        let (predicted, largest) = (model.predicted(), model.largest());
+        model.train(layout, rows);
+        let (predicted, largest) = (model.theoretical_limit(), model.max_distance());
         let max = predicted * validated.iter().copied().fold(0.0, f64::max);
-        self.limit = predicted.max((predicted * pot::edge(&validated)).min(f64::midpoint(max, largest)));
-        self.last = vec![0.0; layout.width()];
+        self.limit = predicted.max((predicted * pot::tail_limit(&validated)).min(f64::midpoint(max, largest)));
+        self.last_shares = vec![0.0; layout.width()];
         self.model = model;
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
-        self.last = rows::shares(self.model.parts(row));
+        self.last_shares = rows::to_shares(self.model.contributions(row));
         rows::ratio(self.model.distance(row), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
-        self.last.clone()
+        self.last_shares.clone()
     }
 }

@@ -7,32 +7,32 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{page_hinkley::Shift, sensors::Series};
+use crate::{page_hinkley::Shift, per_sensor::SeriesDetector};
 
 /// Two-sided tabular CUSUM of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cusum {
     k: f64,
     h: f64,
-    learn: u32,
+    warmup: u32,
     count: u32,
     mean: f64,
     /// Sum of squared deviations during the warm-up.
-    squares: f64,
-    high: f64,
-    low: f64,
+    squared_deviations: f64,
+    upper_sum: f64,
+    lower_sum: f64,
 }
 
 impl Cusum {
     /// Estimates mean and standard deviation from the first `learn` values, at least two.
     pub fn new(k: f64, h: f64, learn: u32) -> Self {
-        Self { k, h, learn: learn.max(2), count: 0, mean: 0.0, squares: 0.0, high: 0.0, low: 0.0 }
+        Self { k, h, warmup: learn.max(2), count: 0, mean: 0.0, squared_deviations: 0.0, upper_sum: 0.0, lower_sum: 0.0 }
     }
 
     /// Uses a known mean and standard deviation.
-    pub fn known(k: f64, h: f64, mean: f64, deviation: f64) -> Self {
+    pub fn with_known_mean(k: f64, h: f64, mean: f64, deviation: f64) -> Self {
         let squares = deviation * deviation;
-        Self { k, h, learn: 2, count: 2, mean, squares, high: 0.0, low: 0.0 }
+        Self { k, h, warmup: 2, count: 2, mean, squared_deviations: squares, upper_sum: 0.0, lower_sum: 0.0 }
     }
 
     /// Adds the next value and returns the direction of a shift if it raises an alarm. Ignores values that are not
@@ -47,42 +47,42 @@ impl Cusum {
             return None;
         }
         let off = value - self.mean;
-        if self.count < self.learn {
+        if self.count < self.warmup {
             // Welford 1962.
             self.count += 1;
             self.mean += off / f64::from(self.count);
-            self.squares += off * (value - self.mean);
+            self.squared_deviations += off * (value - self.mean);
             return None;
         }
-        let deviation = (self.squares / f64::from(self.learn - 1)).sqrt();
+        let deviation = (self.squared_deviations / f64::from(self.warmup - 1)).sqrt();
         // The series was constant in the warm-up: any change raises an alarm.
         let z = if deviation > 0.0 { off / deviation } else { off.signum() * if off == 0.0 { 0.0 } else { self.h } };
-        self.high = (self.high + z - self.k).max(0.0);
-        self.low = (self.low - z - self.k).max(0.0);
-        let reached = self.high.max(self.low) / self.h;
-        let shift = if self.high > self.h {
+        self.upper_sum = (self.upper_sum + z - self.k).max(0.0);
+        self.lower_sum = (self.lower_sum - z - self.k).max(0.0);
+        let reached = self.upper_sum.max(self.lower_sum) / self.h;
+        let shift = if self.upper_sum > self.h {
             Shift::Up
-        } else if self.low > self.h {
+        } else if self.lower_sum > self.h {
             Shift::Down
         } else {
             return Some((reached, None));
         };
-        (self.high, self.low) = (0.0, 0.0);
+        (self.upper_sum, self.lower_sum) = (0.0, 0.0);
         Some((reached, Some(shift)))
     }
 }
 
-impl Series for Cusum {
+impl SeriesDetector for Cusum {
     /// The series is in scales: finds shifts of two of them, with 1 false alarm in 1,000 values of independent noise
     /// (Siegmund's approximation of the run length, `exp(h + 1.166) − h − 2.166` for `k = 1/2`; the larger `k` is on
     /// the safe side).
-    fn start(_: usize) -> Self {
-        Self::known(1.0, 5.75, 0.0, 1.0)
+    fn for_training_rows(_: usize) -> Self {
+        Self::with_known_mean(1.0, 5.75, 0.0, 1.0)
     }
-    fn next(&mut self, value: f64) -> Option<f64> {
+    fn next_statistic(&mut self, value: f64) -> Option<f64> {
         self.step(value).map(|(reached, _)| reached)
     }
-    fn predicted(&self) -> f64 {
+    fn theoretical_limit(&self) -> f64 {
         1.0
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     use crate::random::Random;
 
     fn run_length(h: f64, shift: f64, random: &mut Random) -> f64 {
-        let mut cusum = Cusum::known(0.5, h, 10.0, 3.0);
+        let mut cusum = Cusum::with_known_mean(0.5, h, 10.0, 3.0);
         (1..).find(|_| cusum.push(10.0 + 3.0 * (random.normal() + shift)).is_some()).map_or(0.0, f64::from)
     }
 

@@ -11,21 +11,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ring::Ring, sensors::Series};
+use crate::{ring_buffer::RingBuffer, per_sensor::SeriesDetector};
 
 /// Streaming left matrix profile of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Discord {
     window: usize,
     /// The last values, minus the first value of the series.
-    values: Ring,
+    values: RingBuffer,
     /// Mean and standard deviation of past windows, newest last.
-    means: Ring,
-    deviations: Ring,
+    means: RingBuffer,
+    deviations: RingBuffer,
     /// `a·b` of the newest window and the one `lag` values earlier, indexed by lag.
     products: Vec<f64>,
     origin: Option<f64>,
-    anew: usize,
+    recomputed_lag: usize,
 }
 
 impl Discord {
@@ -36,23 +36,23 @@ impl Discord {
         Self {
             window,
             // One more value than the history: the one that has just left the oldest window is needed too.
-            values: Ring::new(history + 1),
-            means: Ring::new(history - window + 1),
-            deviations: Ring::new(history - window + 1),
+            values: RingBuffer::new(history + 1),
+            means: RingBuffer::new(history - window + 1),
+            deviations: RingBuffer::new(history - window + 1),
             products: Vec::new(),
             origin: None,
-            anew: 0,
+            recomputed_lag: 0,
         }
     }
 
     /// Largest possible distance: `2√m`.
     #[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
-    pub fn largest(&self) -> f64 {
+    pub fn max_distance(&self) -> f64 {
         2.0 * (self.window as f64).sqrt()
     }
 
     fn value(&self, age: usize) -> f64 {
-        self.values.back(age).unwrap_or_default()
+        self.values.value_at_age(age).unwrap_or_default()
     }
 
     /// `a·b` of the newest window and the one `lag` values earlier.
@@ -81,15 +81,15 @@ impl Discord {
         let newest = self.value(0);
         let left = self.value(self.window);
         for (lag, product) in self.products.iter_mut().enumerate() {
-            let (entered, gone) = (self.values.back(lag), self.values.back(lag + self.window));
+            let (entered, gone) = (self.values.value_at_age(lag), self.values.value_at_age(lag + self.window));
             *product += newest * entered.unwrap_or_default() - left * gone.unwrap_or_default();
         }
         for lag in known..lags {
             self.products.push(self.product(lag));
         }
-        self.anew = (self.anew + 1) % lags;
-        let anew = self.product(self.anew);
-        if let Some(product) = self.products.get_mut(self.anew) {
+        self.recomputed_lag = (self.recomputed_lag + 1) % lags;
+        let anew = self.product(self.recomputed_lag);
+        if let Some(product) = self.products.get_mut(self.recomputed_lag) {
             *product = anew;
         }
         self.nearest(mean, deviation)
@@ -114,7 +114,7 @@ impl Discord {
         let overlap = self.window.div_ceil(4);
         let mut best: Option<f64> = None;
         for (lag, product) in self.products.iter().enumerate().skip(overlap + 1) {
-            let (other_mean, other) = self.means.back(lag).zip(self.deviations.back(lag))?;
+            let (other_mean, other) = self.means.value_at_age(lag).zip(self.deviations.value_at_age(lag))?;
             let square = if deviation > 0.0 && other > 0.0 {
                 let correlation = (product - length * mean * other_mean) / (length * deviation * other);
                 2.0 * length * (1.0 - correlation.clamp(-1.0, 1.0))
@@ -132,19 +132,19 @@ impl Discord {
 /// Window length and history, in values, of the detector for sensors.
 const DEFAULT_WINDOW_AND_HISTORY: (usize, usize) = (16, 512);
 
-impl Series for Discord {
-    fn start(rows: usize) -> Self {
+impl SeriesDetector for Discord {
+    fn for_training_rows(rows: usize) -> Self {
         Self::new(DEFAULT_WINDOW_AND_HISTORY.0.min(rows / 4), DEFAULT_WINDOW_AND_HISTORY.1)
     }
-    fn next(&mut self, value: f64) -> Option<f64> {
+    fn next_statistic(&mut self, value: f64) -> Option<f64> {
         self.push(value)
     }
     /// A quarter of the largest distance.
-    fn predicted(&self) -> f64 {
-        0.25 * Self::largest(self)
+    fn theoretical_limit(&self) -> f64 {
+        0.25 * Self::max_distance(self)
     }
-    fn largest(&self) -> f64 {
-        Self::largest(self)
+    fn max_statistic(&self) -> f64 {
+        Self::max_distance(self)
     }
 }
 

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Detector, FitError, Layout,
-    calibrated::{self, Model},
+    calibrated::{self, DistanceModel},
     mahalanobis::Mahalanobis,
     pot,
     process::Process,
@@ -76,20 +76,20 @@ const MEMBERS: [&str; 3] = ["process", "zscore", "mahalanobis"];
 
 /// A member that looks at single rows, with its limit and weight.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Static<M> {
+struct RowMember<M> {
     model: M,
     limit: f64,
     weight: f64,
 }
 
-impl<M: Model> Static<M> {
+impl<M: DistanceModel> RowMember<M> {
     fn fit(layout: Layout, rows: &[Vec<f64>]) -> Self {
-        let validated = calibrated::validated::<M>(layout, rows);
+        let validated = calibrated::cross_validated_ratios::<M>(layout, rows);
         let mut model = M::default();
-        model.learn(layout, rows);
-        let room = LIMIT_MARGIN * few(rows.len(), FEW_ROWS_MARGIN.1);
-        let limit = model.predicted() * room * pot::edge(&validated).max(1.0);
-        Self { model, limit, weight: weight(&validated) }
+        model.train(layout, rows);
+        let room = LIMIT_MARGIN * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.1);
+        let limit = model.theoretical_limit() * room * pot::tail_limit(&validated).max(1.0);
+        Self { model, limit, weight: member_weight(&validated) }
     }
 
     fn ratio(&self, row: &[f64]) -> f64 {
@@ -99,13 +99,13 @@ impl<M: Model> Static<M> {
 
 /// A member that follows the levels or the spreads over time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Timed {
+struct ProcessMember {
     process: Process,
     limit: f64,
     weight: f64,
 }
 
-impl Timed {
+impl ProcessMember {
     /// Fits on the first part of the rows and sets the limit from the rest; then fits on all rows. None with too few
     /// rows.
     fn fit(layout: Layout, rows: &[Vec<f64>], min_limit: f64) -> Option<Self> {
@@ -117,9 +117,9 @@ impl Timed {
             return Some(Self { process, limit: UNCHECKED_LIMIT * min_limit, weight: 1.0 });
         }
         let ratios: Vec<f64> = after.iter().map(|row| early.score(0, row)).collect();
-        let min_limit = min_limit * few(rows.len(), FEW_ROWS_MARGIN.0);
+        let min_limit = min_limit * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.0);
         let limit = rows::quantile(&ratios, 0.99).clamp(min_limit, UNCHECKED_LIMIT.max(min_limit));
-        Some(Self { process, limit, weight: weight(&ratios) })
+        Some(Self { process, limit, weight: member_weight(&ratios) })
     }
 
     fn ratio(&mut self, time: i64, row: &[f64]) -> f64 {
@@ -128,9 +128,9 @@ impl Timed {
 }
 
 /// Weight of a member, from the share of its ratios above 1.
-fn weight(ratios: &[f64]) -> f64 {
+fn member_weight(ratios: &[f64]) -> f64 {
     let past = ratios.iter().filter(|ratio| **ratio > 1.0).count();
-    (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVING_RATE).recip().max(MIN_WEIGHT)
+    (1.0 + rows::to_float(past) / rows::to_float(ratios.len().max(1)) / HALVING_RATE).recip().max(MIN_WEIGHT)
 }
 
 /// The default detector; see the module documentation.
@@ -141,18 +141,18 @@ pub struct Ensemble {
     /// Slow reference of each number, in scales.
     references: Vec<f64>,
     /// Rows that `process` was fitted on or has scored.
-    rows: f64,
+    seen_rows: f64,
     /// None with too few training rows.
-    levels: Option<Timed>,
-    spreads: Option<Timed>,
-    zscore: Static<ZScore>,
-    mahalanobis: Static<Mahalanobis>,
-    last: Vec<f64>,
+    levels: Option<ProcessMember>,
+    spreads: Option<ProcessMember>,
+    zscore: RowMember<ZScore>,
+    mahalanobis: RowMember<Mahalanobis>,
+    last_shares: Vec<f64>,
 }
 
 /// Contributions of the members to the combined ratio: weight times ratio to the fourth.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Parts {
+struct MemberContributions {
     /// `process` on the levels.
     levels: f64,
     /// `process` on the spreads.
@@ -165,13 +165,13 @@ struct Parts {
 
 impl Ensemble {
     /// Returns a row in scales, minus the references; missing values are 0.
-    fn moved(&self, row: &[f64]) -> Vec<f64> {
-        let z = self.scales.of(row).into_iter().zip(&self.references).enumerate();
+    fn detrended(&self, row: &[f64]) -> Vec<f64> {
+        let z = self.scales.to_scales(row).into_iter().zip(&self.references).enumerate();
         z.map(|(at, (z, reference))| if is_present(row, at) { z - reference } else { 0.0 }).collect()
     }
 
     /// Moves the references towards the row. `levels`: ratio of `process` on the levels, if they are to follow it.
-    fn follow(&mut self, row: &[f64], moved: &[f64], levels: Option<f64>) {
+    fn update_references(&mut self, row: &[f64], moved: &[f64], levels: Option<f64>) {
         let columns = self.layout.columns.max(1);
         for (at, (reference, moved)) in self.references.iter_mut().zip(moved).enumerate() {
             if !is_present(row, at) {
@@ -180,9 +180,9 @@ impl Ensemble {
             let always = (MIN_FOLLOW.0 * moved).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
             let step = match levels {
                 Some(ratio) if at % columns == self.layout.level => {
-                    LEVEL_GAIN * moved * fading(ratio, LEVEL_RATIO_RANGE)
+                    LEVEL_GAIN * moved * biweight(ratio, LEVEL_RATIO_RANGE)
                 }
-                _ => fading(moved.abs(), FOLLOW_RANGE) * moved / REFERENCE_ROWS,
+                _ => biweight(moved.abs(), FOLLOW_RANGE) * moved / REFERENCE_ROWS,
             };
             *reference += if always.abs() > step.abs() { always } else { step };
         }
@@ -190,12 +190,12 @@ impl Ensemble {
 }
 
 /// Factor on limits that were learnt from few rows.
-fn few(rows: usize, share: f64) -> f64 {
-    1.0 + share * ((rows::count(MIN_PROCESS_ROWS) - rows::count(rows)) / 60.0).exp().min(1.0)
+fn few_rows_factor(rows: usize, share: f64) -> f64 {
+    1.0 + share * ((rows::to_float(MIN_PROCESS_ROWS) - rows::to_float(rows)) / 60.0).exp().min(1.0)
 }
 
 /// Falls from 1 at the first bound to 0 at the second, by Tukey's biweight.
-fn fading(value: f64, bounds: (f64, f64)) -> f64 {
+fn biweight(value: f64, bounds: (f64, f64)) -> f64 {
     let along = ((value - bounds.0) / (bounds.1 - bounds.0)).clamp(0.0, 1.0);
     (1.0 - along * along).powi(2)
 }
@@ -206,42 +206,42 @@ fn is_present(row: &[f64], at: usize) -> bool {
 
 impl Detector for Ensemble {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, MIN_ROWS)?;
+        let rows = rows::usable_rows(layout, rows, MIN_ROWS)?;
         let mut new = Self {
             layout,
             scales: Scales::fit(&rows),
             references: vec![0.0; layout.width()],
-            last: vec![0.0; layout.width()],
+            last_shares: vec![0.0; layout.width()],
             ..Self::default()
         };
-        new.levels = Timed::fit(layout, &rows, MIN_PROCESS_LIMITS.0);
+        new.levels = ProcessMember::fit(layout, &rows, MIN_PROCESS_LIMITS.0);
         if new.levels.is_some() {
-            new.rows = rows::count(rows.len());
+            new.seen_rows = rows::to_float(rows.len());
         }
         let spreads = layout.spread.map(|spread| Layout { level: spread, spread: None, ..layout });
-        let moves: Vec<bool> = new.scales.moves().collect();
-        let spreads = spreads.filter(|spreads| spreads.levels().any(|at| moves.get(at) == Some(&true)));
-        new.spreads = spreads.and_then(|spreads| Timed::fit(spreads, &rows, MIN_PROCESS_LIMITS.1));
+        let moves: Vec<bool> = new.scales.varying().collect();
+        let spreads = spreads.filter(|spreads| spreads.level_indices().any(|at| moves.get(at) == Some(&true)));
+        new.spreads = spreads.and_then(|spreads| ProcessMember::fit(spreads, &rows, MIN_PROCESS_LIMITS.1));
         let moved: Vec<Vec<f64>> = if rows.len() < MIN_DRIFT_ROWS {
-            rows.iter().map(|row| new.moved(row)).collect()
+            rows.iter().map(|row| new.detrended(row)).collect()
         } else {
             // The references start at the first rows.
-            let first: Vec<Vec<f64>> = rows.iter().take(MIN_DRIFT_ROWS / 5).map(|row| new.scales.of(row)).collect();
+            let first: Vec<Vec<f64>> = rows.iter().take(MIN_DRIFT_ROWS / 5).map(|row| new.scales.to_scales(row)).collect();
             new.references = (0..layout.width()).map(|at| rows::median(&rows::column(&first, at))).collect();
             rows.iter()
                 .map(|row| {
-                    let moved = new.moved(row);
-                    new.follow(row, &moved, None);
+                    let moved = new.detrended(row);
+                    new.update_references(row, &moved, None);
                     moved
                 })
                 .collect()
         };
-        new.zscore = Static::fit(layout, &moved);
+        new.zscore = RowMember::fit(layout, &moved);
         let farthest = moved.iter().map(|row| new.zscore.model.distance(row));
         new.zscore.limit = new.zscore.limit.min(
-            LIMIT_MARGIN * few(rows.len(), FEW_ROWS_MARGIN.1) * rows::edge(new.zscore.model.predicted(), farthest),
+            LIMIT_MARGIN * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.1) * rows::training_limit(new.zscore.model.theoretical_limit(), farthest),
         );
-        new.mahalanobis = Static::fit(layout, &moved);
+        new.mahalanobis = RowMember::fit(layout, &moved);
         *self = new;
         Ok(())
     }
@@ -251,47 +251,47 @@ impl Detector for Ensemble {
             return 0.0;
         }
         let power = |weight: f64, ratio: f64| weight * ratio.min(MAX_RATIO).powi(EXPONENT);
-        let moved = self.moved(row);
+        let moved = self.detrended(row);
         let levels = self.levels.as_mut().map(|levels| levels.ratio(time, row));
         let spreads = self.spreads.as_mut().map(|spreads| spreads.ratio(time, row));
-        let weight = |timed: &Option<Timed>| timed.as_ref().map_or(0.0, |timed| timed.weight);
-        let parts = Parts {
+        let weight = |timed: &Option<ProcessMember>| timed.as_ref().map_or(0.0, |timed| timed.weight);
+        let parts = MemberContributions {
             levels: power(weight(&self.levels), levels.unwrap_or(0.0)),
             spreads: power(weight(&self.spreads), spreads.unwrap_or(0.0)),
             zscore: power(self.zscore.weight, self.zscore.ratio(&moved)),
             mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&moved)),
         };
-        self.rows += 1.0;
-        self.follow(row, &moved, levels.filter(|_| self.rows > PROCESS_TRUSTED_ROWS));
+        self.seen_rows += 1.0;
+        self.update_references(row, &moved, levels.filter(|_| self.seen_rows > PROCESS_TRUSTED_ROWS));
 
         let mut shares = vec![0.0; self.layout.width()];
         let mut add = |part: f64, of: Vec<f64>| {
-            for (share, of) in shares.iter_mut().zip(rows::shares(of)) {
+            for (share, of) in shares.iter_mut().zip(rows::to_shares(of)) {
                 *share += part * of;
             }
         };
         for (part, timed) in [(parts.levels, &self.levels), (parts.spreads, &self.spreads)] {
             add(part, timed.as_ref().map(|timed| timed.process.explain()).unwrap_or_default());
         }
-        add(parts.zscore, self.zscore.model.parts(&moved));
-        add(parts.mahalanobis, self.mahalanobis.model.parts(&moved));
-        self.last = rows::shares(shares);
+        add(parts.zscore, self.zscore.model.contributions(&moved));
+        add(parts.mahalanobis, self.mahalanobis.model.contributions(&moved));
+        self.last_shares = rows::to_shares(shares);
         let sum = parts.levels + parts.spreads + parts.zscore + parts.mahalanobis;
         rows::ratio(sum.powf(f64::from(EXPONENT).recip()), 1.0)
     }
 
     fn explain(&self) -> Vec<f64> {
-        self.last.clone()
+        self.last_shares.clone()
     }
 
-    fn complete(&self, row: &mut [f64]) {
-        let z = self.scales.of(row).into_iter().zip(&self.references).enumerate();
+    fn impute(&self, row: &mut [f64]) {
+        let z = self.scales.to_scales(row).into_iter().zip(&self.references).enumerate();
         let mut moved: Vec<f64> =
             z.map(|(at, (z, reference))| if is_present(row, at) { z - reference } else { f64::NAN }).collect();
-        self.mahalanobis.model.complete(&mut moved);
+        self.mahalanobis.model.impute(&mut moved);
         for (at, (moved, reference)) in moved.iter().zip(&self.references).enumerate() {
             if let Some(place) = row.get_mut(at).filter(|place| !place.is_finite() && moved.is_finite()) {
-                *place = self.scales.at(at, moved + reference);
+                *place = self.scales.to_value(at, moved + reference);
             }
         }
     }
@@ -300,21 +300,21 @@ impl Detector for Ensemble {
         &MEMBERS
     }
 
-    fn score_by(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
-        let moved = self.moved(row);
+    fn score_with_member(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
+        let moved = self.detrended(row);
         let (ratio, shares) = match member {
             "process" => {
                 let timed = [&mut self.levels, &mut self.spreads].into_iter().flatten();
                 let all: Vec<_> = timed.map(|timed| (timed.ratio(time, row), timed.process.explain())).collect();
                 all.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other)).unwrap_or_default()
             }
-            "zscore" => (self.zscore.ratio(&moved), rows::shares(self.zscore.model.parts(&moved))),
-            "mahalanobis" => (self.mahalanobis.ratio(&moved), rows::shares(self.mahalanobis.model.parts(&moved))),
+            "zscore" => (self.zscore.ratio(&moved), rows::to_shares(self.zscore.model.contributions(&moved))),
+            "mahalanobis" => (self.mahalanobis.ratio(&moved), rows::to_shares(self.mahalanobis.model.contributions(&moved))),
             _ => return None,
         };
-        self.rows += 1.0;
-        self.follow(row, &moved, None);
-        self.last = shares;
+        self.seen_rows += 1.0;
+        self.update_references(row, &moved, None);
+        self.last_shares = shares;
         Some(ratio)
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Detector, FitError, Layout, pot,
-    ring::Ring,
+    ring_buffer::RingBuffer,
     rows::{self, Scale},
 };
 
@@ -45,13 +45,13 @@ pub struct Autoregression {
 
 /// Autocovariances of values around 0 for the lags up to `max`, each divided by the number of values.
 fn autocovariances(values: &[f64], max: usize) -> Vec<f64> {
-    let count = rows::count(values.len().max(1));
+    let count = rows::to_float(values.len().max(1));
     (0..=max).map(|lag| values.iter().zip(values.iter().skip(lag)).map(|(a, b)| a * b).sum::<f64>() / count).collect()
 }
 
 impl Autoregression {
     /// Fits the autoregressions of orders 0 to `max` to values around 0.
-    pub fn up_to(values: &[f64], max: usize) -> Vec<Self> {
+    pub fn fit_orders(values: &[f64], max: usize) -> Vec<Self> {
         let covariances = autocovariances(values, max.min(values.len().saturating_sub(1)));
         let mut last = Self { coefficients: Vec::new(), variance: covariances.first().copied().unwrap_or(0.0) };
         let mut all = vec![last.clone()];
@@ -76,9 +76,9 @@ impl Autoregression {
     }
 
     /// Selects the autoregression with the smallest `n ln σ² + 2 p`.
-    fn best(all: Vec<Self>, count: usize) -> Self {
+    fn select_best(all: Vec<Self>, count: usize) -> Self {
         let criterion = |one: &Self| {
-            rows::count(count) * one.variance.max(f64::MIN_POSITIVE).ln() + 2.0 * rows::count(one.coefficients.len())
+            rows::to_float(count) * one.variance.max(f64::MIN_POSITIVE).ln() + 2.0 * rows::to_float(one.coefficients.len())
         };
         all.into_iter().min_by(|one, other| criterion(one).total_cmp(&criterion(other))).unwrap_or_default()
     }
@@ -95,40 +95,40 @@ fn season(values: &[f64]) -> Option<usize> {
 
 /// Forecast of one sensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct One {
+struct SensorForecast {
     scale: Scale,
     coefficients: Vec<f64>,
     /// Length in rows; 0 for no season.
     season: usize,
-    past: Ring,
+    history: RingBuffer,
     mean: f64,
     deviation: f64,
     average: f64,
     average_deviation: f64,
 }
 
-impl One {
+impl SensorForecast {
     fn fit(values: &[f64]) -> Self {
         let scale = Scale::fit(values);
         let mut before = 0.0;
         let filled: Vec<f64> = values
             .iter()
             .map(|value| {
-                before = if value.is_finite() { scale.of(*value) } else { before };
+                before = if value.is_finite() { scale.to_scales(*value) } else { before };
                 before
             })
             .collect();
         let center = rows::mean(&filled);
         let centered: Vec<f64> = filled.iter().map(|value| value - center).collect();
         let order = MAX_ORDER.min(values.len() / 10);
-        let regression = Autoregression::best(Autoregression::up_to(&centered, order), values.len());
+        let regression = Autoregression::select_best(Autoregression::fit_orders(&centered, order), values.len());
         let season = season(&centered).filter(|lag| {
             let apart = centered.iter().zip(centered.iter().skip(*lag)).map(|(a, b)| (a - b).powi(2));
-            apart.sum::<f64>() / rows::count(centered.len() - lag) < regression.variance
+            apart.sum::<f64>() / rows::to_float(centered.len() - lag) < regression.variance
         });
         let mut one = Self {
             scale,
-            past: Ring::new(season.unwrap_or(0).max(MAX_ORDER)),
+            history: RingBuffer::new(season.unwrap_or(0).max(MAX_ORDER)),
             coefficients: regression.coefficients,
             season: season.unwrap_or(0),
             mean: 0.0,
@@ -138,11 +138,11 @@ impl One {
         };
         let residuals: Vec<f64> = filled.iter().filter_map(|value| one.residual(*value)).collect();
         one.mean = rows::mean(&residuals);
-        let left = rows::count(residuals.len());
-        let spent = rows::count(one.coefficients.len() + 1);
+        let left = rows::to_float(residuals.len());
+        let spent = rows::to_float(one.coefficients.len() + 1);
         one.deviation = (rows::deviation(&residuals) * (left / (left - spent).max(1.0)).sqrt()).max(0.05);
         // Standard deviation of the moving average: that of white noise, or more if the residuals are correlated.
-        let averages: Vec<f64> = residuals.iter().map(|residual| one.averaged(*residual)).collect();
+        let averages: Vec<f64> = residuals.iter().map(|residual| one.update_average(*residual)).collect();
         one.average_deviation = (AVERAGE_WEIGHT / (2.0 - AVERAGE_WEIGHT)).sqrt().max(rows::deviation(&averages));
         one
     }
@@ -150,26 +150,26 @@ impl One {
     /// Adds the next value and returns its residual; None while there are too few past values.
     fn residual(&mut self, value: f64) -> Option<f64> {
         let expected = if self.season > 0 {
-            self.past.back(self.season - 1)
+            self.history.value_at_age(self.season - 1)
         } else {
-            let terms = self.coefficients.iter().enumerate().map(|(lag, phi)| Some(phi * self.past.back(lag)?));
+            let terms = self.coefficients.iter().enumerate().map(|(lag, phi)| Some(phi * self.history.value_at_age(lag)?));
             terms.sum()
         };
-        self.past.push(value);
+        self.history.push(value);
         expected.map(|expected: f64| value - expected)
     }
 
     /// Adds a residual to the moving average of standardised residuals and returns the average.
-    fn averaged(&mut self, residual: f64) -> f64 {
+    fn update_average(&mut self, residual: f64) -> f64 {
         let unit = ((residual - self.mean) / self.deviation).clamp(-MAX_RESIDUAL, MAX_RESIDUAL);
         self.average += AVERAGE_WEIGHT * (unit - self.average);
         self.average
     }
 
     /// Adds the next value and returns its distance from the forecast, in standard deviations.
-    fn next(&mut self, value: f64) -> f64 {
-        let Some(residual) = self.residual(self.scale.of(value)) else { return 0.0 };
-        let average = self.averaged(residual).abs() / self.average_deviation;
+    fn next_distance(&mut self, value: f64) -> f64 {
+        let Some(residual) = self.residual(self.scale.to_scales(value)) else { return 0.0 };
+        let average = self.update_average(residual).abs() / self.average_deviation;
         ((residual - self.mean).abs() / self.deviation).max(average)
     }
 }
@@ -178,52 +178,52 @@ impl One {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Forecast {
     layout: Layout,
-    all: Vec<One>,
+    sensors: Vec<SensorForecast>,
     limit: f64,
-    last: Vec<f64>,
+    last_shares: Vec<f64>,
 }
 
 impl Forecast {
-    fn learn(layout: Layout, rows: &[Vec<f64>]) -> Self {
-        let all = layout.levels().map(|at| One::fit(&rows::column(rows, at))).collect();
-        Self { layout, all, limit: THEORETICAL_LIMIT, last: vec![0.0; layout.width()] }
+    fn train(layout: Layout, rows: &[Vec<f64>]) -> Self {
+        let all = layout.level_indices().map(|at| SensorForecast::fit(&rows::column(rows, at))).collect();
+        Self { layout, sensors: all, limit: THEORETICAL_LIMIT, last_shares: vec![0.0; layout.width()] }
     }
 
     /// Adds a row and returns each sensor's distance from its forecast.
-    fn step(&mut self, row: &[f64]) -> Vec<f64> {
-        let next = |(at, one): (usize, &mut One)| {
-            row.get(at).filter(|value| value.is_finite()).map_or(0.0, |value| one.next(*value))
+    fn next_distances(&mut self, row: &[f64]) -> Vec<f64> {
+        let next = |(at, one): (usize, &mut SensorForecast)| {
+            row.get(at).filter(|value| value.is_finite()).map_or(0.0, |value| one.next_distance(*value))
         };
-        self.layout.levels().zip(&mut self.all).map(next).collect()
+        self.layout.level_indices().zip(&mut self.sensors).map(next).collect()
     }
 }
 
 impl Detector for Forecast {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, MIN_ROWS)?;
+        let rows = rows::usable_rows(layout, rows, MIN_ROWS)?;
         // The limit comes from the last two fifths of the rows, forecast by a model of the rows before them.
         let (before, after) = rows.split_at((rows.len() * 3 / 5).max(rows.len().min(10)));
-        let mut early = Self::learn(layout, before);
-        let reached: Vec<f64> = after.iter().map(|row| early.step(row).into_iter().fold(0.0, f64::max)).collect();
-        let limit = THEORETICAL_LIMIT.max(pot::edge(&reached));
-        *self = Self { limit, ..Self::learn(layout, &rows) };
+        let mut early = Self::train(layout, before);
+        let reached: Vec<f64> = after.iter().map(|row| early.next_distances(row).into_iter().fold(0.0, f64::max)).collect();
+        let limit = THEORETICAL_LIMIT.max(pot::tail_limit(&reached));
+        *self = Self { limit, ..Self::train(layout, &rows) };
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
-        let out = self.step(row);
+        let out = self.next_distances(row);
         let mut parts = vec![0.0; self.layout.width()];
-        for (at, out) in self.layout.levels().zip(&out) {
+        for (at, out) in self.layout.level_indices().zip(&out) {
             if let Some(part) = parts.get_mut(at) {
                 *part = out.powi(4);
             }
         }
-        self.last = rows::shares(parts);
+        self.last_shares = rows::to_shares(parts);
         rows::ratio(out.into_iter().fold(0.0, f64::max), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
-        self.last.clone()
+        self.last_shares.clone()
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
             values.push(0.6 * values[at - 1] - 0.3 * values[at - 2] + random.normal());
         }
         let covariances = autocovariances(&values, 5);
-        for one in Autoregression::up_to(&values, 5) {
+        for one in Autoregression::fit_orders(&values, 5) {
             for j in 1..=one.coefficients.len() {
                 let sum: f64 = one.coefficients.iter().zip(1..).map(|(phi, k)| phi * covariances[j.abs_diff(k)]).sum();
                 assert!((sum - covariances[j]).abs() < 1e-9);
@@ -249,18 +249,18 @@ mod tests {
             let explained: f64 = one.coefficients.iter().zip(&covariances[1..]).map(|(phi, c)| phi * c).sum();
             assert!((one.variance - (covariances[0] - explained)).abs() < 1e-9);
         }
-        let best = Autoregression::best(Autoregression::up_to(&values, 5), values.len());
+        let best = Autoregression::select_best(Autoregression::fit_orders(&values, 5), values.len());
         assert!((best.coefficients[0] - 0.6).abs() < 0.06 && (best.coefficients[1] + 0.3).abs() < 0.06, "{best:?}");
     }
 
     #[test]
-    fn a_season_is_seen_and_what_does_not_fit_it_found() {
+    fn a_season_is_found_and_deviations_from_it_are_alarms() {
         let mut random = Random::new(2);
         let mut value = |at: usize| if at % 24 < 9 { 50.0 } else { 20.0 } + random.normal();
         let rows: Vec<Vec<f64>> = (0..240).map(|at| vec![value(at)]).collect();
         let mut detector = Forecast::default();
         detector.fit(Layout::levels_only(1), &rows).unwrap();
-        assert_eq!(detector.all[0].season, 24);
+        assert_eq!(detector.sensors[0].season, 24);
         let alarms = (240..1000).filter(|at| detector.score(0, &[value(*at)]) >= 1.0).count();
         assert!(alarms <= 3, "{alarms}");
         // A low value in the night is found as well as one by day.

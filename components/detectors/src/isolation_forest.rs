@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Layout,
-    calibrated::Model,
+    calibrated::DistanceModel,
     random::Random,
     rows::{self, Scales},
 };
@@ -14,7 +14,7 @@ use crate::{
 /// An inner node with a cut, or a leaf; the `left` and `right` of a leaf are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Node {
-    number: u32,
+    column: u32,
     left: u32,
     right: u32,
     cut: f32,
@@ -29,7 +29,7 @@ pub fn average_path(n: usize) -> f64 {
         0 | 1 => 0.0,
         2 => 1.0,
         _ => {
-            let n = rows::count(n);
+            let n = rows::to_float(n);
             2.0 * ((n - 1.0).ln() + EULER) - 2.0 * (n - 1.0) / n
         }
     }
@@ -39,7 +39,7 @@ pub fn average_path(n: usize) -> f64 {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
     trees: Vec<Vec<Node>>,
-    sample: usize,
+    sample_size: usize,
 }
 
 impl Forest {
@@ -56,10 +56,10 @@ impl Forest {
                 .filter_map(|at| points.get(at).map(Vec::as_slice))
                 .collect();
             let mut tree = Vec::new();
-            branch(&mut tree, rows, 0, deepest, &mut random);
+            grow_node(&mut tree, rows, 0, deepest, &mut random);
             tree
         };
-        Self { trees: (0..trees).map(grow).collect(), sample }
+        Self { trees: (0..trees).map(grow).collect(), sample_size: sample }
     }
 
     /// Anomaly score from 0 (normal) to 1; about a half for points without anomalies.
@@ -72,18 +72,18 @@ impl Forest {
                     return f64::from(node.depth);
                 }
                 #[allow(clippy::cast_possible_truncation, reason = "cuts are of this precision")]
-                let value = point.get(node.number as usize).copied().unwrap_or(0.0) as f32;
+                let value = point.get(node.column as usize).copied().unwrap_or(0.0) as f32;
                 at = if value < node.cut { node.left } else { node.right };
             }
         };
-        let mean = self.trees.iter().map(depth).sum::<f64>() / rows::count(self.trees.len().max(1));
-        (-mean / average_path(self.sample).max(1.0)).exp2()
+        let mean = self.trees.iter().map(depth).sum::<f64>() / rows::to_float(self.trees.len().max(1));
+        (-mean / average_path(self.sample_size).max(1.0)).exp2()
     }
 }
 
 /// Grows the node of these points and the nodes below it. Returns the node's index.
 #[allow(clippy::cast_possible_truncation, reason = "depths and cuts need no more digits, and trees are small")]
-fn branch(tree: &mut Vec<Node>, points: Vec<&[f64]>, depth: u32, deepest: u32, random: &mut Random) -> u32 {
+fn grow_node(tree: &mut Vec<Node>, points: Vec<&[f64]>, depth: u32, deepest: u32, random: &mut Random) -> u32 {
     let at = tree.len();
     let ends = (f64::from(depth) + average_path(points.len())) as f32;
     tree.push(Node { depth: ends, ..Node::default() });
@@ -107,10 +107,10 @@ fn branch(tree: &mut Vec<Node>, points: Vec<&[f64]>, depth: u32, deepest: u32, r
             cut = high;
         }
         let (left, right): (Vec<&[f64]>, Vec<&[f64]>) = points.into_iter().partition(|point| of(point) < cut);
-        let left = branch(tree, left, depth + 1, deepest, random);
-        let right = branch(tree, right, depth + 1, deepest, random);
+        let left = grow_node(tree, left, depth + 1, deepest, random);
+        let right = grow_node(tree, right, depth + 1, deepest, random);
         if let Some(node) = tree.get_mut(at) {
-            *node = Node { number: number as u32, left, right, cut, depth: ends };
+            *node = Node { column: number as u32, left, right, cut, depth: ends };
         }
         break;
     }
@@ -121,7 +121,7 @@ fn branch(tree: &mut Vec<Node>, points: Vec<&[f64]>, depth: u32, deepest: u32, r
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IsolationForest {
     scales: Scales,
-    moves: Vec<bool>,
+    varying: Vec<bool>,
     forest: Forest,
 }
 
@@ -131,36 +131,36 @@ const SEED: u64 = 0x150_1a7e;
 
 impl IsolationForest {
     fn point(&self, row: &[f64]) -> Vec<f64> {
-        let z = self.scales.of(row);
-        z.into_iter().zip(&self.moves).filter(|(_, moves)| **moves).map(|(z, _)| z).collect()
+        let z = self.scales.to_scales(row);
+        z.into_iter().zip(&self.varying).filter(|(_, moves)| **moves).map(|(z, _)| z).collect()
     }
 }
 
-impl Model for IsolationForest {
-    fn learn(&mut self, _: Layout, rows: &[Vec<f64>]) {
+impl DistanceModel for IsolationForest {
+    fn train(&mut self, _: Layout, rows: &[Vec<f64>]) {
         self.scales = Scales::fit(rows);
-        self.moves = self.scales.moves().collect();
+        self.varying = self.scales.varying().collect();
         let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
         self.forest = Forest::grow(&points, TREE_COUNT, SAMPLE_SIZE, SEED);
     }
 
     /// The forest's score.
     fn distance(&self, row: &[f64]) -> f64 {
-        if self.moves.iter().any(|moves| *moves) { self.forest.score(&self.point(row)) } else { 0.0 }
+        if self.varying.iter().any(|moves| *moves) { self.forest.score(&self.point(row)) } else { 0.0 }
     }
 
     /// The score of a mean depth of 0.62 of the average. There is no theory of it, so cross-validation decides.
-    fn predicted(&self) -> f64 {
+    fn theoretical_limit(&self) -> f64 {
         0.65
     }
 
-    fn largest(&self) -> f64 {
+    fn max_distance(&self) -> f64 {
         1.0
     }
 
     /// The trees identify the cause poorly, so the contribution is the squared z-value of each number.
-    fn parts(&self, row: &[f64]) -> Vec<f64> {
-        self.scales.of(row).iter().map(|z| z * z).collect()
+    fn contributions(&self, row: &[f64]) -> Vec<f64> {
+        self.scales.to_scales(row).iter().map(|z| z * z).collect()
     }
 }
 

@@ -2,11 +2,11 @@
 
 /// Result of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Test {
+pub struct KsResult {
     /// Largest distance between the two empirical distribution functions.
     pub statistic: f64,
     /// Probability of a statistic of at least this size if both samples have the same distribution.
-    pub p: f64,
+    pub p_value: f64,
 }
 
 /// Largest product of the lengths for which the p-value is exact, as in SciPy.
@@ -15,12 +15,12 @@ const MAX_EXACT_PRODUCT: usize = 100_000_000;
 /// Two-sided test; ignores values that are not finite. The p-value is exact, by counting lattice paths, for products of
 /// the lengths up to 100 million (without ties; with ties it errs on the safe side). Beyond that it uses the limiting
 /// distribution. Returns None if a sample is empty.
-pub fn two_sample(one: &[f64], other: &[f64]) -> Option<Test> {
+pub fn two_sample_test(one: &[f64], other: &[f64]) -> Option<KsResult> {
     let (one, other) = (sorted(one), sorted(other));
     let statistic = statistic(&one, &other)?;
     let (m, n) = (one.len(), other.len());
     let p = if m.saturating_mul(n) <= MAX_EXACT_PRODUCT { exact(statistic, m, n) } else { asymptotic(statistic, m, n) };
-    Some(Test { statistic, p })
+    Some(KsResult { statistic, p_value: p })
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {
@@ -132,9 +132,9 @@ mod tests {
     fn tests_are_scipys() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/ks.json")).unwrap();
         for case in &reference.cases {
-            let mine = two_sample(&case.one, &case.other).unwrap();
+            let mine = two_sample_test(&case.one, &case.other).unwrap();
             assert!((mine.statistic - case.statistic).abs() < 1e-12);
-            assert!((mine.p - case.exact).abs() < 1e-9, "{} {}", mine.p, case.exact);
+            assert!((mine.p_value - case.exact).abs() < 1e-9, "{} {}", mine.p_value, case.exact);
             let limiting = asymptotic(mine.statistic, case.one.len(), case.other.len());
             assert!((limiting - case.limiting).abs() < 1e-9, "{limiting} {}", case.limiting);
         }
@@ -148,15 +148,15 @@ mod tests {
     fn long_samples_are_counted_exactly() {
         let places = || (0..3000).map(|at| f64::from(at) / 3000.0);
         let (one, other): (Vec<f64>, Vec<f64>) = (places().collect(), places().map(|at| at.powf(1.08)).collect());
-        let mine = two_sample(&one, &other).unwrap();
+        let mine = two_sample_test(&one, &other).unwrap();
         assert!((mine.statistic - 0.028_333_333_333_333_33).abs() < 1e-12, "{}", mine.statistic);
-        assert!((mine.p - 0.179_813_918_730_013_07).abs() < 1e-9, "{}", mine.p);
+        assert!((mine.p_value - 0.179_813_918_730_013_07).abs() < 1e-9, "{}", mine.p_value);
     }
 
     #[test]
-    fn what_is_empty_is_not_tested() {
-        assert_eq!(two_sample(&[f64::NAN], &[1.0]), None);
-        assert_eq!(two_sample(&[1.0, 2.0], &[2.0, 1.0]).map(|test| (test.statistic, test.p)), Some((0.0, 1.0)));
+    fn empty_samples_give_no_result() {
+        assert_eq!(two_sample_test(&[f64::NAN], &[1.0]), None);
+        assert_eq!(two_sample_test(&[1.0, 2.0], &[2.0, 1.0]).map(|test| (test.statistic, test.p_value)), Some((0.0, 1.0)));
         assert!(benjamini_hochberg(&[]).is_empty());
     }
 }

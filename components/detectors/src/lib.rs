@@ -22,9 +22,9 @@ pub mod pca;
 pub mod pot;
 pub mod process;
 pub mod random;
-mod ring;
+mod ring_buffer;
 mod rows;
-pub mod sensors;
+pub mod per_sensor;
 mod special;
 pub mod spectral;
 pub mod stream;
@@ -50,7 +50,7 @@ pub struct Layout {
 impl Layout {
     /// Layout of rows with one number per sensor, its level.
     pub fn levels_only(sensors: usize) -> Self {
-        Self { sensors, columns: 1, level: 0, spread: None }
+        Self { per_sensor, columns: 1, level: 0, spread: None }
     }
 
     /// Number of values in a row.
@@ -59,7 +59,7 @@ impl Layout {
     }
 
     /// Indices of the levels in a row.
-    pub fn levels(self) -> impl Iterator<Item = usize> {
+    pub fn level_indices(self) -> impl Iterator<Item = usize> {
         (0..self.sensors).map(move |sensor| sensor * self.columns + self.level)
     }
 
@@ -67,7 +67,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`FitError::Layout`] if not.
-    pub fn check(self, rows: &[Vec<f64>]) -> Result<(), FitError> {
+    pub fn validate(self, rows: &[Vec<f64>]) -> Result<(), FitError> {
         let inside = self.level < self.columns && self.spread.is_none_or(|spread| spread < self.columns);
         let width = self.width();
         match rows.iter().find(|row| row.len() != width) {
@@ -83,7 +83,7 @@ impl Layout {
 pub enum FitError {
     /// Too few rows that contain a finite value.
     #[error("{got} training rows; expected {min} or more")]
-    Rows {
+    TooFewRows {
         /// Rows that contain a finite value.
         got: usize,
         /// Fewest rows that show what is normal.
@@ -115,13 +115,13 @@ pub trait Detector {
     fn explain(&self) -> Vec<f64>;
     /// Replaces missing values by those that fit the rest of the row best, if the detector can estimate them. The
     /// present values are treated as normal, so an estimated value never stands out.
-    fn complete(&self, _row: &mut [f64]) {}
+    fn impute(&self, _row: &mut [f64]) {}
     /// Names of the detectors that this one combines.
     fn members(&self) -> &'static [&'static str] {
         &[]
     }
     /// Same as [`Self::score`], by one of [`Self::members`] alone. None if there is no such member.
-    fn score_by(&mut self, _member: &str, _time: i64, _row: &[f64]) -> Option<f64> {
+    fn score_with_member(&mut self, _member: &str, _time: i64, _row: &[f64]) -> Option<f64> {
         None
     }
 }
@@ -175,7 +175,7 @@ macro_rules! detector_kinds {
 }
 
 detector_kinds! {
-    Kind, Any:
+    DetectorKind, AnyDetector:
     Ensemble "ensemble" ensemble::Ensemble,
     Zscore "zscore" zscore::ZScore,
     Mahalanobis "mahalanobis" mahalanobis::Mahalanobis,
@@ -185,14 +185,14 @@ detector_kinds! {
     Forecast "forecast" forecast::Forecast,
     Process "process" process::Process,
     Stream "stream" stream::Stream,
-    Discord "discord" sensors::Sensors<discord::Discord>,
-    Spectral "spectral" sensors::Sensors<spectral::SpectralResidual>,
-    PageHinkley "page-hinkley" sensors::Sensors<page_hinkley::PageHinkley>,
-    Cusum "cusum" sensors::Sensors<cusum::Cusum>,
-    Trees "trees" trees::Trees,
+    Discord "discord" per_sensor::PerSensor<discord::Discord>,
+    Spectral "spectral" per_sensor::PerSensor<spectral::SpectralResidual>,
+    PageHinkley "page-hinkley" per_sensor::PerSensor<page_hinkley::PageHinkley>,
+    Cusum "cusum" per_sensor::PerSensor<cusum::Cusum>,
+    Trees "trees" trees::LevelTrees,
 }
 
-impl Detector for Any {
+impl Detector for AnyDetector {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
         self.detector_mut().fit(layout, rows)
     }
@@ -205,15 +205,15 @@ impl Detector for Any {
         self.detector().explain()
     }
 
-    fn complete(&self, row: &mut [f64]) {
-        self.detector().complete(row);
+    fn impute(&self, row: &mut [f64]) {
+        self.detector().impute(row);
     }
 
     fn members(&self) -> &'static [&'static str] {
         self.detector().members()
     }
 
-    fn score_by(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
-        self.detector_mut().score_by(member, time, row)
+    fn score_with_member(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
+        self.detector_mut().score_with_member(member, time, row)
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Detector, FitError, Layout,
-    calibrated::Model,
+    calibrated::DistanceModel,
     rows::{self, Scales},
     special,
 };
@@ -26,13 +26,13 @@ const MAX_KNOWN_Z: f64 = 3.0;
 pub(crate) const NORMAL_SHARE: f64 = 0.999;
 
 /// Indices of the numbers that are used: levels, then spreads, if they vary in the training rows.
-pub(crate) fn picked(layout: Layout, scales: &Scales, max: usize) -> Vec<usize> {
-    let moves: Vec<bool> = scales.moves().collect();
+pub(crate) fn used_numbers(layout: Layout, scales: &Scales, max: usize) -> Vec<usize> {
+    let moves: Vec<bool> = scales.varying().collect();
     let spreads = layout
         .spread
         .into_iter()
         .flat_map(|spread| (0..layout.sensors).map(move |sensor| sensor * layout.columns + spread));
-    layout.levels().chain(spreads).filter(|at| moves.get(*at) == Some(&true)).take(max).collect()
+    layout.level_indices().chain(spreads).filter(|at| moves.get(*at) == Some(&true)).take(max).collect()
 }
 
 /// Distance from a center by the inverse of a covariance.
@@ -58,28 +58,28 @@ impl Metric {
     }
 
     /// Distance from the mean of these points by their shrunk covariance.
-    pub(crate) fn shrunk(points: &[Vec<f64>]) -> Self {
+    pub(crate) fn from_shrunk_covariance(points: &[Vec<f64>]) -> Self {
         let (count, width) = (points.len(), points.first().map_or(0, Vec::len));
         let mean: Vec<f64> = (0..width).map(|at| rows::mean(&rows::column(points, at))).collect();
         let value = |row: usize, at: usize| points.get(row).and_then(|row| row.get(at)).copied().unwrap_or(0.0);
         let data = DMatrix::from_fn(count, width, |row, at| value(row, at) - mean.get(at).copied().unwrap_or(0.0));
-        Self::new(mean, shrunk(&data))
+        Self::new(mean, shrunk_covariance(&data))
     }
 
     /// Contribution of each number to the squared distance.
-    pub(crate) fn parts(&self, values: &[f64]) -> Vec<f64> {
+    pub(crate) fn contributions(&self, values: &[f64]) -> Vec<f64> {
         let from: Vec<f64> = values.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
         let rows = self.precision.chunks(from.len().max(1));
         rows.zip(&from).map(|(row, value)| value * row.iter().zip(&from).map(|(a, b)| a * b).sum::<f64>()).collect()
     }
 
-    pub(crate) fn squared(&self, values: &[f64]) -> f64 {
-        self.parts(values).iter().sum::<f64>().max(0.0)
+    pub(crate) fn squared_distance(&self, values: &[f64]) -> f64 {
+        self.contributions(values).iter().sum::<f64>().max(0.0)
     }
 
     /// Replaces the values that are not `known` by those that are the least unusual given the others: the conditional
     /// mean of a normal distribution, `μₘ − Pₘₘ⁻¹ Pₘₖ (xₖ − μₖ)` with `P` the inverse of the covariance.
-    fn complete(&self, values: &[f64], known: &[bool]) -> Option<Vec<f64>> {
+    fn impute(&self, values: &[f64], known: &[bool]) -> Option<Vec<f64>> {
         let width = self.mean.len();
         let (there, missing): (Vec<usize>, Vec<usize>) =
             (0..width).partition(|at| known.get(*at).copied().unwrap_or(false));
@@ -114,20 +114,20 @@ impl Metric {
 pub struct Mahalanobis {
     scales: Scales,
     /// Indices of the numbers that are used.
-    picked: Vec<usize>,
+    used: Vec<usize>,
     metric: Metric,
     limit: f64,
-    last: Vec<f64>,
+    last_shares: Vec<f64>,
 }
 
 impl Mahalanobis {
-    fn values(&self, row: &[f64]) -> Vec<f64> {
-        select(&self.scales.of(row), &self.picked)
+    fn used_values(&self, row: &[f64]) -> Vec<f64> {
+        select_clamped(&self.scales.to_scales(row), &self.used)
     }
 }
 
 /// Returns the picked z-values of a row, clamped.
-pub(crate) fn select(z: &[f64], picked: &[usize]) -> Vec<f64> {
+pub(crate) fn select_clamped(z: &[f64], picked: &[usize]) -> Vec<f64> {
     picked.iter().map(|at| z.get(*at).copied().unwrap_or(0.0).clamp(-MAX_Z, MAX_Z)).collect()
 }
 
@@ -139,67 +139,67 @@ pub(crate) fn shares_of_row(width: usize, picked: &[usize], parts: Vec<f64>) -> 
             *place = part;
         }
     }
-    rows::shares(all)
+    rows::to_shares(all)
 }
 
-impl Model for Mahalanobis {
-    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+impl DistanceModel for Mahalanobis {
+    fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         let scales = Scales::fit(rows);
-        let picked = picked(layout, &scales, MAX_NUMBERS);
-        *self = Self { scales, picked, metric: Metric::default(), limit: 0.0, last: vec![0.0; layout.width()] };
-        if !self.picked.is_empty() {
-            let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.values(row)).collect();
-            self.metric = Metric::shrunk(&rows);
+        let picked = used_numbers(layout, &scales, MAX_NUMBERS);
+        *self = Self { scales, used: picked, metric: Metric::default(), limit: 0.0, last_shares: vec![0.0; layout.width()] };
+        if !self.used.is_empty() {
+            let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.used_values(row)).collect();
+            self.metric = Metric::from_shrunk_covariance(&rows);
         }
     }
 
     fn distance(&self, row: &[f64]) -> f64 {
-        self.metric.squared(&self.values(row)).sqrt()
+        self.metric.squared_distance(&self.used_values(row)).sqrt()
     }
 
-    fn predicted(&self) -> f64 {
-        special::chi_squared_quantile(NORMAL_SHARE, rows::count(self.picked.len().max(1))).sqrt()
+    fn theoretical_limit(&self) -> f64 {
+        special::chi_squared_quantile(NORMAL_SHARE, rows::to_float(self.used.len().max(1))).sqrt()
     }
 
-    fn parts(&self, row: &[f64]) -> Vec<f64> {
-        shares_of_row(self.scales.len(), &self.picked, self.metric.parts(&self.values(row)))
+    fn contributions(&self, row: &[f64]) -> Vec<f64> {
+        shares_of_row(self.scales.len(), &self.used, self.metric.contributions(&self.used_values(row)))
     }
 }
 
 impl Detector for Mahalanobis {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, MIN_ROWS)?;
-        self.learn(layout, &rows);
-        self.limit = rows::edge(self.predicted(), rows.iter().map(|row| self.distance(row)));
+        let rows = rows::usable_rows(layout, rows, MIN_ROWS)?;
+        self.train(layout, &rows);
+        self.limit = rows::training_limit(self.theoretical_limit(), rows.iter().map(|row| self.distance(row)));
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
-        self.last = self.parts(row);
+        self.last_shares = self.contributions(row);
         rows::ratio(self.distance(row), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
-        self.last.clone()
+        self.last_shares.clone()
     }
 
-    fn complete(&self, row: &mut [f64]) {
+    fn impute(&self, row: &mut [f64]) {
         let known: Vec<bool> =
-            self.picked.iter().map(|at| row.get(*at).is_some_and(|value| value.is_finite())).collect();
-        let Some(values) = self.metric.complete(&self.values(row), &known) else { return };
-        for ((at, value), known) in self.picked.iter().zip(values).zip(known) {
+            self.used.iter().map(|at| row.get(*at).is_some_and(|value| value.is_finite())).collect();
+        let Some(values) = self.metric.impute(&self.used_values(row), &known) else { return };
+        for ((at, value), known) in self.used.iter().zip(values).zip(known) {
             if let Some(place) = row.get_mut(*at).filter(|_| !known) {
-                *place = self.scales.at(*at, value);
+                *place = self.scales.to_value(*at, value);
             }
         }
     }
 }
 
 /// Ledoit-Wolf estimate of the covariance of centred rows.
-pub(crate) fn shrunk(data: &DMatrix<f64>) -> DMatrix<f64> {
-    let (count, width) = (rows::count(data.nrows()), data.ncols());
+pub(crate) fn shrunk_covariance(data: &DMatrix<f64>) -> DMatrix<f64> {
+    let (count, width) = (rows::to_float(data.nrows()), data.ncols());
     let sample = data.transpose() * data / count;
-    let level = (sample.trace() / rows::count(width)).max(1e-12);
+    let level = (sample.trace() / rows::to_float(width)).max(1e-12);
     let target = DMatrix::identity(width, width) * level;
     let apart = (&sample - &target).norm_squared();
     let mut noise = 0.0;
@@ -233,14 +233,14 @@ mod tests {
         // The estimate follows the present value, but stays within the normal range.
         let completed = |level: f64| {
             let mut row = [level, f64::NAN];
-            detector.complete(&mut row);
+            detector.impute(&mut row);
             row
         };
         let [level, other] = completed(11.0);
         assert!((level, (6.0..8.0).contains(&other)) == (11.0, true), "{other}");
         assert!((9.0..12.0).contains(&completed(1000.0)[1]), "{:?}", completed(1000.0));
         let mut nothing = [f64::NAN; 2];
-        detector.complete(&mut nothing);
+        detector.impute(&mut nothing);
         assert!(nothing.iter().all(|value| value.is_nan()));
     }
 }

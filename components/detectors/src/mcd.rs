@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Layout,
-    calibrated::Model,
+    calibrated::DistanceModel,
     mahalanobis::{self, Metric},
     random::Random,
     rows::{self, Scales},
@@ -44,7 +44,7 @@ pub struct Estimate {
 /// Center and covariance of some of the points, divided by their number.
 fn moments(points: &[Vec<f64>], which: &[usize]) -> (Vec<f64>, DMatrix<f64>) {
     let width = points.first().map_or(0, Vec::len);
-    let count = rows::count(which.len().max(1));
+    let count = rows::to_float(which.len().max(1));
     let mut center = vec![0.0; width];
     let chosen = || which.iter().filter_map(|at| points.get(*at));
     for point in chosen() {
@@ -65,7 +65,7 @@ const ROUNDING: f64 = 1e-13;
 
 /// Squared distances of all points, and the logarithm of the determinant. None if the covariance has no inverse, or
 /// only has one because of rounding errors.
-fn distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> Option<(Vec<f64>, f64)> {
+fn squared_distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> Option<(Vec<f64>, f64)> {
     let factor = covariance.clone().cholesky()?;
     let left = factor.l_dirty().diagonal();
     let own = covariance.diagonal();
@@ -77,11 +77,11 @@ fn distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> 
     }
     let log = 2.0 * factor.l_dirty().diagonal().iter().map(|value| value.ln()).sum::<f64>();
     let metric = Metric::from_inverse(center.to_vec(), &factor.inverse());
-    Some((points.iter().map(|point| metric.squared(point)).collect(), log))
+    Some((points.iter().map(|point| metric.squared_distance(point)).collect(), log))
 }
 
 /// Indices of the `count` smallest values.
-fn smallest(values: &[f64], count: usize) -> Vec<usize> {
+fn smallest_indices(values: &[f64], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     let of = |at: &usize| values.get(*at).copied().unwrap_or(f64::INFINITY);
     order.sort_by(|a, b| of(a).total_cmp(&of(b)));
@@ -91,40 +91,40 @@ fn smallest(values: &[f64], count: usize) -> Vec<usize> {
 }
 
 /// Factor that makes the covariance of the closest share of normal rows consistent.
-fn consistency(share: f64, width: f64) -> f64 {
+fn consistency_factor(share: f64, width: f64) -> f64 {
     if share >= 1.0 {
         return 1.0;
     }
-    share / special::chi_squared(special::chi_squared_quantile(share, width), width + 2.0)
+    share / special::chi_squared_cdf(special::chi_squared_quantile(share, width), width + 2.0)
 }
 
 /// Coefficients of Pison, Van Aelst and Willems: for one and two numbers `(intercept, slope)`, for more the `(α, β)` at
 /// `n = 2 p²` and `n = 3 p²`.
 struct Coefficients {
-    few: [(f64, f64); 2],
-    many: [(f64, f64); 2],
+    up_to_two: [(f64, f64); 2],
+    from_three: [(f64, f64); 2],
 }
 
 /// For half of the rows.
 const HALF_COEFFICIENTS: Coefficients = Coefficients {
-    few: [(0.262_024_211_897_096, 0.604_756_680_630_497), (0.673_292_623_522_027, 0.691_365_864_961_895)],
-    many: [(-1.427_645_716_878_02, 1.262_633_369_321_51), (-1.061_411_159_817_25, 1.289_079_914_403_87)],
+    up_to_two: [(0.262_024_211_897_096, 0.604_756_680_630_497), (0.673_292_623_522_027, 0.691_365_864_961_895)],
+    from_three: [(-1.427_645_716_878_02, 1.262_633_369_321_51), (-1.061_411_159_817_25, 1.289_079_914_403_87)],
 };
 /// For 7/8 of the rows.
 const SEVEN_EIGHTHS_COEFFICIENTS: Coefficients = Coefficients {
-    few: [(-0.351_584_646_688_712, 1.016_465_675_024_86), (0.446_537_815_635_445, 1.066_907_829_959_19)],
-    many: [(-0.455_179_464_070_565, 1.111_925_412_787_94), (-0.294_241_208_320_834, 1.096_493_291_498_11)],
+    up_to_two: [(-0.351_584_646_688_712, 1.016_465_675_024_86), (0.446_537_815_635_445, 1.066_907_829_959_19)],
+    from_three: [(-0.455_179_464_070_565, 1.111_925_412_787_94), (-0.294_241_208_320_834, 1.096_493_291_498_11)],
 };
 
 impl Coefficients {
     /// Inverse of the correction factor: `1 − exp(c₁) / n^c₂`.
-    fn at(&self, count: f64, width: usize) -> f64 {
+    fn inverse_factor(&self, count: f64, width: usize) -> f64 {
         let (intercept, slope) = match width {
-            0 | 1 => self.few[0],
-            2 => self.few[1],
+            0 | 1 => self.up_to_two[0],
+            2 => self.up_to_two[1],
             _ => {
-                let p = rows::count(width);
-                let y = self.many.map(|(alpha, beta)| (-alpha / p.powf(beta)).ln());
+                let p = rows::to_float(width);
+                let y = self.from_three.map(|(alpha, beta)| (-alpha / p.powf(beta)).ln());
                 let x = [2.0, 3.0].map(|times| -(times * p * p).ln());
                 let slope = (y[1] - y[0]) / (x[1] - x[0]);
                 (y[0] - slope * x[0], slope)
@@ -135,9 +135,9 @@ impl Coefficients {
 }
 
 /// Small-sample factor of the raw estimate on this share of the rows.
-fn small_sample(share: f64, count: usize, width: usize) -> f64 {
-    let n = rows::count(count);
-    let (half, seven_eighths) = (HALF_COEFFICIENTS.at(n, width), SEVEN_EIGHTHS_COEFFICIENTS.at(n, width));
+fn small_sample_factor(share: f64, count: usize, width: usize) -> f64 {
+    let n = rows::to_float(count);
+    let (half, seven_eighths) = (HALF_COEFFICIENTS.inverse_factor(n, width), SEVEN_EIGHTHS_COEFFICIENTS.inverse_factor(n, width));
     let inverse = if share <= 0.875 {
         half + (seven_eighths - half) / 0.375 * (share - 0.5)
     } else {
@@ -159,8 +159,8 @@ impl Estimate {
         let mut random = Random::new(seed);
         let step = |which: &[usize]| {
             let (center, covariance) = moments(points, which);
-            let (distances, log) = distances(points, &center, &covariance)?;
-            Some((smallest(&distances, half), log))
+            let (distances, log) = squared_distances(points, &center, &covariance)?;
+            Some((smallest_indices(&distances, half), log))
         };
         let mut starts: Vec<(f64, Vec<usize>)> = Vec::new();
         for _ in 0..INITIAL_SUBSETS {
@@ -195,18 +195,18 @@ impl Estimate {
         let (_, best) = finished.min_by(|(one, _), (other, _)| one.total_cmp(other))?;
         let raw = moments(points, &best);
         let (center, mut covariance) = raw.clone();
-        let share = rows::count(half) / rows::count(count);
-        covariance *= consistency(share, rows::count(width)) * small_sample(share, count, width);
+        let share = rows::to_float(half) / rows::to_float(count);
+        covariance *= consistency_factor(share, rows::to_float(width)) * small_sample_factor(share, count, width);
 
         // Reweighting with weights of 0 and 1.
-        let (squared, _) = distances(points, &center, &covariance)?;
-        let limit = special::chi_squared_quantile(REWEIGHTING_QUANTILE, rows::count(width));
+        let (squared, _) = squared_distances(points, &center, &covariance)?;
+        let limit = special::chi_squared_quantile(REWEIGHTING_QUANTILE, rows::to_float(width));
         let taken: Vec<usize> = squared.iter().enumerate().filter(|(_, d)| **d <= limit).map(|(at, _)| at).collect();
         if taken.len() <= width + 1 {
             return None;
         }
         let (center, mut covariance) = moments(points, &taken);
-        let factor = consistency(REWEIGHTING_QUANTILE, rows::count(width));
+        let factor = consistency_factor(REWEIGHTING_QUANTILE, rows::to_float(width));
         covariance *= factor;
         Some(Self { center, covariance, factor, raw })
     }
@@ -221,22 +221,22 @@ const SEED: u64 = 0x3cd;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Mcd {
     scales: Scales,
-    picked: Vec<usize>,
+    used: Vec<usize>,
     metric: Metric,
 }
 
 impl Mcd {
     fn point(&self, row: &[f64]) -> Vec<f64> {
-        mahalanobis::select(&self.scales.of(row), &self.picked)
+        mahalanobis::select_clamped(&self.scales.to_scales(row), &self.used)
     }
 }
 
-impl Model for Mcd {
-    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+impl DistanceModel for Mcd {
+    fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         self.scales = Scales::fit(rows);
-        self.picked = mahalanobis::picked(layout, &self.scales, MAX_NUMBERS);
+        self.used = mahalanobis::used_numbers(layout, &self.scales, MAX_NUMBERS);
         let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
-        let width = self.picked.len();
+        let width = self.used.len();
         if width == 0 {
             self.metric = Metric::default();
             return;
@@ -244,20 +244,20 @@ impl Model for Mcd {
         let robust = if points.len() >= 5 * width { Estimate::fit(&points, SEED) } else { None };
         self.metric = match robust {
             Some(robust) => Metric::new(robust.center, robust.covariance),
-            None => Metric::shrunk(&points),
+            None => Metric::from_shrunk_covariance(&points),
         };
     }
 
     fn distance(&self, row: &[f64]) -> f64 {
-        self.metric.squared(&self.point(row)).sqrt()
+        self.metric.squared_distance(&self.point(row)).sqrt()
     }
 
-    fn predicted(&self) -> f64 {
-        special::chi_squared_quantile(mahalanobis::NORMAL_SHARE, rows::count(self.picked.len().max(1))).sqrt()
+    fn theoretical_limit(&self) -> f64 {
+        special::chi_squared_quantile(mahalanobis::NORMAL_SHARE, rows::to_float(self.used.len().max(1))).sqrt()
     }
 
-    fn parts(&self, row: &[f64]) -> Vec<f64> {
-        mahalanobis::shares_of_row(self.scales.len(), &self.picked, self.metric.parts(&self.point(row)))
+    fn contributions(&self, row: &[f64]) -> Vec<f64> {
+        mahalanobis::shares_of_row(self.scales.len(), &self.used, self.metric.contributions(&self.point(row)))
     }
 }
 
@@ -307,14 +307,14 @@ mod tests {
     /// small ones.
     #[test]
     fn factors_go_to_1() {
-        assert!((consistency(0.5, 1.0) - 7.010_074_539_703_255).abs() < 1e-9);
-        assert!((small_sample(0.5, 100_000, 5) - 1.0).abs() < 0.01);
-        let few = small_sample(0.55, 50, 5);
+        assert!((consistency_factor(0.5, 1.0) - 7.010_074_539_703_255).abs() < 1e-9);
+        assert!((small_sample_factor(0.5, 100_000, 5) - 1.0).abs() < 0.01);
+        let few = small_sample_factor(0.55, 50, 5);
         assert!((1.1..2.0).contains(&few), "{few}");
     }
 
     #[test]
-    fn what_lies_in_a_plane_has_none() {
+    fn points_in_a_plane_have_no_estimate() {
         let points: Vec<Vec<f64>> = (0..50).map(|at| vec![f64::from(at), 2.0 * f64::from(at)]).collect();
         assert_eq!(Estimate::fit(&points, 1), None);
         assert_eq!(Estimate::fit(&points[..3], 1), None);
@@ -323,7 +323,7 @@ mod tests {
     /// A number that is constant in most rows has a variance of rounding errors only, which would make all other rows
     /// outliers.
     #[test]
-    fn what_hardly_moves_has_none() {
+    fn mostly_constant_numbers_have_no_estimate() {
         let mut random = Random::new(2);
         let mut points: Vec<Vec<f64>> = (0..200).map(|_| vec![random.normal(), 0.3, random.normal()]).collect();
         assert_eq!(Estimate::fit(&points, 1), None);

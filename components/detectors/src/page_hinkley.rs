@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sensors::Series;
+use crate::per_sensor::SeriesDetector;
 
 /// Direction of a shift of the mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,15 +25,15 @@ pub struct PageHinkley {
     count: u64,
     mean: f64,
     /// Distances of the sums from their extremes: `m − min m` and `max m − m`.
-    up: f64,
-    down: f64,
+    upper_sum: f64,
+    lower_sum: f64,
 }
 
 impl PageHinkley {
     /// `delta` is the tolerated drift and `lambda` the alarm limit, both in the series' unit; no alarm before
     /// `min_values` values.
     pub fn new(delta: f64, lambda: f64, min_values: u64) -> Self {
-        Self { delta, lambda, min_values, count: 0, mean: 0.0, up: 0.0, down: 0.0 }
+        Self { delta, lambda, min_values, count: 0, mean: 0.0, upper_sum: 0.0, lower_sum: 0.0 }
     }
 
     /// Adds the next value and returns the direction of a shift if it raises an alarm. Ignores values that are not
@@ -53,15 +53,15 @@ impl PageHinkley {
         self.mean += share * (value - self.mean);
         let off = value - self.mean;
         // m − min m cannot fall below 0, because the minimum follows. The same holds for the other sum.
-        self.up = (self.up + off - self.delta).max(0.0);
-        self.down = (self.down - off - self.delta).max(0.0);
+        self.upper_sum = (self.upper_sum + off - self.delta).max(0.0);
+        self.lower_sum = (self.lower_sum - off - self.delta).max(0.0);
         if self.count < self.min_values {
             return None;
         }
-        let reached = self.up.max(self.down) / self.lambda;
-        let shift = if self.up > self.lambda {
+        let reached = self.upper_sum.max(self.lower_sum) / self.lambda;
+        let shift = if self.upper_sum > self.lambda {
             Shift::Up
-        } else if self.down > self.lambda {
+        } else if self.lower_sum > self.lambda {
             Shift::Down
         } else {
             return Some((reached, None));
@@ -71,15 +71,15 @@ impl PageHinkley {
     }
 }
 
-impl Series for PageHinkley {
+impl SeriesDetector for PageHinkley {
     /// Tolerates half a scale; the alarm limit is 50 scales.
-    fn start(_: usize) -> Self {
+    fn for_training_rows(_: usize) -> Self {
         Self::new(0.5, 50.0, 10)
     }
-    fn next(&mut self, value: f64) -> Option<f64> {
+    fn next_statistic(&mut self, value: f64) -> Option<f64> {
         self.step(value).map(|(reached, _)| reached)
     }
-    fn predicted(&self) -> f64 {
+    fn theoretical_limit(&self) -> f64 {
         1.0
     }
 }

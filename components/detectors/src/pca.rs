@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Layout,
-    calibrated::Model,
+    calibrated::DistanceModel,
     mahalanobis,
     rows::{self, Scales},
     special,
@@ -31,15 +31,15 @@ pub struct Components {
 
 /// T² and Q of a row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct PcaStatistics {
     /// Hotelling's T².
     pub t2: f64,
     /// The squared prediction error.
     pub q: f64,
     /// Contribution of each number to T²; they sum to it.
-    t2_parts: Vec<f64>,
+    t2_contributions: Vec<f64>,
     /// Contribution of each number to Q.
-    q_parts: Vec<f64>,
+    q_contributions: Vec<f64>,
 }
 
 impl Components {
@@ -63,7 +63,7 @@ impl Components {
             (value - mean.get(at).copied().unwrap_or(0.0)) / deviation.get(at).copied().unwrap_or(1.0)
         };
         let data = DMatrix::from_fn(count, width, of);
-        let eigen = (data.transpose() * &data / rows::count(count - 1)).symmetric_eigen();
+        let eigen = (data.transpose() * &data / rows::to_float(count - 1)).symmetric_eigen();
         let mut order: Vec<(f64, usize)> = eigen.eigenvalues.iter().map(|value| value.max(0.0)).zip(0..).collect();
         order.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         let total: f64 = order.iter().map(|(value, _)| value).sum();
@@ -79,7 +79,7 @@ impl Components {
         let loadings =
             inside.iter().flat_map(|(_, at)| eigen.eigenvectors.column(*at).iter().copied().collect::<Vec<_>>());
         let variances: Vec<f64> = inside.iter().map(|(value, _)| *value).collect();
-        let (n, a) = (rows::count(count), rows::count(kept));
+        let (n, a) = (rows::to_float(count), rows::to_float(kept));
         let t2 = a * (n * n - 1.0) / (n * (n - a)) * special::f_quantile(1.0 - rate, a, n - a);
         let q = q_limit(&outside.iter().map(|(value, _)| *value).collect::<Vec<_>>(), rate);
         Some(Self { mean, deviation, loadings: loadings.collect(), variances, limits: (t2, q) })
@@ -101,7 +101,7 @@ impl Components {
     }
 
     /// Computes T² and Q of a row.
-    pub fn place(&self, point: &[f64]) -> Place {
+    pub fn statistics(&self, point: &[f64]) -> PcaStatistics {
         let scaled: Vec<f64> = point
             .iter()
             .zip(&self.mean)
@@ -122,7 +122,7 @@ impl Components {
         }
         let q_parts: Vec<f64> = residual.iter().map(|value| value * value).collect();
         let t2_parts = weights.iter().zip(&scaled).map(|(weight, value)| weight * value).collect();
-        Place { t2, q: q_parts.iter().sum(), t2_parts, q_parts }
+        PcaStatistics { t2, q: q_parts.iter().sum(), t2_contributions: t2_parts, q_contributions: q_parts }
     }
 }
 
@@ -150,50 +150,50 @@ const LIMIT_RATE: f64 = 5e-4;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Pca {
     scales: Scales,
-    picked: Vec<usize>,
+    used: Vec<usize>,
     components: Option<Components>,
 }
 
 impl Pca {
     fn point(&self, row: &[f64]) -> Vec<f64> {
-        mahalanobis::select(&self.scales.of(row), &self.picked)
+        mahalanobis::select_clamped(&self.scales.to_scales(row), &self.used)
     }
 
     /// T² and Q in units of their limits, and the statistics themselves.
-    fn units(&self, row: &[f64]) -> Option<(f64, f64, Place)> {
+    fn in_limits(&self, row: &[f64]) -> Option<(f64, f64, PcaStatistics)> {
         let components = self.components.as_ref()?;
-        let place = components.place(&self.point(row));
+        let place = components.statistics(&self.point(row));
         let (t2, q) = components.limits;
         Some((rows::ratio(place.t2, t2), rows::ratio(place.q, q), place))
     }
 }
 
-impl Model for Pca {
-    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+impl DistanceModel for Pca {
+    fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         self.scales = Scales::fit(rows);
         let moving: Vec<usize> =
-            self.scales.moves().enumerate().filter(|(_, moves)| *moves).map(|(at, _)| at).collect();
-        self.picked =
-            if moving.len() <= MAX_NUMBERS { moving } else { mahalanobis::picked(layout, &self.scales, MAX_NUMBERS) };
+            self.scales.varying().enumerate().filter(|(_, moves)| *moves).map(|(at, _)| at).collect();
+        self.used =
+            if moving.len() <= MAX_NUMBERS { moving } else { mahalanobis::used_numbers(layout, &self.scales, MAX_NUMBERS) };
         let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
         self.components = Components::fit(&points, VARIANCE_SHARE, LIMIT_RATE);
     }
 
     fn distance(&self, row: &[f64]) -> f64 {
-        self.units(row).map_or(0.0, |(t2, q, _)| t2.max(q).sqrt())
+        self.in_limits(row).map_or(0.0, |(t2, q, _)| t2.max(q).sqrt())
     }
 
-    fn predicted(&self) -> f64 {
+    fn theoretical_limit(&self) -> f64 {
         1.0
     }
 
-    fn parts(&self, row: &[f64]) -> Vec<f64> {
-        let parts = match self.units(row) {
-            Some((t2, q, place)) if t2 > q => place.t2_parts,
-            Some((.., place)) => place.q_parts,
+    fn contributions(&self, row: &[f64]) -> Vec<f64> {
+        let parts = match self.in_limits(row) {
+            Some((t2, q, place)) if t2 > q => place.t2_contributions,
+            Some((.., place)) => place.q_contributions,
             None => Vec::new(),
         };
-        mahalanobis::shares_of_row(self.scales.len(), &self.picked, parts)
+        mahalanobis::shares_of_row(self.scales.len(), &self.used, parts)
     }
 }
 
@@ -223,15 +223,15 @@ mod tests {
         close(components.limits().0, reference.t2_limit);
         close(components.limits().1, reference.q_limit);
         for ((point, t2), q) in reference.points.iter().zip(&reference.t2).zip(&reference.q) {
-            let place = components.place(point);
+            let place = components.statistics(point);
             close(place.t2, *t2);
             close(place.q, *q);
-            close(place.t2_parts.iter().sum(), *t2);
+            close(place.t2_contributions.iter().sum(), *t2);
         }
     }
 
     #[test]
-    fn what_has_no_variance_has_no_components() {
+    fn constant_rows_have_no_components() {
         assert_eq!(Components::fit(&vec![vec![1.0, 2.0]; 20], 0.9, 0.001), None);
         assert_eq!(Components::fit(&[], 0.9, 0.001), None);
     }

@@ -30,13 +30,13 @@ const ZERO_SHAPE: f64 = 1e-9;
 
 impl Pareto {
     /// Fits positive excesses by maximum likelihood. None with fewer than two different ones.
-    pub fn by_likelihood(excesses: &[f64]) -> Option<Self> {
+    pub fn fit_likelihood(excesses: &[f64]) -> Option<Self> {
         let max = excesses.iter().copied().fold(0.0, f64::max);
         let mean = rows::mean(excesses);
         if excesses.len() < 2 || !(mean > 0.0 && mean.is_finite()) || excesses.iter().any(|value| *value < 0.0) {
             return None;
         }
-        let count = rows::count(excesses.len());
+        let count = rows::to_float(excesses.len());
         let shape = |theta: f64| excesses.iter().map(|value| (theta * value).ln_1p()).sum::<f64>() / count;
         // The log-likelihood of the best shape for θ, up to constants.
         let likelihood = |theta: f64| {
@@ -77,12 +77,12 @@ impl Pareto {
     }
 
     /// Fits positive excesses by probability-weighted moments. None with fewer than two different ones.
-    pub fn by_moments(excesses: &[f64]) -> Option<Self> {
+    pub fn fit_moments(excesses: &[f64]) -> Option<Self> {
         let mut sorted = excesses.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
-        let count = rows::count(sorted.len());
+        let count = rows::to_float(sorted.len());
         let mean = rows::mean(&sorted);
-        let place = |at: usize| 1.0 - (rows::count(at + 1) - 0.35) / count;
+        let place = |at: usize| 1.0 - (rows::to_float(at + 1) - 0.35) / count;
         let weighted = sorted.iter().enumerate().map(|(at, value)| place(at) * value).sum::<f64>() / count;
         let apart = mean - 2.0 * weighted;
         (sorted.len() >= 2 && apart > 0.0 && apart.is_finite())
@@ -90,7 +90,7 @@ impl Pareto {
     }
 
     /// Excess that is exceeded with this probability.
-    pub fn passed_by(self, probability: f64) -> f64 {
+    pub fn excess_at(self, probability: f64) -> f64 {
         let log = -probability.max(f64::MIN_POSITIVE).ln();
         if self.shape.abs() < ZERO_SHAPE {
             self.scale * log
@@ -116,8 +116,8 @@ pub struct Pot {
     /// Index of the oldest excess, once the buffer is full.
     oldest: usize,
     /// Number of values learnt from, and of excesses among them.
-    seen: f64,
-    passed: f64,
+    value_count: f64,
+    excess_count: f64,
     limit: f64,
 }
 
@@ -133,18 +133,18 @@ impl Pot {
         let threshold = rows::quantile(&finite, below);
         let mut excesses: Vec<f64> =
             finite.iter().map(|value| value - threshold).filter(|value| *value > 0.0).collect();
-        let passed = rows::count(excesses.len());
+        let passed = rows::to_float(excesses.len());
         excesses.drain(..excesses.len().saturating_sub(MAX_EXCESSES));
-        let seen = rows::count(finite.len());
-        let mut pot = Self { rate, threshold, excesses, oldest: 0, seen, passed, limit: threshold };
+        let seen = rows::to_float(finite.len());
+        let mut pot = Self { rate, threshold, excesses, oldest: 0, value_count: seen, excess_count: passed, limit: threshold };
         pot.refit();
         pot
     }
 
     fn refit(&mut self) {
-        let chance = (self.rate * self.seen / self.passed.max(1.0)).min(1.0);
+        let chance = (self.rate * self.value_count / self.excess_count.max(1.0)).min(1.0);
         let max = self.excesses.iter().copied().fold(0.0, f64::max);
-        let excess = Pareto::by_likelihood(&self.excesses).map_or(2.0 * max, |fitted| fitted.passed_by(chance));
+        let excess = Pareto::fit_likelihood(&self.excesses).map_or(2.0 * max, |fitted| fitted.excess_at(chance));
         self.limit = self.threshold + excess;
     }
 
@@ -162,12 +162,12 @@ impl Pot {
         if value - self.threshold > MAX_LEARNT_EXCESS * (self.limit - self.threshold) {
             return past;
         }
-        self.seen += 1.0;
+        self.value_count += 1.0;
         if value > self.threshold {
-            self.passed += 1.0;
+            self.excess_count += 1.0;
             let excess = value - self.threshold;
             match self.excesses.get_mut(self.oldest) {
-                Some(place) if self.passed > rows::count(MAX_EXCESSES) => {
+                Some(place) if self.excess_count > rows::to_float(MAX_EXCESSES) => {
                     *place = excess;
                     self.oldest = (self.oldest + 1) % MAX_EXCESSES;
                 }
@@ -185,19 +185,19 @@ const SHAPE_RANGE: (f64, f64) = (0.0, 0.3);
 /// Limit that normal values exceed once in 1,000 times, estimated from a few dozen to some hundred values that may be
 /// correlated: peaks over threshold by moments, with the ten largest values (or the largest tenth, if that is more) and
 /// a margin for the uncertainty of few values.
-pub(crate) fn edge(values: &[f64]) -> f64 {
+pub(crate) fn tail_limit(values: &[f64]) -> f64 {
     let rate = 1.0 - crate::mahalanobis::NORMAL_SHARE;
-    let count = rows::count(values.len());
+    let count = rows::to_float(values.len());
     let share = (10.0 / count.max(10.0)).max(0.1);
     let threshold = rows::quantile(values, 1.0 - share);
     let excesses: Vec<f64> = values.iter().map(|value| value - threshold).filter(|value| *value > 0.0).collect();
     let max = values.iter().copied().fold(0.0, f64::max);
-    let Some(fitted) = Pareto::by_moments(&excesses) else { return 2.0 * max };
-    let peaks = rows::count(excesses.len());
+    let Some(fitted) = Pareto::fit_moments(&excesses) else { return 2.0 * max };
+    let peaks = rows::to_float(excesses.len());
     let shape = fitted.shape.clamp(SHAPE_RANGE.0, SHAPE_RANGE.1);
     // The scale that keeps the mean with the clamped shape.
     let scale = rows::mean(&excesses) * (1.0 - shape) * (1.0 + 8.0 / peaks);
-    (threshold + Pareto { shape, scale }.passed_by((rate * count / peaks).min(1.0))).max(max)
+    (threshold + Pareto { shape, scale }.excess_at((rate * count / peaks).min(1.0))).max(max)
 }
 
 #[cfg(test)]
@@ -221,7 +221,7 @@ mod tests {
     fn the_fit_is_scipys() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/pareto.json")).unwrap();
         for case in &reference.cases {
-            let mine = Pareto::by_likelihood(&case.excesses).unwrap();
+            let mine = Pareto::fit_likelihood(&case.excesses).unwrap();
             assert!((mine.shape - case.shape).abs() < 0.02, "{mine:?} {} {}", case.shape, case.scale);
             assert!((mine.scale / case.scale - 1.0).abs() < 0.02, "{mine:?} {} {}", case.shape, case.scale);
         }
@@ -232,8 +232,8 @@ mod tests {
         let mut random = Random::new(1);
         for shape in [-0.3, 0.0, 0.3] {
             let draw = Pareto { shape, scale: 2.0 };
-            let excesses: Vec<f64> = (0..20_000).map(|_| draw.passed_by(random.uniform())).collect();
-            for fit in [Pareto::by_likelihood(&excesses), Pareto::by_moments(&excesses)] {
+            let excesses: Vec<f64> = (0..20_000).map(|_| draw.excess_at(random.uniform())).collect();
+            for fit in [Pareto::fit_likelihood(&excesses), Pareto::fit_moments(&excesses)] {
                 let fit = fit.unwrap();
                 assert!((fit.shape - shape).abs() < 0.03 && (fit.scale - 2.0).abs() < 0.08, "{shape}: {fit:?}");
             }
@@ -242,7 +242,7 @@ mod tests {
 
     /// Normal and exponential values exceed the limit for 1 in 1,000 about that often, over a long stream.
     #[test]
-    fn the_limit_is_passed_as_often_as_wanted() {
+    fn the_limit_is_exceeded_at_the_target_rate() {
         for exponential in [false, true] {
             let mut random = Random::new(2);
             let mut draw = || if exponential { -random.uniform().ln() } else { random.normal() };
@@ -255,18 +255,18 @@ mod tests {
     }
 
     #[test]
-    fn few_values_leave_room() {
+    fn few_values_give_a_margin() {
         let mut random = Random::new(3);
         for count in [20, 60, 400] {
             let mut passed = 0;
             for _ in 0..200 {
                 let values: Vec<f64> = (0..count).map(|_| random.normal().abs()).collect();
-                let limit = edge(&values);
+                let limit = tail_limit(&values);
                 passed += (0..200).filter(|_| random.normal().abs() > limit).count();
             }
             assert!(passed <= 40, "{count}: {passed} of 40000");
         }
-        assert_eq!(edge(&[]), 0.0);
-        assert_eq!(edge(&[3.0; 20]), 6.0);
+        assert_eq!(tail_limit(&[]), 0.0);
+        assert_eq!(tail_limit(&[3.0; 20]), 6.0);
     }
 }

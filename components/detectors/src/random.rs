@@ -21,7 +21,7 @@ impl Random {
 
     /// Returns 32 random bits.
     #[allow(clippy::cast_possible_truncation, reason = "the upper bits are what is wanted")]
-    pub fn bits(&mut self) -> u32 {
+    pub fn next_u32(&mut self) -> u32 {
         let old = self.0;
         self.0 = old.wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT);
         let shifted = (((old >> 18) ^ old) >> 27) as u32;
@@ -30,13 +30,13 @@ impl Random {
 
     /// Uniform between 0 and 1, both excluded.
     pub fn uniform(&mut self) -> f64 {
-        (f64::from(self.bits()) + 0.5) / 4_294_967_296.0
+        (f64::from(self.next_u32()) + 0.5) / 4_294_967_296.0
     }
 
     /// Uniform integer below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         // Lemire's multiplication. Its bias of `end` · 2^-32 does not matter here.
-        let wide = u64::from(self.bits()) * (end.min(u32::MAX as usize) as u64);
+        let wide = u64::from(self.next_u32()) * (end.min(u32::MAX as usize) as u64);
         usize::try_from(wide >> 32).unwrap_or(0)
     }
 
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn the_numbers_are_the_authors() {
         let mut random = Random::new(42);
-        let numbers: Vec<u32> = (0..6).map(|_| random.bits()).collect();
+        let numbers: Vec<u32> = (0..6).map(|_| random.next_u32()).collect();
         assert_eq!(numbers, [0xa15c_02b7, 0x7b47_f409, 0xba1d_3330, 0x83d2_f293, 0xbfa4_784b, 0xcbed_606e]);
     }
 

@@ -126,7 +126,7 @@ pub(crate) fn chi_squared_quantile(share: f64, degrees: f64) -> f64 {
 }
 
 /// Distribution function of the chi-squared distribution.
-pub(crate) fn chi_squared(x: f64, degrees: f64) -> f64 {
+pub(crate) fn chi_squared_cdf(x: f64, degrees: f64) -> f64 {
     gamma_p(degrees / 2.0, x / 2.0)
 }
 
@@ -136,14 +136,14 @@ pub(crate) fn f_quantile(share: f64, a: f64, b: f64) -> f64 {
 }
 
 /// Distribution function of the standard normal distribution.
-pub(crate) fn normal(x: f64) -> f64 {
+pub(crate) fn normal_cdf(x: f64) -> f64 {
     let half = 0.5 * gamma_p(0.5, x * x / 2.0);
     if x < 0.0 { 0.5 - half } else { 0.5 + half }
 }
 
 /// Quantile of the standard normal distribution; exact for shares from a half on, by symmetry for smaller ones.
 pub(crate) fn normal_quantile(share: f64) -> f64 {
-    if share < 0.5 { -normal_quantile(1.0 - share) } else { invert(share, normal).min(40.0) }
+    if share < 0.5 { -normal_quantile(1.0 - share) } else { invert(share, normal_cdf).min(40.0) }
 }
 
 /// Density of the standard normal distribution, for tests of the above.
@@ -181,6 +181,6 @@ mod tests {
         ] {
             close(mine, expected);
         }
-        assert!(((normal(1.0 + 1e-5) - normal(1.0 - 1e-5)) / 2e-5 / density(1.0) - 1.0).abs() < 1e-8);
+        assert!(((normal_cdf(1.0 + 1e-5) - normal_cdf(1.0 - 1e-5)) / 2e-5 / density(1.0) - 1.0).abs() < 1e-8);
     }
 }

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ring::Ring, sensors::Series};
+use crate::{ring_buffer::RingBuffer, per_sensor::SeriesDetector};
 
 /// The paper's `q`: neighbours in the mean of the log spectrum.
 const LOG_MEAN_SIZE: usize = 3;
@@ -28,14 +28,14 @@ const MIN_AMPLITUDE: f64 = 1e-8;
 pub struct SpectralResidual {
     /// Length of the window including the estimated points, a power of two.
     size: usize,
-    recent: Ring,
+    recent: RingBuffer,
 }
 
 impl SpectralResidual {
     /// The window has the next power of two from `window` on, at least 32, including the five estimated points.
     pub fn new(window: usize) -> Self {
         let size = window.clamp(32, 1 << 20).next_power_of_two();
-        Self { size, recent: Ring::new(size - ESTIMATED_POINTS) }
+        Self { size, recent: RingBuffer::new(size - ESTIMATED_POINTS) }
     }
 
     /// Adds the next value and returns its saliency relative to the mean of the map, minus 1; None until the window is
@@ -49,7 +49,7 @@ impl SpectralResidual {
             return None;
         }
         let mut real: Vec<f64> = self.recent.iter().collect();
-        let next = estimate(real.split_last().map_or(&[], |(_, before)| before));
+        let next = extrapolate(real.split_last().map_or(&[], |(_, before)| before));
         real.extend(std::iter::repeat_n(next, ESTIMATED_POINTS));
         let map = saliency(&real);
         let newest = map.len() - 1 - ESTIMATED_POINTS;
@@ -63,7 +63,7 @@ impl SpectralResidual {
 
 /// Estimates the next value by the mean gradient from the previous values to the last one.
 #[allow(clippy::cast_precision_loss, reason = "5")]
-fn estimate(values: &[f64]) -> f64 {
+fn extrapolate(values: &[f64]) -> f64 {
     let mut back = values.iter().rev().copied();
     let Some(last) = back.next() else { return 0.0 };
     let before: Vec<f64> = back.take(GRADIENT_COUNT).collect();
@@ -79,7 +79,7 @@ fn estimate(values: &[f64]) -> f64 {
 pub(crate) fn saliency(values: &[f64]) -> Vec<f64> {
     let mut real = values.to_vec();
     let mut imaginary = vec![0.0; real.len()];
-    transform(&mut real, &mut imaginary);
+    fft(&mut real, &mut imaginary);
     let size = real.len();
     let amplitude: Vec<f64> = real.iter().zip(&imaginary).map(|(re, im)| re.hypot(*im)).collect();
     let logs: Vec<f64> = amplitude.iter().map(|amplitude| amplitude.max(MIN_AMPLITUDE).ln()).collect();
@@ -94,14 +94,14 @@ pub(crate) fn saliency(values: &[f64]) -> Vec<f64> {
         let factor = if *amplitude > MIN_AMPLITUDE { (log - mean).exp() / amplitude } else { 0.0 };
         (*re, *im) = (*re * factor, -*im * factor);
     }
-    transform(&mut real, &mut imaginary);
+    fft(&mut real, &mut imaginary);
     #[allow(clippy::cast_precision_loss, reason = "at most 2^20")]
     let scale = (size as f64).recip();
     real.iter().zip(&imaginary).map(|(re, im)| re.hypot(*im) * scale).collect()
 }
 
 /// Discrete Fourier transform in place, for powers of two (Cooley and Tukey 1965).
-fn transform(real: &mut [f64], imaginary: &mut [f64]) {
+fn fft(real: &mut [f64], imaginary: &mut [f64]) {
     let size = real.len().min(imaginary.len());
     if !size.is_power_of_two() || size < 2 {
         return;
@@ -137,15 +137,15 @@ fn transform(real: &mut [f64], imaginary: &mut [f64]) {
 /// Window length of the detector for sensors, in values.
 const DEFAULT_WINDOW: usize = 128;
 
-impl Series for SpectralResidual {
-    fn start(rows: usize) -> Self {
+impl SeriesDetector for SpectralResidual {
+    fn for_training_rows(rows: usize) -> Self {
         Self::new(if rows < DEFAULT_WINDOW { DEFAULT_WINDOW / 4 } else { DEFAULT_WINDOW })
     }
-    fn next(&mut self, value: f64) -> Option<f64> {
+    fn next_statistic(&mut self, value: f64) -> Option<f64> {
         self.push(value)
     }
     /// Above the paper's limit of 3, which normal noise exceeds more often than 1 in 1,000 times.
-    fn predicted(&self) -> f64 {
+    fn theoretical_limit(&self) -> f64 {
         4.0
     }
 }
@@ -159,7 +159,7 @@ mod tests {
     fn transform_is_the_sum() {
         let values: Vec<f64> = (0..16).map(|at| f64::from(at * at % 7)).collect();
         let (mut real, mut imaginary) = (values.clone(), vec![0.0; 16]);
-        transform(&mut real, &mut imaginary);
+        fft(&mut real, &mut imaginary);
         for (frequency, (re, im)) in real.iter().zip(&imaginary).enumerate() {
             let turn = |at: usize| -std::f64::consts::TAU * (at * frequency) as f64 / 16.0;
             let sum = |of: fn(f64) -> f64| values.iter().enumerate().map(|(at, x)| x * of(turn(at))).sum::<f64>();
@@ -188,7 +188,7 @@ mod tests {
         usual.sort_by(f64::total_cmp);
         let spike = spectral.push(value(1000) + 4.0);
         assert!(spike.is_some_and(|spike| spike > usual[usual.len() * 99 / 100]), "{spike:?} {:?}", usual.last());
-        assert_eq!(estimate(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), 6.0);
+        assert_eq!(extrapolate(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), 6.0);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct HalfSpaceTrees {
     dimensions: usize,
     depth: u32,
     window: u32,
-    seen: u32,
+    window_count: u32,
     /// True once the first reference window is complete.
     ready: bool,
     trees: Vec<Vec<Node>>,
@@ -43,7 +43,7 @@ impl HalfSpaceTrees {
         let (dimensions, depth, window) = (dimensions.max(1), depth.clamp(1, 20), window.max(10));
         let mut random = Random::new(seed);
         let trees = (0..trees.max(1)).map(|_| build_tree(dimensions, depth, &mut random)).collect();
-        Self { dimensions, depth, window, seen: 0, ready: false, trees }
+        Self { dimensions, depth, window, window_count: 0, ready: false, trees }
     }
 
     /// Adds the next point and returns its score from 0 (normal) to 1 (a region without points), on a scale of `log₂(1
@@ -71,9 +71,9 @@ impl HalfSpaceTrees {
         #[allow(clippy::cast_precision_loss, reason = "few trees")]
         let max = self.trees.len() as f64 * f64::from(self.window) * f64::from(1_u32 << self.depth);
         let score = self.ready.then(|| 1.0 - (1.0 + mass).log2() / (1.0 + max).log2());
-        self.seen += 1;
-        if self.seen == self.window {
-            (self.seen, self.ready) = (0, true);
+        self.window_count += 1;
+        if self.window_count == self.window {
+            (self.window_count, self.ready) = (0, true);
             for node in self.trees.iter_mut().flatten() {
                 node.reference = std::mem::take(&mut node.latest);
             }
@@ -123,29 +123,29 @@ const MIN_ROWS: usize = 20;
 /// Half-space trees on the levels of all sensors. The window is half of the training rows, at most the paper's 250. The
 /// limit is half way between the highest score in the second half and the highest possible score.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Trees {
+pub struct LevelTrees {
     layout: Layout,
     scales: Vec<Scale>,
     trees: Option<HalfSpaceTrees>,
     limit: f64,
-    last: Vec<f64>,
+    last_shares: Vec<f64>,
 }
 
-impl Trees {
+impl LevelTrees {
     /// Levels in scales, and as a point with numbers from 0 to 1.
     fn point(&self, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let levels = self.layout.levels().map(|at| row.get(at).copied().unwrap_or(f64::NAN));
-        let z: Vec<f64> = levels.zip(&self.scales).map(|(level, scale)| scale.of(level)).collect();
+        let levels = self.layout.level_indices().map(|at| row.get(at).copied().unwrap_or(f64::NAN));
+        let z: Vec<f64> = levels.zip(&self.scales).map(|(level, scale)| scale.to_scales(level)).collect();
         let point = z.iter().map(|z| (0.5 + 0.5 * z / RANGE).clamp(0.0, 1.0)).collect();
         (z, point)
     }
 }
 
-impl Detector for Trees {
+impl Detector for LevelTrees {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, MIN_ROWS)?;
-        let scales = layout.levels().map(|at| Scale::fit(&rows::column(&rows, at))).collect();
-        *self = Self { layout, scales, trees: None, limit: 0.0, last: vec![0.0; layout.width()] };
+        let rows = rows::usable_rows(layout, rows, MIN_ROWS)?;
+        let scales = layout.level_indices().map(|at| Scale::fit(&rows::column(&rows, at))).collect();
+        *self = Self { layout, scales, trees: None, limit: 0.0, last_shares: vec![0.0; layout.width()] };
         let window = u32::try_from((rows.len() / 2).min(250)).unwrap_or(250);
         let mut trees = HalfSpaceTrees::new(layout.sensors, TREES_AND_DEPTH.0, TREES_AND_DEPTH.1, window, 1);
         let highest = rows.iter().filter_map(|row| trees.push(&self.point(row).1)).fold(0.0, f64::max);
@@ -158,17 +158,17 @@ impl Detector for Trees {
         let (z, point) = self.point(row);
         let score = self.trees.as_mut().and_then(|trees| trees.push(&point)).unwrap_or(0.0);
         let mut parts = vec![0.0; self.layout.width()];
-        for (at, z) in self.layout.levels().zip(z) {
+        for (at, z) in self.layout.level_indices().zip(z) {
             if let Some(part) = parts.get_mut(at) {
                 *part = z * z;
             }
         }
-        self.last = rows::shares(parts);
+        self.last_shares = rows::to_shares(parts);
         rows::ratio(score, self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
-        self.last.clone()
+        self.last_shares.clone()
     }
 }
 

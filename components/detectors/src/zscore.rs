@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Detector, FitError, Layout,
-    calibrated::Model,
+    calibrated::DistanceModel,
     rows::{self, Scales},
 };
 
@@ -23,19 +23,19 @@ pub struct ZScore {
     scales: Scales,
     columns: usize,
     /// Number of z-values of each sensor that count.
-    largest: Vec<usize>,
+    counted: Vec<usize>,
     limit: f64,
-    last: Vec<f64>,
+    last_shares: Vec<f64>,
 }
 
 impl ZScore {
-    fn farthest(&self, z: &[f64]) -> f64 {
-        let of = |(values, largest): (&[f64], &usize)| of_sensor(values, *largest);
-        z.chunks(self.columns.max(1)).zip(&self.largest).map(of).fold(0.0, f64::max)
+    fn max_sensor_z(&self, z: &[f64]) -> f64 {
+        let of = |(values, largest): (&[f64], &usize)| sensor_z(values, *largest);
+        z.chunks(self.columns.max(1)).zip(&self.counted).map(of).fold(0.0, f64::max)
     }
 }
 
-fn of_sensor(values: &[f64], count: usize) -> f64 {
+fn sensor_z(values: &[f64], count: usize) -> f64 {
     let mut largest = [0.0; MAX_COUNTED];
     for value in values.iter().map(|value| value.abs()) {
         if let Some(place) = largest.iter().position(|&kept| value > kept) {
@@ -44,46 +44,46 @@ fn of_sensor(values: &[f64], count: usize) -> f64 {
         }
     }
     let count = count.clamp(1, MAX_COUNTED);
-    (largest[..count].iter().map(|value| value * value).sum::<f64>() / rows::count(count)).sqrt()
+    (largest[..count].iter().map(|value| value * value).sum::<f64>() / rows::to_float(count)).sqrt()
 }
 
-impl Model for ZScore {
-    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+impl DistanceModel for ZScore {
+    fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         let scales = Scales::fit(rows);
-        let moves: Vec<bool> = scales.moves().collect();
+        let moves: Vec<bool> = scales.varying().collect();
         let of = |of: &[bool]| of.iter().filter(|moves| **moves).count();
         let largest = moves.chunks(layout.columns.max(1)).map(of).collect();
-        *self = Self { scales, columns: layout.columns, largest, limit: 0.0, last: vec![0.0; layout.width()] };
+        *self = Self { scales, columns: layout.columns, counted: largest, limit: 0.0, last_shares: vec![0.0; layout.width()] };
     }
 
     fn distance(&self, row: &[f64]) -> f64 {
-        self.farthest(&self.scales.of(row))
+        self.max_sensor_z(&self.scales.to_scales(row))
     }
 
-    fn predicted(&self) -> f64 {
+    fn theoretical_limit(&self) -> f64 {
         THEORETICAL_LIMIT
     }
 
-    fn parts(&self, row: &[f64]) -> Vec<f64> {
-        self.scales.of(row).iter().map(|value| value * value).collect()
+    fn contributions(&self, row: &[f64]) -> Vec<f64> {
+        self.scales.to_scales(row).iter().map(|value| value * value).collect()
     }
 }
 
 impl Detector for ZScore {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, MIN_ROWS)?;
-        self.learn(layout, &rows);
-        self.limit = rows::edge(THEORETICAL_LIMIT, rows.iter().map(|row| self.distance(row)));
+        let rows = rows::usable_rows(layout, rows, MIN_ROWS)?;
+        self.train(layout, &rows);
+        self.limit = rows::training_limit(THEORETICAL_LIMIT, rows.iter().map(|row| self.distance(row)));
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
-        self.last = rows::shares(self.parts(row));
+        self.last_shares = rows::to_shares(self.contributions(row));
         rows::ratio(self.distance(row), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
-        self.last.clone()
+        self.last_shares.clone()
     }
 }
 
@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn the_three_largest_count() {
-        assert!((of_sensor(&[1.0, -3.0, 2.0, 0.5, 2.0], 12) - (17.0_f64 / 3.0).sqrt()).abs() < 1e-12);
-        assert!((of_sensor(&[1.0, -3.0, 2.0], 1) - 3.0).abs() < 1e-12);
+        assert!((sensor_z(&[1.0, -3.0, 2.0, 0.5, 2.0], 12) - (17.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!((sensor_z(&[1.0, -3.0, 2.0], 1) - 3.0).abs() < 1e-12);
     }
 
     #[test]
-    fn one_level_that_stands_out_is_found_where_nothing_else_moves() {
+    fn one_outlying_level_among_constant_numbers_is_found() {
         let rows: Vec<Vec<f64>> =
             (0..50).map(|at| vec![f64::from(at % 7), 4.0, 4.0, f64::from(at % 5), 4.0, 4.0]).collect();
         let mut detector = ZScore::default();

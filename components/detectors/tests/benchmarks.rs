@@ -6,14 +6,14 @@
 
 use std::{fs, io::Read as _, path::PathBuf, time::Instant};
 
-use wheeltapper_detectors::{Any, Detector as _, Kind, Layout, random::Random};
+use wheeltapper_detectors::{AnyDetector, Detector as _, DetectorKind, Layout, random::Random};
 
 const FITTED: usize = 400;
 const SECOND: i64 = 1_000_000_000;
 
-fn kinds(default: &[Kind]) -> Vec<Kind> {
+fn kinds(default: &[DetectorKind]) -> Vec<DetectorKind> {
     let Ok(names) = std::env::var("KINDS") else { return default.to_vec() };
-    Kind::ALL.iter().copied().filter(|kind| names.split(',').any(|name| name == kind.name() || name == "all")).collect()
+    DetectorKind::ALL.iter().copied().filter(|kind| names.split(',').any(|name| name == kind.name() || name == "all")).collect()
 }
 
 fn data(set: &str) -> Option<PathBuf> {
@@ -51,13 +51,13 @@ fn files(set: &std::path::Path) -> Vec<Labelled> {
     paths.iter().map(|path| skab(path)).collect()
 }
 
-fn ratios(kind: Kind, layout: Layout, fitted: &[Vec<f64>], rows: &[Vec<f64>]) -> Vec<f64> {
-    let mut detector = Any::new(kind);
+fn ratios(kind: DetectorKind, layout: Layout, fitted: &[Vec<f64>], rows: &[Vec<f64>]) -> Vec<f64> {
+    let mut detector = AnyDetector::new(kind);
     detector.fit(layout, fitted).unwrap();
     rows.iter().zip(1..).map(|(row, at)| detector.score(at * SECOND, row)).collect()
 }
 
-fn verdicts(kind: Kind, fitted: &[Vec<f64>], rows: &[Vec<f64>]) -> Vec<bool> {
+fn verdicts(kind: DetectorKind, fitted: &[Vec<f64>], rows: &[Vec<f64>]) -> Vec<bool> {
     let layout = Layout::levels_only(fitted[0].len());
     ratios(kind, layout, fitted, rows).iter().map(|ratio| *ratio >= 1.0).collect()
 }
@@ -94,7 +94,7 @@ fn skab_plain_shifted_and_anomaly_free() {
     let Some(set) = data("skab") else { return };
     let files = files(&set);
     let (free, _) = skab(&set.join("anomaly-free/anomaly-free.csv"));
-    for kind in kinds(&[Kind::Process, Kind::Ensemble]) {
+    for kind in kinds(&[DetectorKind::Process, DetectorKind::Ensemble]) {
         let mut plain = Counts::default();
         for (rows, labels) in &files {
             plain.add(&verdicts(kind, &rows[..FITTED], &rows[FITTED..]), &labels[FITTED..]);
@@ -113,7 +113,7 @@ fn skab_plain_shifted_and_anomaly_free() {
         let free = share(&verdicts(kind, &free[..FITTED], &free[FITTED..]));
         let plain = plain.f1_far_mar();
         println!("SKAB {:18} F1 FAR MAR {plain:.3?}, shifted {shifted:.3?}, anomaly-free FAR {free:.4}", kind.name());
-        if [Kind::Process, Kind::Ensemble].contains(&kind) {
+        if [DetectorKind::Process, DetectorKind::Ensemble].contains(&kind) {
             assert!(plain[0] >= 0.80 && plain[1] <= 0.15, "{plain:?}");
             assert!((shifted[0] - plain[0]).abs() < 0.04, "{shifted:?}");
             assert!(free < 0.03, "{free}");
@@ -136,7 +136,7 @@ fn tennessee_eastman() {
     let wide = tep(&set.join("d00.dat.gz"));
     let fitted: Vec<Vec<f64>> = (0..wide[0].len()).map(|at| wide.iter().map(|row| row[at]).collect()).collect();
     let healthy_rows = tep(&set.join("d00_te.dat.gz"));
-    for kind in kinds(&[Kind::Process, Kind::Ensemble]) {
+    for kind in kinds(&[DetectorKind::Process, DetectorKind::Ensemble]) {
         let healthy = share(&verdicts(kind, &fitted, &healthy_rows));
         let (mut found, mut before, mut all) = (Vec::new(), Vec::new(), String::new());
         for fault in 1..=21 {
@@ -154,7 +154,7 @@ fn tennessee_eastman() {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let (found, before) = (mean(&found), mean(&before));
         println!("TEP {:18} FDR {found:.4}, FAR d00_te {healthy:.4}, before {before:.4};{all}", kind.name());
-        if [Kind::Process, Kind::Ensemble].contains(&kind) {
+        if [DetectorKind::Process, DetectorKind::Ensemble].contains(&kind) {
             assert!(found > 0.80 && healthy < 0.02 && before < 0.02);
         }
     }
@@ -209,7 +209,7 @@ impl Plant {
 
 #[test]
 fn healthy_rows_raise_few_alarms() {
-    for kind in kinds(&[Kind::Ensemble]) {
+    for kind in kinds(&[DetectorKind::Ensemble]) {
         let mut all = Vec::new();
         for fitted in [30, 60, 400] {
             let mut alarms = Vec::new();
@@ -229,7 +229,7 @@ fn healthy_rows_raise_few_alarms() {
             "healthy {:18} fitted on 30, 60, 400: mean FAR {means:.5?}, of 40 plants above 0.2 %: {above:?}, most of 20,000: {worst:?}",
             kind.name()
         );
-        if kind == Kind::Ensemble {
+        if kind == DetectorKind::Ensemble {
             assert!(means.iter().all(|mean| *mean <= 0.002), "{means:?}");
             assert!(worst.iter().all(|worst| *worst <= 200), "{worst:?}");
         }
@@ -247,13 +247,13 @@ fn faults_are_found() {
         ("ramp to +8", |row, along| (0..2).for_each(|at| row[at] += 16.0 * along)),
         ("against the load", |row, _| (0..2).for_each(|at| row[at] = 2.0 * 56.0 - row[at])),
     ];
-    for kind in kinds(&[Kind::Process, Kind::Ensemble]) {
+    for kind in kinds(&[DetectorKind::Process, DetectorKind::Ensemble]) {
         for fitted in [30, 60, 400] {
             let mut line = String::new();
             let mut worst = 1.0_f64;
             for (name, fault) in faults {
                 let mut plant = Plant::new(11);
-                let mut detector = Any::new(kind);
+                let mut detector = AnyDetector::new(kind);
                 detector.fit(Plant::LAYOUT, &plant.rows(fitted)).unwrap();
                 for (row, at) in plant.rows(300).iter().zip(0..) {
                     detector.score(at * SECOND, row);
@@ -267,7 +267,7 @@ fn faults_are_found() {
                 }
             }
             println!("faults {:18} fitted on {fitted}:{line}", kind.name());
-            if kind == Kind::Ensemble && fitted >= 400 {
+            if kind == DetectorKind::Ensemble && fitted >= 400 {
                 assert!(worst > 0.5, "{line}");
             }
         }
@@ -284,9 +284,9 @@ fn cost() {
     };
     let rows = twice(&mut plant);
     let layout = Layout { sensors: 8, ..Plant::LAYOUT };
-    for kind in kinds(Kind::ALL) {
+    for kind in kinds(DetectorKind::ALL) {
         let start = Instant::now();
-        let mut detector = Any::new(kind);
+        let mut detector = AnyDetector::new(kind);
         detector.fit(layout, &rows[..FITTED]).unwrap();
         let fit = start.elapsed().as_secs_f64() * 1e3;
         let start = Instant::now();

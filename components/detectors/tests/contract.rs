@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
-use wheeltapper_detectors::{Any, Detector as _, FitError, Kind, Layout, random::Random};
+use wheeltapper_detectors::{AnyDetector, Detector as _, FitError, DetectorKind, Layout, random::Random};
 
 const STEP: i64 = 60_000_000_000;
 const LAYOUT: Layout = Layout { sensors: 3, columns: 4, level: 0, spread: Some(2) };
@@ -20,8 +20,8 @@ fn rows(random: &mut Random, count: usize) -> Vec<Vec<f64>> {
         .collect()
 }
 
-fn fitted(kind: Kind, rows: &[Vec<f64>]) -> Any {
-    let mut detector = Any::new(kind);
+fn fitted(kind: DetectorKind, rows: &[Vec<f64>]) -> AnyDetector {
+    let mut detector = AnyDetector::new(kind);
     detector.fit(LAYOUT, rows).unwrap();
     detector
 }
@@ -35,7 +35,7 @@ fn is_shares(shares: &[f64]) -> bool {
 
 #[test]
 fn noise_is_normal_and_a_gross_fault_is_not() {
-    for &kind in Kind::ALL {
+    for &kind in DetectorKind::ALL {
         for count in [40, 400] {
             let mut random = Random::new(5);
             let mut detector = fitted(kind, &rows(&mut random, count));
@@ -50,7 +50,7 @@ fn noise_is_normal_and_a_gross_fault_is_not() {
                 detector.score((2000 + at as i64) * STEP, &row) >= 1.0
             });
             // Discords are unusual shapes of any size, and noise has none. Trees hardly see one number of many.
-            let weak = [Kind::Discord, Kind::IsolationForest, Kind::Trees].contains(&kind);
+            let weak = [DetectorKind::Discord, DetectorKind::IsolationForest, DetectorKind::Trees].contains(&kind);
             assert!(found || weak, "{kind:?} fitted on {count} is blind");
             let shares = detector.explain();
             println!("{kind:?} {count}: {alarms} alarms, share {:.2}", shares[4]);
@@ -60,14 +60,14 @@ fn noise_is_normal_and_a_gross_fault_is_not() {
 
 #[test]
 fn a_restored_detector_continues_identically() {
-    for &kind in Kind::ALL {
+    for &kind in DetectorKind::ALL {
         let mut random = Random::new(6);
         let mut detector = fitted(kind, &rows(&mut random, 100));
         for (at, row) in rows(&mut random, 100).iter().enumerate() {
             detector.score(at as i64 * STEP, row);
         }
         let bytes = postcard::to_stdvec(&detector).unwrap();
-        let mut other: Any = postcard::from_bytes(&bytes).unwrap();
+        let mut other: AnyDetector = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(other.kind(), kind);
         let mut later = rows(&mut random, 100);
         later[50][0] = 1e4;
@@ -82,12 +82,12 @@ fn a_restored_detector_continues_identically() {
 
 #[test]
 fn the_state_does_not_grow() {
-    for &kind in Kind::ALL {
+    for &kind in DetectorKind::ALL {
         let mut random = Random::new(7);
         let mut detector = fitted(kind, &rows(&mut random, 100));
-        let size = |detector: &Any| postcard::to_stdvec(detector).unwrap().len();
+        let size = |detector: &AnyDetector| postcard::to_stdvec(detector).unwrap().len();
         let mut at = 0;
-        let mut run = |detector: &mut Any, count| {
+        let mut run = |detector: &mut AnyDetector, count| {
             for row in rows(&mut random, count) {
                 at += STEP;
                 detector.score(at, &row);
@@ -103,7 +103,7 @@ fn the_state_does_not_grow() {
 #[test]
 fn odd_rows_are_harmless() {
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0, -0.0, 1.0];
-    for &kind in Kind::ALL {
+    for &kind in DetectorKind::ALL {
         let mut random = Random::new(8);
         let mut learnt = rows(&mut random, 100);
         for (at, row) in learnt.iter_mut().enumerate() {
@@ -129,8 +129,8 @@ fn odd_rows_are_harmless() {
 
 #[test]
 fn invalid_rows_are_rejected_and_the_previous_fit_stays() {
-    for &kind in Kind::ALL {
-        let mut unfitted = Any::new(kind);
+    for &kind in DetectorKind::ALL {
+        let mut unfitted = AnyDetector::new(kind);
         assert_eq!(unfitted.score(0, &[1.0; 12]), 0.0, "{kind:?}");
         assert!(unfitted.explain().iter().all(|share| *share == 0.0));
         let mut random = Random::new(9);
@@ -149,7 +149,7 @@ fn invalid_rows_are_rejected_and_the_previous_fit_stays() {
 
 #[test]
 fn names_are_those_of_serde() {
-    for kind in Kind::ALL {
+    for kind in DetectorKind::ALL {
         assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", kind.name()));
     }
 }
@@ -158,15 +158,15 @@ fn names_are_those_of_serde() {
 #[test]
 fn the_readme_has_the_parameters() {
     let readme = include_str!("../README.md");
-    let settings = serde_json::to_value(wheeltapper_detectors::process::Settings::default()).unwrap();
-    let config = serde_json::to_value(wheeltapper_detectors::stream::Config::default()).unwrap();
+    let settings = serde_json::to_value(wheeltapper_detectors::process::ProcessSettings::default()).unwrap();
+    let config = serde_json::to_value(wheeltapper_detectors::stream::StreamConfig::default()).unwrap();
     for (name, value) in settings.as_object().unwrap().iter().chain(config.as_object().unwrap()) {
         let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
         let numbers: Vec<String> = values.iter().map(|value| value.as_f64().unwrap().to_string()).collect();
         let text = format!("`{name}` {}", numbers.join(", "));
         assert!(readme.contains(&text), "the README lacks {text}");
     }
-    for kind in Kind::ALL {
+    for kind in DetectorKind::ALL {
         assert_eq!(readme.matches(&format!("\n| `{}` |", kind.name())).count(), 2, "{}", kind.name());
     }
 }

@@ -1,7 +1,7 @@
 //! The cost of windows of 30 readings and of waveforms of 2,048 samples and more.
 
 use divan::{Bencher, black_box, counter::ItemsCount};
-use wheeltapper_featurize::{Batch, Burst, Featurizer, features::Extractor};
+use wheeltapper_featurize::{Batch, Waveform, Featurizer, features::FeatureExtractor};
 
 fn main() {
     divan::main();
@@ -26,10 +26,10 @@ fn noise(count: usize) -> Vec<f64> {
 #[divan::bench]
 fn basic(bencher: Bencher<'_, '_>) {
     let windows = noise(30 * 64);
-    let mut extractor = Extractor::default();
+    let mut extractor = FeatureExtractor::default();
     bencher.counter(ItemsCount::new(64_usize)).bench_local(|| {
         for values in windows.chunks_exact(30) {
-            black_box(extractor.features(black_box(values), 1.0));
+            black_box(extractor.basic_features(black_box(values), 1.0));
         }
     });
 }
@@ -39,10 +39,10 @@ fn basic(bencher: Bencher<'_, '_>) {
 fn window(bencher: Bencher<'_, '_>) {
     let windows = noise(30 * 64);
     let times: Vec<i64> = (0..30).map(|second| (1_700_000_000 + second) * 1_000_000_000).collect();
-    let mut extractor = Extractor::default();
+    let mut extractor = FeatureExtractor::default();
     bencher.counter(ItemsCount::new(64_usize)).bench_local(|| {
         for values in windows.chunks_exact(30) {
-            black_box(extractor.window(black_box(&times), black_box(values), 1.0, 30.0));
+            black_box(extractor.window_features(black_box(&times), black_box(values), 1.0, 30.0));
         }
     });
 }
@@ -63,7 +63,7 @@ fn push(bencher: Bencher<'_, '_>) {
         |featurizer| {
             let mut featurizer = featurizer?;
             let batch =
-                Batch { sensors: &table, sensor: &sensor, time: &time, value: &value, bursts: &[], arrivals: &[] };
+                Batch { sensors: &table, sensor: &sensor, time: &time, value: &value, waveforms: &[], arrivals: &[] };
             featurizer.push(&batch).ok()
         },
     );
@@ -74,9 +74,9 @@ fn push_waveforms(bencher: Bencher<'_, '_>, config: &str, count: usize) {
     bencher.with_inputs(|| Featurizer::open(config).ok()).bench_local_values(|featurizer| {
         // Ten, so that the cost of the FFT plans is shared.
         let mut featurizer = featurizer?;
-        let waveforms: Vec<Burst<'_>> =
-            (0..10).map(|start| Burst { sensor: 0, start, rate: 25_600.0, samples: &samples }).collect();
-        featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &waveforms, ..Batch::default() }).ok()
+        let waveforms: Vec<Waveform<'_>> =
+            (0..10).map(|start| Waveform { sensor: 0, start, rate: 25_600.0, samples: &samples }).collect();
+        featurizer.push(&Batch { sensors: &[("v", "m")], waveforms: &waveforms, ..Batch::default() }).ok()
     });
 }
 

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use wheeltapper_condition::{
     bearing::{
-        geometry::{Geometry, Orders},
+        geometry::{Geometry, FaultOrders},
         table,
     },
     speed,
-    wave::{features::Unit, iso20816::MachineClass},
+    waveform::{features::SampleUnit, iso20816::MachineClass},
 };
 
 /// Limit for the number of windows that a reading belongs to.
-const MOST_OVERLAPPING: i64 = 3_600;
+const MAX_OVERLAP: i64 = 3_600;
 
 /// The configuration, as JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,7 +22,7 @@ struct Config {
     size_seconds: f64,
     slide_seconds: f64,
     lateness_seconds: f64,
-    sensors: BTreeMap<String, Sensor>,
+    sensors: BTreeMap<String, RawSensorConfig>,
 }
 
 impl Default for Config {
@@ -33,7 +33,7 @@ impl Default for Config {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Sensor {
+struct RawSensorConfig {
     sampling_hz: Option<f64>,
     unit: String,
     shaft_hz: Option<f64>,
@@ -49,13 +49,13 @@ struct Sensor {
 #[serde(untagged)]
 enum Bearing {
     Named(String),
-    Geometry(Inside),
+    Geometry(BearingGeometry),
 }
 
 /// Diameters in mm, the contact angle in degrees.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Inside {
+struct BearingGeometry {
     balls: u32,
     ball_diameter: f64,
     pitch_diameter: f64,
@@ -93,54 +93,54 @@ pub enum ConfigError {
 
 /// The validated configuration: the windows, in nanoseconds, and the sensors.
 #[derive(Clone, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct WindowRules {
     pub(crate) size: i64,
     pub(crate) slide: i64,
     pub(crate) lateness: i64,
-    sensors: BTreeMap<String, About>,
+    sensors: BTreeMap<String, SensorProperties>,
 }
 
 /// The properties of a sensor.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct About {
+pub(crate) struct SensorProperties {
     /// The configured sampling rate, in Hz.
-    pub(crate) rate: Option<f64>,
+    pub(crate) sampling_hz: Option<f64>,
     /// For a speed sensor: the factor that converts its readings to a shaft speed in Hz.
-    pub(crate) speed: Option<f64>,
+    pub(crate) speed_factor: Option<f64>,
     /// The machine that the sensor is mounted on.
-    pub(crate) machine: Option<Box<Machine>>,
+    pub(crate) machine: Option<Box<MachineProperties>>,
 }
 
 /// The properties of the machine that a sensor is mounted on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Machine {
-    pub(crate) unit: Option<Unit>,
+pub(crate) struct MachineProperties {
+    pub(crate) unit: Option<SampleUnit>,
     /// The shaft speed in Hz, used when no speed sensor gives it.
-    pub(crate) shaft: Option<f64>,
+    pub(crate) shaft_hz: Option<f64>,
     pub(crate) speed_sensor: Option<String>,
-    pub(crate) bearing: Option<Orders>,
+    pub(crate) bearing: Option<FaultOrders>,
     pub(crate) teeth: Option<u32>,
     pub(crate) class: Option<MachineClass>,
 }
 
-impl Rules {
+impl WindowRules {
     pub(crate) fn parse(json: &str) -> Result<Self, ConfigError> {
         let config: Config = match json.trim() {
             "" => Config::default(),
             text => serde_json::from_str(text).map_err(|error| ConfigError::Json(error.to_string()))?,
         };
-        let size = nanoseconds("size_seconds", config.size_seconds, 1e-6)?;
-        let slide = nanoseconds("slide_seconds", config.slide_seconds, 1e-6)?;
-        let lateness = nanoseconds("lateness_seconds", config.lateness_seconds, 0.0)?;
+        let size = parse_nanoseconds("size_seconds", config.size_seconds, 1e-6)?;
+        let slide = parse_nanoseconds("slide_seconds", config.slide_seconds, 1e-6)?;
+        let lateness = parse_nanoseconds("lateness_seconds", config.lateness_seconds, 0.0)?;
         if slide > size {
-            return Err(number(
+            return Err(number_error(
                 "slide_seconds",
                 config.slide_seconds,
                 "at most size_seconds, so that no reading falls between windows",
             ));
         }
-        if size / slide > MOST_OVERLAPPING {
-            return Err(number(
+        if size / slide > MAX_OVERLAP {
+            return Err(number_error(
                 "slide_seconds",
                 config.slide_seconds,
                 "at least size_seconds / 3600, so that a reading belongs to at most 3600 windows",
@@ -150,28 +150,28 @@ impl Rules {
             config.sensors.values().filter_map(|sensor| sensor.speed_sensor.as_ref()).collect();
         let mut sensors = BTreeMap::new();
         for (name, sensor) in &config.sensors {
-            let rate = positive(name, "sampling_hz", sensor.sampling_hz, "a rate above 0, in Hz")?;
-            let factor = speed_sensors.contains(name).then(|| hertz(name, &sensor.unit)).transpose()?;
-            let machine = machine(name, sensor)?.map(Box::new);
-            sensors.insert(name.clone(), About { rate, speed: factor, machine });
+            let rate = check_positive(name, "sampling_hz", sensor.sampling_hz, "a rate above 0, in Hz")?;
+            let factor = speed_sensors.contains(name).then(|| speed_factor(name, &sensor.unit)).transpose()?;
+            let machine = parse_machine(name, sensor)?.map(Box::new);
+            sensors.insert(name.clone(), SensorProperties { sampling_hz: rate, speed_factor: factor, machine });
         }
         // Speed sensors without a configuration of their own give revolutions per minute.
         for name in &speed_sensors {
-            sensors.entry((*name).clone()).or_insert_with(|| About { speed: Some(PER_MINUTE), ..About::default() });
+            sensors.entry((*name).clone()).or_insert_with(|| SensorProperties { speed_factor: Some(HZ_PER_RPM), ..SensorProperties::default() });
         }
         Ok(Self { size, slide, lateness, sensors })
     }
 
-    pub(crate) fn about(&self, sensor: &str) -> About {
+    pub(crate) fn properties(&self, sensor: &str) -> SensorProperties {
         self.sensors.get(sensor).cloned().unwrap_or_default()
     }
 }
 
-const PER_MINUTE: f64 = 1.0 / 60.0;
+const HZ_PER_RPM: f64 = 1.0 / 60.0;
 
 /// Returns the factor that converts a speed in this unit to Hz.
-fn hertz(name: &str, unit: &str) -> Result<f64, ConfigError> {
-    speed::hertz(unit).ok_or_else(|| ConfigError::Text {
+fn speed_factor(name: &str, unit: &str) -> Result<f64, ConfigError> {
+    speed::hertz_per_unit(unit).ok_or_else(|| ConfigError::Text {
         key: format!("sensors.{name}.unit"),
         value: unit.to_owned(),
         expected: "rpm or Hz, because this sensor is the speed_sensor of another one".to_owned(),
@@ -179,21 +179,21 @@ fn hertz(name: &str, unit: &str) -> Result<f64, ConfigError> {
 }
 
 /// Returns the properties of the sensor's machine, or None if nothing of it is configured.
-fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> {
-    let shaft_hz = positive(name, "shaft_hz", sensor.shaft_hz, "a speed above 0, in Hz")?;
-    let rpm = positive(name, "rpm", sensor.rpm, "a speed above 0, in revolutions per minute")?;
+fn parse_machine(name: &str, sensor: &RawSensorConfig) -> Result<Option<MachineProperties>, ConfigError> {
+    let shaft_hz = check_positive(name, "shaft_hz", sensor.shaft_hz, "a speed above 0, in Hz")?;
+    let rpm = check_positive(name, "rpm", sensor.rpm, "a speed above 0, in revolutions per minute")?;
     let bearing = match &sensor.bearing {
         None => None,
         Some(Bearing::Named(designation)) => {
-            let entry = table::find(designation).ok_or_else(|| ConfigError::Text {
+            let entry = table::find_bearing(designation).ok_or_else(|| ConfigError::Text {
                 key: format!("sensors.{name}.bearing"),
                 value: designation.clone(),
                 expected: format!(
                     "one of {}, or {{balls, ball_diameter, pitch_diameter, contact_angle}}",
-                    table::BEARINGS.map(|entry| entry.name).join(", ")
+                    table::BEARINGS.map(|entry| entry.designation).join(", ")
                 ),
             })?;
-            entry.geometry.orders()
+            entry.geometry.fault_orders()
         }
         Some(Bearing::Geometry(inside)) => {
             let geometry = Geometry {
@@ -202,50 +202,50 @@ fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> 
                 pitch: inside.pitch_diameter,
                 angle: inside.contact_angle,
             };
-            Some(geometry.orders().ok_or_else(|| ConfigError::Text {
+            Some(geometry.fault_orders().ok_or_else(|| ConfigError::Text {
                 key: format!("sensors.{name}.bearing"),
                 value: format!("{inside:?}"),
-                expected: Geometry::POSSIBLE.to_owned(),
+                expected: Geometry::REQUIREMENTS.to_owned(),
             })?)
         }
     };
     if let Some(teeth) = sensor.teeth.filter(|teeth| *teeth < 2) {
-        return Err(number(&format!("sensors.{name}.teeth"), f64::from(teeth), "the teeth of a gear wheel, 2 or more"));
+        return Err(number_error(&format!("sensors.{name}.teeth"), f64::from(teeth), "the teeth of a gear wheel, 2 or more"));
     }
-    let machine = Machine {
-        unit: Unit::parse(&sensor.unit),
-        shaft: shaft_hz.or(rpm.map(|rpm| rpm * PER_MINUTE)),
+    let machine = MachineProperties {
+        unit: SampleUnit::parse(&sensor.unit),
+        shaft_hz: shaft_hz.or(rpm.map(|rpm| rpm * HZ_PER_RPM)),
         speed_sensor: sensor.speed_sensor.clone(),
         bearing,
         teeth: sensor.teeth,
         class: sensor.iso_class,
     };
     let known = machine.unit.is_some()
-        || machine.shaft.is_some()
+        || machine.shaft_hz.is_some()
         || machine.speed_sensor.is_some()
         || machine.bearing.is_some()
         || machine.class.is_some();
     Ok(known.then_some(machine))
 }
 
-fn positive(name: &str, key: &str, value: Option<f64>, expected: &'static str) -> Result<Option<f64>, ConfigError> {
+fn check_positive(name: &str, key: &str, value: Option<f64>, expected: &'static str) -> Result<Option<f64>, ConfigError> {
     match value {
         Some(invalid) if !(invalid.is_finite() && invalid > 0.0) => {
-            Err(number(&format!("sensors.{name}.{key}"), invalid, expected))
+            Err(number_error(&format!("sensors.{name}.{key}"), invalid, expected))
         }
         value => Ok(value),
     }
 }
 
-fn nanoseconds(key: &str, seconds: f64, min: f64) -> Result<i64, ConfigError> {
+fn parse_nanoseconds(key: &str, seconds: f64, min: f64) -> Result<i64, ConfigError> {
     // At most a year: longer windows would hardly ever close.
     if !(min..=31_536_000.0).contains(&seconds) {
-        return Err(number(key, seconds, "seconds, from 1e-6 (lateness: 0) to 31536000"));
+        return Err(number_error(key, seconds, "seconds, from 1e-6 (lateness: 0) to 31536000"));
     }
     #[allow(clippy::cast_possible_truncation, reason = "checked above")]
     Ok((seconds * 1e9).round() as i64)
 }
 
-fn number(key: &str, value: f64, expected: &'static str) -> ConfigError {
+fn number_error(key: &str, value: f64, expected: &'static str) -> ConfigError {
     ConfigError::Number { key: key.to_owned(), value, expected }
 }

@@ -75,17 +75,17 @@
 //! If several lines are equally high to within 1e-9 of the power, the one with the lowest frequency is the dominant
 //! line, so that the result does not depend on rounding.
 
-use wheeltapper_condition::wave::fft::Transforms;
+use wheeltapper_condition::waveform::fft::FftPlans;
 
 use crate::{
-    burst, config,
-    numeric::{quantile, sum, sum_of},
-    spectrum::{Peak, Spectra},
+    waveform, config,
+    numeric::{quantile, sum, sum_map},
+    spectrum::{SpectralPeak, SpectrumAnalyzer},
     trend,
 };
 
 /// The features that windows and waveforms share, in the order in which they are computed.
-pub const BASIC: [&str; 17] = [
+pub const BASIC_FEATURES: [&str; 17] = [
     "mean",
     "std",
     "min",
@@ -106,10 +106,10 @@ pub const BASIC: [&str; 17] = [
 ];
 
 /// The features that only windows of readings have.
-pub const TREND: [&str; 5] = ["trend_slope", "rate_of_change", "cusum", "missing_ratio", "stuck"];
+pub const TREND_FEATURES: [&str; 5] = ["trend_slope", "rate_of_change", "cusum", "missing_ratio", "stuck"];
 
 /// The features that only waveforms have: the peak, and those for the diagnosis of the machine.
-pub const MACHINE: [&str; 51] = [
+pub const MACHINE_FEATURES: [&str; 51] = [
     "peak",
     "velocity_rms",
     "iso_zone",
@@ -164,12 +164,12 @@ pub const MACHINE: [&str; 51] = [
 ];
 
 /// The features of a window of readings, in order.
-pub const FEATURES: [&str; BASIC.len() + TREND.len()] = join(&BASIC, &TREND);
+pub const WINDOW_FEATURES: [&str; BASIC_FEATURES.len() + TREND_FEATURES.len()] = concat_names(&BASIC_FEATURES, &TREND_FEATURES);
 
 /// The features of a waveform, in order.
-pub const BURST_FEATURES: [&str; BASIC.len() + MACHINE.len()] = join(&BASIC, &MACHINE);
+pub const WAVEFORM_FEATURES: [&str; BASIC_FEATURES.len() + MACHINE_FEATURES.len()] = concat_names(&BASIC_FEATURES, &MACHINE_FEATURES);
 
-const fn join<const N: usize>(first: &[&'static str], then: &[&'static str]) -> [&'static str; N] {
+const fn concat_names<const N: usize>(first: &[&'static str], then: &[&'static str]) -> [&'static str; N] {
     let mut all = [""; N];
     let mut at = 0;
     while at < N {
@@ -180,30 +180,30 @@ const fn join<const N: usize>(first: &[&'static str], then: &[&'static str]) -> 
 }
 
 /// Number of samples of a rolling mean.
-const ROLLING: usize = 10;
+const ROLLING_SAMPLES: usize = 10;
 
 /// Computes features. Keeps FFT plans and buffers between windows.
 #[derive(Debug, Default)]
-pub struct Extractor {
-    spectra: Spectra,
-    transforms: Transforms,
+pub struct FeatureExtractor {
+    spectra: SpectrumAnalyzer,
+    transforms: FftPlans,
     sorted: Vec<f64>,
     means: Vec<f64>,
 }
 
-impl Extractor {
+impl FeatureExtractor {
     /// Computes the basic features of samples, which are in order of time. Returns them in the order of [`BASIC`].
     /// `rate` is in Hz.
     #[allow(clippy::cast_precision_loss, reason = "counts")]
-    pub fn features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC.len()] {
+    pub fn basic_features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC_FEATURES.len()] {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
-            return [f64::NAN; BASIC.len()];
+            return [f64::NAN; BASIC_FEATURES.len()];
         }
         let count = values.len() as f64;
         let mean = sum(values) / count;
-        let m2 = sum_of(values, |value| (value - mean) * (value - mean)) / count;
+        let m2 = sum_map(values, |value| (value - mean) * (value - mean)) / count;
         let std = m2.sqrt();
-        let rms = (sum_of(values, |value| value * value) / count).sqrt();
+        let rms = (sum_map(values, |value| value * value) / count).sqrt();
         self.sorted.clear();
         self.sorted.extend_from_slice(values);
         self.sorted.sort_unstable_by(f64::total_cmp);
@@ -214,17 +214,17 @@ impl Extractor {
         let (skewness, kurtosis) = if m2 <= (f64::EPSILON * mean) * (f64::EPSILON * mean) {
             (f64::NAN, f64::NAN)
         } else {
-            let m3 = sum_of(values, |value| {
+            let m3 = sum_map(values, |value| {
                 let deviation = value - mean;
                 deviation * deviation * deviation
             }) / count;
-            let m4 = sum_of(values, |value| {
+            let m4 = sum_map(values, |value| {
                 let square = (value - mean) * (value - mean);
                 square * square
             }) / count;
             (m3 / (m2 * std), m4 / (m2 * m2) - 3.0)
         };
-        let peak = if min < max { self.spectra.peak(values, mean, rate) } else { Peak::UNDEFINED };
+        let peak = if min < max { self.spectra.peak(values, mean, rate) } else { SpectralPeak::UNDEFINED };
         let (q25, q50, q75) = (quantile(&self.sorted, 0.25), quantile(&self.sorted, 0.5), quantile(&self.sorted, 0.75));
         [
             mean,
@@ -249,39 +249,39 @@ impl Extractor {
 
     /// Computes the features of a window of readings, which are in order of time. Returns them in the order of
     /// [`FEATURES`]. `rate` is in Hz; `expected` is the expected number of readings, NaN if unknown.
-    pub fn window(&mut self, times: &[i64], values: &[f64], rate: f64, expected: f64) -> [f64; FEATURES.len()] {
-        let basic = self.features(values, rate);
-        append(&basic, &trend::features(times, values, &basic, expected))
+    pub fn window_features(&mut self, times: &[i64], values: &[f64], rate: f64, expected: f64) -> [f64; WINDOW_FEATURES.len()] {
+        let basic = self.basic_features(values, rate);
+        concat_values(&basic, &trend::features(times, values, &basic, expected))
     }
 
     /// Computes the features of a waveform. Returns them in the order of [`BURST_FEATURES`]. `rate` and `shaft` are in
     /// Hz.
-    pub(crate) fn burst(
+    pub(crate) fn waveform_features(
         &mut self,
         samples: &[f64],
         rate: f64,
-        machine: Option<&config::Machine>,
+        machine: Option<&config::MachineProperties>,
         shaft: Option<f64>,
-    ) -> [f64; BURST_FEATURES.len()] {
-        let basic = self.features(samples, rate);
-        append(&basic, &burst::features(&mut self.transforms, samples, rate, machine, shaft))
+    ) -> [f64; WAVEFORM_FEATURES.len()] {
+        let basic = self.basic_features(samples, rate);
+        concat_values(&basic, &waveform::features(&mut self.transforms, samples, rate, machine, shaft))
     }
 
     #[allow(clippy::cast_precision_loss, reason = "counts")]
     fn rolling_mean_std(&mut self, values: &[f64]) -> f64 {
-        if values.len() < ROLLING {
+        if values.len() < ROLLING_SAMPLES {
             return f64::NAN;
         }
         self.means.clear();
-        self.means.extend(values.windows(ROLLING).map(|window| sum(window) / ROLLING as f64));
+        self.means.extend(values.windows(ROLLING_SAMPLES).map(|window| sum(window) / ROLLING_SAMPLES as f64));
         let count = self.means.len() as f64;
         let mean = sum(&self.means) / count;
-        (sum_of(&self.means, |value| (value - mean) * (value - mean)) / count).sqrt()
+        (sum_map(&self.means, |value| (value - mean) * (value - mean)) / count).sqrt()
     }
 }
 
 #[inline]
-fn append<const A: usize, const B: usize, const N: usize>(first: &[f64; A], then: &[f64; B]) -> [f64; N] {
+fn concat_values<const A: usize, const B: usize, const N: usize>(first: &[f64; A], then: &[f64; B]) -> [f64; N] {
     const { assert!(A + B == N) };
     let mut all = [f64::NAN; N];
     let (head, tail) = all.split_at_mut(A);

@@ -4,12 +4,12 @@
 //! window `k` is `[k · slide, k · slide + size)`. A window closes when the watermark of its sensor (its newest reading
 //! minus the allowed lateness) reaches the end of the window.
 
-mod burst;
+mod waveform;
 pub mod config;
 pub mod features;
 mod featurizer;
 mod numeric;
-mod rest;
+mod pending;
 mod sensor;
 mod spectrum;
 mod trend;
@@ -18,4 +18,4 @@ mod trend;
 mod component;
 
 pub use config::ConfigError;
-pub use featurizer::{Batch, Burst, Featurized, Featurizer, PushError, RestoreError, Row};
+pub use featurizer::{Batch, Waveform, Featurized, Featurizer, PushError, RestoreError, FeatureRow};

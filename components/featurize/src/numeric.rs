@@ -5,11 +5,11 @@
 /// halves above. The error grows with log n instead of n (N. J. Higham, "The accuracy of floating point summation",
 /// 1993).
 pub(crate) fn sum(values: &[f64]) -> f64 {
-    sum_of(values, |value| value)
+    sum_map(values, |value| value)
 }
 
 /// The [`sum`] of `map` of each value.
-pub(crate) fn sum_of(values: &[f64], map: impl Fn(f64) -> f64 + Copy) -> f64 {
+pub(crate) fn sum_map(values: &[f64], map: impl Fn(f64) -> f64 + Copy) -> f64 {
     let count = values.len();
     if count < 8 {
         return values.iter().fold(0.0, |sum, &value| sum + map(value));
@@ -28,7 +28,7 @@ pub(crate) fn sum_of(values: &[f64], map: impl Fn(f64) -> f64 + Copy) -> f64 {
     }
     let half = count / 2;
     let (left, right) = values.split_at(half - half % 8);
-    sum_of(left, map) + sum_of(right, map)
+    sum_map(left, map) + sum_map(right, map)
 }
 
 /// `numpy.quantile(…, method="linear")` of sorted values; `probability` is 0 to 1. NaN for no values.

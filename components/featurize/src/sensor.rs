@@ -2,20 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{About, Rules};
+use crate::config::{SensorProperties, WindowRules};
 
 /// Number of waveforms whose start and hash are kept, to recognise repeats.
-const BURSTS: usize = 64;
+const MAX_KNOWN_WAVEFORMS: usize = 64;
 /// Number of readings behind the watermark that are kept, to recognise repeats.
-const REMEMBERED: usize = 256;
+const READINGS_BEHIND_WATERMARK: usize = 256;
 /// Limit for the number of readings of a sensor.
-const MOST_READINGS: usize = 1 << 18;
+const MAX_READINGS: usize = 1 << 18;
 
 /// The outcome of adding a reading or a waveform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum InsertOutcome {
     /// It counts in all its windows.
-    InTime,
+    OnTime,
     /// It is behind the watermark, or the state is full: windows may not contain it.
     Late,
     /// It is identical to an earlier one.
@@ -25,15 +25,15 @@ pub(crate) enum Taken {
 }
 
 /// Minimum of the limit for the relative change of the usual rate per window.
-const DRIFT: f64 = 1e-4;
+const MIN_RATE_CHANGE_LIMIT: f64 = 1e-4;
 /// The limit for the relative change of the usual rate per window is this over the number of windows seen.
-const LEARNING: f64 = 0.5;
+const RATE_CHANGE_LIMIT: f64 = 0.5;
 
 /// The readings of a sensor in order of time, and the state of its windows. Times are in nanoseconds since 1970.
 ///
 /// Snapshots contain the fields in this order, without their names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Sensor {
+pub(crate) struct SensorState {
     pub(crate) name: Box<str>,
     pub(crate) asset: Box<str>,
     times: Vec<i64>,
@@ -47,7 +47,7 @@ pub(crate) struct Sensor {
     /// Start and hash of the latest waveforms.
     known_waveforms: Vec<(i64, u64)>,
     /// Whether no reading was added since the last tick.
-    pub(crate) idle: bool,
+    pub(crate) is_idle: bool,
     /// Time of the earliest reading so far.
     earliest: i64,
     /// The usual rate of readings, in Hz; NaN if unknown.
@@ -56,17 +56,17 @@ pub(crate) struct Sensor {
     rate_windows: u16,
     /// From the configuration; not part of the snapshot.
     #[serde(skip)]
-    pub(crate) about: About,
+    pub(crate) properties: SensorProperties,
 }
 
 /// Returns the number of the first window that contains the time: the smallest k with k · slide + size > time.
-fn first_window(time: i64, rules: &Rules) -> i64 {
+fn first_window(time: i64, rules: &WindowRules) -> i64 {
     time.saturating_sub(rules.size).div_euclid(rules.slide).saturating_add(1)
 }
 
 /// A window that closes, with its readings.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Window<'a> {
+pub(crate) struct ClosedWindow<'a> {
     pub(crate) start: i64,
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
@@ -74,7 +74,7 @@ pub(crate) struct Window<'a> {
     pub(crate) rate: f64,
     /// The expected rate in Hz: the configured one, else the usual rate before this window. NaN if unknown, or if the
     /// window began before the sensor's first reading.
-    pub(crate) expected: f64,
+    pub(crate) expected_rate: f64,
 }
 
 /// Returns the mean rate between the first and the last reading, in Hz; NaN for fewer than two times.
@@ -86,8 +86,8 @@ fn sampling_rate(times: &[i64]) -> f64 {
     }
 }
 
-impl Sensor {
-    pub(crate) fn new(name: &str, asset: &str, about: About) -> Self {
+impl SensorState {
+    pub(crate) fn new(name: &str, asset: &str, about: SensorProperties) -> Self {
         Self {
             name: name.into(),
             asset: asset.into(),
@@ -97,39 +97,39 @@ impl Sensor {
             next_unclosed: i64::MIN,
             next_open: i64::MAX,
             known_waveforms: Vec::new(),
-            idle: false,
+            is_idle: false,
             earliest: i64::MAX,
             usual_rate: f64::NAN,
             rate_windows: 0,
-            about,
+            properties: about,
         }
     }
 
     /// Adds a reading. `time` and `arrival` are in nanoseconds since 1970.
-    pub(crate) fn insert(&mut self, time: i64, value: f64, arrival: i64, rules: &Rules) -> Taken {
-        self.idle = false;
+    pub(crate) fn insert_reading(&mut self, time: i64, value: f64, arrival: i64, rules: &WindowRules) -> InsertOutcome {
+        self.is_idle = false;
         let watermark = self.watermark(rules);
         let late = time < watermark;
         let index = match self.times.last() {
             Some(&last) if time <= last => match self.times.binary_search(&time) {
                 Ok(index) if self.values.get(index).is_some_and(|known| known.to_bits() == value.to_bits()) => {
-                    return Taken::Repeated;
+                    return InsertOutcome::Repeated;
                 }
-                Ok(_) => return Taken::Conflict,
+                Ok(_) => return InsertOutcome::Conflict,
                 Err(index) => index,
             },
             _ => self.times.len(),
         };
         // A clock that is ahead advances the watermark at most to the arrival, so that it makes no later reading late.
         self.watermark_base = self.watermark_base.max(time.min(arrival));
-        if late && index == 0 && self.times.len() >= REMEMBERED {
-            return Taken::Late;
+        if late && index == 0 && self.times.len() >= READINGS_BEHIND_WATERMARK {
+            return InsertOutcome::Late;
         }
         let mut index = index;
-        if self.times.len() >= MOST_READINGS {
-            match self.make_room(index, rules) {
+        if self.times.len() >= MAX_READINGS {
+            match self.evict(index, rules) {
                 Some(shifted) => index = shifted,
-                None => return Taken::Late,
+                None => return InsertOutcome::Late,
             }
         }
         if index == self.times.len() {
@@ -149,12 +149,12 @@ impl Sensor {
         if time >= open.saturating_mul(rules.slide) {
             self.next_open = self.next_open.min(open);
         }
-        if late { Taken::Late } else { Taken::InTime }
+        if late { InsertOutcome::Late } else { InsertOutcome::OnTime }
     }
 
     /// Removes readings so that one can be added at `index`: those in no open window, else the newest, which is from a
     /// clock that is ahead. Returns the shifted index, or None if the new reading would be the newest itself.
-    fn make_room(&mut self, index: usize, rules: &Rules) -> Option<usize> {
+    fn evict(&mut self, index: usize, rules: &WindowRules) -> Option<usize> {
         let before = self.times.len();
         let needed = if self.next_open == i64::MAX { i64::MAX } else { self.next_open.saturating_mul(rules.slide) };
         self.trim(needed, rules);
@@ -170,45 +170,45 @@ impl Sensor {
         Some(index)
     }
 
-    fn watermark(&self, rules: &Rules) -> i64 {
+    fn watermark(&self, rules: &WindowRules) -> i64 {
         self.watermark_base.saturating_sub(rules.lateness)
     }
 
     /// Adds the start and the hash of a waveform.
-    pub(crate) fn burst(&mut self, start: i64, hash: u64) -> Taken {
+    pub(crate) fn insert_waveform(&mut self, start: i64, hash: u64) -> InsertOutcome {
         match self.known_waveforms.iter().find(|(known, _)| *known == start) {
             // A hash of 0 is unknown: the waveform is from a snapshot of version 2.
-            Some((_, known)) if *known == hash || *known == 0 => return Taken::Repeated,
-            Some(_) => return Taken::Conflict,
+            Some((_, known)) if *known == hash || *known == 0 => return InsertOutcome::Repeated,
+            Some(_) => return InsertOutcome::Conflict,
             None => {}
         }
-        if self.known_waveforms.len() >= BURSTS {
+        if self.known_waveforms.len() >= MAX_KNOWN_WAVEFORMS {
             self.known_waveforms.remove(0);
         }
         self.known_waveforms.push((start, hash));
-        Taken::InTime
+        InsertOutcome::OnTime
     }
 
     /// Returns whether there is an open window with readings.
-    pub(crate) fn waits(&self) -> bool {
+    pub(crate) fn has_open_window(&self) -> bool {
         self.next_open != i64::MAX
     }
 
     /// Closes and returns the next window whose end the watermark has reached. Each window is returned once.
     #[inline]
-    pub(crate) fn close(&mut self, rules: &Rules) -> Option<Window<'_>> {
+    pub(crate) fn close_due(&mut self, rules: &WindowRules) -> Option<ClosedWindow<'_>> {
         // Without readings this is `i64::MAX`, which no watermark reaches.
         let end = self.next_open.saturating_mul(rules.slide).saturating_add(rules.size);
-        if end > self.watermark(rules) { None } else { self.take_next(i64::MAX, rules) }
+        if end > self.watermark(rules) { None } else { self.close_next(i64::MAX, rules) }
     }
 
     /// Closes and returns the next window with readings, regardless of the watermark, if none of its readings is after
     /// `now`. So the readings of a clock that is ahead stay in their window until their time, together with later ones.
-    pub(crate) fn force_close(&mut self, now: i64, rules: &Rules) -> Option<Window<'_>> {
-        self.take_next(now, rules)
+    pub(crate) fn force_close(&mut self, now: i64, rules: &WindowRules) -> Option<ClosedWindow<'_>> {
+        self.close_next(now, rules)
     }
 
-    fn take_next(&mut self, now: i64, rules: &Rules) -> Option<Window<'_>> {
+    fn close_next(&mut self, now: i64, rules: &WindowRules) -> Option<ClosedWindow<'_>> {
         let (start, low, high) = loop {
             if self.next_open == i64::MAX {
                 return None;
@@ -225,25 +225,25 @@ impl Sensor {
             // Its readings may have been removed, see `make_room`.
             if low == high {
                 let empty = self.next_open;
-                self.next_open = self.open_from(self.next_unclosed, rules);
+                self.next_open = self.first_window_from(self.next_unclosed, rules);
                 if self.next_open <= empty {
                     self.next_unclosed = empty.saturating_add(1);
-                    self.next_open = self.open_from(self.next_unclosed, rules);
+                    self.next_open = self.first_window_from(self.next_unclosed, rules);
                 }
                 continue;
             }
             self.next_unclosed = self.next_open.saturating_add(1);
-            self.next_open = self.open_from(self.next_unclosed, rules);
+            self.next_open = self.first_window_from(self.next_unclosed, rules);
             break (start, low, high);
         };
-        let (rate, usual) = self.learn(low, high);
-        let expected = if start < self.earliest { f64::NAN } else { self.about.rate.unwrap_or(usual) };
+        let (rate, usual) = self.update_usual_rate(low, high);
+        let expected = if start < self.earliest { f64::NAN } else { self.properties.sampling_hz.unwrap_or(usual) };
         let (times, values) = (self.times.get(low..high)?, self.values.get(low..high)?);
-        Some(Window { start, times, values, rate: self.about.rate.unwrap_or(rate), expected })
+        Some(ClosedWindow { start, times, values, rate: self.properties.sampling_hz.unwrap_or(rate), expected_rate: expected })
     }
 
     /// Returns the number of the first window with readings, from `number` on; `i64::MAX` if there is none.
-    fn open_from(&self, number: i64, rules: &Rules) -> i64 {
+    fn first_window_from(&self, number: i64, rules: &WindowRules) -> i64 {
         // There are no windows beyond the range of a time.
         if number > i64::MAX / rules.slide {
             return i64::MAX;
@@ -255,11 +255,11 @@ impl Sensor {
 
     /// Returns the rate of these readings and the usual rate before them, then moves the usual rate towards theirs.
     #[inline]
-    fn learn(&mut self, low: usize, high: usize) -> (f64, f64) {
+    fn update_usual_rate(&mut self, low: usize, high: usize) -> (f64, f64) {
         let rate = sampling_rate(self.times.get(low..high).unwrap_or_default());
         let usual = self.usual_rate;
         if high - low >= 3 && rate.is_finite() {
-            let max_change = usual * DRIFT.max(LEARNING / f64::from(self.rate_windows.max(1)));
+            let max_change = usual * MIN_RATE_CHANGE_LIMIT.max(RATE_CHANGE_LIMIT / f64::from(self.rate_windows.max(1)));
             self.usual_rate =
                 if self.rate_windows == 0 { rate } else { usual + (rate - usual).clamp(-max_change, max_change) };
             self.rate_windows = self.rate_windows.saturating_add(1);
@@ -269,29 +269,29 @@ impl Sensor {
 
     /// For a speed sensor: returns the speed in Hz of its newest reading up to the time. None for times before the
     /// range that is always kept, so that the result does not depend on when old readings are removed.
-    pub(crate) fn speed(&self, time: i64, rules: &Rules) -> Option<f64> {
-        let factor = self.about.speed.filter(|_| time >= self.speeds_from(rules))?;
+    pub(crate) fn shaft_speed(&self, time: i64, rules: &WindowRules) -> Option<f64> {
+        let factor = self.properties.speed_factor.filter(|_| time >= self.speed_retention_start(rules))?;
         let after = self.times.partition_point(|&known| known <= time);
         self.values.get(after.checked_sub(1)?).map(|value| (value * factor).abs())
     }
 
     /// Returns the time from which the readings of a speed sensor are always kept. The last one before it is kept as
     /// well.
-    fn speeds_from(&self, rules: &Rules) -> i64 {
+    fn speed_retention_start(&self, rules: &WindowRules) -> i64 {
         self.watermark(rules).saturating_sub(rules.size)
     }
 
     /// Removes readings that are behind the watermark and in no open window (before `needed`), except the last
     /// [`REMEMBERED`] of them. Does so only if they are more than a quarter of the others: so the cost per reading is
     /// constant, and the readings of a sensor stay in the processor's cache.
-    fn trim(&mut self, needed: i64, rules: &Rules) {
+    fn trim(&mut self, needed: i64, rules: &WindowRules) {
         let before = |times: &[i64], limit: i64| times.partition_point(|&time| time < limit);
-        let old = if self.about.speed.is_some() {
-            before(&self.times, needed.min(self.speeds_from(rules))).saturating_sub(1)
+        let old = if self.properties.speed_factor.is_some() {
+            before(&self.times, needed.min(self.speed_retention_start(rules))).saturating_sub(1)
         } else {
             before(&self.times, needed.min(self.watermark(rules)))
         };
-        let old = old.saturating_sub(REMEMBERED);
+        let old = old.saturating_sub(READINGS_BEHIND_WATERMARK);
         // Often enough that a sensor's readings stay in the processor's cache, seldom enough that each is moved a few times only.
         if old > (self.times.len().saturating_sub(old) / 4).max(32) {
             self.times.drain(..old);
@@ -302,7 +302,7 @@ impl Sensor {
 
 /// The state of a sensor in the layout of snapshots of version 2.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Version2 {
+pub(crate) struct SensorStateV2 {
     name: Box<str>,
     asset: Box<str>,
     times: Vec<i64>,
@@ -317,8 +317,8 @@ pub(crate) struct Version2 {
     rate_windows: u16,
 }
 
-impl From<Version2> for Sensor {
-    fn from(old: Version2) -> Self {
+impl From<SensorStateV2> for SensorState {
+    fn from(old: SensorStateV2) -> Self {
         Self {
             name: old.name,
             asset: old.asset,
@@ -328,11 +328,11 @@ impl From<Version2> for Sensor {
             next_unclosed: old.next_unclosed,
             next_open: old.next_open,
             known_waveforms: old.waveforms.into_iter().map(|start| (start, 0)).collect(),
-            idle: old.idle,
+            is_idle: old.idle,
             earliest: old.earliest,
             usual_rate: old.usual_rate,
             rate_windows: old.rate_windows,
-            about: About::default(),
+            properties: SensorProperties::default(),
         }
     }
 }

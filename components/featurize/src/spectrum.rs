@@ -6,13 +6,13 @@ use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
 /// Limit for the number of FFT plans; above it they are dropped, so that windows of many lengths cannot fill the
 /// memory.
-const MOST_PLANS: usize = 512;
+const MAX_PLANS: usize = 512;
 
 /// Lines whose relative difference in power is below this are equally high.
-const TIE: f64 = 1e-9;
+const TIE_TOLERANCE: f64 = 1e-9;
 
 /// Range of the total power in which no square has overflowed or lost digits.
-const SQUARED: std::ops::Range<f64> = 1e-250..1e250;
+const EXACT_POWER_RANGE: std::ops::Range<f64> = 1e-250..1e250;
 
 /// Returns the largest power of 2 that is not above a positive value. Dividing by it is exact. Returns
 /// `f64::MIN_POSITIVE` for a value that is not normal.
@@ -23,18 +23,18 @@ fn power_of_two(value: f64) -> f64 {
 /// The highest line of a spectrum, in Hz and in the unit of the values, and the spectral entropy; see
 /// [`crate::features`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peak {
+pub(crate) struct SpectralPeak {
     pub(crate) frequency: f64,
     pub(crate) magnitude: f64,
     pub(crate) entropy: f64,
 }
 
-impl Peak {
+impl SpectralPeak {
     pub(crate) const UNDEFINED: Self = Self { frequency: f64::NAN, magnitude: f64::NAN, entropy: f64::NAN };
 }
 
 /// Computes spectra. Keeps FFT plans by length, and buffers.
-pub(crate) struct Spectra {
+pub(crate) struct SpectrumAnalyzer {
     planner: RealFftPlanner<f64>,
     plans: HashMap<usize, Arc<dyn RealToComplex<f64>>, foldhash::fast::FixedState>,
     input: Vec<f64>,
@@ -42,13 +42,13 @@ pub(crate) struct Spectra {
     scratch: Vec<Complex<f64>>,
 }
 
-impl std::fmt::Debug for Spectra {
+impl std::fmt::Debug for SpectrumAnalyzer {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Spectra").field("plans", &self.plans.len()).finish_non_exhaustive()
     }
 }
 
-impl Default for Spectra {
+impl Default for SpectrumAnalyzer {
     fn default() -> Self {
         Self {
             planner: RealFftPlanner::new(),
@@ -60,15 +60,15 @@ impl Default for Spectra {
     }
 }
 
-impl Spectra {
+impl SpectrumAnalyzer {
     /// Returns the highest line of the spectrum of `values - mean`, without a window function and except the line at 0
     /// Hz.
-    pub(crate) fn peak(&mut self, values: &[f64], mean: f64, rate: f64) -> Peak {
+    pub(crate) fn peak(&mut self, values: &[f64], mean: f64, rate: f64) -> SpectralPeak {
         let count = values.len();
         if count < 2 {
-            return Peak::UNDEFINED;
+            return SpectralPeak::UNDEFINED;
         }
-        if self.plans.len() > MOST_PLANS {
+        if self.plans.len() > MAX_PLANS {
             self.plans.clear();
             self.planner = RealFftPlanner::new();
         }
@@ -78,13 +78,13 @@ impl Spectra {
         self.scratch.resize(plan.get_scratch_len(), Complex::default());
         let mut unit = 1.0;
         let (mut highest, mut total) = self.transform(&*plan, values, mean, unit);
-        if !SQUARED.contains(&total) {
+        if !EXACT_POWER_RANGE.contains(&total) {
             // The squares overflow or underflow: scale the values by the largest of them.
             unit = power_of_two(values.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max));
             (highest, total) = self.transform(&*plan, values, mean, unit);
         }
         let lines = self.output.get(1..).unwrap_or_default();
-        let bin = lines.iter().position(|line| line.norm_sqr() >= highest * (1.0 - TIE)).unwrap_or(0) + 1;
+        let bin = lines.iter().position(|line| line.norm_sqr() >= highest * (1.0 - TIE_TOLERANCE)).unwrap_or(0) + 1;
         let height = lines.get(bin - 1).map_or(0.0, |line| line.norm_sqr().sqrt());
         #[allow(clippy::cast_precision_loss, reason = "counts")]
         let (samples, bins) = (count as f64, lines.len() as f64);
@@ -98,7 +98,7 @@ impl Spectra {
         } else {
             f64::NAN
         };
-        Peak { frequency, magnitude: sides * height / samples * unit, entropy }
+        SpectralPeak { frequency, magnitude: sides * height / samples * unit, entropy }
     }
 
     /// Transforms `(values - mean) / unit`, where `unit` is a power of 2. Returns the highest and the total power of

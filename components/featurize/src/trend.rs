@@ -1,22 +1,22 @@
 //! The features that only windows of readings have; see [`crate::features`].
 
-use crate::features::{BASIC, TREND};
+use crate::features::{BASIC_FEATURES, TREND_FEATURES};
 
 /// Above this standard deviation the values are scaled by its reciprocal.
-const HUGE: f64 = 1e150;
+const SCALING_THRESHOLD: f64 = 1e150;
 
 /// Returns the features in the order of [`TREND`]. `basic` are the features of [`BASIC`] of the window, `expected` is
 /// the expected number of readings. Takes one pass, because this code runs for each reading of the plant three times.
 #[allow(clippy::cast_precision_loss, reason = "counts and spans of time")]
 #[inline]
-pub(crate) fn features(times: &[i64], values: &[f64], basic: &[f64; BASIC.len()], expected: f64) -> [f64; TREND.len()] {
+pub(crate) fn features(times: &[i64], values: &[f64], basic: &[f64; BASIC_FEATURES.len()], expected: f64) -> [f64; TREND_FEATURES.len()] {
     let [mean, std, min, max, ..] = *basic;
     let (Some(&first), Some(&last), false) = (times.first(), times.last(), mean.is_nan()) else {
-        return [f64::NAN; TREND.len()];
+        return [f64::NAN; TREND_FEATURES.len()];
     };
     let count = values.len() as f64;
     // The products of such large values with times would be infinite.
-    let scale = if std > HUGE { HUGE.recip() } else { 1.0 };
+    let scale = if std > SCALING_THRESHOLD { SCALING_THRESHOLD.recip() } else { 1.0 };
     // Times are in nanoseconds since the first reading.
     let (mut time_sum, mut time_square, mut cross) = (0.0, 0.0, 0.0);
     let (mut sum, mut max_sum) = (0.0_f64, 0.0_f64);

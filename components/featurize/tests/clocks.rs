@@ -25,11 +25,11 @@ fn push(featurizer: &mut Featurizer, readings: &[(i64, i64, f64)]) -> Featurized
         sensor: &sensor,
         time: &time,
         value: &value,
-        bursts: &[],
+        waveforms: &[],
         arrivals: &arrivals,
     };
     let first = featurizer.push(&batch).unwrap();
-    featurizer.whole(first)
+    featurizer.complete(first)
 }
 
 /// Start, end (seconds since T0) and count of each window.
@@ -136,14 +136,14 @@ fn a_tick_of_very_many_sensors_is_split_over_calls() {
     let table: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
     let sensor: Vec<u32> = (0..50_000).collect();
     let (time, value) = (vec![T0; names.len()], vec![1.0; names.len()]);
-    let batch = |time| Batch { sensors: &table, sensor: &sensor, time, value: &value, bursts: &[], arrivals: &[] };
+    let batch = |time| Batch { sensors: &table, sensor: &sensor, time, value: &value, waveforms: &[], arrivals: &[] };
     let mut featurizer = Featurizer::open("").unwrap();
-    assert!(!featurizer.push(&batch(&time)).unwrap().more);
+    assert!(!featurizer.push(&batch(&time)).unwrap().has_more);
     featurizer.tick(T0 + S);
     let mut out = featurizer.tick(T0 + 60 * S);
     let (mut calls, mut rows) = (1, out.windows.len());
     let mut order: Vec<Box<str>> = out.sensors.into_iter().map(|(name, _)| name).collect();
-    while out.more {
+    while out.has_more {
         assert!((1..=16_384).contains(&out.windows.len()));
         out = featurizer.resume();
         order.extend(out.sensors.into_iter().map(|(name, _)| name));
@@ -160,8 +160,8 @@ fn a_tick_of_very_many_sensors_is_split_over_calls() {
     featurizer.push(&batch(&time)).unwrap();
     let later = vec![T0 + 1000 * S; names.len()];
     let first = featurizer.push(&batch(&later)).unwrap();
-    assert!(first.more && first.windows.len() <= 16_384);
-    assert_eq!(featurizer.whole(first).windows.len(), 150_000);
+    assert!(first.has_more && first.windows.len() <= 16_384);
+    assert_eq!(featurizer.complete(first).windows.len(), 150_000);
     assert_eq!(featurizer.push(&batch(&later)).unwrap().repeated.len(), 50_000);
 }
 
@@ -213,9 +213,9 @@ proptest! {
                 let value: Vec<f64> = slice.iter().map(|(_, value, _)| *value).collect();
                 let arrivals: Vec<(u32, i64)> = (0..).zip(slice).map(|(index, (.., arrival))| (index, *arrival)).collect();
                 let sensor = vec![0; slice.len()];
-                let batch = Batch { sensors: &[("a", "a")], sensor: &sensor, time: &time, value: &value, bursts: &[], arrivals: &arrivals };
+                let batch = Batch { sensors: &[("a", "a")], sensor: &sensor, time: &time, value: &value, waveforms: &[], arrivals: &arrivals };
                 let first = featurizer.push(&batch).unwrap();
-                let out = featurizer.whole(first);
+                let out = featurizer.complete(first);
                 counts += out.late.len() * 1_000_000 + out.repeated.len() * 1000 + out.conflicts.len();
                 rows += &format!("{:?}", out.windows);
                 featurizer = Featurizer::restore("", &featurizer.snapshot()).unwrap();

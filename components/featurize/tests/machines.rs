@@ -6,30 +6,30 @@ mod common;
 
 use proptest::prelude::*;
 use wheeltapper_featurize::{
-    Batch, Burst, Featurizer, Row,
-    features::{BASIC, BURST_FEATURES, FEATURES},
+    Batch, Waveform, Featurizer, FeatureRow,
+    features::{BASIC_FEATURES, WAVEFORM_FEATURES, WINDOW_FEATURES},
 };
 
 const S: i64 = 1_000_000_000;
 const T0: i64 = 1_700_000_000 * S;
 
-type WaveformRow = Row<{ BURST_FEATURES.len() }>;
+type WaveformRow = FeatureRow<{ WAVEFORM_FEATURES.len() }>;
 
 /// The value of a feature of a waveform.
 fn feature_of(row: &WaveformRow, feature: &str) -> f64 {
-    row.values[BURST_FEATURES.iter().position(|name| *name == feature).unwrap()]
+    row.values[WAVEFORM_FEATURES.iter().position(|name| *name == feature).unwrap()]
 }
 
 /// The value of a feature of a window of readings.
-fn window_feature(row: &Row, feature: &str) -> f64 {
-    row.values[FEATURES.iter().position(|name| *name == feature).unwrap()]
+fn window_feature(row: &FeatureRow, feature: &str) -> f64 {
+    row.values[WINDOW_FEATURES.iter().position(|name| *name == feature).unwrap()]
 }
 
 /// The features of one waveform of sensor `v`.
 fn waveform_row(config: &str, samples: &[f32], rate: f64) -> WaveformRow {
-    let waveform = Burst { sensor: 0, start: T0, rate, samples };
-    let batch = Batch { sensors: &[("v", "m")], bursts: &[waveform], ..Batch::default() };
-    Featurizer::open(config).unwrap().push(&batch).unwrap().bursts.remove(0)
+    let waveform = Waveform { sensor: 0, start: T0, rate, samples };
+    let batch = Batch { sensors: &[("v", "m")], waveforms: &[waveform], ..Batch::default() };
+    Featurizer::open(config).unwrap().push(&batch).unwrap().waveforms.remove(0)
 }
 
 fn sine(count: usize, rate: f64, frequency: f64, amplitude: f64) -> Vec<f32> {
@@ -39,9 +39,9 @@ fn sine(count: usize, rate: f64, frequency: f64, amplitude: f64) -> Vec<f32> {
 
 #[test]
 fn feature_names_are_unique() {
-    assert_eq!((FEATURES.len(), BURST_FEATURES.len()), (22, 68));
-    assert_eq!((&FEATURES[..17], BURST_FEATURES[17]), (BASIC.as_slice(), "peak"));
-    for list in [FEATURES.as_slice(), &BURST_FEATURES] {
+    assert_eq!((WINDOW_FEATURES.len(), WAVEFORM_FEATURES.len()), (22, 68));
+    assert_eq!((&WINDOW_FEATURES[..17], WAVEFORM_FEATURES[17]), (BASIC_FEATURES.as_slice(), "peak"));
+    for list in [WINDOW_FEATURES.as_slice(), &WAVEFORM_FEATURES] {
         let set: std::collections::BTreeSet<_> = list.iter().collect();
         assert!(set.len() == list.len() && !set.contains(&""));
     }
@@ -65,12 +65,12 @@ fn race_faults_are_found_in_recordings() {
             [((rate / 4.0) as usize, 0.98), (2048, if expected == 2.0 && rate > 2e4 { 0.6 } else { 0.98 })]
         {
             let mut featurizer = Featurizer::open(config).unwrap();
-            let waveforms: Vec<Burst<'_>> = (0..)
+            let waveforms: Vec<Waveform<'_>> = (0..)
                 .zip(samples.chunks_exact(length))
-                .map(|(at, samples)| Burst { sensor: 0, start: T0 + at * S, rate, samples })
+                .map(|(at, samples)| Waveform { sensor: 0, start: T0 + at * S, rate, samples })
                 .collect();
-            let rows = featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &waveforms, ..Batch::default() });
-            let rows = rows.unwrap().bursts;
+            let rows = featurizer.push(&Batch { sensors: &[("v", "m")], waveforms: &waveforms, ..Batch::default() });
+            let rows = rows.unwrap().waveforms;
             let mut counts = [0_usize; 5];
             for row in &rows {
                 counts[feature_of(row, "bearing_named") as usize] += 1;
@@ -157,13 +157,13 @@ fn a_gear_has_mesh_features() {
 }
 
 /// The windows of readings of sensor `t`, given as (seconds since T0, value).
-fn windows(config: &str, readings: &[(f64, f64)]) -> Vec<Row> {
+fn windows(config: &str, readings: &[(f64, f64)]) -> Vec<FeatureRow> {
     let mut featurizer = Featurizer::open(config).unwrap();
     let time: Vec<i64> = readings.iter().map(|(at, _)| T0 + (at * 1e9).round() as i64).collect();
     let value: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
     let sensor = vec![0; time.len()];
     let batch =
-        Batch { sensors: &[("t", "m")], sensor: &sensor, time: &time, value: &value, bursts: &[], arrivals: &[] };
+        Batch { sensors: &[("t", "m")], sensor: &sensor, time: &time, value: &value, waveforms: &[], arrivals: &[] };
     let mut rows = featurizer.push(&batch).unwrap().windows;
     rows.extend(featurizer.flush().windows);
     rows
@@ -264,15 +264,15 @@ fn run(events: &[Event], cuts: &[usize]) -> (Vec<(i64, f64)>, String) {
                     value.push(rpm);
                 }
                 Event::Waveform(at) => {
-                    waveforms.push(Burst { sensor: 0, start: T0 + at, rate: 100.0, samples: &samples })
+                    waveforms.push(Waveform { sensor: 0, start: T0 + at, rate: 100.0, samples: &samples })
                 }
             }
         }
         let sensor = vec![1; time.len()];
         let batch =
-            Batch { sensors: &TABLE, sensor: &sensor, time: &time, value: &value, bursts: &waveforms, arrivals: &[] };
+            Batch { sensors: &TABLE, sensor: &sensor, time: &time, value: &value, waveforms: &waveforms, arrivals: &[] };
         let out = featurizer.push(&batch).unwrap();
-        speeds.extend(out.bursts.iter().map(|row| (row.start - T0, feature_of(row, "shaft_hz"))));
+        speeds.extend(out.waveforms.iter().map(|row| (row.start - T0, feature_of(row, "shaft_hz"))));
         windows.extend(out.windows);
         featurizer = Featurizer::restore(SPEED, &featurizer.snapshot()).unwrap();
     }

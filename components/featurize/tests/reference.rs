@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "the same arithmetic as in reference/generate.py")]
 
-use wheeltapper_featurize::features::{BASIC as FEATURES, Extractor};
+use wheeltapper_featurize::features::{BASIC_FEATURES as FEATURES, FeatureExtractor};
 
 /// Relative.
 const TOLERANCE: f64 = 1e-9;
@@ -68,12 +68,12 @@ fn window(number: usize) -> (Vec<f64>, f64) {
 
 #[test]
 fn features_agree_with_numpy_and_scipy() {
-    let mut extractor = Extractor::default();
+    let mut extractor = FeatureExtractor::default();
     let rows = include_str!("../reference/features.csv").lines().filter(|line| !line.starts_with('#'));
     let (mut checked, mut wrong) = (0, Vec::new());
     for (number, row) in rows.enumerate() {
         let (values, rate) = window(number);
-        let got = extractor.features(&values, rate);
+        let got = extractor.basic_features(&values, rate);
         let want: Vec<f64> = row.split(',').map(|number| number.parse().unwrap()).collect();
         assert_eq!(want.len(), FEATURES.len());
         for ((name, &got), &want) in FEATURES.iter().zip(&got).zip(&want) {
@@ -96,15 +96,15 @@ fn features_agree_with_numpy_and_scipy() {
 /// 2, so that scaling is exact.
 #[test]
 fn the_spectrum_does_not_depend_on_the_scale() {
-    let mut extractor = Extractor::default();
+    let mut extractor = FeatureExtractor::default();
     let mut source = SplitMix(7);
     for count in [2, 3, 8, 31, 400, 3001] {
         let values: Vec<f64> = (0..count).map(|_| source.normal()).collect();
-        let usual = extractor.features(&values, 10.0);
+        let usual = extractor.basic_features(&values, 10.0);
         for power in [-1000, -530, 500, 1000] {
             let scale = 2f64.powi(power);
             let scaled: Vec<f64> = values.iter().map(|value| value * scale).collect();
-            let got = extractor.features(&scaled, 10.0);
+            let got = extractor.basic_features(&scaled, 10.0);
             for (name, unit) in [("dominant_frequency", 1.0), ("dominant_magnitude", scale), ("spectral_entropy", 1.0)]
             {
                 let at = FEATURES.iter().position(|feature| *feature == name).unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use wheeltapper_featurize::{Batch, Burst, Featurized, Featurizer};
+use wheeltapper_featurize::{Batch, Waveform, Featurized, Featurizer};
 
 const S: i64 = 1_000_000_000;
 const T0: i64 = 1_700_000_000 * S;
@@ -18,7 +18,7 @@ fn push(featurizer: &mut Featurizer, readings: &[(f64, f64)]) -> Featurized {
             sensor: &sensor,
             time: &time,
             value: &value,
-            bursts: &[],
+            waveforms: &[],
             arrivals: &[],
         })
         .unwrap()
@@ -85,26 +85,26 @@ fn a_tick_closes_the_windows_of_silent_sensors() {
 fn waveforms_are_windows_of_their_own() {
     let mut featurizer = Featurizer::open("").unwrap();
     let samples: Vec<f32> = (0..1000).map(|at| (at as f32 * 0.1).sin()).collect();
-    let waveform = Burst { sensor: 0, start: T0, rate: 1000.0, samples: &samples };
-    let batch = Batch { sensors: &[("v", "m")], bursts: &[waveform, waveform], ..Batch::default() };
+    let waveform = Waveform { sensor: 0, start: T0, rate: 1000.0, samples: &samples };
+    let batch = Batch { sensors: &[("v", "m")], waveforms: &[waveform, waveform], ..Batch::default() };
     let out = featurizer.push(&batch).unwrap();
-    let row = &out.bursts[0];
-    assert_eq!((out.bursts.len(), row.count, row.end - row.start), (1, 1000, S));
+    let row = &out.waveforms[0];
+    assert_eq!((out.waveforms.len(), row.count, row.end - row.start), (1, 1000, S));
     assert!((row.values[9] - 16.0).abs() < 0.01 && (row.values[17] - 1.0).abs() < 1e-3);
     assert_eq!((out.repeated.as_slice(), out.conflicts.as_slice()), ([1].as_slice(), [].as_slice()));
     let other: Vec<f32> = samples.iter().rev().copied().collect();
-    let again = [Burst { samples: &other, ..waveform }, Burst { rate: 999.0, ..waveform }, waveform];
-    let out = featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &again, ..Batch::default() }).unwrap();
-    assert_eq!((out.repeated, out.conflicts, out.bursts.len()), (vec![2], vec![0, 1], 0));
-    let invalid = Burst { rate: 0.0, ..waveform };
-    assert!(featurizer.push(&Batch { bursts: &[invalid], ..batch }).is_err());
+    let again = [Waveform { samples: &other, ..waveform }, Waveform { rate: 999.0, ..waveform }, waveform];
+    let out = featurizer.push(&Batch { sensors: &[("v", "m")], waveforms: &again, ..Batch::default() }).unwrap();
+    assert_eq!((out.repeated, out.conflicts, out.waveforms.len()), (vec![2], vec![0, 1], 0));
+    let invalid = Waveform { rate: 0.0, ..waveform };
+    assert!(featurizer.push(&Batch { waveforms: &[invalid], ..batch }).is_err());
 }
 
 #[test]
 fn invalid_batches_and_snapshots_are_rejected() {
     let mut featurizer = Featurizer::open("").unwrap();
-    let unequal = Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], bursts: &[], arrivals: &[] };
-    let unknown = Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], bursts: &[], arrivals: &[] };
+    let unequal = Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], waveforms: &[], arrivals: &[] };
+    let unknown = Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], waveforms: &[], arrivals: &[] };
     assert!(featurizer.push(&unequal).unwrap_err().to_string().contains("equal lengths"));
     assert!(featurizer.push(&unknown).unwrap_err().to_string().contains("table of 1"));
     for snapshot in [b"".as_slice(), b"\x01", b"\x02\xff\xff"] {

@@ -18,7 +18,7 @@ pub struct Submission {
 
 /// Why an event, or a part of it, was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum RejectionReason {
     /// The payload does not match its declared format, or no known format.
     Malformed,
     /// Larger than the limit.
@@ -41,7 +41,7 @@ pub enum Reason {
     StageFailure,
 }
 
-impl Reason {
+impl RejectionReason {
     /// All reasons, in the order of declaration.
     pub const ALL: [Self; 10] = [
         Self::Malformed,
@@ -130,15 +130,15 @@ pub struct Filter {
 
 impl Filter {
     /// Maximum number of rows in one reply.
-    pub const MOST: u32 = 1_000;
+    pub const MAX_ROWS: u32 = 1_000;
     /// Maximum offset for windows and waveforms: a host may have to assemble all skipped rows first.
-    pub const DEEPEST: u32 = 100_000;
+    pub const MAX_OFFSET: u32 = 100_000;
 }
 
 /// An action of a user. `wit/front.wit` documents the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as in the contracts")]
-pub enum Deed {
+pub enum Action {
     Acknowledge,
     Handle,
     FalseAlarm,
@@ -148,7 +148,7 @@ pub enum Deed {
     Plan,
 }
 
-impl Deed {
+impl Action {
     /// Returns the name used in the table `actions` and in the audit log.
     pub const fn name(self) -> &'static str {
         match self {
@@ -163,16 +163,16 @@ impl Deed {
     }
 
     /// Returns whether the action marks the anomaly as handled.
-    pub const fn handles(self) -> bool {
+    pub const fn marks_handled(self) -> bool {
         matches!(self, Self::Handle | Self::FalseAlarm)
     }
 }
 
 /// A request to perform an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ActionRequest {
     /// The action.
-    pub deed: Deed,
+    pub action: Action,
     /// The id of the anomaly or the work order; empty for the action `plan`.
     pub id: String,
     /// A comment, which may be empty. For the actions `amend` and `plan` a JSON object, see `wit/front.wit`.
@@ -183,7 +183,7 @@ pub struct Change {
 
 /// Values of one sensor to score against the model of its machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub struct DetectRequest {
     /// An event in JSON, as a device would send it, of one sensor.
     pub payload: Vec<u8>,
     /// A detector's name. `ensemble` or an empty string selects the detector that monitors the machine.
@@ -207,7 +207,7 @@ pub struct Verdict {
 
 /// Converts a table to the variant of the same name in another enum: `table!(value, wit::Table => Table)`.
 #[macro_export]
-macro_rules! table {
+macro_rules! convert_table {
     ($value:expr, $from:ident => $to:ident) => {
         $crate::convert_enum!($value, $from => $to {
             Sensors, Readings, Windows, Anomalies, Alerts, Drifts, Prognoses, WorkOrders, DeadLetters, Waveforms, Machines,
@@ -218,7 +218,7 @@ macro_rules! table {
 
 /// Converts an action to the variant of the same name in another enum.
 #[macro_export]
-macro_rules! deed {
+macro_rules! convert_action {
     ($value:expr, $from:ident => $to:ident) => {
         $crate::convert_enum!($value, $from => $to {
             Acknowledge, Handle, FalseAlarm, Comment, OrderRepair, Amend, Plan
@@ -228,7 +228,7 @@ macro_rules! deed {
 
 /// Converts a rejection reason to the variant of the same name in another enum.
 #[macro_export]
-macro_rules! reason {
+macro_rules! convert_reason {
     ($value:expr, $from:ident => $to:ident) => {
         $crate::convert_enum!($value, $from => $to {
             Malformed, Oversize, NonFinite, TooOld, InFuture, UnknownSensor, OutOfRange, Duplicate, Late, StageFailure

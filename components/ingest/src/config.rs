@@ -25,7 +25,7 @@ pub struct Config {
     /// The number of scalar readings that an event may contain.
     pub max_readings_per_event: usize,
     /// The configured sensors, by id.
-    pub sensors: BTreeMap<String, Sensor>,
+    pub sensors: BTreeMap<String, SensorConfig>,
 }
 
 impl Default for Config {
@@ -57,7 +57,7 @@ pub enum UnknownSensors {
 /// The configuration of a sensor.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Sensor {
+pub struct SensorConfig {
     /// The lowest valid value, in `unit`.
     pub min: Option<f64>,
     /// The highest valid value, in `unit`.
@@ -91,18 +91,18 @@ pub enum ConfigError {
 
 /// The validated configuration. Times and durations are in nanoseconds, sizes in bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct ValidationRules {
     pub(crate) reject_unknown: bool,
     pub(crate) earliest: i64,
-    pub(crate) max_future: i64,
-    pub(crate) max_payload: u64,
-    pub(crate) max_name: usize,
+    pub(crate) max_future_ns: i64,
+    pub(crate) max_payload_bytes: u64,
+    pub(crate) max_name_bytes: usize,
     pub(crate) max_sensors: usize,
     pub(crate) max_readings: usize,
-    pub(crate) sensors: BTreeMap<String, Sensor>,
+    pub(crate) sensors: BTreeMap<String, SensorConfig>,
 }
 
-impl Rules {
+impl ValidationRules {
     pub(crate) fn parse(json: &str) -> Result<Self, ConfigError> {
         let config: Config = match json.trim() {
             "" => Config::default(),
@@ -112,20 +112,20 @@ impl Rules {
             time::parse_rfc3339(&config.earliest).ok_or_else(|| ConfigError::Earliest(config.earliest.clone()))?;
         let future = config.max_future_seconds;
         if !(0.0..=3.2e9).contains(&future) {
-            return Err(number("max_future_seconds", future, "seconds from 0 to 3.2e9"));
+            return Err(number_error("max_future_seconds", future, "seconds from 0 to 3.2e9"));
         }
         for (name, sensor) in &config.sensors {
             if let Some(rate) = sensor.sampling_hz.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
-                return Err(number(&format!("sensors.{name}.sampling_hz"), rate, "a rate above 0, in Hz"));
+                return Err(number_error(&format!("sensors.{name}.sampling_hz"), rate, "a rate above 0, in Hz"));
             }
         }
         Ok(Self {
             reject_unknown: config.unknown_sensors == UnknownSensors::Reject,
             earliest,
             #[allow(clippy::cast_possible_truncation, reason = "checked above")]
-            max_future: (future * 1e9) as i64,
-            max_payload: config.max_payload_bytes,
-            max_name: config.max_name_bytes,
+            max_future_ns: (future * 1e9) as i64,
+            max_payload_bytes: config.max_payload_bytes,
+            max_name_bytes: config.max_name_bytes,
             max_sensors: config.max_sensors_per_event,
             max_readings: config.max_readings_per_event,
             sensors: config.sensors,
@@ -133,6 +133,6 @@ impl Rules {
     }
 }
 
-fn number(key: &str, value: f64, expected: &'static str) -> ConfigError {
+fn number_error(key: &str, value: f64, expected: &'static str) -> ConfigError {
     ConfigError::Number { key: key.to_owned(), value, expected }
 }

@@ -1,11 +1,11 @@
 //! The state of the stage, and its operations.
 
 use crate::{
-    config::{ConfigError, Rules},
-    formats::{self, Aliases, Version1},
-    intake::{Decoded, Envelope, Event, Intake},
-    letters::{self, Letter},
-    names::Names,
+    config::{ConfigError, ValidationRules},
+    formats::{self, Aliases, AliasesV1},
+    collector::{Decoded, Envelope, EventState, ReadingCollector},
+    dead_letters::{self, DeadLetter},
+    name_table::NameTable,
     rejection::{Reason, Rejection},
 };
 
@@ -27,8 +27,8 @@ pub enum RestoreError {
 /// names is a cache.
 #[derive(Debug)]
 pub struct Ingester {
-    rules: Rules,
-    names: Names,
+    rules: ValidationRules,
+    names: NameTable,
     aliases: Aliases,
 }
 
@@ -38,7 +38,7 @@ impl Ingester {
     /// # Errors
     /// [`ConfigError`] if the configuration is invalid.
     pub fn open(config: &str) -> Result<Self, ConfigError> {
-        Ok(Self { rules: Rules::parse(config)?, names: Names::default(), aliases: Aliases::default() })
+        Ok(Self { rules: ValidationRules::parse(config)?, names: NameTable::default(), aliases: Aliases::default() })
     }
 
     /// Creates an ingester with the state of a snapshot.
@@ -49,7 +49,7 @@ impl Ingester {
         let unreadable = |error| RestoreError::Snapshot(format!("its body cannot be read: {error}"));
         let aliases = match snapshot {
             [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body).map_err(unreadable)?,
-            [1, body @ ..] => postcard::from_bytes::<Version1>(body).map_err(unreadable)?.into(),
+            [1, body @ ..] => postcard::from_bytes::<AliasesV1>(body).map_err(unreadable)?.into(),
             [version, ..] => return Err(RestoreError::Snapshot(format!("got version {version}"))),
             [] => return Err(RestoreError::Snapshot("got no bytes".into())),
         };
@@ -66,38 +66,38 @@ impl Ingester {
     /// Decodes events. Input that is not a valid reading is rejected with the reason.
     pub fn decode<'a>(&mut self, envelopes: impl IntoIterator<Item = Envelope<'a>>) -> Decoded {
         let mut out = Decoded::default();
-        self.names.begin();
+        self.names.begin_call();
         for (index, envelope) in (0..).zip(envelopes) {
-            self.names.next_event();
-            let mut collector = Intake {
+            self.names.begin_event();
+            let mut collector = ReadingCollector {
                 rules: &self.rules,
                 names: &mut self.names,
                 out: &mut out,
                 envelope: index,
                 arrival: envelope.arrival,
                 format: envelope.format,
-                event: Event { room: letters::room(envelope.payload.len()), ..Event::default() },
+                event: EventState { dead_letter_budget: dead_letters::budget(envelope.payload.len()), ..EventState::default() },
             };
-            let mark = collector.mark();
+            let mark = collector.savepoint();
             let size = envelope.payload.len() as u64;
-            if size > self.rules.max_payload {
+            if size > self.rules.max_payload_bytes {
                 let message = format!(
                     "expected at most {} bytes; the event has {size}: send smaller batches",
-                    self.rules.max_payload
+                    self.rules.max_payload_bytes
                 );
-                let payload = letters::beginning(envelope.payload);
+                let payload = dead_letters::oversize_excerpt(envelope.payload);
                 let format = envelope.format.map(str::to_owned);
-                let dead_letter = || Letter { payload, source: None, format };
-                collector.refuse_as(0, Rejection::new(Reason::Oversize, message), 1, dead_letter);
+                let dead_letter = || DeadLetter { payload, source: None, format };
+                collector.reject_with(0, Rejection::new(Reason::Oversize, message), 1, dead_letter);
             } else {
                 formats::decode(&envelope, &mut self.aliases, &mut collector);
             }
-            if let Some(rejection) = collector.event.full.take() {
+            if let Some(rejection) = collector.event.rejection.take() {
                 let readings = collector.event.readings;
                 collector.rollback(mark);
-                collector.refuse(0, rejection, envelope.payload, readings);
+                collector.reject(0, rejection, envelope.payload, readings);
             }
-            collector.sort(mark);
+            collector.sort_since(mark);
             out.accepted.push(mark.accepted(&out));
         }
         out.state_changed = self.aliases.take_changed();

@@ -6,9 +6,9 @@
 pub mod config;
 pub mod formats;
 mod ingester;
-mod intake;
-mod letters;
-mod names;
+mod collector;
+mod dead_letters;
+mod name_table;
 mod rejection;
 pub mod time;
 
@@ -17,7 +17,7 @@ mod component;
 
 pub use config::{Config, ConfigError};
 pub use ingester::{Ingester, RestoreError};
-pub use intake::{Decoded, Envelope, Waveform};
-pub use letters::Refusal;
-pub use names::sensor_id_fault;
+pub use collector::{Decoded, Envelope, Waveform};
+pub use dead_letters::RejectedPart;
+pub use name_table::sensor_id_fault;
 pub use rejection::{Reason, Rejection};

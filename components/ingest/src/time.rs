@@ -4,13 +4,13 @@
 use crate::rejection::{Rejection, excerpt};
 
 /// Nanoseconds in a second.
-const SECOND: i64 = 1_000_000_000;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Converts a number since 1970 to nanoseconds. Its absolute value gives the unit: below 1e11 seconds (the year 5138),
 /// below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. Returns None if the result does not fit.
 pub fn from_epoch(number: i64) -> Option<i64> {
     match number.unsigned_abs() {
-        0..100_000_000_000 => number.checked_mul(SECOND),
+        0..100_000_000_000 => number.checked_mul(NANOS_PER_SECOND),
         100_000_000_000..100_000_000_000_000 => number.checked_mul(1_000_000),
         100_000_000_000_000..100_000_000_000_000_000 => number.checked_mul(1_000),
         _ => Some(number),
@@ -25,7 +25,7 @@ pub fn from_epoch_float(number: f64) -> Option<i64> {
         magnitude if magnitude < 1e17 => 1e3,
         _ => 1.0,
     };
-    nanoseconds(number * scale)
+    round_to_nanoseconds(number * scale)
 }
 
 /// The names that InfluxDB's clients use for the units of time, and the nanoseconds of each unit.
@@ -35,9 +35,9 @@ const PRECISIONS: [(&str, i64); 8] = [
     ("us", 1_000),
     ("u", 1_000),
     ("ms", 1_000_000),
-    ("s", SECOND),
-    ("m", 60 * SECOND),
-    ("h", 3_600 * SECOND),
+    ("s", NANOS_PER_SECOND),
+    ("m", 60 * NANOS_PER_SECOND),
+    ("h", 3_600 * NANOS_PER_SECOND),
 ];
 
 /// The unit of times as numbers since 1970, where the sender gives it.
@@ -52,7 +52,7 @@ impl Precision {
     ///
     /// # Errors
     /// Malformed if the parameter is not a known unit.
-    pub fn of(media_type: &str) -> Result<Option<Self>, Rejection> {
+    pub fn from_media_type(media_type: &str) -> Result<Option<Self>, Rejection> {
         let parameters = media_type.rsplit(';').filter_map(|parameter| parameter.split_once('='));
         let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("precision"));
         let Some((_, value)) = named.next() else { return Ok(None) };
@@ -68,7 +68,7 @@ impl Precision {
     }
 
     /// Parses a whole number in this unit.
-    pub(crate) fn time(self, text: &[u8]) -> Result<i64, Rejection> {
+    pub(crate) fn parse_time(self, text: &[u8]) -> Result<i64, Rejection> {
         let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
         number.and_then(|number| number.checked_mul(self.nanoseconds)).ok_or_else(|| {
             Rejection::malformed(format!(
@@ -82,7 +82,7 @@ impl Precision {
 
 /// Converts seconds to nanoseconds, rounded to the nearest. Returns None outside of the years 1678 to 2262.
 pub fn from_seconds(seconds: f64) -> Option<i64> {
-    nanoseconds(seconds * 1e9)
+    round_to_nanoseconds(seconds * 1e9)
 }
 
 /// Converts nanoseconds to seconds, rounded to the nearest double.
@@ -91,7 +91,7 @@ pub fn to_seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
-fn nanoseconds(number: f64) -> Option<i64> {
+fn round_to_nanoseconds(number: f64) -> Option<i64> {
     // 2^63 as a double is the first that does not fit.
     #[allow(clippy::cast_possible_truncation, reason = "within the range of i64 by the condition")]
     (number.is_finite() && number.abs() < 9.223_372_036_854_775e18).then(|| number.round() as i64)
@@ -99,7 +99,7 @@ fn nanoseconds(number: f64) -> Option<i64> {
 
 /// Parses an RFC 3339 time, or a date and time without an offset, which is read as UTC.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
-    if let Some(time) = parse_common(text.as_bytes()) {
+    if let Some(time) = parse_common_form(text.as_bytes()) {
         return Some(time);
     }
     let timestamp = match text.parse::<jiff::Timestamp>() {
@@ -110,7 +110,7 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
 }
 
 /// Fast path for the common forms `2026-11-24T01:02:03[.fraction][Z]`, with `T` or a space.
-fn parse_common(text: &[u8]) -> Option<i64> {
+fn parse_common_form(text: &[u8]) -> Option<i64> {
     let two = |at: usize| -> Option<i64> {
         let (tens, ones) = (text.get(at)?, text.get(at + 1)?);
         (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
@@ -139,7 +139,7 @@ fn parse_common(text: &[u8]) -> Option<i64> {
             if length == 0 || length > 9 {
                 return None;
             }
-            let mut scale = SECOND / 10;
+            let mut scale = NANOS_PER_SECOND / 10;
             for digit in &digits[..length] {
                 fraction += i64::from(digit - b'0') * scale;
                 scale /= 10;
@@ -157,7 +157,7 @@ fn parse_common(text: &[u8]) -> Option<i64> {
     let of_era = shifted.rem_euclid(400);
     let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    (days * 86_400 + hour * 3600 + minute * 60 + second).checked_mul(SECOND)?.checked_add(fraction)
+    (days * 86_400 + hour * 3600 + minute * 60 + second).checked_mul(NANOS_PER_SECOND)?.checked_add(fraction)
 }
 
 /// Parses a time as text: RFC 3339 or a number since 1970.
@@ -170,11 +170,11 @@ pub fn parse_text(text: &str) -> Result<i64, Rejection> {
         Ok(number) => from_epoch(number),
         Err(_) => parse_rfc3339(text).or_else(|| text.parse().ok().and_then(from_epoch_float)),
     };
-    parsed.ok_or_else(|| no_time(text.as_bytes()))
+    parsed.ok_or_else(|| invalid_time(text.as_bytes()))
 }
 
 /// Returns the rejection for input that is not a time.
-pub(crate) fn no_time(received: &[u8]) -> Rejection {
+pub(crate) fn invalid_time(received: &[u8]) -> Rejection {
     Rejection::malformed(format!(
         "expected a time as RFC 3339 (2026-01-31T12:00:00Z) or as a number of s, ms, us or ns since 1970; got {:?}",
         excerpt(received)
@@ -182,7 +182,7 @@ pub(crate) fn no_time(received: &[u8]) -> Rejection {
 }
 
 /// Formats a time as RFC 3339; a time out of range is written as a number of nanoseconds.
-pub(crate) fn show(time: i64) -> String {
+pub(crate) fn to_rfc3339(time: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(time)).map_or_else(|_| time.to_string(), |time| time.to_string())
 }
 
@@ -207,7 +207,7 @@ mod tests {
         fn the_fast_path_agrees_with_jiff(time in -6_000_000_000_000_000_000_i64..9_000_000_000_000_000_000, digits in 0_usize..10) {
             let text = jiff::Timestamp::from_nanosecond(i128::from(time)).map(|time| format!("{time:.digits$}")).unwrap_or_default();
             let jiff = text.parse::<jiff::Timestamp>().ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-            proptest::prop_assert_eq!(parse_common(text.as_bytes()), jiff, "{}", text);
+            proptest::prop_assert_eq!(parse_common_form(text.as_bytes()), jiff, "{}", text);
         }
 
         #[test]

@@ -21,7 +21,7 @@ fn a_row_that_is_not_utf8_is_rejected() {
     assert!(messages(&long).iter().all(|said| said.contains("UTF-8")), "{:?}", messages(&long));
     // The two bytes of a character, split across two cells.
     let wide = bytes(b"time,a,b,c\n1700000000,1,2,\n1700000000,1,2\xc3,\xb6\n1700000001,3,,\n");
-    assert_eq!((wide.accepted.as_slice(), wide.refusals[0].readings), ([3].as_slice(), 3));
+    assert_eq!((wide.accepted.as_slice(), wide.rejected[0].readings), ([3].as_slice(), 3));
     assert_eq!(reasons(&wide), [(3, Reason::Malformed)]);
 }
 

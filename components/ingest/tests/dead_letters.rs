@@ -5,7 +5,7 @@ mod common;
 
 use common::{NOW, T, envelope, readings, reasons};
 use proptest::prelude::*;
-use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason, Refusal};
+use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason, RejectedPart};
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -13,7 +13,7 @@ const DAY: i64 = 86_400_000_000_000;
 fn resend(first: &Envelope<'_>) -> (Decoded, Vec<Decoded>) {
     let mut ingester = Ingester::open("").unwrap();
     let decoded = ingester.decode([*first]);
-    let resent = decoded.refusals.iter().map(|rejected| {
+    let resent = decoded.rejected.iter().map(|rejected| {
         ingester.decode([Envelope {
             source: rejected.source.as_deref().unwrap_or(first.source),
             format: rejected.format.as_deref(),
@@ -29,8 +29,8 @@ fn resend(first: &Envelope<'_>) -> (Decoded, Vec<Decoded>) {
 /// The readings of the dead letters of an event, all of which were rejected as too far in the future.
 fn readings_of_dead_letters(first: &Envelope<'_>) -> Vec<(String, i64, f64)> {
     let (decoded, resent) = resend(first);
-    assert!(decoded.refusals.iter().all(|rejected| rejected.rejection.reason == Reason::InFuture), "{decoded:?}");
-    assert!(resent.iter().all(|result| result.refusals.is_empty()), "{resent:?}");
+    assert!(decoded.rejected.iter().all(|rejected| rejected.rejection.reason == Reason::InFuture), "{decoded:?}");
+    assert!(resent.iter().all(|result| result.rejected.is_empty()), "{resent:?}");
     resent.iter().flat_map(readings).collect()
 }
 
@@ -89,7 +89,7 @@ fn a_waveform_from_the_future_is_accepted_later() {
     let body =
         format!(r#"{{"sensor_id":"v","timestamp":{AHEAD},"values":[{samples}],"metadata":{{"sampling_hz":1000}}}}"#);
     let (decoded, resent) = resend(&envelope(Some("json"), body.as_bytes()));
-    assert_eq!((reasons(&decoded), decoded.refusals[0].readings), (vec![(0, Reason::InFuture)], 2000));
+    assert_eq!((reasons(&decoded), decoded.rejected[0].readings), (vec![(0, Reason::InFuture)], 2000));
     let waveform = &resent[0].waveforms[0];
     assert_eq!((waveform.start, waveform.rate), (AHEAD, 1000.0));
     assert_eq!((waveform.samples.len(), waveform.samples[7]), (2000, 0.1_f32));
@@ -108,17 +108,17 @@ fn a_dead_letter_holds_only_the_rejected_part() {
     let body = br#"{"sensor_id":"hall/m","values":{"temp":21.5,"state":"RUN","more":{"x":1},"list":[1,"a"]}}"#;
     let (decoded, resent) = resend(&envelope(Some("json"), body));
     assert_eq!(readings(&decoded), [("hall/m/temp".to_owned(), NOW, 21.5)]);
-    assert_eq!(decoded.refusals.len(), 3);
-    for (rejected, result) in decoded.refusals.iter().zip(&resent) {
+    assert_eq!(decoded.rejected.len(), 3);
+    for (rejected, result) in decoded.rejected.iter().zip(&resent) {
         // It is rejected again, with the same reason and for the same sensor.
-        assert_eq!((readings(result), result.refusals.len()), (vec![], 1), "{result:?}");
-        let again = &result.refusals[0];
+        assert_eq!((readings(result), result.rejected.len()), (vec![], 1), "{result:?}");
+        let again = &result.rejected[0];
         assert_eq!(again.rejection, rejected.rejection);
         let text = String::from_utf8_lossy(&rejected.payload);
         assert!(text.contains("2027-01-15T08:00:00Z") && !text.contains("temp"), "{text}");
     }
     assert_eq!(
-        String::from_utf8_lossy(&decoded.refusals[0].payload),
+        String::from_utf8_lossy(&decoded.rejected[0].payload),
         "{\"sensor_id\":\"hall/m/state\",\"timestamp\":\"2027-01-15T08:00:00Z\",\"values\":\"RUN\"}\n"
     );
 }
@@ -138,12 +138,12 @@ fn dead_letters_of_undecodable_parts_keep_their_context() {
     ] {
         let (decoded, resent) = resend(&envelope(Some(format), body.as_bytes()));
         assert_eq!(readings(&decoded), [], "{body}");
-        assert!(!decoded.refusals.is_empty(), "{body}");
-        for (rejected, result) in decoded.refusals.iter().zip(&resent) {
+        assert!(!decoded.rejected.is_empty(), "{body}");
+        for (rejected, result) in decoded.rejected.iter().zip(&resent) {
             assert_eq!(readings(result), [], "{body}");
-            let summary = |rejected: &Refusal| (rejected.rejection.reason, rejected.rejection.sensor.clone());
+            let summary = |rejected: &RejectedPart| (rejected.rejection.reason, rejected.rejection.sensor.clone());
             assert_eq!(
-                result.refusals.iter().map(summary).collect::<Vec<_>>(),
+                result.rejected.iter().map(summary).collect::<Vec<_>>(),
                 [summary(rejected)],
                 "{body}: {rejected:?}"
             );
@@ -163,7 +163,7 @@ fn a_metric_without_its_birth_is_accepted_after_the_birth() {
     for stamped in [true, false] {
         let data = payload(&metric(&[]), stamped);
         let topic = |topic| Envelope { source: topic, ..envelope(None, b"") };
-        let rejected = ingester.decode([Envelope { payload: &data, ..topic("spBv1.0/g/NDATA/n") }]).refusals.remove(0);
+        let rejected = ingester.decode([Envelope { payload: &data, ..topic("spBv1.0/g/NDATA/n") }]).rejected.remove(0);
         let birth = payload(&metric(b"\x0a\x04load"), true);
         ingester.decode([Envelope { payload: &birth, ..topic("spBv1.0/g/NBIRTH/n") }]);
         let again = Envelope {
@@ -191,7 +191,7 @@ fn a_dead_letter_of_a_birth_does_not_replace_the_birth() {
     }
     let mut ingester = Ingester::open("").unwrap();
     let decoded = ingester.decode([Envelope { source: "spBv1.0/g/NBIRTH/n", ..envelope(None, &birth) }]);
-    let rejected = &decoded.refusals[0];
+    let rejected = &decoded.rejected[0];
     let state = ingester.snapshot();
     let source = rejected.source.as_deref().unwrap();
     ingester.decode([Envelope { source, format: rejected.format.as_deref(), ..envelope(None, &rejected.payload) }]);
@@ -202,7 +202,7 @@ fn a_dead_letter_of_a_birth_does_not_replace_the_birth() {
 fn a_part_that_is_too_large_to_keep_has_no_payload() {
     let body = format!("{{\"sensor_id\":\"a\",\"timestamp\":\"never\",\"note\":\"{}\"}}", "x".repeat(5 << 20));
     let (decoded, _) = resend(&envelope(Some("json"), body.as_bytes()));
-    assert_eq!((reasons(&decoded), decoded.refusals[0].payload.len()), (vec![(0, Reason::Malformed)], 0));
+    assert_eq!((reasons(&decoded), decoded.rejected[0].payload.len()), (vec![(0, Reason::Malformed)], 0));
 }
 
 proptest! {
@@ -222,15 +222,15 @@ proptest! {
         };
         let (decoded, resent) = resend(&envelope(Some(["csv", "ndjson", "json", "line-protocol"][format]), body.as_bytes()));
         let mut accepted = readings(&decoded);
-        let rejected: u32 = decoded.refusals.iter().map(|rejected| rejected.readings).sum();
+        let rejected: u32 = decoded.rejected.iter().map(|rejected| rejected.readings).sum();
         let per_row = if format > 1 { 2 } else { 1 };
         prop_assert_eq!(accepted.len() + rejected as usize, rows.len() * per_row);
-        for (rejected, result) in decoded.refusals.iter().zip(&resent) {
-            let count: u32 = result.refusals.iter().map(|rejected| rejected.readings).sum();
+        for (rejected, result) in decoded.rejected.iter().zip(&resent) {
+            let count: u32 = result.rejected.iter().map(|rejected| rejected.readings).sum();
             prop_assert_eq!(result.accepted[0] + count, rejected.readings);
             if rejected.rejection.reason == Reason::InFuture {
                 // The time is checked before the value, so the value may be rejected now.
-                prop_assert!(result.accepted[0] == 1 || result.refusals[0].rejection.reason == Reason::NonFinite);
+                prop_assert!(result.accepted[0] == 1 || result.rejected[0].rejection.reason == Reason::NonFinite);
                 prop_assert!(readings(result).iter().all(|(_, time, _)| *time == AHEAD));
             } else {
                 prop_assert_eq!(result.accepted[0], 0);

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{NOW, T, decode, envelope, reading, readings, reasons};
-use wheeltapper_ingest::{Envelope, Ingester, Reason, Refusal};
+use wheeltapper_ingest::{Envelope, Ingester, Reason, RejectedPart};
 
 #[test]
 fn json_in_its_shapes() {
@@ -15,7 +15,7 @@ fn json_in_its_shapes() {
         let decoded = decode(None, &body);
         assert_eq!(readings(&decoded), want, "{body}");
         assert_eq!(decoded.accepted, [3]);
-        assert!(decoded.refusals.is_empty());
+        assert!(decoded.rejected.is_empty());
     }
     let channels = decode(None, r#"{"sensor_id":"c","timestamp":1700000000000,"values":[1,2]}"#);
     assert_eq!(readings(&channels), [reading("c/0", 1.0), reading("c/1", 2.0)]);
@@ -66,7 +66,7 @@ fn only_invalid_elements_are_rejected() {
     let lines = decode(Some("application/x-ndjson; charset=utf-8"), &body.join("\n"));
     assert_eq!(readings(&lines), [reading("a", 1.0), reading("b", 2.0)]);
     assert_eq!(reasons(&lines), expected);
-    assert_eq!(lines.refusals[0].payload, body[1].as_bytes());
+    assert_eq!(lines.rejected[0].payload, body[1].as_bytes());
     let complete: Vec<_> = body.iter().enumerate().filter(|(at, _)| *at != 8).map(|(_, line)| *line).collect();
     let array = decode(Some("json"), &format!("[{}]", complete.join(",")));
     assert_eq!(readings(&array), [reading("a", 1.0), reading("b", 2.0)]);
@@ -80,7 +80,7 @@ fn limits_and_unknown_sensors() {
     let decoded = Ingester::open(config).unwrap().decode([envelope(None, body.as_bytes())]);
     assert_eq!(readings(&decoded), [reading("a", 5.0)]);
     assert_eq!(reasons(&decoded), [(2, Reason::OutOfRange), (3, Reason::UnknownSensor)]);
-    assert!(decoded.refusals[0].rejection.message.contains("bar"));
+    assert!(decoded.rejected[0].rejection.message.contains("bar"));
 }
 
 /// Each rejection names its sensor, for every reason and in every format. A host needs it if a sender may know of some
@@ -92,8 +92,8 @@ fn a_rejection_names_its_sensor() {
     let ingester = std::cell::RefCell::new(Ingester::open(config).unwrap());
     let rejections = |format: &str, body: &str| {
         let decoded = ingester.borrow_mut().decode([envelope(Some(format), body.as_bytes())]);
-        let summary = |rejected: &Refusal| (rejected.rejection.reason, rejected.rejection.sensor.clone());
-        decoded.refusals.iter().map(summary).collect::<Vec<_>>()
+        let summary = |rejected: &RejectedPart| (rejected.rejection.reason, rejected.rejection.sensor.clone());
+        decoded.rejected.iter().map(summary).collect::<Vec<_>>()
     };
     let of = |reason: Reason, sensor: &str| vec![(reason, Some(sensor.to_owned()))];
     let json = |body: &str| rejections("json", &format!("{{{body}}}"));
@@ -160,7 +160,7 @@ fn csv_long_and_wide() {
     let wide = decode(None, "datetime;a;b\n2023-11-14 22:13:20;1;\n2023-11-14 22:13:20;NaN;2\nx;1;2\n");
     assert_eq!(readings(&wide), [reading("a", 1.0), reading("b", 2.0)]);
     assert_eq!(reasons(&wide), [(3, Reason::NonFinite), (4, Reason::Malformed)]);
-    assert_eq!(wide.refusals[1].readings, 2);
+    assert_eq!(wide.rejected[1].readings, 2);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn waveform() {
     let mut ingester = Ingester::open("").unwrap();
     let decoded = ingester.decode([envelope(None, &body), envelope(None, &body[..body.len() - 1])]);
     assert_eq!(decoded.waveforms[0].samples, [1.0, 2.0, 3.0]);
-    assert_eq!((decoded.accepted, decoded.refusals[0].rejection.reason), (vec![3, 0], Reason::Malformed));
+    assert_eq!((decoded.accepted, decoded.rejected[0].rejection.reason), (vec![3, 0], Reason::Malformed));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_mapped_topic_can_send_a_bare_number() {
     let mut ingester = Ingester::open("").unwrap();
     let decoded = ingester.decode([Envelope { sensor: Some("m"), ..envelope(None, b"21.5") }, envelope(None, b"21.5")]);
     assert_eq!(readings(&decoded), [("m".into(), NOW, 21.5)]);
-    assert_eq!(decoded.refusals[0].envelope, 1);
+    assert_eq!(decoded.rejected[0].envelope, 1);
 }
 
 #[test]
@@ -236,7 +236,7 @@ mod properties {
                 lines.push(line);
             }
             let decoded = Ingester::open("").unwrap().decode([envelope(Some("ndjson"), &lines.join(&b'\n'))]);
-            let rejected: u32 = decoded.refusals.iter().map(|rejected| rejected.readings).sum();
+            let rejected: u32 = decoded.rejected.iter().map(|rejected| rejected.readings).sum();
             prop_assert_eq!((decoded.accepted[0] + rejected) as usize, lines.len());
         }
 

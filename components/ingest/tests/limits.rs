@@ -17,7 +17,7 @@ fn assert_rejected_as_a_whole(decoded: &Decoded, message: &str) {
     // The host would register the sensors of the dictionary, even those without a reading.
     assert_eq!((decoded.text.as_str(), decoded.accepted.as_slice()), ("", [0].as_slice()));
     assert!(messages(decoded)[0].contains(message), "{:?}", messages(decoded));
-    assert!(!decoded.refusals[0].payload.is_empty());
+    assert!(!decoded.rejected[0].payload.is_empty());
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn other_events_of_the_call_are_accepted() {
     let decoded =
         ingester.decode([envelope(None, first), envelope(None, second), envelope(None, b"d value=2 1700000000")]);
     assert_eq!(readings(&decoded), [reading("a", 1.0), reading("d", 2.0)]);
-    assert_eq!((reasons(&decoded), decoded.refusals[0].envelope), (vec![(0, Reason::Oversize)], 1));
+    assert_eq!((reasons(&decoded), decoded.rejected[0].envelope), (vec![(0, Reason::Oversize)], 1));
     assert_eq!(decoded.text, "ad");
 }
 
@@ -136,7 +136,7 @@ fn an_event_that_expands_is_rejected_before_it_is_decoded() {
     for (format, body) in bodies {
         let source = if format == "sparkplug" { "spBv1.0/g/NDATA/n" } else { "test" };
         let decoded = Ingester::open("").unwrap().decode([Envelope { source, ..envelope(Some(format), &body) }]);
-        assert_eq!((decoded.accepted[0], decoded.refusals.len()), (0, 1), "{format}: {:?}", messages(&decoded).first());
+        assert_eq!((decoded.accepted[0], decoded.rejected.len()), (0, 1), "{format}: {:?}", messages(&decoded).first());
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
@@ -153,7 +153,7 @@ fn many_samples_without_a_rate_are_not_channels() {
         assert_eq!((reasons(&decoded), decoded.accepted[0]), (vec![(0, Reason::Malformed)], 0), "{more}");
         assert!(messages(&decoded)[0].contains("metadata.sampling_hz"), "{:?}", messages(&decoded));
         assert_eq!(
-            (decoded.refusals[0].readings, decoded.refusals[0].rejection.sensor.as_deref()),
+            (decoded.rejected[0].readings, decoded.rejected[0].rejection.sensor.as_deref()),
             (64, Some("hall/m/acc"))
         );
     }
@@ -195,7 +195,7 @@ fn confusable_names_are_rejected_in_every_format() {
             let envelope = Envelope { source, ..envelope(Some(format), &body) };
             let decoded = Ingester::open("").unwrap().decode([envelope]);
             assert_eq!(
-                (decoded.accepted.as_slice(), decoded.refusals.len()),
+                (decoded.accepted.as_slice(), decoded.rejected.len()),
                 ([0].as_slice(), 1),
                 "{format}: {name:?}"
             );

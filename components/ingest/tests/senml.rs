@@ -15,7 +15,7 @@ fn a_pack_with_a_mandatory_label_is_rejected() {
         assert_eq!((readings(&decoded), reasons(&decoded)), (vec![], vec![(0, Reason::Malformed)]), "{body}");
         // The dictionary has no name of a rejected reading.
         assert!(decoded.ends.is_empty());
-        assert_eq!(decoded.refusals.iter().map(|rejected| rejected.readings).sum::<u32>(), 4);
+        assert_eq!(decoded.rejected.iter().map(|rejected| rejected.readings).sum::<u32>(), 4);
         let text = messages(&decoded).concat();
         let name = label.replace("\\u005f", "_").replace("\\u005F", "_");
         assert!(text.contains("record 3") && text.contains(&format!("{name:?}")), "{text}");

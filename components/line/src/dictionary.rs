@@ -9,7 +9,7 @@ pub(crate) fn push(dictionary: &mut Dictionary, name: &str) {
 }
 
 /// Returns the names in order. An end that cuts a character or precedes the one before it yields an empty name.
-pub(crate) fn names(dictionary: &Dictionary) -> impl Iterator<Item = &str> {
+pub(crate) fn iter_names(dictionary: &Dictionary) -> impl Iterator<Item = &str> {
     let mut start = 0;
     dictionary.ends.iter().map(move |&end| {
         let name = dictionary.text.get(start..end as usize).unwrap_or("");

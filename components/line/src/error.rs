@@ -1,6 +1,6 @@
 //! Errors of the line.
 
-use crate::{PortError, acts::Refusal, contracts::types::StageError};
+use crate::{PortError, action_rules::ActionError, contracts::types::StageError};
 
 /// An error of the line itself. Invalid content of an event is not an error: it is rejected with a reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,12 +16,12 @@ pub enum LineError {
     Broken(String),
     /// A user's action is rejected.
     #[error(transparent)]
-    Rejected(#[from] Refusal),
+    Rejected(#[from] ActionError),
 }
 
 impl From<PortError> for LineError {
     fn from(error: PortError) -> Self {
-        match error.refuses_values() {
+        match error.is_permanent() {
             true => Self::Unstorable(error.0),
             false => Self::Unavailable(error.0),
         }
@@ -29,7 +29,7 @@ impl From<PortError> for LineError {
 }
 
 /// Formats a stage's error. The stage's state is unchanged.
-pub(crate) fn words(error: &StageError) -> String {
+pub(crate) fn describe_stage_error(error: &StageError) -> String {
     match error {
         StageError::Config(text) => format!("its configuration cannot be used: {text}"),
         StageError::Snapshot(text) => format!("its snapshot cannot be read: {text}"),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    acts::Wish,
+    action_rules::WorkOrderChange,
     contracts::{
         detect::Detected,
         types::{Alert, FeatureBatch, ReadingBatch},
@@ -12,7 +12,7 @@ use crate::{
 
 /// Input of featurize.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Raw {
+pub(crate) enum FeaturizeEvent {
     /// Readings of one asset.
     Push(Box<ReadingBatch>),
     /// The current time, in nanoseconds since 1970.
@@ -21,7 +21,7 @@ pub(crate) enum Raw {
 
 /// Input of detect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Processed {
+pub(crate) struct DetectEvent {
     pub(crate) features: FeatureBatch,
     /// The current time if the event is a tick.
     pub(crate) tick: Option<i64>,
@@ -29,29 +29,29 @@ pub(crate) struct Processed {
 
 /// Input of alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Found {
+pub(crate) struct AlertEvent {
     pub(crate) detected: Detected,
     /// The output of the tick, which follows that of the features.
-    pub(crate) late: Option<Detected>,
+    pub(crate) tick_output: Option<Detected>,
     pub(crate) tick: Option<i64>,
 }
 
 /// Input of schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Plan {
+pub(crate) enum PlannerCommand {
     /// The alerts that one step of one asset changed, or the alert of a repair that a user ordered.
     Alerts(Vec<Alert>),
     /// The current time, in nanoseconds since 1970.
     Tick(i64),
     /// A user changes a work order.
-    Amend { order: String, wish: Wish, now: i64 },
+    AmendWorkOrder { order: String, change: WorkOrderChange, now: i64 },
     /// A user requests a what-if plan.
-    Task(Box<Task>),
+    PlanTask(Box<PlanTask>),
 }
 
 /// A what-if plan to compute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Task {
+pub(crate) struct PlanTask {
     pub(crate) id: String,
     /// [`crate::acts::Asked`] as JSON.
     pub(crate) request: String,

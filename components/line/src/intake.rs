@@ -11,11 +11,11 @@ use crate::{
         types::{ReadingBatch, ReadingColumns, SensorTable},
     },
     dictionary,
-    error::words,
-    events::Raw,
-    names::reason,
+    error::describe_stage_error,
+    events::FeaturizeEvent,
+    labels::reason_name,
     queue,
-    rows::{DEAD_LETTERS, Rows, SENSORS, content_id, maybe_text, text},
+    rows::{DEAD_LETTERS, RowBatch, SENSORS, content_id, optional_text, text_value},
 };
 
 /// The key of ingest's state, which holds the Sparkplug births.
@@ -56,25 +56,25 @@ pub(crate) async fn submit<P: Ports>(
     let envelope =
         Envelope { source: event.source, format: event.format, sensor: event.sensor, arrival, payload: event.payload };
     let decoded = decode(line, &envelope).await?;
-    let mut rows = Rows::default();
+    let mut rows = RowBatch::default();
     for refusal in &decoded.refusals {
-        rows.add(DEAD_LETTERS, letter(&envelope, refusal));
+        rows.add(DEAD_LETTERS, dead_letter_row(&envelope, refusal));
     }
-    for sensor in dictionary::names(&decoded.sensors) {
-        let (unit, kind) = line.plant.about(sensor);
-        rows.add(SENSORS, vec![text(sensor), text(line.plant.asset(sensor)), text(unit), text(kind)]);
+    for sensor in dictionary::iter_names(&decoded.sensors) {
+        let (unit, kind) = line.plant.unit_and_kind(sensor);
+        rows.add(SENSORS, vec![text_value(sensor), text_value(line.plant.asset_of(sensor)), text_value(unit), text_value(kind)]);
     }
     rows.write(&line.ports).await?;
     if line.dispatch == Dispatch::Bus && rows.has(DEAD_LETTERS) {
-        line.nudge(Topic::DeadLetters, &envelope.source).await;
+        line.notify(Topic::DeadLetters, &envelope.source).await;
     }
     let receipt = Receipt {
         accepted: decoded.accepted.first().copied().unwrap_or(0),
         rejected: decoded.refusals.iter().map(rejected_part).collect(),
     };
     let mut assets = Vec::new();
-    for (asset, batch) in split(line, decoded) {
-        let body = postcard::to_allocvec(&Raw::Push(Box::new(batch)))
+    for (asset, batch) in split_by_asset(line, decoded) {
+        let body = postcard::to_allocvec(&FeaturizeEvent::Push(Box::new(batch)))
             .map_err(|error| LineError::Broken(format!("readings cannot be written to the queue: {error}")))?;
         // The id is that of the decoded readings, not of the payload: a payload without a time is a new reading each
         // time.
@@ -86,8 +86,8 @@ pub(crate) async fn submit<P: Ports>(
 
 /// Decodes with the known Sparkplug births, and saves the births that the event contains.
 async fn decode<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded, LineError> {
-    let config = line.plant.stage("ingest");
-    let broken = |error| LineError::Broken(format!("ingest: {}", words(&error)));
+    let config = line.plant.stage_config("ingest");
+    let broken = |error| LineError::Broken(format!("ingest: {}", describe_stage_error(&error)));
     for _ in 0..MAX_ATTEMPTS {
         let (stored, version) = line.ports.load(STATE_KEY).await?;
         let ingester = match &stored {
@@ -105,9 +105,9 @@ async fn decode<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded
 
 /// Decodes with the known Sparkplug births, and saves nothing.
 #[cfg(all(feature = "featurize", feature = "detect"))]
-pub(crate) async fn decode_aside<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded, LineError> {
-    let config = line.plant.stage("ingest");
-    let broken = |error| LineError::Broken(format!("ingest: {}", words(&error)));
+pub(crate) async fn decode_without_saving<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded, LineError> {
+    let config = line.plant.stage_config("ingest");
+    let broken = |error| LineError::Broken(format!("ingest: {}", describe_stage_error(&error)));
     let ingester = match &line.ports.load(STATE_KEY).await?.0 {
         None => Ingester::open(&config),
         Some(snapshot) => Ingester::restore(&config, snapshot),
@@ -116,15 +116,15 @@ pub(crate) async fn decode_aside<P: Ports>(line: &Line<P>, envelope: &Envelope) 
 }
 
 /// Returns the readings of each asset, in the order of the event.
-pub(crate) fn split<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, ReadingBatch> {
-    let names: Vec<&str> = dictionary::names(&decoded.sensors).collect();
+pub(crate) fn split_by_asset<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, ReadingBatch> {
+    let names: Vec<&str> = dictionary::iter_names(&decoded.sensors).collect();
     let mut batches: BTreeMap<String, ReadingBatch> = BTreeMap::new();
     // By sensor: the name of its asset, and its index in that asset's batch once it has one.
-    let mut locations: Vec<(&str, Option<u32>)> = names.iter().map(|name| (line.plant.asset(name), None)).collect();
+    let mut locations: Vec<(&str, Option<u32>)> = names.iter().map(|name| (line.plant.asset_of(name), None)).collect();
     let mut locate = |batches: &mut BTreeMap<String, ReadingBatch>, sensor: u32| -> Option<(String, u32)> {
         let name = names.get(sensor as usize)?;
         let (asset, index) = locations.get_mut(sensor as usize)?;
-        let batch = batches.entry((*asset).to_owned()).or_insert_with(|| empty(asset));
+        let batch = batches.entry((*asset).to_owned()).or_insert_with(|| empty_batch(asset));
         let index = *index.get_or_insert_with(|| {
             dictionary::push(&mut batch.sensors.names, name);
             batch.sensors.asset.push(0);
@@ -153,7 +153,7 @@ pub(crate) fn split<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, Rea
     batches
 }
 
-fn empty(asset: &str) -> ReadingBatch {
+fn empty_batch(asset: &str) -> ReadingBatch {
     let mut assets = dictionary::empty();
     dictionary::push(&mut assets, asset);
     ReadingBatch {
@@ -165,19 +165,19 @@ fn empty(asset: &str) -> ReadingBatch {
     }
 }
 
-fn letter(envelope: &Envelope, refusal: &Refusal) -> Vec<Value> {
+fn dead_letter_row(envelope: &Envelope, refusal: &Refusal) -> Vec<Value> {
     let mut content = format!("{}|{}|", envelope.source, refusal.position).into_bytes();
     content.extend_from_slice(&refusal.payload);
     vec![
-        text(content_id(&content)),
+        text_value(content_id(&content)),
         Value::Integer(envelope.arrival),
-        text(refusal.source.as_str()),
-        text(reason(refusal.rejection.reason)),
-        text(refusal.rejection.message.as_str()),
+        text_value(refusal.source.as_str()),
+        text_value(reason_name(refusal.rejection.reason)),
+        text_value(refusal.rejection.message.as_str()),
         Value::Blob(refusal.payload.clone()),
         Value::Integer(i64::from(refusal.readings)),
-        maybe_text(envelope.sensor.as_deref()),
-        maybe_text(refusal.format.as_deref()),
+        optional_text(envelope.sensor.as_deref()),
+        optional_text(refusal.format.as_deref()),
     ]
 }
 

@@ -10,11 +10,11 @@
     allow(dead_code, unused_imports, reason = "an adapter with some of the stages leaves out what the others need")
 )]
 
-pub mod acts;
+pub mod action_rules;
 #[cfg(feature = "featurize")]
-mod burst;
+mod waveform_format;
 mod contracts;
-mod deeds;
+mod actions;
 mod dictionary;
 mod error;
 mod events;
@@ -23,40 +23,40 @@ pub mod front;
 #[cfg(feature = "ingest")]
 mod intake;
 mod line;
-mod look;
-mod names;
+mod query;
+mod labels;
 mod plant;
 mod platform;
 mod ports;
 mod queue;
 mod rows;
 pub mod schema;
-mod segment;
-mod segments;
+mod stage_driver;
+mod stages;
 mod store;
 #[cfg(all(test, feature = "featurize"))]
 mod tests;
 #[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
-mod verdict;
+mod sample_scoring;
 
-pub use acts::Refusal;
+pub use action_rules::ActionError;
 pub use error::LineError;
 #[cfg(feature = "ingest")]
 pub use intake::{Reason, Receipt, RejectedPart};
 pub use line::{Dispatch, Line};
-pub use look::{answer, object, question};
+pub use query::{rows_to_json, row_to_json, select_statement};
 pub use platform::{load_plant, now, run_sync};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
-pub use wheeltapper_front::{Change, Deed, Filter, Sample, Submission, Table, Verdict};
+pub use wheeltapper_front::{ActionRequest, Action, Filter, DetectRequest, Submission, Table, Verdict};
 
 /// Returns the bus subject or channel for a topic and key, such as `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
 pub fn subject(topic: Topic, key: &str) -> String {
-    format!("{}.{}", topic.name(), token(key))
+    format!("{}.{}", topic.name(), subject_token(key))
 }
 
 /// Returns a key as one token of a subject or of a state's name: its letters, digits and dashes, at most 48 of them,
 /// and 8 digits of its hash, because two keys may have the same letters.
-pub fn token(key: &str) -> String {
+pub fn subject_token(key: &str) -> String {
     let readable: String =
         key.chars().take(48).map(|each| if each.is_ascii_alphanumeric() { each } else { '-' }).collect();
     let mut hash = blake3::hash(key.as_bytes()).to_hex().to_string();

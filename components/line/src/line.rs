@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Filter, LineError, Ports, Table, Topic,
-    events::{Plan, Raw},
-    look,
-    plant::{KEPT, Plant},
+    events::{PlannerCommand, FeaturizeEvent},
+    query,
+    plant::{EVENT_RETENTION, PlantConfig},
     queue,
     rows::content_id,
-    segment::PLANT,
+    stage_driver::PLANT_KEY,
     store,
 };
 
@@ -26,13 +26,13 @@ pub enum Dispatch {
 #[derive(Debug)]
 pub struct Line<P> {
     pub(crate) ports: P,
-    pub(crate) plant: Plant,
+    pub(crate) plant: PlantConfig,
     pub(crate) dispatch: Dispatch,
 }
 
 /// The body of a bus message. It names the queue that has new events, not the events.
 #[derive(Debug, Serialize, Deserialize)]
-struct Nudge {
+struct Notification {
     topic: String,
     key: String,
 }
@@ -44,7 +44,7 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// [`LineError::Broken`] if `plant` is anything else.
     pub fn new(ports: P, plant: &str, dispatch: Dispatch) -> Result<Self, LineError> {
-        Ok(Self { ports, plant: Plant::parse(plant)?, dispatch })
+        Ok(Self { ports, plant: PlantConfig::parse(plant)?, dispatch })
     }
 
     /// Takes an event of a device. Its readings are durable when this returns; with [`Dispatch::Inline`] all stages have
@@ -57,12 +57,12 @@ impl<P: Ports> Line<P> {
         let (receipt, assets) = crate::intake::submit(self, event, arrival).await?;
         for asset in &assets {
             match self.dispatch {
-                Dispatch::Bus => self.nudge(Topic::Raw, asset).await,
-                Dispatch::Inline => self.follow(asset, arrival).await?,
+                Dispatch::Bus => self.notify(Topic::Raw, asset).await,
+                Dispatch::Inline => self.process_asset_queues(asset, arrival).await?,
             }
         }
         if self.dispatch == Dispatch::Inline && !assets.is_empty() {
-            self.work(Topic::Alerts, PLANT, arrival).await?;
+            self.process_queue(Topic::Alerts, PLANT_KEY, arrival).await?;
         }
         Ok(receipt)
     }
@@ -72,13 +72,13 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// [`LineError`]: the platform may deliver the message again; a tick processes the queue in any case.
     pub async fn on_message(&self, topic: Topic, body: &[u8], now: i64) -> Result<(), LineError> {
-        let nudge: Nudge = serde_json::from_slice(body).map_err(|error| {
+        let nudge: Notification = serde_json::from_slice(body).map_err(|error| {
             LineError::Broken(format!(
                 "a message on {} is not {{\"topic\": \"…\", \"key\": \"…\"}}: {error}; devices send to the topic of the readings",
                 topic.name()
             ))
         })?;
-        self.work(topic, &nudge.key, now).await
+        self.process_queue(topic, &nudge.key, now).await
     }
 
     /// As [`Self::on_message`], for platforms that do not pass on the topic of a message. The topic is taken from the body.
@@ -86,7 +86,7 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// As [`Self::on_message`].
     pub async fn on_message_without_topic(&self, body: &[u8], now: i64) -> Result<(), LineError> {
-        let topic = serde_json::from_slice(body).ok().and_then(|nudge: Nudge| Topic::from_name(&nudge.topic));
+        let topic = serde_json::from_slice(body).ok().and_then(|nudge: Notification| Topic::from_name(&nudge.topic));
         let topic = topic.ok_or_else(|| {
             LineError::Broken(
                 "a message between the stages is not {\"topic\": \"…\", \"key\": \"…\"} with a known topic".into(),
@@ -103,16 +103,16 @@ impl<P: Ports> Line<P> {
     pub async fn tick(&self, now: i64) -> Result<(), LineError> {
         let id = content_id(format!("tick|{now}").as_bytes());
         let broken = |error| LineError::Broken(format!("cannot encode a tick for the queue: {error}"));
-        let body = postcard::to_allocvec(&Raw::Tick(now)).map_err(broken)?;
+        let body = postcard::to_allocvec(&FeaturizeEvent::Tick(now)).map_err(broken)?;
         for asset in self.assets().await? {
             queue::append(&self.ports, Topic::Raw, &asset, &id, now, &body).await?;
         }
         // The assets' ticks come first, as the plan depends on their alerts.
-        self.sweep(now).await?;
-        let body = postcard::to_allocvec(&Plan::Tick(now)).map_err(broken)?;
-        queue::append(&self.ports, Topic::Alerts, PLANT, &id, now, &body).await?;
-        self.sweep(now).await?;
-        queue::forget(&self.ports, now.saturating_sub(KEPT)).await?;
+        self.process_pending_queues(now).await?;
+        let body = postcard::to_allocvec(&PlannerCommand::Tick(now)).map_err(broken)?;
+        queue::append(&self.ports, Topic::Alerts, PLANT_KEY, &id, now, &body).await?;
+        self.process_pending_queues(now).await?;
+        queue::prune(&self.ports, now.saturating_sub(EVENT_RETENTION)).await?;
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// [`LineError::Unavailable`] if the store does not answer.
     pub async fn query(&self, table: Table, filter: &Filter) -> Result<String, LineError> {
-        look::look(&self.ports, table, filter).await
+        query::query_table(&self.ports, table, filter).await
     }
 
     /// Executes a user's action durably. Returns the row that it changed or created, as an object of [`Self::query`].
@@ -129,8 +129,8 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// [`LineError::Rejected`] if the action is rejected and nothing changed. After any other error a retry completes
     /// the action.
-    pub async fn execute(&self, change: &crate::Change) -> Result<String, LineError> {
-        crate::deeds::act(self, change).await
+    pub async fn execute(&self, change: &crate::ActionRequest) -> Result<String, LineError> {
+        crate::actions::execute(self, change).await
     }
 
     /// Scores a sample against the machine's baseline, without learning from it.
@@ -138,13 +138,13 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// [`LineError::Rejected`] if the sensor is unknown, its model is still learning, or the sample has no values.
     #[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
-    pub async fn detect(&self, sample: &crate::Sample) -> Result<crate::Verdict, LineError> {
-        crate::verdict::detect(self, sample).await
+    pub async fn detect(&self, sample: &crate::DetectRequest) -> Result<crate::Verdict, LineError> {
+        crate::sample_scoring::score(self, sample).await
     }
 
     /// Publishes a notification on the bus. If the bus does not answer, the next tick processes the queue.
-    pub(crate) async fn nudge(&self, topic: Topic, key: &str) {
-        let nudge = Nudge { topic: topic.name().to_owned(), key: key.to_owned() };
+    pub(crate) async fn notify(&self, topic: Topic, key: &str) {
+        let nudge = Notification { topic: topic.name().to_owned(), key: key.to_owned() };
         let Ok(body) = serde_json::to_vec(&nudge) else { return };
         if let Err(error) = self.ports.publish(topic, key, &body).await {
             eprintln!(
@@ -155,16 +155,16 @@ impl<P: Ports> Line<P> {
     }
 
     /// Processes every queue that has pending events.
-    async fn sweep(&self, now: i64) -> Result<(), LineError> {
+    async fn process_pending_queues(&self, now: i64) -> Result<(), LineError> {
         for topic in Topic::ALL {
             // Queried again for each topic, because the topic before it adds events.
-            for (pending_topic, key) in queue::waiting(&self.ports).await? {
+            for (pending_topic, key) in queue::pending_queues(&self.ports).await? {
                 if pending_topic != topic {
                     continue;
                 }
                 match self.dispatch {
-                    Dispatch::Bus => self.nudge(topic, &key).await,
-                    Dispatch::Inline => self.work(topic, &key, now).await?,
+                    Dispatch::Bus => self.notify(topic, &key).await,
+                    Dispatch::Inline => self.process_queue(topic, &key, now).await?,
                 }
             }
         }
@@ -172,7 +172,7 @@ impl<P: Ports> Line<P> {
     }
 
     async fn assets(&self) -> Result<Vec<String>, LineError> {
-        let rows = store::run(&self.ports, "SELECT DISTINCT asset FROM sensors ORDER BY asset", &[]).await?;
+        let rows = store::execute(&self.ports, "SELECT DISTINCT asset FROM sensors ORDER BY asset", &[]).await?;
         Ok(rows
             .into_iter()
             .filter_map(|row| match row.into_iter().next() {
@@ -184,25 +184,25 @@ impl<P: Ports> Line<P> {
 
     /// Runs the stages of one asset in order.
     #[cfg(feature = "ingest")]
-    async fn follow(&self, asset: &str, now: i64) -> Result<(), LineError> {
+    async fn process_asset_queues(&self, asset: &str, now: i64) -> Result<(), LineError> {
         for topic in [Topic::Raw, Topic::Processed, Topic::Anomalies] {
-            self.work(topic, asset, now).await?;
+            self.process_queue(topic, asset, now).await?;
         }
         Ok(())
     }
 
     /// Processes one queue, if its stage is compiled into this component.
     #[allow(unused_variables, reason = "a component without stages has no queue to process")]
-    pub(crate) async fn work(&self, topic: Topic, key: &str, now: i64) -> Result<(), LineError> {
+    pub(crate) async fn process_queue(&self, topic: Topic, key: &str, now: i64) -> Result<(), LineError> {
         match topic {
             #[cfg(feature = "featurize")]
-            Topic::Raw => crate::segment::drain::<crate::segments::featurize::Features, P>(self, key, now).await,
+            Topic::Raw => crate::stage_driver::drain_queue::<crate::stages::featurize::FeaturizeStage, P>(self, key, now).await,
             #[cfg(feature = "detect")]
-            Topic::Processed => crate::segment::drain::<crate::segments::detect::Detection, P>(self, key, now).await,
+            Topic::Processed => crate::stage_driver::drain_queue::<crate::stages::detect::DetectStage, P>(self, key, now).await,
             #[cfg(feature = "alert")]
-            Topic::Anomalies => crate::segment::drain::<crate::segments::alert::Alerts, P>(self, key, now).await,
+            Topic::Anomalies => crate::stage_driver::drain_queue::<crate::stages::alert::AlertStage, P>(self, key, now).await,
             #[cfg(feature = "schedule")]
-            Topic::Alerts => crate::segment::drain::<crate::segments::schedule::Planning, P>(self, key, now).await,
+            Topic::Alerts => crate::stage_driver::drain_queue::<crate::stages::schedule::ScheduleStage, P>(self, key, now).await,
             _ => Ok(()),
         }
     }

@@ -9,12 +9,12 @@ use crate::LineError;
 
 /// How long a processed event is kept in its queue, in nanoseconds (one day). An event that is sent again within this
 /// time is recognised.
-pub(crate) const KEPT: i64 = 86_400_000_000_000;
+pub(crate) const EVENT_RETENTION: i64 = 86_400_000_000_000;
 
 /// The plant, as printed by `wheeltapper config plant`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Plant {
+pub(crate) struct PlantConfig {
     ingest: Value,
     featurize: Value,
     detect: Value,
@@ -26,7 +26,7 @@ pub(crate) struct Plant {
     poison_after_seconds: u32,
 }
 
-impl Default for Plant {
+impl Default for PlantConfig {
     fn default() -> Self {
         let nothing = || Value::Null;
         Self {
@@ -41,7 +41,7 @@ impl Default for Plant {
     }
 }
 
-impl Plant {
+impl PlantConfig {
     /// Parses the JSON. An empty text is a plant without configured machines.
     pub(crate) fn parse(json: &str) -> Result<Self, LineError> {
         if json.trim().is_empty() {
@@ -55,7 +55,7 @@ impl Plant {
     }
 
     /// Returns a stage's configuration as JSON, or an empty string if it has none.
-    pub(crate) fn stage(&self, name: &str) -> String {
+    pub(crate) fn stage_config(&self, name: &str) -> String {
         let config = match name {
             "ingest" => &self.ingest,
             "featurize" => &self.featurize,
@@ -68,7 +68,7 @@ impl Plant {
 
     /// Returns the machine of a sensor: the configured one, or else the part of the id before the last `/`, or else
     /// the whole id.
-    pub(crate) fn asset<'a>(&'a self, sensor: &'a str) -> &'a str {
+    pub(crate) fn asset_of<'a>(&'a self, sensor: &'a str) -> &'a str {
         match (self.assets.get(sensor), sensor.rsplit_once('/')) {
             (Some(asset), _) => asset,
             (None, Some((asset, _))) if !asset.is_empty() => asset,
@@ -77,14 +77,14 @@ impl Plant {
     }
 
     /// Returns the unit and kind of a sensor, empty if they are not configured.
-    pub(crate) fn about(&self, sensor: &str) -> (&str, &str) {
+    pub(crate) fn unit_and_kind(&self, sensor: &str) -> (&str, &str) {
         let about = self.detect.get("sensors").and_then(|sensors| sensors.get(sensor));
         let text = |key| about.and_then(|about| about.get(key)).and_then(Value::as_str).unwrap_or("");
         (text("unit"), text("kind"))
     }
 
     /// Returns how long a stage is tried on an event, in nanoseconds.
-    pub(crate) fn poison_after(&self) -> i64 {
+    pub(crate) fn poison_timeout(&self) -> i64 {
         i64::from(self.poison_after_seconds) * 1_000_000_000
     }
 }

@@ -28,7 +28,7 @@ pub enum Dialect {
 
 impl Dialect {
     /// The column type of bytes.
-    pub(crate) const fn blob(self) -> &'static str {
+    pub(crate) const fn blob_type(self) -> &'static str {
         match self {
             Self::Sqlite => "BLOB",
             Self::Postgres => "BYTEA",
@@ -36,7 +36,7 @@ impl Dialect {
     }
 
     /// The column type of doubles.
-    pub(crate) const fn real(self) -> &'static str {
+    pub(crate) const fn real_type(self) -> &'static str {
         match self {
             Self::Sqlite => "REAL",
             Self::Postgres => "DOUBLE PRECISION",
@@ -114,7 +114,7 @@ fn sqlstate(message: &str) -> Option<&str> {
 impl PortError {
     /// Returns whether the store rejected the values themselves, so that a retry would fail too. Any other error is
     /// an outage, which passes.
-    pub(crate) fn refuses_values(&self) -> bool {
+    pub(crate) fn is_permanent(&self) -> bool {
         let is_permanent = |code: &str| PERMANENT_ERROR_CLASSES.iter().any(|class| code.starts_with(class));
         sqlstate(&self.0).is_some_and(is_permanent) || PERMANENT_ERRORS.iter().any(|words| self.0.contains(words))
     }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_outage_is_told_from_values_that_are_never_stored() {
-        let refuses = |text: &str| PortError(text.to_owned()).refuses_values();
+        let refuses = |text: &str| PortError(text.to_owned()).is_permanent();
         for text in [
             "22003: integer out of range",
             "54000: index row requires 8200 bytes",

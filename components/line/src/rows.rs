@@ -58,9 +58,9 @@ insert_target!(
     "DO NOTHING"
 );
 insert_target!(ACTIONS, 7, "actions (id, time, deed, target, asset, actor, text)", "DO NOTHING");
-insert_target!(ASKED, 4, "tasks (id, time, status, request)", "DO NOTHING");
+insert_target!(QUEUED_TASKS, 4, "tasks (id, time, status, request)", "DO NOTHING");
 insert_target!(
-    ANSWERED,
+    FINISHED_TASKS,
     6,
     "tasks (id, time, status, request, result, finished)",
     "(id) DO UPDATE SET status = excluded.status, result = excluded.result, finished = excluded.finished"
@@ -68,9 +68,9 @@ insert_target!(
 
 /// Rows grouped by table.
 #[derive(Debug, Default)]
-pub(crate) struct Rows(BTreeMap<InsertTarget, Vec<Vec<Value>>>);
+pub(crate) struct RowBatch(BTreeMap<InsertTarget, Vec<Vec<Value>>>);
 
-impl Rows {
+impl RowBatch {
     /// Adds a row. If two rows of a batch have the same key, the later one is kept.
     pub(crate) fn add(&mut self, target: InsertTarget, row: Vec<Value>) {
         debug_assert_eq!(row.len(), target.column_count, "{}", target.table);
@@ -106,31 +106,31 @@ impl Rows {
                 }
                 statement.push_str(" ON CONFLICT ");
                 statement.push_str(target.on_conflict);
-                store::run(ports, &statement, &chunk.concat()).await?;
+                store::execute(ports, &statement, &chunk.concat()).await?;
             }
         }
         Ok(())
     }
 }
 
-pub(crate) fn text(text: impl Into<String>) -> Value {
+pub(crate) fn text_value(text: impl Into<String>) -> Value {
     Value::Text(text.into())
 }
 
-pub(crate) fn maybe_text(text: Option<&str>) -> Value {
+pub(crate) fn optional_text(text: Option<&str>) -> Value {
     text.map_or(Value::Null, |text| Value::Text(text.to_owned()))
 }
 
-pub(crate) fn maybe_real(real: Option<f64>) -> Value {
+pub(crate) fn optional_real(real: Option<f64>) -> Value {
     real.map_or(Value::Null, Value::Real)
 }
 
-pub(crate) fn maybe_integer(integer: Option<i64>) -> Value {
+pub(crate) fn optional_integer(integer: Option<i64>) -> Value {
     integer.map_or(Value::Null, Value::Integer)
 }
 
 /// Encodes doubles as a little-endian blob.
-pub(crate) fn doubles(values: &[f64]) -> Value {
+pub(crate) fn doubles_blob(values: &[f64]) -> Value {
     Value::Blob(values.iter().flat_map(|value| value.to_le_bytes()).collect())
 }
 

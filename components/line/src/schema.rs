@@ -70,7 +70,7 @@ pub fn statements(dialect: Dialect) -> Vec<String> {
         Dialect::Postgres => "IF NOT EXISTS",
     };
     let types = |statement: &&str| {
-        statement.replace("{BLOB}", dialect.blob()).replace("{REAL}", dialect.real()).replace("{NEW}", new)
+        statement.replace("{BLOB}", dialect.blob_type()).replace("{REAL}", dialect.real_type()).replace("{NEW}", new)
     };
     TABLES.iter().chain(&ADDED_COLUMNS).chain(&INDEXES).map(types).collect()
 }

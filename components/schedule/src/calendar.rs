@@ -1,34 +1,34 @@
 //! Shifts and working time. Minutes count from 1970-01-01T00:00Z, a Thursday.
 
-pub(crate) const MINUTES_A_DAY: i64 = 1_440;
+pub(crate) const MINUTES_PER_DAY: i64 = 1_440;
 
-const NANOSECONDS_A_MINUTE: i64 = 60_000_000_000;
+const NANOSECONDS_PER_MINUTE: i64 = 60_000_000_000;
 
 /// The last minute that can be expressed in nanoseconds.
-pub(crate) const LAST_MINUTE: i64 = i64::MAX / NANOSECONDS_A_MINUTE;
+pub(crate) const LAST_MINUTE: i64 = i64::MAX / NANOSECONDS_PER_MINUTE;
 
 /// Returns the first minute at or after `time` that is a multiple of 5.
-pub(crate) fn next_five_minutes(time: i64) -> i64 {
+pub(crate) fn ceil_to_five_minutes(time: i64) -> i64 {
     // The division comes first, so that the result in minutes is far inside an i64 even near the ends of time.
-    let step = 5 * NANOSECONDS_A_MINUTE;
+    let step = 5 * NANOSECONDS_PER_MINUTE;
     (time.div_euclid(step) + i64::from(time.rem_euclid(step) != 0)) * 5
 }
 
 /// Returns the first minute at or after `time`.
-pub(crate) fn minute_at_or_after(time: i64) -> i64 {
-    time.div_euclid(NANOSECONDS_A_MINUTE) + i64::from(time.rem_euclid(NANOSECONDS_A_MINUTE) != 0)
+pub(crate) fn ceil_to_minute(time: i64) -> i64 {
+    time.div_euclid(NANOSECONDS_PER_MINUTE) + i64::from(time.rem_euclid(NANOSECONDS_PER_MINUTE) != 0)
 }
 
 /// Converts a minute to nanoseconds.
-pub(crate) fn time_of(minute: i64) -> i64 {
-    minute.saturating_mul(NANOSECONDS_A_MINUTE)
+pub(crate) fn minute_to_nanoseconds(minute: i64) -> i64 {
+    minute.saturating_mul(NANOSECONDS_PER_MINUTE)
 }
 
 /// A time interval in minutes, from `from` (included) to `to` (excluded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub from: i64,
-    pub to: i64,
+pub(crate) struct Interval {
+    pub start: i64,
+    pub end: i64,
 }
 
 /// A weekly shift in local time.
@@ -48,57 +48,57 @@ pub(crate) struct Roster {
     /// An empty list means always.
     shifts: Vec<Shift>,
     /// Local time minus UTC, in minutes.
-    offset: i64,
+    utc_offset: i64,
     /// The longest working time without a break, in minutes.
-    pub longest: i64,
+    pub longest_interval: i64,
 }
 
 impl Roster {
     pub fn new(shifts: Vec<Shift>, offset: i64) -> Self {
-        let mut roster = Self { shifts, offset, longest: i64::MAX };
+        let mut roster = Self { shifts, utc_offset: offset, longest_interval: i64::MAX };
         // Four weeks contain every interval of a weekly pattern completely. An interval of three weeks or more has no
         // end.
-        let week = 7 * MINUTES_A_DAY;
-        let longest = roster.spans(0, 4 * week).iter().map(|span| span.to - span.from).max().unwrap_or(0);
-        roster.longest = if longest >= 3 * week { i64::MAX } else { longest };
+        let week = 7 * MINUTES_PER_DAY;
+        let longest = roster.working_intervals(0, 4 * week).iter().map(|span| span.end - span.start).max().unwrap_or(0);
+        roster.longest_interval = if longest >= 3 * week { i64::MAX } else { longest };
         roster
     }
 
     /// Returns the working intervals between two minutes, in order. Shifts that touch or overlap are joined.
-    pub fn spans(&self, from: i64, to: i64) -> Vec<Span> {
+    pub fn working_intervals(&self, from: i64, to: i64) -> Vec<Interval> {
         if from >= to {
             return Vec::new();
         }
         if self.shifts.is_empty() {
-            return vec![Span { from, to }];
+            return vec![Interval { start, end }];
         }
-        let first = (from + self.offset).div_euclid(MINUTES_A_DAY) - 1;
-        let last = (to + self.offset).div_euclid(MINUTES_A_DAY);
+        let first = (from + self.utc_offset).div_euclid(MINUTES_PER_DAY) - 1;
+        let last = (to + self.utc_offset).div_euclid(MINUTES_PER_DAY);
         let mut spans = Vec::new();
         for day in first..=last {
             // Day 0 was a Thursday, the fourth day of a week that starts on Monday.
             let weekday = usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
             for shift in &self.shifts {
                 if shift.days.get(weekday).copied().unwrap_or(false) {
-                    let start = day * MINUTES_A_DAY + shift.start - self.offset;
-                    let span = Span { from: start.max(from), to: (start + shift.length).min(to) };
-                    if span.from < span.to {
+                    let start = day * MINUTES_PER_DAY + shift.start - self.utc_offset;
+                    let span = Interval { start: start.max(from), end: (start + shift.length).min(to) };
+                    if span.start < span.end {
                         spans.push(span);
                     }
                 }
             }
         }
-        spans.sort_by_key(|span| (span.from, span.to));
-        merge(&spans)
+        spans.sort_by_key(|span| (span.start, span.end));
+        merge_intervals(&spans)
     }
 }
 
 /// Joins intervals that touch or overlap; they are sorted by start.
-fn merge(spans: &[Span]) -> Vec<Span> {
-    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+fn merge_intervals(spans: &[Interval]) -> Vec<Interval> {
+    let mut merged: Vec<Interval> = Vec::with_capacity(spans.len());
     for span in spans {
         match merged.last_mut() {
-            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
             _ => merged.push(*span),
         }
     }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     // 2026-01-05 is a Monday: 20,458 days after 1970-01-01.
-    const MONDAY: i64 = 20_458 * MINUTES_A_DAY;
+    const MONDAY: i64 = 20_458 * MINUTES_PER_DAY;
 
     fn shift(days: &[usize], start: i64, length: i64) -> Shift {
         let mut flags = [false; 7];
@@ -121,8 +121,8 @@ mod tests {
     }
 
     fn hours(roster: &Roster, from: i64, to: i64) -> Vec<(i64, i64)> {
-        let spans = roster.spans(MONDAY + from * 60, MONDAY + to * 60);
-        spans.iter().map(|span| ((span.from - MONDAY) / 60, (span.to - MONDAY) / 60)).collect()
+        let spans = roster.working_intervals(MONDAY + from * 60, MONDAY + to * 60);
+        spans.iter().map(|span| ((span.start - MONDAY) / 60, (span.end - MONDAY) / 60)).collect()
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(hours(&roster, 0, 7 * 24), [(6, 14), (54, 62)]);
         assert_eq!(hours(&roster, 8, 12), [(8, 12)]);
         assert_eq!(hours(&roster, 14, 54), []);
-        assert_eq!(roster.longest, 8 * 60);
+        assert_eq!(roster.longest_interval, 8 * 60);
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let roster = Roster::new(vec![shift(&[6], 22, 8)], 0);
         assert_eq!(hours(&roster, 0, 24), [(0, 6)]);
         assert_eq!(hours(&roster, 0, 8 * 24), [(0, 6), (166, 174)]);
-        assert_eq!(roster.longest, 8 * 60);
+        assert_eq!(roster.longest_interval, 8 * 60);
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
         let roster = Roster::new(vec![shift(&[0], 6, 8), shift(&[0], 14, 8)], 0);
         assert_eq!(hours(&roster, 0, 24), [(6, 22)]);
         let always = Roster::new(vec![shift(&[0, 1, 2, 3, 4, 5, 6], 6, 24)], 0);
-        assert_eq!((always.longest, hours(&always, 0, 48)), (i64::MAX, vec![(0, 48)]));
+        assert_eq!((always.longest_interval, hours(&always, 0, 48)), (i64::MAX, vec![(0, 48)]));
     }
 
     #[test]
@@ -160,11 +160,11 @@ mod tests {
 
     #[test]
     fn minutes_round_up_at_both_ends_of_time() {
-        assert_eq!((next_five_minutes(0), next_five_minutes(1), next_five_minutes(-1)), (0, 5, 0));
-        assert_eq!(next_five_minutes(300_000_000_000), 5);
-        assert!(time_of(next_five_minutes(i64::MAX)) >= i64::MAX - 300_000_000_000);
-        assert!(next_five_minutes(i64::MIN) < 0);
-        assert!(time_of(LAST_MINUTE) > 0);
-        assert_eq!((minute_at_or_after(1), minute_at_or_after(60_000_000_000), minute_at_or_after(-1)), (1, 1, 0));
+        assert_eq!((ceil_to_five_minutes(0), ceil_to_five_minutes(1), ceil_to_five_minutes(-1)), (0, 5, 0));
+        assert_eq!(ceil_to_five_minutes(300_000_000_000), 5);
+        assert!(minute_to_nanoseconds(ceil_to_five_minutes(i64::MAX)) >= i64::MAX - 300_000_000_000);
+        assert!(ceil_to_five_minutes(i64::MIN) < 0);
+        assert!(minute_to_nanoseconds(LAST_MINUTE) > 0);
+        assert_eq!((ceil_to_minute(1), ceil_to_minute(60_000_000_000), ceil_to_minute(-1)), (1, 1, 0));
     }
 }

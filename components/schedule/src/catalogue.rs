@@ -7,12 +7,12 @@ use serde::Deserialize;
 use crate::StageError;
 
 /// The fault mode for faults that the catalogue does not contain, and for alerts without a fault mode.
-pub(crate) const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN_FAULT_MODE: &str = "unknown";
 
 /// One job of a fault mode.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct JobKind {
+pub struct JobTemplate {
     /// Kind of the job, such as `inspection`; unique in the list of a fault mode.
     pub kind: String,
     /// Skills that one technician must have, all of them; an empty list means that any technician is suitable.
@@ -30,13 +30,13 @@ pub struct JobKind {
 
 /// Jobs by fault mode: the built-in ones, with the overrides of the configuration.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Catalogue(BTreeMap<String, Vec<JobKind>>);
+pub(crate) struct Catalogue(BTreeMap<String, Vec<JobTemplate>>);
 
 impl Catalogue {
-    pub fn new(overrides: BTreeMap<String, Vec<JobKind>>) -> Result<Self, StageError> {
-        let mut jobs_by_mode = built_in();
+    pub fn new(overrides: BTreeMap<String, Vec<JobTemplate>>) -> Result<Self, StageError> {
+        let mut jobs_by_mode = built_in_catalogue();
         for (mode, jobs) in overrides {
-            check(&mode, &jobs)?;
+            validate_jobs(&mode, &jobs)?;
             jobs_by_mode.insert(mode, jobs);
         }
         Ok(Self(jobs_by_mode))
@@ -44,15 +44,15 @@ impl Catalogue {
 
     /// Returns the jobs of a fault mode. The lookup tries the mode itself, then its family (the part before the first
     /// dash, `bearing` for `bearing-ball`), then `unknown`.
-    pub fn jobs(&self, fault_mode: Option<&str>) -> &[JobKind] {
-        let mode = fault_mode.unwrap_or(UNKNOWN);
+    pub fn jobs(&self, fault_mode: Option<&str>) -> &[JobTemplate] {
+        let mode = fault_mode.unwrap_or(UNKNOWN_FAULT_MODE);
         let family = mode.split('-').next().unwrap_or(mode);
-        [mode, family, UNKNOWN].iter().find_map(|key| self.0.get(*key)).map_or(&[], Vec::as_slice)
+        [mode, family, UNKNOWN_FAULT_MODE].iter().find_map(|key| self.0.get(*key)).map_or(&[], Vec::as_slice)
     }
 }
 
-fn built_in() -> BTreeMap<String, Vec<JobKind>> {
-    let job = |kind: &str, skill: &str, duration_minutes, parts_cost, after: &[&str]| JobKind {
+fn built_in_catalogue() -> BTreeMap<String, Vec<JobTemplate>> {
+    let job = |kind: &str, skill: &str, duration_minutes, parts_cost, after: &[&str]| JobTemplate {
         kind: kind.into(),
         skills: vec![skill.into()],
         duration_minutes,
@@ -74,12 +74,12 @@ fn built_in() -> BTreeMap<String, Vec<JobKind>> {
         ("lubrication", vec![job("lubrication", "mechanic", 30, 15.0, &[])]),
         ("electrical-overload", vec![job("electrical-inspection", "electrician", 90, 0.0, &[])]),
         ("sensor", vec![job("sensor-repair", "instrumentation", 45, 0.0, &[])]),
-        (UNKNOWN, vec![job("inspection", "mechanic", 60, 0.0, &[])]),
+        (UNKNOWN_FAULT_MODE, vec![job("inspection", "mechanic", 60, 0.0, &[])]),
     ];
     jobs_by_mode.into_iter().map(|(mode, jobs)| (mode.to_owned(), jobs)).collect()
 }
 
-fn check(mode: &str, jobs: &[JobKind]) -> Result<(), StageError> {
+fn validate_jobs(mode: &str, jobs: &[JobTemplate]) -> Result<(), StageError> {
     let mut earlier: Vec<&str> = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
         let reject = |key: &str, rule: String| {
@@ -122,13 +122,13 @@ mod tests {
         assert_eq!(kinds(&catalogue, Some("belt-slip")), ["inspection"]);
         assert_eq!(kinds(&catalogue, None), ["inspection"]);
         for jobs in catalogue.0.values() {
-            check("built in", jobs).unwrap();
+            validate_jobs("built in", jobs).unwrap();
         }
     }
 
     #[test]
     fn the_configuration_replaces_a_list() {
-        let overrides: BTreeMap<String, Vec<JobKind>> =
+        let overrides: BTreeMap<String, Vec<JobTemplate>> =
             serde_json::from_str(r#"{"bearing-ball":[{"kind":"swap","duration_minutes":30}]}"#).unwrap();
         let catalogue = Catalogue::new(overrides).unwrap();
         assert_eq!(kinds(&catalogue, Some("bearing-ball")), ["swap"]);

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::calendar::{MINUTES_A_DAY, Roster, Shift};
+use crate::calendar::{MINUTES_PER_DAY, Roster, Shift};
 use crate::catalogue::Catalogue;
-use crate::{JobKind, StageError};
+use crate::{JobTemplate, StageError};
 
 /// The configuration as written, in JSON.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Config {
     /// Local time of the shifts minus UTC in minutes, -1,440 to 1,440.
     pub utc_offset_minutes: i32,
     /// Jobs by fault mode; they replace the built-in ones.
-    pub catalogue: BTreeMap<String, Vec<JobKind>>,
+    pub catalogue: BTreeMap<String, Vec<JobTemplate>>,
     /// No work is planned before this time, and the horizon starts then; in nanoseconds since 1970. Used by what-if
     /// plans.
     pub not_before: Option<i64>,
@@ -88,7 +88,7 @@ impl Default for AssetConfig {
 
 /// The validated configuration.
 #[derive(Clone, Debug)]
-pub(crate) struct Plant {
+pub(crate) struct ValidatedConfig {
     pub technicians: Vec<Technician>,
     criticality: BTreeMap<String, u8>,
     pub catalogue: Catalogue,
@@ -107,7 +107,7 @@ pub(crate) struct Technician {
     pub roster: Roster,
 }
 
-impl Plant {
+impl ValidatedConfig {
     /// Parses a JSON object; an empty string means the defaults.
     pub fn parse(text: &str) -> Result<Self, StageError> {
         let config: Config = if text.trim().is_empty() {
@@ -151,7 +151,7 @@ impl Plant {
                     technician.name
                 )));
             }
-            technicians.push(self::technician(index, technician, offset)?);
+            technicians.push(self::validate_technician(index, technician, offset)?);
         }
         // Ties in the plan are resolved by name, so candidates are tried in this order.
         technicians.sort_by(|a, b| a.name.cmp(&b.name));
@@ -172,7 +172,7 @@ impl Plant {
     }
 }
 
-fn technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Technician, StageError> {
+fn validate_technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Technician, StageError> {
     let reject = |key: String, rule: String| Err(StageError::Config(format!("technicians[{index}].{key} {rule}")));
     if config.name.is_empty() {
         return reject("name".into(), "is empty; give each technician a name".into());
@@ -201,15 +201,15 @@ fn technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Tec
                 }
             }
         }
-        let (Some(start), Some(end)) = (minute_of_day(&shift.start), minute_of_day(&shift.end)) else {
+        let (Some(start), Some(end)) = (parse_minute_of_day(&shift.start), parse_minute_of_day(&shift.end)) else {
             let (key, value) =
-                if minute_of_day(&shift.start).is_none() { ("start", &shift.start) } else { ("end", &shift.end) };
+                if parse_minute_of_day(&shift.start).is_none() { ("start", &shift.start) } else { ("end", &shift.end) };
             return reject(
                 format!("shifts[{number}].{key}"),
                 format!("must be a time of day from \"00:00\" to \"23:59\", but is {value:?}"),
             );
         };
-        let length = if end > start { end - start } else { end + MINUTES_A_DAY - start };
+        let length = if end > start { end - start } else { end + MINUTES_PER_DAY - start };
         shifts.push(Shift { days, start, length });
     }
     Ok(Technician {
@@ -221,7 +221,7 @@ fn technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Tec
 }
 
 /// Parses a time of day such as `06:00` into minutes after midnight.
-fn minute_of_day(text: &str) -> Option<i64> {
+fn parse_minute_of_day(text: &str) -> Option<i64> {
     let (hours, minutes) = text.split_once(':')?;
     let number = |digits: &str, limit: i64| {
         let is_plain = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -236,17 +236,17 @@ mod tests {
 
     #[test]
     fn an_empty_string_means_the_defaults() {
-        let config = Plant::parse("").unwrap();
+        let config = ValidatedConfig::parse("").unwrap();
         assert_eq!((config.horizon, config.currency.as_str(), config.technicians.len()), (336 * 60, "EUR", 0));
         assert_eq!(config.criticality("any"), 3);
     }
 
     #[test]
     fn times_of_day() {
-        assert_eq!(minute_of_day("06:05"), Some(365));
-        assert_eq!(minute_of_day("23:59"), Some(1439));
+        assert_eq!(parse_minute_of_day("06:05"), Some(365));
+        assert_eq!(parse_minute_of_day("23:59"), Some(1439));
         for bad in ["25:00", "24:00", "06:60", "0600", "06", "", ":", "-1:00", "+6:00", "006:00", "06:00:00"] {
-            assert_eq!(minute_of_day(bad), None, "{bad}");
+            assert_eq!(parse_minute_of_day(bad), None, "{bad}");
         }
     }
 
@@ -278,7 +278,7 @@ mod tests {
             (job(r#""kind":"b","duration_minutes":1,"parts_cost":-1"#), "catalogue.imbalance[1].parts_cost"),
             (job(r#""kind":"b","duration_minutes":1,"after":["c"]"#), "catalogue.imbalance[1].after"),
         ] {
-            let Err(StageError::Config(message)) = Plant::parse(&text) else { panic!("{text} was accepted") };
+            let Err(StageError::Config(message)) = ValidatedConfig::parse(&text) else { panic!("{text} was accepted") };
             assert!(message.contains(key), "{text}: {message}");
         }
     }

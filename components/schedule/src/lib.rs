@@ -4,23 +4,23 @@
 //! the earliest time at which the asset is free and a technician with the skills is on shift and free. It has no clock
 //! and no entropy.
 
-mod amend;
-mod board;
+mod amendments;
+mod availability;
 mod calendar;
 mod catalogue;
 #[cfg(target_family = "wasm")]
 mod component;
 mod config;
 mod error;
-mod orders;
-mod place;
-mod plan;
+mod tracked_orders;
+mod interval_set;
+mod list_scheduler;
 mod record;
 mod scheduler;
 mod snapshot;
-mod words;
+mod messages;
 
-pub use catalogue::JobKind;
+pub use catalogue::JobTemplate;
 pub use config::{AssetConfig, Config, ShiftConfig, TechnicianConfig};
 pub use error::StageError;
 pub use record::{Alert, Amendment, OrderStatus, Severity, WorkOrder};

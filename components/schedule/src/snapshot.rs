@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::orders::Order;
-use crate::scheduler::State;
+use crate::tracked_orders::TrackedOrder;
+use crate::scheduler::SchedulerState;
 use crate::{Alert, OrderStatus, StageError, WorkOrder};
 
 const VERSION: u8 = 2;
@@ -15,23 +15,23 @@ const VERSION_1: u8 = 1;
 /// The state in version 1.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-struct Unamended {
+struct StateV1 {
     now: Option<i64>,
     alerts: BTreeMap<String, Alert>,
-    orders: BTreeMap<String, OldOrder>,
+    orders: BTreeMap<String, TrackedOrderV1>,
 }
 
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-struct OldOrder {
-    record: OldRecord,
+struct TrackedOrderV1 {
+    record: WorkOrderV1,
     waits_for_room: bool,
     due: bool,
 }
 
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-struct OldRecord {
+struct WorkOrderV1 {
     id: String,
     alert: String,
     asset: String,
@@ -47,9 +47,9 @@ struct OldRecord {
     notes: String,
 }
 
-impl From<OldOrder> for Order {
-    fn from(old: OldOrder) -> Self {
-        let OldOrder { record, waits_for_room, due } = old;
+impl From<TrackedOrderV1> for TrackedOrder {
+    fn from(old: TrackedOrderV1) -> Self {
+        let TrackedOrderV1 { record, waits_for_room, due } = old;
         let record = WorkOrder {
             id: record.id,
             alert: record.alert,
@@ -66,36 +66,36 @@ impl From<OldOrder> for Order {
             notes: record.notes,
             pinned: false,
         };
-        Self { record, waits_for_room, due }
+        Self { record, is_waiting_for_slot: waits_for_room, is_overdue: due }
     }
 }
 
-impl From<Unamended> for State {
-    fn from(old: Unamended) -> Self {
+impl From<StateV1> for SchedulerState {
+    fn from(old: StateV1) -> Self {
         let orders = old.orders.into_iter().map(|(id, order)| (id, order.into())).collect();
-        Self { now: old.now, alerts: old.alerts, orders, closed: BTreeMap::new() }
+        Self { now: old.now, alerts: old.alerts, orders, closed_orders: BTreeMap::new() }
     }
 }
 
-pub(crate) fn write(state: &State) -> Vec<u8> {
+pub(crate) fn write(state: &SchedulerState) -> Vec<u8> {
     // Writing into a Vec fails only for types that postcard cannot represent, which a test would detect.
     postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
 }
 
-pub(crate) fn read(bytes: &[u8]) -> Result<State, StageError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<SchedulerState, StageError> {
     let (version, rest) = bytes
         .split_first()
         .ok_or_else(|| StageError::Snapshot("expected at least one byte, but it is empty".into()))?;
     match *version {
-        VERSION => body(rest),
-        VERSION_1 => body::<Unamended>(rest).map(State::from),
+        VERSION => decode_exact(rest),
+        VERSION_1 => decode_exact::<StateV1>(rest).map(SchedulerState::from),
         other => Err(StageError::Snapshot(format!(
             "expected format version {VERSION} or {VERSION_1}, but it is {other}; replay from the log instead"
         ))),
     }
 }
 
-fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StageError> {
+fn decode_exact<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StageError> {
     match postcard::take_from_bytes(bytes) {
         Ok((state, [])) => Ok(state),
         Ok((_, extra)) => Err(StageError::Snapshot(format!("{} bytes too many; it is damaged", extra.len()))),
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn version_1_is_read() {
-        let record = OldRecord {
+        let record = WorkOrderV1 {
             id: "id".into(),
             alert: "alert".into(),
             asset: "p/1".into(),
@@ -124,12 +124,12 @@ mod tests {
             cost: 60.0,
             notes: "notes".into(),
         };
-        let orders = [("id".to_owned(), OldOrder { record, waits_for_room: false, due: true })].into();
-        let old = Unamended { now: Some(5), alerts: BTreeMap::new(), orders };
+        let orders = [("id".to_owned(), TrackedOrderV1 { record, waits_for_room: false, due: true })].into();
+        let old = StateV1 { now: Some(5), alerts: BTreeMap::new(), orders };
         let state = read(&postcard::to_extend(&old, vec![VERSION_1]).unwrap()).unwrap();
         let order = &state.orders["id"];
         assert_eq!(
-            (state.now, order.due, order.record.scheduled, order.record.pinned),
+            (state.now, order.is_overdue, order.record.scheduled, order.record.pinned),
             (Some(5), true, Some(7), false)
         );
         assert_eq!(read(&write(&state)).unwrap(), state);

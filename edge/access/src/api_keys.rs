@@ -7,9 +7,9 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    Access, AccessError, AuthError, Identity, Method, Refusal, Scope,
+    Access, AccessError, AuthError, Identity, AuthMethod, RejectReason, Scope,
     database::{from_json, to_json},
-    identity::clean_sites,
+    identity::validate_sites,
     random,
 };
 
@@ -34,27 +34,27 @@ pub struct ApiKey {
 
 /// An API key with the BLAKE3 hash of its text.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct StoredKey {
     pub(crate) key: ApiKey,
     hash: Vec<u8>,
 }
 
 const COLUMNS: &str = "id, name, scopes, sites, created, expires, last_used, hash";
 
-type Raw = (String, String, String, Option<String>, i64, Option<i64>, Option<i64>, Vec<u8>);
+type KeyRow = (String, String, String, Option<String>, i64, Option<i64>, Option<i64>, Vec<u8>);
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+fn read_row(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?))
 }
 
-fn key(raw: Raw) -> Result<(ApiKey, Vec<u8>), AccessError> {
+fn parse_row(raw: KeyRow) -> Result<(ApiKey, Vec<u8>), AccessError> {
     let (id, name, scopes, sites, created, expires, last_used, hash) = raw;
     let sites = sites.as_deref().map(from_json).transpose()?;
     Ok((ApiKey { id, name, scopes: from_json(&scopes)?, sites, created, expires, last_used }, hash))
 }
 
 /// Whether a credential has the form of an API key rather than of a token.
-pub(crate) fn looks_like(text: &str) -> bool {
+pub(crate) fn is_api_key(text: &str) -> bool {
     text.starts_with("wt_")
 }
 
@@ -67,10 +67,10 @@ impl Access {
         self.database.read(|connection| {
             let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys ORDER BY created DESC, id"))?;
-            let rows = statement.query_map([], raw)?;
-            let with_use = |row: rusqlite::Result<Raw>| {
-                let (mut key, _) = key(row?)?;
-                key.last_used = key.last_used.max(self.usage.last(&key.id));
+            let rows = statement.query_map([], read_row)?;
+            let with_use = |row: rusqlite::Result<KeyRow>| {
+                let (mut key, _) = parse_row(row?)?;
+                key.last_used = key.last_used.max(self.usage.last_use(&key.id));
                 Ok(key)
             };
             rows.map(with_use).collect()
@@ -99,13 +99,13 @@ impl Access {
             return Err(AccessError::Invalid("an API key needs a scope: ingest, read or write".into()));
         }
         if expires.is_some_and(|expires| expires <= now) {
-            return Err(AccessError::Over);
+            return Err(AccessError::ExpiryInPast);
         }
         let key = ApiKey {
             id: random::id()?,
             name: name.to_owned(),
             scopes: scopes.to_vec(),
-            sites: clean_sites(sites)?,
+            sites: validate_sites(sites)?,
             created: now,
             expires,
             last_used: None,
@@ -136,7 +136,7 @@ impl Access {
     pub fn remove_api_key(&self, id: &str) -> Result<(), AccessError> {
         let removed = self.database.write(|write| write.execute("DELETE FROM api_keys WHERE id = ?1", [id]))?;
         if removed == 0 {
-            return Err(AccessError::Missing { what: "API key", name: id.to_owned() });
+            return Err(AccessError::NotFound { what: "API key", name: id.to_owned() });
         }
         Ok(())
     }
@@ -147,12 +147,12 @@ impl Access {
     /// # Errors
     /// [`AuthError::Refused`] when the key was removed or has expired.
     pub fn api_key_identity(&self, id: &str, now: i64) -> Result<Identity, AuthError> {
-        let changes = self.database.changes()?;
-        let known = self.known_key(id, changes, true)?.ok_or(Refusal::Key)?;
-        identity(&known.key, now)
+        let changes = self.database.change_count()?;
+        let known = self.find_key(id, changes, true)?.ok_or(RejectReason::UnknownKey)?;
+        identity_of(&known.key, now)
     }
 
-    pub(crate) fn by_api_key(
+    pub(crate) fn authenticate_api_key(
         &self,
         text: &str,
         now: i64,
@@ -160,46 +160,46 @@ impl Access {
         read: bool,
     ) -> Result<Option<Identity>, AuthError> {
         let id = text.split('_').nth(1).unwrap_or_default();
-        let known = match self.known_key(id, changes, read)? {
+        let known = match self.find_key(id, changes, read)? {
             Some(known) => known,
-            None if read => return Err(Refusal::Key.into()),
+            None if read => return Err(RejectReason::UnknownKey.into()),
             None => return Ok(None),
         };
         if !bool::from(blake3::hash(text.as_bytes()).as_bytes().ct_eq(known.hash.as_slice())) {
-            return Err(Refusal::Signature.into());
+            return Err(RejectReason::InvalidSignature.into());
         }
-        let identity = identity(&known.key, now)?;
-        self.usage.used(&known.key.id, now, &self.database);
+        let identity = identity_of(&known.key, now)?;
+        self.usage.record_use(&known.key.id, now, &self.database);
         Ok(Some(identity))
     }
 
     /// Returns the key with this id from the cache, or from the database if `read` allows it.
-    fn known_key(&self, id: &str, changes: i64, read: bool) -> Result<Option<Arc<Known>>, AccessError> {
-        let cached = self.cache.key(id, changes);
+    fn find_key(&self, id: &str, changes: i64, read: bool) -> Result<Option<Arc<StoredKey>>, AccessError> {
+        let cached = self.cache.api_key(id, changes);
         if cached.is_some() || !read {
             return Ok(cached);
         }
         let found = self.database.read::<_, AccessError>(|connection| {
             let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE id = ?1"))?;
-            statement.query_row([id], raw).optional()?.map(key).transpose()
+            statement.query_row([id], read_row).optional()?.map(parse_row).transpose()
         })?;
         let Some((key, hash)) = found else { return Ok(None) };
-        let known = Arc::new(Known { key, hash });
-        self.cache.keep_key(&known, changes);
+        let known = Arc::new(StoredKey { key, hash });
+        self.cache.insert_api_key(&known, changes);
         Ok(Some(known))
     }
 }
 
-fn identity(key: &ApiKey, now: i64) -> Result<Identity, AuthError> {
+fn identity_of(key: &ApiKey, now: i64) -> Result<Identity, AuthError> {
     if key.expires.is_some_and(|expires| now >= expires) {
-        return Err(Refusal::Expired.into());
+        return Err(RejectReason::Expired.into());
     }
     Ok(Identity {
         name: format!("key:{}", key.id),
         roles: Vec::new(),
         scopes: key.scopes.clone(),
         sites: key.sites.clone(),
-        method: Method::Key,
+        method: AuthMethod::Key,
         jti: None,
         session: None,
         expires: key.expires,

@@ -8,19 +8,19 @@ use blake3::Hasher;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde_json::{Value, json};
 
-use crate::{Access, AccessError, keyring::Ring, seal};
+use crate::{Access, AccessError, keyring::KeySet, column_encryption};
 
 /// Maximum bytes of a field of an entry. Longer texts are truncated, because some come from clients.
 const MAX_FIELD_BYTES: usize = 2048;
 /// Rows that one transaction of [`Access::reseal`] reads.
-const RESEAL_BATCH: i64 = 1000;
+const REENCRYPT_BATCH: i64 = 1000;
 const TABLE: &str = "audit";
 /// The action of the first entry. The log of a file that was emptied does not start with it.
-pub(crate) const FIRST: &str = "audit begins";
+pub(crate) const FIRST_ACTION: &str = "audit begins";
 
 /// An action to record in the audit log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Event<'a> {
+pub struct AuditEvent<'a> {
     /// Name of the identity that acted.
     pub actor: &'a str,
     /// The action, such as `login`, or an HTTP method and route.
@@ -37,7 +37,7 @@ pub struct Event<'a> {
 
 /// An entry of the audit log, decrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct AuditEntry {
     /// Number of the entry, from 1, without gaps.
     pub seq: i64,
     /// Time of the action, in nanoseconds since 1970.
@@ -58,9 +58,9 @@ pub struct Entry {
     pub hash: String,
 }
 
-impl Entry {
+impl AuditEntry {
     /// The entry as JSON, as the API and the export write it.
-    pub fn json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         json!({
             "seq": self.seq, "time": rfc3339(self.time), "actor": self.actor, "action": self.action,
             "target": self.target, "outcome": self.outcome, "address": self.address, "detail": self.detail,
@@ -77,7 +77,7 @@ pub(crate) fn rfc3339(time: i64) -> String {
 
 /// A row of the table `audit`, with encrypted columns.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredEntry {
     pub(crate) seq: i64,
     pub(crate) time: i64,
     pub(crate) actor: String,
@@ -92,7 +92,7 @@ pub(crate) struct Stored {
 
 pub(crate) const COLUMNS: &str = "seq, time, actor, action, target, outcome, address, detail, key, hash";
 
-impl Stored {
+impl StoredEntry {
     pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             seq: row.get(0)?,
@@ -109,13 +109,13 @@ impl Stored {
     }
 
     /// Decrypts the row.
-    pub(crate) fn opened(self, ring: &Ring) -> Result<Entry, AccessError> {
+    pub(crate) fn decrypt(self, ring: &KeySet) -> Result<AuditEntry, AccessError> {
         let open = |column: &str, sealed: &str| -> Result<String, AccessError> {
-            let plain = seal::open(ring, TABLE, &format!("{}/{column}", self.seq), sealed)?;
+            let plain = column_encryption::decrypt(ring, TABLE, &format!("{}/{column}", self.seq), sealed)?;
             String::from_utf8(plain)
-                .map_err(|_| AccessError::Seal(format!("audit {}: the value is not UTF-8", self.seq)))
+                .map_err(|_| AccessError::Decryption(format!("audit {}: the value is not UTF-8", self.seq)))
         };
-        Ok(Entry {
+        Ok(AuditEntry {
             address: open("address", &self.address)?,
             detail: open("detail", &self.detail)?,
             seq: self.seq,
@@ -129,15 +129,15 @@ impl Stored {
     }
 
     /// Decrypts the row for display. A column that cannot be decrypted is replaced by a note.
-    fn shown(mut self, ring: &Ring) -> Entry {
+    fn decrypt_for_display(mut self, ring: &KeySet) -> AuditEntry {
         for (column, sealed) in [("address", &mut self.address), ("detail", &mut self.detail)] {
             let row = format!("{}/{column}", self.seq);
-            *sealed = match seal::open(ring, TABLE, &row, sealed) {
+            *sealed = match column_encryption::decrypt(ring, TABLE, &row, sealed) {
                 Ok(plain) => String::from_utf8_lossy(&plain).into_owned(),
                 Err(_) => "(cannot be decrypted)".into(),
             };
         }
-        Entry {
+        AuditEntry {
             seq: self.seq,
             time: self.time,
             actor: self.actor,
@@ -152,7 +152,7 @@ impl Stored {
 }
 
 /// Computes the hash of an entry; `previous` is the hash of the entry before it.
-pub(crate) fn hash(key: &[u8; 32], previous: &[u8], entry: &Entry) -> [u8; 32] {
+pub(crate) fn entry_hash(key: &[u8; 32], previous: &[u8], entry: &AuditEntry) -> [u8; 32] {
     let mut hasher = Hasher::new_keyed(key);
     let mut field = |bytes: &[u8]| {
         // Hash the length first, so that bytes cannot move from the end of one field to the start of the next.
@@ -169,15 +169,15 @@ pub(crate) fn hash(key: &[u8; 32], previous: &[u8], entry: &Entry) -> [u8; 32] {
 }
 
 /// Computes the hash of the head record from the number and hash of the last entry.
-pub(crate) fn hash_of_head(key: &[u8; 32], seq: i64, last: &[u8]) -> [u8; 32] {
+pub(crate) fn head_hash(key: &[u8; 32], seq: i64, last: &[u8]) -> [u8; 32] {
     *Hasher::new_keyed(key).update(b"head").update(&seq.to_le_bytes()).update(last).finalize().as_bytes()
 }
 
 /// The previous hash of the first entry.
-pub(crate) const BEGINNING: [u8; 32] = [0; 32];
+pub(crate) const GENESIS_HASH: [u8; 32] = [0; 32];
 
 /// Reads the head record: the number of the last entry, and the key id and hash of the record.
-pub(crate) fn head(connection: &Connection) -> Result<Option<(i64, String, Vec<u8>)>, AccessError> {
+pub(crate) fn read_head(connection: &Connection) -> Result<Option<(i64, String, Vec<u8>)>, AccessError> {
     let mut statement = connection.prepare_cached("SELECT seq, key, hash FROM audit_head")?;
     Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?)
 }
@@ -192,28 +192,28 @@ fn truncate(text: &str) -> String {
 
 /// Returns the number of the entry after `last`. If the head record does not match the last entry, someone removed or
 /// changed entries. Then one number is skipped: the gap proves the tampering, and the audit log can continue.
-fn next(last: i64, hash: &[u8], head: Option<(i64, String, Vec<u8>)>, ring: &Ring) -> i64 {
+fn next_seq(last: i64, hash: &[u8], head: Option<(i64, String, Vec<u8>)>, ring: &KeySet) -> i64 {
     let Some((seq, key, found)) = head else { return if last == 0 { 1 } else { last + 2 } };
-    let key = ring.find(&key).map(crate::keyring::Key::for_audit);
-    let is_match = seq == last && key.is_some_and(|key| hash_of_head(&key, last, hash).as_slice() == found);
+    let key = ring.find(&key).map(crate::keyring::KeyringKey::audit_key);
+    let is_match = seq == last && key.is_some_and(|key| head_hash(&key, last, hash).as_slice() == found);
     if is_match { last + 1 } else { seq.max(last) + 2 }
 }
 
 /// Writes the first entry, when the file is created.
-pub(crate) fn begin(write: &Transaction<'_>, ring: &Ring, now: i64) -> Result<Entry, AccessError> {
-    let event = Event { actor: "wheeltapper", action: FIRST, target: "access.db", outcome: "ok", ..Event::default() };
+pub(crate) fn append_first_entry(write: &Transaction<'_>, ring: &KeySet, now: i64) -> Result<AuditEntry, AccessError> {
+    let event = AuditEvent { actor: "wheeltapper", action: FIRST_ACTION, target: "access.db", outcome: "ok", ..AuditEvent::default() };
     append(write, ring, &event, now)
 }
 
 /// Appends an entry within an open transaction.
-pub(crate) fn append(write: &Transaction<'_>, ring: &Ring, event: &Event<'_>, now: i64) -> Result<Entry, AccessError> {
+pub(crate) fn append(write: &Transaction<'_>, ring: &KeySet, event: &AuditEvent<'_>, now: i64) -> Result<AuditEntry, AccessError> {
     let last: Option<(i64, Vec<u8>)> = write
         .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let (seq, previous) = last.unwrap_or((0, BEGINNING.to_vec()));
-    let seq = next(seq, &previous, head(write)?, ring);
-    let mut entry = Entry {
+    let (seq, previous) = last.unwrap_or((0, GENESIS_HASH.to_vec()));
+    let seq = next_seq(seq, &previous, read_head(write)?, ring);
+    let mut entry = AuditEntry {
         seq,
         time: now,
         actor: truncate(event.actor),
@@ -225,10 +225,10 @@ pub(crate) fn append(write: &Transaction<'_>, ring: &Ring, event: &Event<'_>, no
         hash: String::new(),
     };
     let key = ring.newest()?;
-    let made = hash(&key.for_audit(), &previous, &entry);
+    let made = entry_hash(&key.audit_key(), &previous, &entry);
     entry.hash = hex::encode(made);
     let sealed =
-        |column: &str, text: &str| seal::seal(ring, TABLE, &format!("{}/{column}", entry.seq), text.as_bytes());
+        |column: &str, text: &str| column_encryption::encrypt(ring, TABLE, &format!("{}/{column}", entry.seq), text.as_bytes());
     write
         .prepare_cached(&format!("INSERT INTO audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"))?
         .execute(params![
@@ -245,7 +245,7 @@ pub(crate) fn append(write: &Transaction<'_>, ring: &Ring, event: &Event<'_>, no
     ])?;
     write
         .prepare_cached("INSERT OR REPLACE INTO audit_head (one, seq, key, hash) VALUES (1, ?1, ?2, ?3)")?
-        .execute(params![entry.seq, key.id, hash_of_head(&key.for_audit(), entry.seq, &made)])?;
+        .execute(params![entry.seq, key.id, head_hash(&key.audit_key(), entry.seq, &made)])?;
     Ok(entry)
 }
 
@@ -254,7 +254,7 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError`] when the entry could not be written.
-    pub fn record(&self, event: &Event<'_>, now: i64) -> Result<i64, AccessError> {
+    pub fn record(&self, event: &AuditEvent<'_>, now: i64) -> Result<i64, AccessError> {
         self.record_all(&[*event], now)
     }
 
@@ -262,8 +262,8 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError`] when the transaction failed; then none of the entries is written.
-    pub fn record_all(&self, events: &[Event<'_>], now: i64) -> Result<i64, AccessError> {
-        let ring = self.keyring.current()?;
+    pub fn record_all(&self, events: &[AuditEvent<'_>], now: i64) -> Result<i64, AccessError> {
+        let ring = self.keyring.current_keys()?;
         let entries = self.database.write(|write| {
             events.iter().map(|event| append(write, &ring, event, now)).collect::<Result<Vec<_>, AccessError>>()
         })?;
@@ -279,14 +279,14 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError`] when the database or the keyring cannot be read.
-    pub fn audit(&self, before: Option<i64>, limit: usize) -> Result<Vec<Entry>, AccessError> {
-        let ring = self.keyring.current()?;
+    pub fn audit_entries(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>, AccessError> {
+        let ring = self.keyring.current_keys()?;
         self.database.read(|connection| {
             let mut statement = connection
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM audit WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement.query_map(params![before.unwrap_or(i64::MAX), limit], Stored::read)?;
-            rows.map(|row| Ok(row?.shown(&ring))).collect()
+            let rows = statement.query_map(params![before.unwrap_or(i64::MAX), limit], StoredEntry::read)?;
+            rows.map(|row| Ok(row?.decrypt_for_display(&ring))).collect()
         })
     }
 
@@ -294,12 +294,12 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError`] when the database or the keyring cannot be read.
-    pub fn export_audit(&self, from: i64, mut take: impl FnMut(&Entry) -> bool) -> Result<(), AccessError> {
-        let ring = self.keyring.current()?;
-        let connection = self.database.apart()?;
+    pub fn export_audit(&self, from: i64, mut take: impl FnMut(&AuditEntry) -> bool) -> Result<(), AccessError> {
+        let ring = self.keyring.current_keys()?;
+        let connection = self.database.open_reader()?;
         let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM audit WHERE seq >= ?1 ORDER BY seq"))?;
-        for row in statement.query_map([from], Stored::read)? {
-            if !take(&row?.shown(&ring)) {
+        for row in statement.query_map([from], StoredEntry::read)? {
+            if !take(&row?.decrypt_for_display(&ring)) {
                 break;
             }
         }
@@ -310,12 +310,12 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError`] when a value cannot be decrypted; batches that were written before stay re-encrypted.
-    pub fn reseal(&self) -> Result<usize, AccessError> {
-        let ring = self.keyring.current()?;
+    pub fn reencrypt(&self) -> Result<usize, AccessError> {
+        let ring = self.keyring.current_keys()?;
         let newest = ring.newest()?.id.clone();
         let (mut after, mut total) = (0, 0);
         loop {
-            let (last, count) = self.database.write(|write| reseal_some(write, &ring, &newest, after))?;
+            let (last, count) = self.database.write(|write| reencrypt_batch(write, &ring, &newest, after))?;
             total += count;
             match last {
                 Some(last) => after = last,
@@ -326,25 +326,25 @@ impl Access {
 }
 
 /// Re-encrypts the next batch of rows. Returns the number of its last row, and how many rows changed.
-fn reseal_some(
+fn reencrypt_batch(
     write: &Transaction<'_>,
-    ring: &Ring,
+    ring: &KeySet,
     newest: &str,
     after: i64,
 ) -> Result<(Option<i64>, usize), AccessError> {
     let mut statement =
         write.prepare_cached("SELECT seq, address, detail FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let rows: Vec<(i64, String, String)> = statement
-        .query_map(params![after, RESEAL_BATCH], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map(params![after, REENCRYPT_BATCH], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     let mut count = 0;
     for (seq, address, detail) in &rows {
-        if [address, detail].iter().all(|sealed| seal::key_of(sealed) == Some(newest)) {
+        if [address, detail].iter().all(|sealed| column_encryption::key_id_of(sealed) == Some(newest)) {
             continue;
         }
         let reencrypt = |column: &str, sealed: &str| {
             let row = format!("{seq}/{column}");
-            seal::seal(ring, TABLE, &row, &seal::open(ring, TABLE, &row, sealed)?)
+            column_encryption::encrypt(ring, TABLE, &row, &column_encryption::decrypt(ring, TABLE, &row, sealed)?)
         };
         write.prepare_cached("UPDATE audit SET address = ?2, detail = ?3 WHERE seq = ?1")?.execute(params![
             seq,

@@ -6,55 +6,55 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::{api_keys::Known, users::Account};
+use crate::{api_keys::StoredKey, users::Account};
 
 /// Maximum entries of each table; if one is full, the cache is emptied. Only keys and users that exist are cached. The
 /// ids of tokens that are not revoked are cached too, but only after their signature was verified.
 const MAX_ENTRIES: usize = 16_384;
 
 #[derive(Debug, Default)]
-struct Tables {
+struct CacheTables {
     /// The change count that the entries belong to.
     changes: i64,
-    keys: HashMap<String, Arc<Known>>,
+    api_keys: HashMap<String, Arc<StoredKey>>,
     accounts: HashMap<String, Arc<Account>>,
     revoked: HashMap<String, bool>,
 }
 
 /// A cache that is valid for one value of the change count.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(RwLock<Tables>);
+pub(crate) struct Cache(RwLock<CacheTables>);
 
 impl Cache {
-    fn read<T>(&self, changes: i64, lookup: impl FnOnce(&Tables) -> Option<T>) -> Option<T> {
+    fn read<T>(&self, changes: i64, lookup: impl FnOnce(&CacheTables) -> Option<T>) -> Option<T> {
         let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
         (tables.changes == changes).then(|| lookup(&tables)).flatten()
     }
 
     /// Inserts data that was read after the change count was `changes`.
-    fn keep(&self, changes: i64, insert: impl FnOnce(&mut Tables)) {
+    fn insert_with(&self, changes: i64, insert: impl FnOnce(&mut CacheTables)) {
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if tables.changes > changes {
             return;
         }
         let full = |length: usize| length >= MAX_ENTRIES;
         if tables.changes < changes
-            || full(tables.keys.len())
+            || full(tables.api_keys.len())
             || full(tables.accounts.len())
             || full(tables.revoked.len())
         {
-            *tables = Tables { changes, ..Tables::default() };
+            *tables = CacheTables { changes, ..CacheTables::default() };
         }
         insert(&mut tables);
     }
 
-    pub(crate) fn key(&self, id: &str, changes: i64) -> Option<Arc<Known>> {
-        self.read(changes, |tables| tables.keys.get(id).map(Arc::clone))
+    pub(crate) fn api_key(&self, id: &str, changes: i64) -> Option<Arc<StoredKey>> {
+        self.read(changes, |tables| tables.api_keys.get(id).map(Arc::clone))
     }
 
-    pub(crate) fn keep_key(&self, key: &Arc<Known>, changes: i64) {
-        self.keep(changes, |tables| {
-            tables.keys.insert(key.key.id.clone(), Arc::clone(key));
+    pub(crate) fn insert_api_key(&self, key: &Arc<StoredKey>, changes: i64) {
+        self.insert_with(changes, |tables| {
+            tables.api_keys.insert(key.key.id.clone(), Arc::clone(key));
         });
     }
 
@@ -62,21 +62,21 @@ impl Cache {
         self.read(changes, |tables| tables.accounts.get(&name.to_lowercase()).map(Arc::clone))
     }
 
-    pub(crate) fn keep_account(&self, account: &Arc<Account>, changes: i64) {
-        self.keep(changes, |tables| {
+    pub(crate) fn insert_account(&self, account: &Arc<Account>, changes: i64) {
+        self.insert_with(changes, |tables| {
             tables.accounts.insert(account.user.name.to_lowercase(), Arc::clone(account));
         });
     }
 
     /// Whether any of these tokens or logins was revoked; `None` when one of them is not cached.
-    pub(crate) fn revoked(&self, ids: &[&str], changes: i64) -> Option<bool> {
+    pub(crate) fn is_any_revoked(&self, ids: &[&str], changes: i64) -> Option<bool> {
         self.read(changes, |tables| {
             ids.iter().try_fold(false, |any, id| tables.revoked.get(*id).map(|revoked| any || *revoked))
         })
     }
 
-    pub(crate) fn keep_revoked(&self, ids: &[&str], revoked: &[bool], changes: i64) {
-        self.keep(changes, |tables| {
+    pub(crate) fn insert_revoked(&self, ids: &[&str], revoked: &[bool], changes: i64) {
+        self.insert_with(changes, |tables| {
             tables.revoked.extend(ids.iter().map(|id| (*id).to_owned()).zip(revoked.iter().copied()));
         });
     }

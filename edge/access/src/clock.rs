@@ -7,22 +7,22 @@ use std::{
 };
 
 /// A clock that never goes backwards.
-pub trait Monotonic: fmt::Debug + Send + Sync {
+pub trait MonotonicClock: fmt::Debug + Send + Sync {
     /// Time since a fixed but arbitrary moment.
     fn now(&self) -> Duration;
 }
 
 /// The system's monotonic clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Uptime(Instant);
+pub struct SystemClock(Instant);
 
-impl Default for Uptime {
+impl Default for SystemClock {
     fn default() -> Self {
         Self(Instant::now())
     }
 }
 
-impl Monotonic for Uptime {
+impl MonotonicClock for SystemClock {
     fn now(&self) -> Duration {
         self.0.elapsed()
     }

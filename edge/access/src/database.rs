@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::AccessError;
 
-const VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Schema of version 1. Times are nanoseconds since 1970; roles, scopes and sites are JSON. Only the encrypted columns
 /// of an audit entry may change, when they are re-encrypted with a newer key.
@@ -68,14 +68,14 @@ pub(crate) struct Database {
     /// A connection of its own, so that reads do not wait for writes to disk.
     reader: Mutex<Connection>,
     /// A connection of its own, because each request uses it for a very short read.
-    watch: Mutex<Watch>,
+    change_counter: Mutex<ChangeCounter>,
 }
 
 /// Reads the change counter. `seen` is SQLite's `data_version` at the last read, and the counter read then.
 #[derive(Debug)]
-struct Watch {
+struct ChangeCounter {
     connection: Connection,
-    seen: Option<(i64, i64)>,
+    last_read: Option<(i64, i64)>,
 }
 
 impl Database {
@@ -84,28 +84,28 @@ impl Database {
         path: &Path,
         begin: impl FnOnce(&Transaction<'_>) -> Result<(), AccessError>,
     ) -> Result<Self, AccessError> {
-        make_private(path)?;
-        let mut writer = connect(path)?;
+        create_private(path)?;
+        let mut writer = open_connection(path)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
-        prepare(&mut writer, begin)?;
-        let reader = connect(path)?;
+        migrate(&mut writer, begin)?;
+        let reader = open_connection(path)?;
         reader.pragma_update(None, "query_only", true)?;
-        let watch = connect(path)?;
+        let watch = open_connection(path)?;
         watch.pragma_update(None, "query_only", true)?;
         Ok(Self {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
-            watch: Mutex::new(Watch { connection: watch, seen: None }),
+            change_counter: Mutex::new(ChangeCounter { connection: watch, last_read: None }),
         })
     }
 
     /// Returns a counter that increases with each change of users, keys or revoked tokens by any process. Costs a read
     /// of shared memory, and of one row if any other process has written to the file.
-    pub(crate) fn changes(&self) -> Result<i64, AccessError> {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let Watch { connection, seen } = &mut *watch;
+    pub(crate) fn change_count(&self) -> Result<i64, AccessError> {
+        let mut watch = self.change_counter.lock().unwrap_or_else(PoisonError::into_inner);
+        let ChangeCounter { connection, last_read: seen } = &mut *watch;
         let version: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         match seen {
             Some((at, number)) if *at == version => Ok(*number),
@@ -136,14 +136,14 @@ impl Database {
     }
 
     /// Opens another read-only connection, for queries that take long.
-    pub(crate) fn apart(&self) -> Result<Connection, AccessError> {
-        let connection = connect(&self.path)?;
+    pub(crate) fn open_reader(&self) -> Result<Connection, AccessError> {
+        let connection = open_connection(&self.path)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, AccessError> {
+fn open_connection(path: &Path) -> Result<Connection, AccessError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(30))?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -151,7 +151,7 @@ fn connect(path: &Path) -> Result<Connection, AccessError> {
 }
 
 /// Creates the file with mode 0600; SQLite gives its WAL and shared memory files the same mode.
-fn make_private(path: &Path) -> Result<(), AccessError> {
+fn create_private(path: &Path) -> Result<(), AccessError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
@@ -160,7 +160,7 @@ fn make_private(path: &Path) -> Result<(), AccessError> {
     }
 }
 
-fn prepare(
+fn migrate(
     connection: &mut Connection,
     begin: impl FnOnce(&Transaction<'_>) -> Result<(), AccessError>,
 ) -> Result<(), AccessError> {
@@ -172,24 +172,24 @@ fn prepare(
             transaction.execute_batch(SCHEMA_V1)?;
             transaction.execute_batch(SCHEMA_V2)?;
             begin(&transaction)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         1 => {
             transaction.execute_batch(SCHEMA_V2)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
-        VERSION => {}
-        found => return Err(AccessError::Version { found, known: VERSION }),
+        SCHEMA_VERSION => {}
+        found => return Err(AccessError::Version { found, known: SCHEMA_VERSION }),
     }
     Ok(transaction.commit()?)
 }
 
 /// Encodes a list for a column.
 pub(crate) fn to_json<T: serde::Serialize>(list: &T) -> Result<String, AccessError> {
-    serde_json::to_string(list).map_err(|error| AccessError::Damaged(error.to_string()))
+    serde_json::to_string(list).map_err(|error| AccessError::DamagedRow(error.to_string()))
 }
 
 /// Decodes a list from a column.
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, AccessError> {
-    serde_json::from_str(text).map_err(|error| AccessError::Damaged(error.to_string()))
+    serde_json::from_str(text).map_err(|error| AccessError::DamagedRow(error.to_string()))
 }

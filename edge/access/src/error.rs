@@ -24,7 +24,7 @@ pub enum AccessError {
     Keyring(String),
     /// An encrypted value cannot be decrypted.
     #[error("an encrypted value cannot be decrypted: {0}")]
-    Seal(String),
+    Decryption(String),
     /// The system's random generator or a cryptographic function failed.
     #[error("cryptography: {0}")]
     Crypto(&'static str),
@@ -36,7 +36,7 @@ pub enum AccessError {
     Invalid(String),
     /// No user or API key has this name.
     #[error("there is no {what} {name}")]
-    Missing {
+    NotFound {
         /// `user` or `API key`.
         what: &'static str,
         /// The name or id that was not found.
@@ -44,16 +44,16 @@ pub enum AccessError {
     },
     /// A user of this name exists.
     #[error("there is already a user {0}; choose another name, or change that user")]
-    Exists(String),
+    UserExists(String),
     /// The expiry of a new API key is in the past.
     #[error("the API key would have expired already; give a time in the future")]
-    Over,
+    ExpiryInPast,
     /// The change would leave no enabled admin.
     #[error("{0} is the last admin who can sign in; create another admin first")]
     LastAdmin(String),
     /// A row has invalid content.
     #[error("access.db contains a damaged row: {0}; restore the file from a backup")]
-    Damaged(String),
+    DamagedRow(String),
     /// The settings are invalid, or a file or thread they need is unavailable.
     #[error("[access] {0}")]
     Settings(String),
@@ -61,19 +61,19 @@ pub enum AccessError {
 
 /// Why a credential is rejected. For the log and the audit log only; the client does not learn the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum RejectReason {
     /// It is neither a token nor an API key.
     #[error("malformed")]
     Malformed,
     /// The algorithm in its header is not the algorithm of the key.
     #[error("algorithm")]
-    Algorithm,
+    WrongAlgorithm,
     /// The key it names is unknown or retired.
     #[error("unknown key")]
-    Key,
+    UnknownKey,
     /// The signature does not match.
     #[error("signature")]
-    Signature,
+    InvalidSignature,
     /// It has expired.
     #[error("expired")]
     Expired,
@@ -85,13 +85,13 @@ pub enum Refusal {
     Revoked,
     /// Its issuer is not trusted.
     #[error("issuer")]
-    Issuer,
+    UntrustedIssuer,
     /// It was issued for another audience.
     #[error("audience")]
-    Audience,
+    WrongAudience,
     /// Its user was removed or disabled, or has changed the password since.
     #[error("account")]
-    Account,
+    InvalidAccount,
     /// It is a refresh token that was used before.
     #[error("used before")]
     Reused,
@@ -102,19 +102,19 @@ pub enum Refusal {
 pub enum AuthError {
     /// The credential is rejected.
     #[error("rejected: {0}")]
-    Refused(Refusal),
+    Rejected(RejectReason),
     /// The token names a key of this issuer that has not been fetched. Call [`crate::Access::fetch_keys`], then retry
     /// once.
     #[error("a key of issuer {0} has not been fetched")]
-    KeysNeeded(usize),
+    IssuerKeysNeeded(usize),
     /// The credential could not be checked.
     #[error(transparent)]
     Access(#[from] AccessError),
 }
 
-impl From<Refusal> for AuthError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<RejectReason> for AuthError {
+    fn from(refusal: RejectReason) -> Self {
+        Self::Rejected(refusal)
     }
 }
 
@@ -129,10 +129,10 @@ impl From<rusqlite::Error> for AuthError {
 pub enum LoginError {
     /// The name or password is wrong, or the user is disabled. The error does not say which.
     #[error("the name or the password is wrong")]
-    Wrong,
+    WrongCredentials,
     /// Too many wrong passwords for this name; the time until the next attempt is allowed.
     #[error("too many failed logins; try again in {} s", .0.as_secs().max(1))]
-    Locked(Duration),
+    LockedOut(Duration),
     /// The password could not be checked.
     #[error(transparent)]
     Access(#[from] AccessError),

@@ -132,7 +132,7 @@ impl_text!(Scope, "scope");
 /// How an identity authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
+pub enum AuthMethod {
     /// With name and password; requests carry a token of this host.
     Password,
     /// With a token of a trusted OpenID Connect issuer.
@@ -155,7 +155,7 @@ pub struct Identity {
     /// Path prefixes of the assets that are visible, such as `plant` or `plant/hall-1`; `None` means all.
     pub sites: Option<Vec<String>>,
     /// How the identity authenticated.
-    pub method: Method,
+    pub method: AuthMethod,
     /// Id of the token; `None` for an API key.
     pub jti: Option<String>,
     /// Id of the login that the token belongs to.
@@ -174,7 +174,7 @@ impl Identity {
             roles: vec![Role::Admin],
             scopes: Vec::new(),
             sites: None,
-            method: Method::Open,
+            method: AuthMethod::Open,
             jti: None,
             session: None,
             expires: None,
@@ -183,7 +183,7 @@ impl Identity {
     }
 
     /// Whether a role or scope grants this permission.
-    pub fn may(&self, permission: Permission) -> bool {
+    pub fn has_permission(&self, permission: Permission) -> bool {
         let scope = match permission {
             Permission::Read => Some(Scope::Read),
             Permission::Write => Some(Scope::Write),
@@ -195,19 +195,19 @@ impl Identity {
 
     /// Whether the identity may send readings. Users need the permission to write, API keys need the scope `ingest`;
     /// the scope `write` is not enough.
-    pub fn may_ingest(&self) -> bool {
+    pub fn can_ingest(&self) -> bool {
         self.scopes.contains(&Scope::Ingest)
             || self.roles.iter().any(|role| role.permissions().contains(&Permission::Write))
     }
 
     /// All permissions that a role or scope grants.
     pub fn permissions(&self) -> Vec<Permission> {
-        Permission::ALL.into_iter().filter(|&permission| self.may(permission)).collect()
+        Permission::ALL.into_iter().filter(|&permission| self.has_permission(permission)).collect()
     }
 
     /// Whether the asset with this path, or the sensor with this id, is visible. The site `a/b` covers `a/b` and
     /// everything below it.
-    pub fn sees(&self, path: &str) -> bool {
+    pub fn can_see(&self, path: &str) -> bool {
         let Some(sites) = &self.sites else { return true };
         sites
             .iter()
@@ -216,7 +216,7 @@ impl Identity {
 }
 
 /// Validates the names of sites.
-pub(crate) fn clean_sites(sites: Option<Vec<String>>) -> Result<Option<Vec<String>>, AccessError> {
+pub(crate) fn validate_sites(sites: Option<Vec<String>>) -> Result<Option<Vec<String>>, AccessError> {
     let Some(sites) = sites else { return Ok(None) };
     let mut clean = Vec::new();
     for site in sites {

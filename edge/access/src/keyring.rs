@@ -21,39 +21,39 @@ const AUDIT_CONTEXT: &str = "wheeltapper 2026 audit chain";
 
 /// One key of the keyring.
 #[derive(Clone)]
-pub(crate) struct Key {
+pub(crate) struct KeyringKey {
     pub(crate) id: String,
     pub(crate) created: i64,
     secret: [u8; 32],
     pub(crate) retired: bool,
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for KeyringKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Secrets must not reach a log.
         out.debug_struct("Key").field("id", &self.id).field("retired", &self.retired).finish_non_exhaustive()
     }
 }
 
-impl Key {
-    fn make(now: i64) -> Result<Self, AccessError> {
+impl KeyringKey {
+    fn generate(now: i64) -> Result<Self, AccessError> {
         let id = hex::encode(random::bytes::<4>()?);
         Ok(Self { id, created: now, secret: random::bytes()?, retired: false })
     }
 
-    pub(crate) fn for_tokens(&self) -> [u8; 32] {
+    pub(crate) fn token_key(&self) -> [u8; 32] {
         blake3::derive_key(TOKEN_CONTEXT, &self.secret)
     }
 
-    pub(crate) fn for_seals(&self) -> [u8; 32] {
+    pub(crate) fn column_key(&self) -> [u8; 32] {
         blake3::derive_key(COLUMN_CONTEXT, &self.secret)
     }
 
-    pub(crate) fn for_audit(&self) -> [u8; 32] {
+    pub(crate) fn audit_key(&self) -> [u8; 32] {
         blake3::derive_key(AUDIT_CONTEXT, &self.secret)
     }
 
-    fn line(&self) -> String {
+    fn to_line(&self) -> String {
         let retired = if self.retired { ":retired" } else { "" };
         format!("{}:{}:{}{retired}", self.id, self.created, hex::encode(self.secret))
     }
@@ -87,16 +87,16 @@ pub struct KeyInfo {
 
 /// All keys of the keyring at one moment; never empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Ring(Vec<Key>);
+pub(crate) struct KeySet(Vec<KeyringKey>);
 
-impl Ring {
+impl KeySet {
     fn parse(text: &str) -> Result<Self, AccessError> {
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<KeyringKey> = Vec::new();
         let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with('#'));
         // Commas separate keys too, because an environment variable with line breaks is awkward.
         let parts = lines.flat_map(|(number, line)| line.split(',').map(move |part| (number, part.trim())));
         for (number, line) in parts.filter(|(_, part)| !part.is_empty()) {
-            let key = Key::parse(line).ok_or_else(|| {
+            let key = KeyringKey::parse(line).ok_or_else(|| {
                 AccessError::Keyring(format!(
                     "line {number} is not a key; write it as id:created:64 hexadecimal digits"
                 ))
@@ -115,24 +115,24 @@ impl Ring {
     }
 
     /// The key that signs new tokens and encrypts new values.
-    pub(crate) fn newest(&self) -> Result<&Key, AccessError> {
+    pub(crate) fn newest(&self) -> Result<&KeyringKey, AccessError> {
         self.0.last().ok_or_else(|| AccessError::Keyring("it is empty".into()))
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<&Key> {
+    pub(crate) fn find(&self, id: &str) -> Option<&KeyringKey> {
         self.0.iter().find(|key| key.id == id)
     }
 }
 
 /// Modification time and length of the keyring file, to detect a rotation by another process.
-type Stamp = Option<(SystemTime, u64)>;
+type FileStamp = Option<(SystemTime, u64)>;
 
 /// The keyring and its source.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     /// `None` when the keyring comes from the environment.
     file: Option<PathBuf>,
-    ring: RwLock<(Arc<Ring>, Stamp)>,
+    keys: RwLock<(Arc<KeySet>, FileStamp)>,
 }
 
 impl Keyring {
@@ -140,8 +140,8 @@ impl Keyring {
     /// `create` is set.
     pub(crate) fn open(file: &Path, text: Option<&str>, create: bool, now: i64) -> Result<Self, AccessError> {
         if let Some(text) = text {
-            let ring = Ring::parse(text).map_err(|error| AccessError::Keyring(format!("WHEELTAPPER_KEY: {error}")))?;
-            return Ok(Self { file: None, ring: RwLock::new((Arc::new(ring), None)) });
+            let ring = KeySet::parse(text).map_err(|error| AccessError::Keyring(format!("WHEELTAPPER_KEY: {error}")))?;
+            return Ok(Self { file: None, keys: RwLock::new((Arc::new(ring), None)) });
         }
         if !file.exists() {
             if !create {
@@ -151,50 +151,50 @@ impl Keyring {
                     file.display()
                 )));
             }
-            write(file, &Ring(vec![Key::make(now)?]), true)?;
+            write_file(file, &KeySet(vec![KeyringKey::generate(now)?]), true)?;
         }
-        let (ring, stamp) = load(file)?;
-        Ok(Self { file: Some(file.to_owned()), ring: RwLock::new((Arc::new(ring), stamp)) })
+        let (ring, stamp) = load_file(file)?;
+        Ok(Self { file: Some(file.to_owned()), keys: RwLock::new((Arc::new(ring), stamp)) })
     }
 
     /// Returns the current keys. Reads the file again when it has changed.
-    pub(crate) fn current(&self) -> Result<Arc<Ring>, AccessError> {
-        let (ring, stamp) = self.ring.read().unwrap_or_else(PoisonError::into_inner).clone();
+    pub(crate) fn current_keys(&self) -> Result<Arc<KeySet>, AccessError> {
+        let (ring, stamp) = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(file) = &self.file else { return Ok(ring) };
-        if stamp_of(file) == stamp {
+        if file_stamp(file) == stamp {
             return Ok(ring);
         }
-        let (ring, stamp) = load(file)?;
+        let (ring, stamp) = load_file(file)?;
         let ring = Arc::new(ring);
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(&ring), stamp);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(&ring), stamp);
         Ok(ring)
     }
 
     /// Adds a new key and returns its id. With `retire`, tokens signed with the older keys become invalid.
     pub(crate) fn rotate(&self, retire: bool, now: i64) -> Result<String, AccessError> {
         let Some(file) = &self.file else {
-            let line = Key::make(now)?.line();
+            let line = KeyringKey::generate(now)?.to_line();
             return Err(AccessError::Keyring(format!(
                 "it comes from WHEELTAPPER_KEY, which this program cannot change; \
                  add a comma and this key to the end of the variable: {line}"
             )));
         };
-        let mut ring = Ring::clone(&*self.current()?);
+        let mut ring = KeySet::clone(&*self.current_keys()?);
         for key in &mut ring.0 {
             key.retired |= retire;
         }
-        let key = Key::make(now)?;
+        let key = KeyringKey::generate(now)?;
         let id = key.id.clone();
         ring.0.push(key);
-        write(file, &ring, false)?;
-        self.current()?;
+        write_file(file, &ring, false)?;
+        self.current_keys()?;
         Ok(id)
     }
 
     pub(crate) fn list(&self) -> Result<Vec<KeyInfo>, AccessError> {
-        let ring = self.current()?;
+        let ring = self.current_keys()?;
         let newest = ring.newest()?.id.clone();
-        let info = |key: &Key| KeyInfo {
+        let info = |key: &KeyringKey| KeyInfo {
             newest: key.id == newest,
             id: key.id.clone(),
             created: key.created,
@@ -204,26 +204,26 @@ impl Keyring {
     }
 }
 
-fn stamp_of(file: &Path) -> Stamp {
+fn file_stamp(file: &Path) -> FileStamp {
     let metadata = fs::metadata(file).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn load(file: &Path) -> Result<(Ring, Stamp), AccessError> {
+fn load_file(file: &Path) -> Result<(KeySet, FileStamp), AccessError> {
     use std::os::unix::fs::PermissionsExt as _;
     let wrong = |error: &dyn fmt::Display| AccessError::Keyring(format!("{}: {error}", file.display()));
-    let stamp = stamp_of(file);
+    let stamp = file_stamp(file);
     let mode = fs::metadata(file).map_err(|error| wrong(&error))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(wrong(&format!("other users may read it (mode {:o}); run chmod 600 on it", mode & 0o777)));
     }
     let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
-    Ok((Ring::parse(&text).map_err(|error| wrong(&error))?, stamp))
+    Ok((KeySet::parse(&text).map_err(|error| wrong(&error))?, stamp))
 }
 
 /// Writes a temporary file in the same folder and renames it, so that the keyring is always complete. With `first`, a
 /// file that another process created in the meantime is kept instead.
-fn write(file: &Path, ring: &Ring, first: bool) -> Result<(), AccessError> {
+fn write_file(file: &Path, ring: &KeySet, first: bool) -> Result<(), AccessError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let wrong = |error: std::io::Error| AccessError::Keyring(format!("{} cannot be written: {error}", file.display()));
     let mut text = String::from(
@@ -231,7 +231,7 @@ fn write(file: &Path, ring: &Ring, first: bool) -> Result<(), AccessError> {
          back it up, and keep it secret.\n",
     );
     for key in &ring.0 {
-        text.push_str(&key.line());
+        text.push_str(&key.to_line());
         text.push('\n');
     }
     let temporary = file.with_extension(format!("key-{}", random::id()?));

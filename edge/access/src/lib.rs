@@ -22,7 +22,7 @@ mod nonces;
 mod oidc;
 mod password;
 mod random;
-mod seal;
+mod column_encryption;
 mod sessions;
 mod signature;
 mod syslog;
@@ -32,20 +32,20 @@ mod users;
 mod verify;
 
 pub use api_keys::ApiKey;
-pub use audit::{Entry, Event};
-pub use clock::{Monotonic, Uptime};
-pub use error::{AccessError, AuthError, LoginError, Refusal};
-pub use identity::{Identity, Method, Permission, Role, Scope};
+pub use audit::{AuditEntry, AuditEvent};
+pub use clock::{MonotonicClock, SystemClock};
+pub use error::{AccessError, AuthError, LoginError, RejectReason};
+pub use identity::{Identity, AuthMethod, Permission, Role, Scope};
 pub use keyring::KeyInfo;
-pub use limits::{Allowance, Class, Limits, Quota, Quotas, address_key};
-pub use nonces::NoncePermit;
-pub use oidc::{Fetch, IssuerSettings, Jwks};
+pub use limits::{RateLimitDecision, RateClass, RateLimiter, Quota, Quotas, client_key};
+pub use nonces::NonceReservation;
+pub use oidc::{FetchUrl, IssuerSettings, JwksSource};
 pub use password::policy as password_policy;
 pub use sessions::Session;
-pub use signature::{SIGNATURE_HEADERS, SignatureError, SignatureScheme, Signatures, SignedHead, SignedSource};
+pub use signature::{SIGNATURE_HEADERS, SignatureError, SignatureScheme, SignatureVerifier, SignedHeaders, SignedSource};
 pub use syslog::Target as SyslogTarget;
 pub use users::{User, UserChange};
-pub use verify::{Bad, Verification};
+pub use verify::{AuditDefect, AuditVerification};
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -55,11 +55,11 @@ use keyring::Keyring;
 use lockout::Lockout;
 use oidc::Issuer;
 use syslog::Syslog;
-use usage::Usage;
+use usage::KeyUsage;
 
 /// Environment variable that can hold the keyring instead of the file `access.key`.
 pub const KEY_VARIABLE: &str = "WHEELTAPPER_KEY";
-const DATABASE: &str = "access.db";
+const DATABASE_FILE: &str = "access.db";
 const KEYRING: &str = "access.key";
 
 /// Settings of [`Access`].
@@ -96,16 +96,16 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Access {
     database: Arc<Database>,
-    clock: Arc<dyn Monotonic>,
+    clock: Arc<dyn MonotonicClock>,
     cache: Cache,
     keyring: Keyring,
     settings: Settings,
     issuers: Vec<Issuer>,
     lockout: Lockout,
-    limits: Limits,
+    rate_limiter: RateLimiter,
     syslog: Option<Syslog>,
-    usage: Usage,
-    passwords: password::HashingSlots,
+    usage: KeyUsage,
+    hashing_slots: password::HashingSlots,
 }
 
 impl Access {
@@ -116,7 +116,7 @@ impl Access {
     /// [`AccessError`] when a file cannot be used, the keyring does not match the database, or an issuer's keys cannot
     /// be read.
     pub fn open(folder: &Path, settings: Settings, now: i64) -> Result<Self, AccessError> {
-        Self::open_with_clock(folder, settings, now, Arc::new(Uptime::default()))
+        Self::open_with_clock(folder, settings, now, Arc::new(SystemClock::default()))
     }
 
     /// Same as [`Access::open`], with another clock for rate limits and lockouts.
@@ -127,14 +127,14 @@ impl Access {
         folder: &Path,
         settings: Settings,
         now: i64,
-        clock: Arc<dyn Monotonic>,
+        clock: Arc<dyn MonotonicClock>,
     ) -> Result<Self, AccessError> {
         crypto::install();
-        let path = folder.join(DATABASE);
+        let path = folder.join(DATABASE_FILE);
         let keyring = Keyring::open(&folder.join(KEYRING), settings.keyring.as_deref(), !path.exists(), now)?;
-        let ring = keyring.current()?;
-        let database = Database::open(&path, |write| audit::begin(write, &ring, now).map(|_| ()))?;
-        let made_with = database.read(audit::head)?.map(|(_, key, _)| key);
+        let ring = keyring.current_keys()?;
+        let database = Database::open(&path, |write| audit::append_first_entry(write, &ring, now).map(|_| ()))?;
+        let made_with = database.read(audit::read_head)?.map(|(_, key, _)| key);
         if let Some(key) = made_with.filter(|key| ring.find(key).is_none()) {
             return Err(AccessError::Keyring(format!(
                 "access.db was last written with key {key}, which is not in the keyring; \
@@ -143,7 +143,7 @@ impl Access {
         }
         let issuers = settings.issuers.iter().cloned().map(Issuer::new).collect::<Result<_, _>>()?;
         let syslog = settings.syslog.clone().map(Syslog::start).transpose()?;
-        let limits = Limits::new(settings.quotas, Arc::clone(&clock));
+        let limits = RateLimiter::new(settings.quotas, Arc::clone(&clock));
         Ok(Self {
             database: Arc::new(database),
             clock,
@@ -152,16 +152,16 @@ impl Access {
             settings,
             issuers,
             lockout: Lockout::default(),
-            limits,
+            rate_limiter: limits,
             syslog,
-            usage: Usage::default(),
-            passwords: password::HashingSlots::default(),
+            usage: KeyUsage::default(),
+            hashing_slots: password::HashingSlots::default(),
         })
     }
 
     /// Whether `folder` contains an access database.
     pub fn exists(folder: &Path) -> bool {
-        folder.join(DATABASE).exists()
+        folder.join(DATABASE_FILE).exists()
     }
 
     /// Returns the identity behind a token or an API key.
@@ -170,34 +170,34 @@ impl Access {
     /// [`AuthError`] when the credential is rejected. On [`AuthError::KeysNeeded`], call [`Self::fetch_keys`] and retry
     /// once.
     pub fn authenticate(&self, credential: &str, now: i64) -> Result<Identity, AuthError> {
-        self.identify(credential, now, true)?.ok_or_else(|| AccessError::Damaged("no answer".into()).into())
+        self.resolve_identity(credential, now, true)?.ok_or_else(|| AccessError::DamagedRow("no answer".into()).into())
     }
 
     /// Same as [`Self::authenticate`], but uses only the in-memory cache and never blocks on the database. Returns
     /// `None` on a cache miss; then call [`Self::authenticate`] on a thread that may block. Changes by other processes
     /// take effect here as soon as they are written.
     pub fn authenticate_cached(&self, credential: &str, now: i64) -> Option<Result<Identity, AuthError>> {
-        self.identify(credential, now, false).transpose()
+        self.resolve_identity(credential, now, false).transpose()
     }
 
     /// Returns `None` when the cache does not have the answer and `read` forbids reading the database.
-    fn identify(&self, credential: &str, now: i64, read: bool) -> Result<Option<Identity>, AuthError> {
+    fn resolve_identity(&self, credential: &str, now: i64, read: bool) -> Result<Option<Identity>, AuthError> {
         // Read the change count before anything else: a later change then invalidates the cache at the next call.
-        let changes = self.database.changes()?;
-        if api_keys::looks_like(credential) {
-            return self.by_api_key(credential, now, changes, read);
+        let changes = self.database.change_count()?;
+        if api_keys::is_api_key(credential) {
+            return self.authenticate_api_key(credential, now, changes, read);
         }
-        let header = jsonwebtoken::decode_header(credential).map_err(token::refusal)?;
-        let claimed = token::claimed_issuer(credential).ok_or(Refusal::Malformed)?;
-        if claimed == token::ISSUER {
-            return self.by_token(&header, credential, now, changes, read);
+        let header = jsonwebtoken::decode_header(credential).map_err(token::reject_reason)?;
+        let claimed = token::unverified_issuer(credential).ok_or(RejectReason::Malformed)?;
+        if claimed == token::LOCAL_ISSUER {
+            return self.authenticate_token(&header, credential, now, changes, read);
         }
         let issuer = self.issuers.iter().enumerate().find(|(_, issuer)| issuer.settings.issuer == claimed);
-        let (number, issuer) = issuer.ok_or(Refusal::Issuer)?;
-        let identity = issuer.identify(number, &header, credential, now, self.clock.now())?;
+        let (number, issuer) = issuer.ok_or(RejectReason::UntrustedIssuer)?;
+        let identity = issuer.authenticate(number, &header, credential, now, self.clock.now())?;
         let Some(jti) = &identity.jti else { return Ok(Some(identity)) };
         match self.is_revoked(&[jti], changes, read)? {
-            Some(true) => Err(Refusal::Revoked.into()),
+            Some(true) => Err(RejectReason::Revoked.into()),
             Some(false) => Ok(Some(identity)),
             None => Ok(None),
         }
@@ -208,18 +208,18 @@ impl Access {
     ///
     /// # Errors
     /// The error of `fetch`, or why its response is not a usable JWKS.
-    pub fn fetch_keys(&self, issuer: usize, fetch: &Fetch) -> Result<bool, String> {
+    pub fn fetch_issuer_keys(&self, issuer: usize, fetch: &FetchUrl) -> Result<bool, String> {
         self.issuers.get(issuer).map_or(Ok(false), |issuer| issuer.fetch(fetch, self.clock.now()))
     }
 
     /// The rate limiter, with one bucket for each identity and class.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn rate_limiter(&self) -> &RateLimiter {
+        &self.rate_limiter
     }
 
     /// Number of audit entries that could not be sent to syslog since the start.
-    pub fn lost_by_syslog(&self) -> u64 {
-        self.syslog.as_ref().map_or(0, Syslog::lost)
+    pub fn syslog_dropped(&self) -> u64 {
+        self.syslog.as_ref().map_or(0, Syslog::dropped)
     }
 
     /// Adds a new key for tokens, encrypted columns and the audit log, and re-encrypts the columns of `access.db`.
@@ -230,7 +230,7 @@ impl Access {
     /// [`AccessError`] when the keyring cannot be written. A keyring from the environment can never be written.
     pub fn rotate_keys(&self, retire: bool, now: i64) -> Result<String, AccessError> {
         let id = self.keyring.rotate(retire, now)?;
-        self.reseal()?;
+        self.reencrypt()?;
         Ok(id)
     }
 
@@ -246,23 +246,23 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError`] when the keyring has no key or the system's random generator fails.
-    pub fn seal(&self, table: &str, row: &str, plain: &[u8]) -> Result<String, AccessError> {
-        seal::seal(&*self.keyring.current()?, table, row, plain)
+    pub fn encrypt_column(&self, table: &str, row: &str, plain: &[u8]) -> Result<String, AccessError> {
+        column_encryption::encrypt(&*self.keyring.current_keys()?, table, row, plain)
     }
 
     /// Decrypts a value that [`Self::seal`] encrypted for this `table` and `row`.
     ///
     /// # Errors
     /// [`AccessError::Seal`] when the value was changed, moved to another row, or its key is not in the keyring.
-    pub fn unseal(&self, table: &str, row: &str, sealed: &str) -> Result<Vec<u8>, AccessError> {
-        seal::open(&*self.keyring.current()?, table, row, sealed)
+    pub fn decrypt_column(&self, table: &str, row: &str, sealed: &str) -> Result<Vec<u8>, AccessError> {
+        column_encryption::decrypt(&*self.keyring.current_keys()?, table, row, sealed)
     }
 
     /// Whether a value is encrypted with a key other than the newest and should be re-encrypted.
     ///
     /// # Errors
     /// [`AccessError`] when the keyring cannot be read.
-    pub fn sealed_with_old_key(&self, sealed: &str) -> Result<bool, AccessError> {
-        Ok(seal::key_of(sealed) != Some(self.keyring.current()?.newest()?.id.as_str()))
+    pub fn is_encrypted_with_old_key(&self, sealed: &str) -> Result<bool, AccessError> {
+        Ok(column_encryption::key_id_of(sealed) != Some(self.keyring.current_keys()?.newest()?.id.as_str()))
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::Monotonic;
+use crate::MonotonicClock;
 
 /// Maximum number of buckets, about 6 MB. When all are in use, new identities share one bucket for each class.
 const MAX_BUCKETS: usize = 65_536;
@@ -20,7 +20,7 @@ const SWEEP_INTERVAL_NS: i64 = 1_000_000_000;
 
 /// Classes of requests, each with its own quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum RateClass {
     /// Scoring of samples.
     Detect,
     /// Planning of maintenance.
@@ -33,7 +33,7 @@ pub enum Class {
     Other,
 }
 
-impl Class {
+impl RateClass {
     /// The name used in the rate limit headers.
     pub fn name(self) -> &'static str {
         match self {
@@ -57,17 +57,17 @@ pub struct Quota {
 
 impl Quota {
     /// A quota for a window of one minute.
-    pub const fn a_minute(amount: u64) -> Self {
+    pub const fn per_minute(amount: u64) -> Self {
         Self { amount, window: Duration::from_secs(60) }
     }
 
     /// A quota for a window of one second.
-    pub const fn a_second(amount: u64) -> Self {
+    pub const fn per_second(amount: u64) -> Self {
         Self { amount, window: Duration::from_secs(1) }
     }
 
     /// The time in which `cost` is refilled, in nanoseconds.
-    fn nanoseconds(self, cost: u64) -> i64 {
+    fn refill_nanoseconds(self, cost: u64) -> i64 {
         let nanoseconds = u128::from(cost) * self.window.as_nanos() / u128::from(self.amount.max(1));
         i64::try_from(nanoseconds).unwrap_or(i64::MAX)
     }
@@ -91,34 +91,34 @@ pub struct Quotas {
 impl Default for Quotas {
     fn default() -> Self {
         Self {
-            detect: Quota::a_minute(100),
-            schedule: Quota::a_minute(10),
-            login: Quota::a_minute(10),
-            ingest: Quota::a_second(64 << 20),
-            other: Quota::a_minute(1200),
+            detect: Quota::per_minute(100),
+            schedule: Quota::per_minute(10),
+            login: Quota::per_minute(10),
+            ingest: Quota::per_second(64 << 20),
+            other: Quota::per_minute(1200),
         }
     }
 }
 
 impl Quotas {
-    fn of(&self, class: Class) -> Quota {
+    fn for_class(&self, class: RateClass) -> Quota {
         match class {
-            Class::Detect => self.detect,
-            Class::Schedule => self.schedule,
-            Class::Login => self.login,
-            Class::Ingest => self.ingest,
-            Class::Other => self.other,
+            RateClass::Detect => self.detect,
+            RateClass::Schedule => self.schedule,
+            RateClass::Login => self.login,
+            RateClass::Ingest => self.ingest,
+            RateClass::Other => self.other,
         }
     }
 }
 
 /// The decision of the rate limiter, with the values for the response headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub struct RateLimitDecision {
     /// Whether the request is allowed.
     pub allowed: bool,
     /// Class of the request.
-    pub class: Class,
+    pub class: RateClass,
     /// Quota of the class.
     pub quota: Quota,
     /// Remaining requests or bytes.
@@ -129,82 +129,82 @@ pub struct Allowance {
     pub retry_after: Duration,
 }
 
-impl Allowance {
+impl RateLimitDecision {
     /// Value of the header `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
-    pub fn policy(&self) -> String {
-        let unit = if self.class == Class::Ingest { ";qu=\"content-bytes\"" } else { "" };
+    pub fn policy_header(&self) -> String {
+        let unit = if self.class == RateClass::Ingest { ";qu=\"content-bytes\"" } else { "" };
         format!("\"{}\";q={}{unit};w={}", self.class.name(), self.quota.amount, self.quota.window.as_secs().max(1))
     }
 
     /// Value of the header `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
-    pub fn state(&self) -> String {
-        format!("\"{}\";r={};t={}", self.class.name(), self.remaining, seconds(self.reset))
+    pub fn state_header(&self) -> String {
+        format!("\"{}\";r={};t={}", self.class.name(), self.remaining, ceil_seconds(self.reset))
     }
 
     /// Value of the header `Retry-After`: seconds, rounded up, at least 1.
     pub fn retry_after_seconds(&self) -> u64 {
-        seconds(self.retry_after).max(1)
+        ceil_seconds(self.retry_after).max(1)
     }
 }
 
-fn seconds(time: Duration) -> u64 {
+fn ceil_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// The rate limiter: the buckets of all identities.
 #[derive(Debug)]
-pub struct Limits {
+pub struct RateLimiter {
     quotas: Quotas,
-    clock: Arc<dyn Monotonic>,
-    state: Mutex<State>,
+    clock: Arc<dyn MonotonicClock>,
+    buckets: Mutex<BucketTable>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BucketTable {
     /// Time at which each bucket is full again, in nanoseconds of the monotonic clock.
-    full: HashMap<(Class, String), i64>,
-    swept: i64,
+    full_at: HashMap<(RateClass, String), i64>,
+    last_sweep: i64,
 }
 
-impl Limits {
+impl RateLimiter {
     /// Creates a rate limiter in which all buckets are full.
-    pub fn new(quotas: Quotas, clock: Arc<dyn Monotonic>) -> Self {
-        Self { quotas, clock, state: Mutex::default() }
+    pub fn new(quotas: Quotas, clock: Arc<dyn MonotonicClock>) -> Self {
+        Self { quotas, clock, buckets: Mutex::default() }
     }
 
     /// Takes `cost` from the bucket of identity or address `who`, if the bucket has enough. A cost above the quota is
     /// allowed if the bucket is full; the excess delays the next requests.
-    pub fn take(&self, class: Class, who: &str, cost: u64) -> Allowance {
-        self.visit(class, who, cost, false)
+    pub fn try_take(&self, class: RateClass, who: &str, cost: u64) -> RateLimitDecision {
+        self.update_bucket(class, who, cost, false)
     }
 
     /// Takes `cost` unconditionally, because it is spent already.
-    pub fn charge(&self, class: Class, who: &str, cost: u64) {
-        self.visit(class, who, cost, true);
+    pub fn charge(&self, class: RateClass, who: &str, cost: u64) {
+        self.update_bucket(class, who, cost, true);
     }
 
     /// Number of buckets in use.
-    pub fn buckets(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).full.len()
+    pub fn bucket_count(&self) -> usize {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).full_at.len()
     }
 
-    fn visit(&self, class: Class, who: &str, cost: u64, spent: bool) -> Allowance {
+    fn update_bucket(&self, class: RateClass, who: &str, cost: u64, spent: bool) -> RateLimitDecision {
         let now = i64::try_from(self.clock.now().as_nanos()).unwrap_or(i64::MAX);
-        let quota = self.quotas.of(class);
-        let window = quota.nanoseconds(quota.amount).max(1);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let quota = self.quotas.for_class(class);
+        let window = quota.refill_nanoseconds(quota.amount).max(1);
+        let mut state = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let full = state.bucket(class, who, now);
         let begin = (*full).max(now);
-        let needed = quota.nanoseconds(cost.min(quota.amount));
+        let needed = quota.refill_nanoseconds(cost.min(quota.amount));
         let late = begin.saturating_add(needed).saturating_sub(now).saturating_sub(window);
         let allowed = spent || late <= 0;
         if allowed {
-            *full = begin.saturating_add(quota.nanoseconds(cost));
+            *full = begin.saturating_add(quota.refill_nanoseconds(cost));
         }
         let owed = (*full).saturating_sub(now).max(0);
         let left = u128::from(quota.amount) * u128::try_from((window - owed).max(0)).unwrap_or(0)
             / u128::try_from(window).unwrap_or(1);
-        Allowance {
+        RateLimitDecision {
             allowed,
             class,
             quota,
@@ -215,25 +215,25 @@ impl Limits {
     }
 }
 
-impl State {
-    fn bucket(&mut self, class: Class, who: &str, now: i64) -> &mut i64 {
+impl BucketTable {
+    fn bucket(&mut self, class: RateClass, who: &str, now: i64) -> &mut i64 {
         let mut key = (class, who.to_owned());
-        if self.full.len() >= MAX_BUCKETS && !self.full.contains_key(&key) {
-            if now.saturating_sub(self.swept) >= SWEEP_INTERVAL_NS {
-                self.swept = now;
-                self.full.retain(|_, full| *full > now);
+        if self.full_at.len() >= MAX_BUCKETS && !self.full_at.contains_key(&key) {
+            if now.saturating_sub(self.last_sweep) >= SWEEP_INTERVAL_NS {
+                self.last_sweep = now;
+                self.full_at.retain(|_, full| *full > now);
             }
-            if self.full.len() >= MAX_BUCKETS {
+            if self.full_at.len() >= MAX_BUCKETS {
                 key.1 = String::new();
             }
         }
-        self.full.entry(key).or_insert(now)
+        self.full_at.entry(key).or_insert(now)
     }
 }
 
 /// Returns the key of an address for rate limits and lockouts. All IPv6 addresses of a /64 share a key, because one
 /// client usually has a whole /64.
-pub fn address_key(address: IpAddr) -> String {
+pub fn client_key(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {
@@ -256,33 +256,33 @@ mod tests {
     #[derive(Debug, Default)]
     struct ManualClock(AtomicI64);
 
-    impl Monotonic for ManualClock {
+    impl MonotonicClock for ManualClock {
         fn now(&self) -> Duration {
             Duration::from_nanos(self.0.load(Ordering::Relaxed).cast_unsigned())
         }
     }
 
     /// A rate limiter whose clock is set before each call.
-    struct TestLimiter(Limits, Arc<ManualClock>);
+    struct TestLimiter(RateLimiter, Arc<ManualClock>);
 
     impl TestLimiter {
         fn new(quotas: Quotas) -> Self {
             let clock = Arc::new(ManualClock::default());
-            Self(Limits::new(quotas, Arc::<ManualClock>::clone(&clock)), clock)
+            Self(RateLimiter::new(quotas, Arc::<ManualClock>::clone(&clock)), clock)
         }
 
-        fn take(&self, class: Class, who: &str, cost: u64, now: i64) -> Allowance {
+        fn take(&self, class: RateClass, who: &str, cost: u64, now: i64) -> RateLimitDecision {
             self.1.0.store(now, Ordering::Relaxed);
-            self.0.take(class, who, cost)
+            self.0.try_take(class, who, cost)
         }
 
-        fn charge(&self, class: Class, who: &str, cost: u64, now: i64) {
+        fn charge(&self, class: RateClass, who: &str, cost: u64, now: i64) {
             self.1.0.store(now, Ordering::Relaxed);
             self.0.charge(class, who, cost);
         }
 
         fn buckets(&self) -> usize {
-            self.0.buckets()
+            self.0.bucket_count()
         }
     }
 
@@ -290,47 +290,47 @@ mod tests {
     fn a_quota_is_used_up_and_comes_back() {
         let limits = TestLimiter::new(Quotas::default());
         for left in (0..10).rev() {
-            let allowance = limits.take(Class::Schedule, "ada", 1, 0);
+            let allowance = limits.take(RateClass::Schedule, "ada", 1, 0);
             assert!(allowance.allowed);
             assert_eq!(allowance.remaining, left);
         }
-        let rejected = limits.take(Class::Schedule, "ada", 1, 0);
+        let rejected = limits.take(RateClass::Schedule, "ada", 1, 0);
         assert!(!rejected.allowed);
         assert_eq!((rejected.remaining, rejected.retry_after_seconds()), (0, 6));
-        assert_eq!(rejected.policy(), "\"schedule\";q=10;w=60");
-        assert_eq!(rejected.state(), "\"schedule\";r=0;t=60");
-        assert!(limits.take(Class::Schedule, "bob", 1, 0).allowed, "each identity has its own bucket");
-        assert!(limits.take(Class::Detect, "ada", 1, 0).allowed, "each class has its own bucket");
-        assert!(limits.take(Class::Schedule, "ada", 1, 6 * S).allowed);
-        assert!(!limits.take(Class::Schedule, "ada", 1, 6 * S).allowed);
+        assert_eq!(rejected.policy_header(), "\"schedule\";q=10;w=60");
+        assert_eq!(rejected.state_header(), "\"schedule\";r=0;t=60");
+        assert!(limits.take(RateClass::Schedule, "bob", 1, 0).allowed, "each identity has its own bucket");
+        assert!(limits.take(RateClass::Detect, "ada", 1, 0).allowed, "each class has its own bucket");
+        assert!(limits.take(RateClass::Schedule, "ada", 1, 6 * S).allowed);
+        assert!(!limits.take(RateClass::Schedule, "ada", 1, 6 * S).allowed);
     }
 
     #[test]
     fn an_excess_cost_delays_later_requests() {
-        let quotas = Quotas { ingest: Quota::a_second(1000), ..Quotas::default() };
+        let quotas = Quotas { ingest: Quota::per_second(1000), ..Quotas::default() };
         let limits = TestLimiter::new(quotas);
-        assert!(limits.take(Class::Ingest, "gateway", 5000, 0).allowed, "a full bucket accepts one large body");
-        let rejected = limits.take(Class::Ingest, "gateway", 100, S);
+        assert!(limits.take(RateClass::Ingest, "gateway", 5000, 0).allowed, "a full bucket accepts one large body");
+        let rejected = limits.take(RateClass::Ingest, "gateway", 100, S);
         assert!(!rejected.allowed && rejected.retry_after_seconds() == 4, "{rejected:?}");
-        assert!(limits.take(Class::Ingest, "gateway", 100, 6 * S).allowed);
-        limits.charge(Class::Ingest, "other", 3000, 0);
-        assert!(!limits.take(Class::Ingest, "other", 1, S).allowed);
+        assert!(limits.take(RateClass::Ingest, "gateway", 100, 6 * S).allowed);
+        limits.charge(RateClass::Ingest, "other", 3000, 0);
+        assert!(!limits.take(RateClass::Ingest, "other", 1, S).allowed);
     }
 
     #[test]
     fn the_number_of_buckets_is_limited() {
         let limits = TestLimiter::new(Quotas::default());
         for number in 0..200_000 {
-            limits.take(Class::Login, &number.to_string(), 1, 0);
+            limits.take(RateClass::Login, &number.to_string(), 1, 0);
         }
         assert!(limits.buckets() <= MAX_BUCKETS + 1, "{}", limits.buckets());
-        limits.take(Class::Login, "late", 1, 3600 * S);
+        limits.take(RateClass::Login, "late", 1, 3600 * S);
         assert_eq!(limits.buckets(), 1);
     }
 
     #[test]
     fn addresses_of_one_ipv6_prefix_share_a_key() {
-        let key = |text: &str| address_key(text.parse().unwrap());
+        let key = |text: &str| client_key(text.parse().unwrap());
         assert_eq!(key("2001:db8:1:2:3:4:5:6"), key("2001:db8:1:2::9"));
         assert_ne!(key("2001:db8:1:2::9"), key("2001:db8:1:3::9"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
@@ -339,11 +339,11 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_twice_the_quota_in_a_window(steps in prop::collection::vec(0..3_000_000_000_i64, 1..400)) {
-            let limits = TestLimiter::new(Quotas { other: Quota::a_minute(60), ..Quotas::default() });
+            let limits = TestLimiter::new(Quotas { other: Quota::per_minute(60), ..Quotas::default() });
             let (mut now, mut taken) = (0, Vec::new());
             for step in steps {
                 now += step;
-                if limits.take(Class::Other, "x", 1, now).allowed {
+                if limits.take(RateClass::Other, "x", 1, now).allowed {
                     taken.push(now);
                 }
             }

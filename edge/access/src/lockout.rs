@@ -18,7 +18,7 @@ use std::{
 
 /// How long to wait after how many failures.
 #[derive(Clone, Copy, Debug)]
-struct Rule {
+struct LockoutRule {
     /// Number of failures from which on there is a wait.
     threshold: u32,
     /// The first wait; each further failure doubles it.
@@ -27,9 +27,9 @@ struct Rule {
     max_wait: Duration,
 }
 
-const ADDRESS_RULE: Rule =
-    Rule { threshold: 5, initial_wait: Duration::from_secs(60), max_wait: Duration::from_secs(15 * 60) };
-const NAME_RULE: Rule = Rule { threshold: 50, initial_wait: Duration::from_secs(1), max_wait: Duration::from_secs(60) };
+const ADDRESS_RULE: LockoutRule =
+    LockoutRule { threshold: 5, initial_wait: Duration::from_secs(60), max_wait: Duration::from_secs(15 * 60) };
+const NAME_RULE: LockoutRule = LockoutRule { threshold: 50, initial_wait: Duration::from_secs(1), max_wait: Duration::from_secs(60) };
 /// Failures are forgotten when the last one is this old.
 const FAILURE_TTL: Duration = Duration::from_secs(3600);
 /// How long an address is exempt from the limit of a name that signed in from it.
@@ -56,18 +56,18 @@ impl Failures {
 }
 
 /// A name in lower case, and the client address.
-type Pair = (String, String);
+type NameAndAddress = (String, String);
 
 #[derive(Debug, Default)]
-struct Tables {
-    pairs: HashMap<Pair, Failures>,
-    names: HashMap<String, Failures>,
-    known: HashMap<Pair, Duration>,
+struct LockoutTables {
+    by_address: HashMap<NameAndAddress, Failures>,
+    by_name: HashMap<String, Failures>,
+    known_addresses: HashMap<NameAndAddress, Duration>,
 }
 
 /// Counters of failed logins, in memory only.
 #[derive(Debug, Default)]
-pub(crate) struct Lockout(Mutex<Tables>);
+pub(crate) struct Lockout(Mutex<LockoutTables>);
 
 /// If the table is full, evicts the least recently used of a few entries.
 fn evict<K: Clone + Eq + Hash, V>(table: &mut HashMap<K, V>, key: &K, last_use: impl Fn(&V) -> Duration) {
@@ -81,7 +81,7 @@ fn evict<K: Clone + Eq + Hash, V>(table: &mut HashMap<K, V>, key: &K, last_use: 
     }
 }
 
-fn fail<K: Clone + Eq + Hash>(table: &mut HashMap<K, Failures>, key: K, rule: Rule, generation: i64, now: Duration) {
+fn add_failure<K: Clone + Eq + Hash>(table: &mut HashMap<K, Failures>, key: K, rule: LockoutRule, generation: i64, now: Duration) {
     evict(table, &key, |failures| failures.last_failure);
     let none = Failures { count: 0, generation, last_failure: now, locked_until: now };
     let failures = table.entry(key).or_insert(none);
@@ -100,36 +100,36 @@ fn fail<K: Clone + Eq + Hash>(table: &mut HashMap<K, Failures>, key: K, rule: Ru
 impl Lockout {
     /// Returns how long a login with this name from this address has to wait, if at all. `generation` is the generation
     /// of the user's password; for an unknown user, pass any constant.
-    pub(crate) fn locked(&self, name: &str, address: &str, generation: i64, now: Duration) -> Option<Duration> {
+    pub(crate) fn remaining_wait(&self, name: &str, address: &str, generation: i64, now: Duration) -> Option<Duration> {
         let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
-        let at_address = tables.pairs.get(&pair).and_then(|failures| failures.remaining(generation, now));
-        let known = tables.known.get(&pair).is_some_and(|at| now.saturating_sub(*at) < KNOWN_ADDRESS_TTL);
+        let at_address = tables.by_address.get(&pair).and_then(|failures| failures.remaining(generation, now));
+        let known = tables.known_addresses.get(&pair).is_some_and(|at| now.saturating_sub(*at) < KNOWN_ADDRESS_TTL);
         let of_name =
-            tables.names.get(&pair.0).filter(|_| !known).and_then(|failures| failures.remaining(generation, now));
+            tables.by_name.get(&pair.0).filter(|_| !known).and_then(|failures| failures.remaining(generation, now));
         at_address.max(of_name)
     }
 
     /// Same as [`Self::locked`], but ignores failures from other addresses.
-    pub(crate) fn locked_at(&self, name: &str, address: &str, generation: i64, now: Duration) -> Option<Duration> {
+    pub(crate) fn remaining_wait_at_address(&self, name: &str, address: &str, generation: i64, now: Duration) -> Option<Duration> {
         let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
-        tables.pairs.get(&pair).and_then(|failures| failures.remaining(generation, now))
+        tables.by_address.get(&pair).and_then(|failures| failures.remaining(generation, now))
     }
 
-    pub(crate) fn failed(&self, name: &str, address: &str, generation: i64, now: Duration) {
+    pub(crate) fn record_failure(&self, name: &str, address: &str, generation: i64, now: Duration) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
-        fail(&mut tables.names, pair.0.clone(), NAME_RULE, generation, now);
-        fail(&mut tables.pairs, pair, ADDRESS_RULE, generation, now);
+        add_failure(&mut tables.by_name, pair.0.clone(), NAME_RULE, generation, now);
+        add_failure(&mut tables.by_address, pair, ADDRESS_RULE, generation, now);
     }
 
-    pub(crate) fn succeeded(&self, name: &str, address: &str, now: Duration) {
+    pub(crate) fn record_success(&self, name: &str, address: &str, now: Duration) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
-        tables.pairs.remove(&pair);
-        evict(&mut tables.known, &pair, |at| *at);
-        tables.known.insert(pair, now);
+        tables.by_address.remove(&pair);
+        evict(&mut tables.known_addresses, &pair, |at| *at);
+        tables.known_addresses.insert(pair, now);
     }
 }
 
@@ -144,39 +144,39 @@ mod tests {
     fn the_wait_of_an_address_grows_and_ends() {
         let lockout = Lockout::default();
         for _ in 0..4 {
-            lockout.failed("Ada", "a", 1, NOW);
+            lockout.record_failure("Ada", "a", 1, NOW);
         }
-        assert_eq!(lockout.locked("ada", "a", 1, NOW), None);
-        lockout.failed("ada", "a", 1, NOW);
-        assert_eq!(lockout.locked("ADA", "a", 1, NOW), Some(INITIAL_WAIT));
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), None);
-        lockout.failed("ada", "a", 1, NOW + INITIAL_WAIT);
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), Some(INITIAL_WAIT * 2));
+        assert_eq!(lockout.remaining_wait("ada", "a", 1, NOW), None);
+        lockout.record_failure("ada", "a", 1, NOW);
+        assert_eq!(lockout.remaining_wait("ADA", "a", 1, NOW), Some(INITIAL_WAIT));
+        assert_eq!(lockout.remaining_wait("ada", "a", 1, NOW + INITIAL_WAIT), None);
+        lockout.record_failure("ada", "a", 1, NOW + INITIAL_WAIT);
+        assert_eq!(lockout.remaining_wait("ada", "a", 1, NOW + INITIAL_WAIT), Some(INITIAL_WAIT * 2));
         for _ in 0..40 {
-            lockout.failed("ada", "a", 1, NOW + INITIAL_WAIT);
+            lockout.record_failure("ada", "a", 1, NOW + INITIAL_WAIT);
         }
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), Some(ADDRESS_RULE.max_wait));
-        assert_eq!(lockout.locked("ada", "b", 1, NOW + INITIAL_WAIT), None, "another address is not touched");
-        assert_eq!(lockout.locked("bob", "a", 1, NOW), None);
-        assert_eq!(lockout.locked("ada", "a", 2, NOW + INITIAL_WAIT), None, "a new password");
-        lockout.succeeded("ada", "a", NOW);
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), None);
+        assert_eq!(lockout.remaining_wait("ada", "a", 1, NOW + INITIAL_WAIT), Some(ADDRESS_RULE.max_wait));
+        assert_eq!(lockout.remaining_wait("ada", "b", 1, NOW + INITIAL_WAIT), None, "another address is not touched");
+        assert_eq!(lockout.remaining_wait("bob", "a", 1, NOW), None);
+        assert_eq!(lockout.remaining_wait("ada", "a", 2, NOW + INITIAL_WAIT), None, "a new password");
+        lockout.record_success("ada", "a", NOW);
+        assert_eq!(lockout.remaining_wait("ada", "a", 1, NOW + INITIAL_WAIT), None);
     }
 
     #[test]
     fn guesses_from_many_addresses_slow_a_name_down_but_not_where_it_is_known() {
         let lockout = Lockout::default();
-        lockout.succeeded("ada", "office", NOW);
+        lockout.record_success("ada", "office", NOW);
         for number in 0..200 {
-            lockout.failed("ada", &number.to_string(), 1, NOW);
+            lockout.record_failure("ada", &number.to_string(), 1, NOW);
         }
-        let wait = lockout.locked("ada", "new", 1, NOW).unwrap();
+        let wait = lockout.remaining_wait("ada", "new", 1, NOW).unwrap();
         assert!(wait <= NAME_RULE.max_wait, "{wait:?}");
-        assert_eq!(lockout.locked("ada", "office", 1, NOW), None);
-        assert_eq!(lockout.locked("bob", "new", 1, NOW), None);
-        assert_eq!(lockout.locked("ada", "new", 2, NOW), None, "reset");
+        assert_eq!(lockout.remaining_wait("ada", "office", 1, NOW), None);
+        assert_eq!(lockout.remaining_wait("bob", "new", 1, NOW), None);
+        assert_eq!(lockout.remaining_wait("ada", "new", 2, NOW), None, "reset");
         assert!(
-            lockout.locked("ada", "office", 1, NOW + KNOWN_ADDRESS_TTL).is_none_or(|wait| wait <= NAME_RULE.max_wait)
+            lockout.remaining_wait("ada", "office", 1, NOW + KNOWN_ADDRESS_TTL).is_none_or(|wait| wait <= NAME_RULE.max_wait)
         );
     }
 
@@ -184,18 +184,18 @@ mod tests {
     fn strangers_do_not_fill_the_memory_nor_get_free_guesses_by_it() {
         let lockout = Lockout::default();
         for number in 0..50_000 {
-            lockout.failed(&number.to_string(), "a", 0, NOW + Duration::from_millis(number));
-            lockout.succeeded(&number.to_string(), "a", NOW + Duration::from_millis(number));
-            lockout.failed(&number.to_string(), "a", 0, NOW + Duration::from_millis(number));
+            lockout.record_failure(&number.to_string(), "a", 0, NOW + Duration::from_millis(number));
+            lockout.record_success(&number.to_string(), "a", NOW + Duration::from_millis(number));
+            lockout.record_failure(&number.to_string(), "a", 0, NOW + Duration::from_millis(number));
         }
         let late = NOW + Duration::from_millis(50_000);
         for _ in 0..5 {
-            lockout.failed("ada", "a", 1, late);
+            lockout.record_failure("ada", "a", 1, late);
         }
-        assert!(lockout.locked("ada", "a", 1, late).is_some(), "also when the tables are full");
+        assert!(lockout.remaining_wait("ada", "a", 1, late).is_some(), "also when the tables are full");
         let tables = lockout.0.lock().unwrap();
         assert!(
-            tables.pairs.len() <= MAX_ENTRIES && tables.names.len() <= MAX_ENTRIES && tables.known.len() <= MAX_ENTRIES
+            tables.by_address.len() <= MAX_ENTRIES && tables.by_name.len() <= MAX_ENTRIES && tables.known_addresses.len() <= MAX_ENTRIES
         );
     }
 }

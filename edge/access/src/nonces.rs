@@ -12,20 +12,20 @@ const SWEEP_INTERVAL_SECONDS: i64 = 10;
 
 /// Nonces of accepted requests whose signatures have not expired.
 #[derive(Debug, Default)]
-pub(crate) struct Nonces(Mutex<Taken>);
+pub(crate) struct NonceStore(Mutex<UsedNonces>);
 
 #[derive(Debug, Default)]
-struct Taken {
+struct UsedNonces {
     /// Hash of source and nonce, to the expiry of the signature in seconds since 1970.
-    until: HashMap<u128, i64>,
-    swept: i64,
+    expiries: HashMap<u128, i64>,
+    last_sweep: i64,
 }
 
 /// Why a request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum NonceError {
     /// A request with this nonce was accepted before, or is being processed now.
-    Repeated,
+    Replayed,
     /// The store of nonces is full.
     Full,
 }
@@ -33,54 +33,54 @@ pub(crate) enum Refusal {
 /// Reservation of a nonce while its request is processed. If it is dropped without [`NoncePermit::keep`], the nonce is
 /// released and the request can be sent again.
 #[derive(Debug)]
-pub struct NoncePermit {
-    nonces: Arc<Nonces>,
+pub struct NonceReservation {
+    nonces: Arc<NonceStore>,
     key: Option<u128>,
 }
 
-impl Nonces {
+impl NonceStore {
     /// Reserves a nonce of a source. `until` is the expiry of the signature.
-    pub(crate) fn take(
+    pub(crate) fn reserve(
         self: &Arc<Self>,
         source: &str,
         nonce: &str,
         until: i64,
         now: i64,
-    ) -> Result<NoncePermit, Refusal> {
-        let key = key(source, nonce);
+    ) -> Result<NonceReservation, NonceError> {
+        let key = nonce_key(source, nonce);
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.until.contains_key(&key) {
-            return Err(Refusal::Repeated);
+        if taken.expiries.contains_key(&key) {
+            return Err(NonceError::Replayed);
         }
         // The absolute difference also covers a clock that was set back.
-        if now.abs_diff(taken.swept) >= SWEEP_INTERVAL_SECONDS.unsigned_abs() {
-            taken.swept = now;
-            taken.until.retain(|_, until| *until >= now);
+        if now.abs_diff(taken.last_sweep) >= SWEEP_INTERVAL_SECONDS.unsigned_abs() {
+            taken.last_sweep = now;
+            taken.expiries.retain(|_, until| *until >= now);
         }
-        if taken.until.len() >= MAX_NONCES {
-            return Err(Refusal::Full);
+        if taken.expiries.len() >= MAX_NONCES {
+            return Err(NonceError::Full);
         }
-        taken.until.insert(key, until);
-        Ok(NoncePermit { nonces: Arc::clone(self), key: Some(key) })
+        taken.expiries.insert(key, until);
+        Ok(NonceReservation { nonces: Arc::clone(self), key: Some(key) })
     }
 }
 
-impl NoncePermit {
+impl NonceReservation {
     /// Keeps the nonce until the signature expires, because the request had an effect and must not be repeated.
-    pub fn keep(mut self) {
+    pub fn commit(mut self) {
         self.key = None;
     }
 }
 
-impl Drop for NoncePermit {
+impl Drop for NonceReservation {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.nonces.0.lock().unwrap_or_else(PoisonError::into_inner).until.remove(&key);
+            self.nonces.0.lock().unwrap_or_else(PoisonError::into_inner).expiries.remove(&key);
         }
     }
 }
 
-fn key(source: &str, nonce: &str) -> u128 {
+fn nonce_key(source: &str, nonce: &str) -> u128 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(source.len() as u64).to_le_bytes()).update(source.as_bytes()).update(nonce.as_bytes());
     hasher.finalize().as_bytes().first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes))
@@ -93,20 +93,20 @@ mod tests {
 
     #[test]
     fn a_nonce_is_taken_once_while_it_holds() {
-        let nonces = Arc::new(Nonces::default());
-        let first = nonces.take("erp", "a", 300, 0).unwrap();
+        let nonces = Arc::new(NonceStore::default());
+        let first = nonces.reserve("erp", "a", 300, 0).unwrap();
         assert_eq!(
-            nonces.take("erp", "a", 300, 1).unwrap_err(),
-            Refusal::Repeated,
+            nonces.reserve("erp", "a", 300, 1).unwrap_err(),
+            NonceError::Replayed,
             "while the first is being processed"
         );
         drop(first);
-        nonces.take("erp", "a", 300, 2).unwrap().keep();
-        assert_eq!(nonces.take("erp", "a", 300, 3).unwrap_err(), Refusal::Repeated);
-        nonces.take("erp2", "a", 300, 3).unwrap().keep();
-        nonces.take("er", "pa", 300, 3).unwrap().keep();
-        assert_eq!(nonces.0.lock().unwrap().until.len(), 3);
-        nonces.take("erp", "b", 700, 400).unwrap().keep();
-        assert_eq!(nonces.0.lock().unwrap().until.len(), 1, "expired nonces are removed");
+        nonces.reserve("erp", "a", 300, 2).unwrap().commit();
+        assert_eq!(nonces.reserve("erp", "a", 300, 3).unwrap_err(), NonceError::Replayed);
+        nonces.reserve("erp2", "a", 300, 3).unwrap().commit();
+        nonces.reserve("er", "pa", 300, 3).unwrap().commit();
+        assert_eq!(nonces.0.lock().unwrap().expiries.len(), 3);
+        nonces.reserve("erp", "b", 700, 400).unwrap().commit();
+        assert_eq!(nonces.0.lock().unwrap().expiries.len(), 1, "expired nonces are removed");
     }
 }

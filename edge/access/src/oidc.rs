@@ -19,8 +19,8 @@ use jsonwebtoken::{
 use serde_json::{Map, Value};
 
 use crate::{
-    AccessError, AuthError, Identity, Method, Refusal, Role,
-    token::{SECOND, refusal, timely, validation},
+    AccessError, AuthError, Identity, AuthMethod, RejectReason, Role,
+    token::{NANOSECONDS_PER_SECOND, reject_reason, check_times, validation},
 };
 
 /// Tolerance for the clocks of issuers, in seconds.
@@ -36,7 +36,7 @@ pub struct IssuerSettings {
     /// Value that the claim `aud` has to be or to contain.
     pub audience: String,
     /// Where the public keys are.
-    pub keys: Jwks,
+    pub keys: JwksSource,
     /// Claim with the roles; dots separate nested names: `realm_access.roles`.
     pub roles_claim: String,
     /// Claim with the sites. `None`: all sites are visible. If it is set and a token lacks the claim, no site is
@@ -46,29 +46,29 @@ pub struct IssuerSettings {
 
 /// Location of the public keys of an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Jwks {
+pub enum JwksSource {
     /// A JWKS file.
     File(PathBuf),
     /// An https URL that returns a JWKS.
     Url(String),
 }
 
-impl Default for Jwks {
+impl Default for JwksSource {
     fn default() -> Self {
         Self::Url(String::new())
     }
 }
 
 /// Function that fetches the text at a URL. The host provides it, because it has an HTTP client.
-pub type Fetch = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+pub type FetchUrl = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
-type Keys = BTreeMap<String, (Algorithm, DecodingKey)>;
+type VerificationKeys = BTreeMap<String, (Algorithm, DecodingKey)>;
 
 pub(crate) struct Issuer {
     pub(crate) settings: IssuerSettings,
-    keys: RwLock<Arc<Keys>>,
+    keys: RwLock<Arc<VerificationKeys>>,
     /// Time of the last fetch, by the monotonic clock.
-    fetched: Mutex<Option<Duration>>,
+    last_fetch: Mutex<Option<Duration>>,
 }
 
 impl std::fmt::Debug for Issuer {
@@ -81,43 +81,43 @@ impl Issuer {
     /// Reads the keys now if they are in a file. Keys at a URL are fetched when the first token arrives.
     pub(crate) fn new(settings: IssuerSettings) -> Result<Self, AccessError> {
         let keys = match &settings.keys {
-            Jwks::File(file) => {
+            JwksSource::File(file) => {
                 let wrong = |error: String| {
                     AccessError::Settings(format!("oidc {}: {}: {error}", settings.issuer, file.display()))
                 };
-                parse(&fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?).map_err(wrong)?
+                parse_jwks(&fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?).map_err(wrong)?
             }
-            Jwks::Url(_) => Keys::new(),
+            JwksSource::Url(_) => VerificationKeys::new(),
         };
-        Ok(Self { settings, keys: RwLock::new(Arc::new(keys)), fetched: Mutex::default() })
+        Ok(Self { settings, keys: RwLock::new(Arc::new(keys)), last_fetch: Mutex::default() })
     }
 
     /// Whether the fetch interval has passed.
-    fn may_fetch(&self, now: Duration) -> bool {
-        let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+    fn can_fetch(&self, now: Duration) -> bool {
+        let fetched = self.last_fetch.lock().unwrap_or_else(PoisonError::into_inner);
         fetched.is_none_or(|last| now.saturating_sub(last) >= FETCH_INTERVAL)
     }
 
     /// Fetches or reads the keys again, at most once a minute. Returns whether it did.
-    pub(crate) fn fetch(&self, fetch: &Fetch, now: Duration) -> Result<bool, String> {
+    pub(crate) fn fetch(&self, fetch: &FetchUrl, now: Duration) -> Result<bool, String> {
         {
-            let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut fetched = self.last_fetch.lock().unwrap_or_else(PoisonError::into_inner);
             if fetched.is_some_and(|last| now.saturating_sub(last) < FETCH_INTERVAL) {
                 return Ok(false);
             }
             *fetched = Some(now);
         }
         let text = match &self.settings.keys {
-            Jwks::File(file) => fs::read_to_string(file).map_err(|error| error.to_string())?,
-            Jwks::Url(url) => fetch(url)?,
+            JwksSource::File(file) => fs::read_to_string(file).map_err(|error| error.to_string())?,
+            JwksSource::Url(url) => fetch(url)?,
         };
-        let keys = parse(&text)?;
+        let keys = parse_jwks(&text)?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(true)
     }
 
     /// Verifies a token of this issuer and returns its identity. `number` is the index of the issuer in the settings.
-    pub(crate) fn identify(
+    pub(crate) fn authenticate(
         &self,
         number: usize,
         header: &Header,
@@ -132,66 +132,66 @@ impl Issuer {
             None => None,
         };
         let Some((algorithm, key)) = key else {
-            let can_fetch = self.may_fetch(uptime);
-            return Err(if can_fetch { AuthError::KeysNeeded(number) } else { Refusal::Key.into() });
+            let can_fetch = self.can_fetch(uptime);
+            return Err(if can_fetch { AuthError::IssuerKeysNeeded(number) } else { RejectReason::UnknownKey.into() });
         };
         if header.alg != *algorithm || header.crit.is_some() {
-            return Err(Refusal::Algorithm.into());
+            return Err(RejectReason::WrongAlgorithm.into());
         }
         let validation = validation(*algorithm, &self.settings.issuer, &self.settings.audience);
-        let claims = decode::<Map<String, Value>>(token, key, &validation).map_err(refusal)?.claims;
-        let exp = seconds(&claims, "exp")?;
-        timely(exp, seconds(&claims, "nbf")?, seconds(&claims, "iat")?, now, LEEWAY_SECONDS)?;
-        self.person(&claims, token, exp)
+        let claims = decode::<Map<String, Value>>(token, key, &validation).map_err(reject_reason)?.claims;
+        let exp = time_claim(&claims, "exp")?;
+        check_times(exp, time_claim(&claims, "nbf")?, time_claim(&claims, "iat")?, now, LEEWAY_SECONDS)?;
+        self.identity_from_claims(&claims, token, exp)
     }
 
-    fn person(&self, claims: &Map<String, Value>, token: &str, exp: Option<i64>) -> Result<Identity, AuthError> {
+    fn identity_from_claims(&self, claims: &Map<String, Value>, token: &str, exp: Option<i64>) -> Result<Identity, AuthError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let subject = text("sub").ok_or(Refusal::Malformed)?;
+        let subject = text("sub").ok_or(RejectReason::Malformed)?;
         let name = text("preferred_username").or_else(|| text("email")).unwrap_or(subject);
-        let roles = list(claims, &self.settings.roles_claim);
+        let roles = list_claim(claims, &self.settings.roles_claim);
         // Ignore unknown roles: an issuer also lists roles of other programs.
         let roles: Vec<Role> = roles.iter().filter_map(|role| Role::from_str(role).ok()).collect();
-        let sites = self.settings.sites_claim.as_deref().map(|claim| list(claims, claim));
+        let sites = self.settings.sites_claim.as_deref().map(|claim| list_claim(claims, claim));
         // An invalid site is an error in the token, not in this host.
-        let sites = crate::identity::clean_sites(sites).map_err(|_| Refusal::Malformed)?;
+        let sites = crate::identity::validate_sites(sites).map_err(|_| RejectReason::Malformed)?;
         let issuer = &self.settings.issuer;
         Ok(Identity {
-            name: format!("oidc:{}@{}", shown(name), place(issuer)),
+            name: format!("oidc:{}@{}", printable_name(name), issuer_label(issuer)),
             roles,
             scopes: Vec::new(),
             sites,
-            method: Method::Oidc,
+            method: AuthMethod::Oidc,
             // Prefix the id with the issuer, because another issuer may use the same ids.
             jti: Some(match text("jti") {
                 Some(jti) => format!("{issuer}#{jti}"),
                 None => format!("{issuer}#signed:{}", fingerprint(token)),
             }),
             session: None,
-            expires: exp.map(|exp| exp.saturating_mul(SECOND)),
+            expires: exp.map(|exp| exp.saturating_mul(NANOSECONDS_PER_SECOND)),
             must_change_password: false,
         })
     }
 }
 
 /// Reads a time claim. A claim of another type is an error; it must not be treated as missing.
-fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal> {
+fn time_claim(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, RejectReason> {
     match claims.get(name) {
         None => Ok(None),
-        Some(value) => value.as_i64().or(value.as_f64().map(whole)).map(Some).ok_or(Refusal::Malformed),
+        Some(value) => value.as_i64().or(value.as_f64().map(saturating_seconds)).map(Some).ok_or(RejectReason::Malformed),
     }
 }
 
 /// Returns the issuer URL without scheme and trailing slashes. It is part of the identity's name, because two issuers
 /// may use the same user name for two people.
-fn place(issuer: &str) -> &str {
+fn issuer_label(issuer: &str) -> &str {
     let bare = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
     bare.trim_end_matches('/')
 }
 
 /// Replaces control characters, invisible characters and direction marks of a name by U+FFFD, so that nobody can
 /// imitate another user's name.
-fn shown(name: &str) -> String {
+fn printable_name(name: &str) -> String {
     let is_hidden = |character: char| {
         character.is_control()
             || matches!(
@@ -210,12 +210,12 @@ fn fingerprint(token: &str) -> String {
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "`as` saturates")]
-fn whole(seconds: f64) -> i64 {
+fn saturating_seconds(seconds: f64) -> i64 {
     seconds as i64
 }
 
 /// Returns the values of a claim that is a list, or a text with values separated by spaces.
-fn list(claims: &Map<String, Value>, path: &str) -> Vec<String> {
+fn list_claim(claims: &Map<String, Value>, path: &str) -> Vec<String> {
     // The name of a claim may itself contain dots, as in `https://example.com/roles`.
     let found = claims.get(path).or_else(|| {
         let mut parts = path.split('.');
@@ -230,21 +230,21 @@ fn list(claims: &Map<String, Value>, path: &str) -> Vec<String> {
 }
 
 /// Parses the keys of a JWKS that verify RS256 or ES256; other keys are ignored.
-fn parse(text: &str) -> Result<Keys, String> {
+fn parse_jwks(text: &str) -> Result<VerificationKeys, String> {
     #[derive(serde::Deserialize)]
     struct Set {
         keys: Vec<Value>,
     }
     crate::crypto::install();
     let set: Set = serde_json::from_str(text).map_err(|error| format!("this is not a JWKS: {error}"))?;
-    let keys: Keys = set.keys.into_iter().filter_map(usable).collect();
+    let keys: VerificationKeys = set.keys.into_iter().filter_map(parse_verification_key).collect();
     if keys.is_empty() {
         return Err("the JWKS contains no key for RS256 or ES256".into());
     }
     Ok(keys)
 }
 
-fn usable(value: Value) -> Option<(String, (Algorithm, DecodingKey))> {
+fn parse_verification_key(value: Value) -> Option<(String, (Algorithm, DecodingKey))> {
     let jwk: Jwk = serde_json::from_value(value).ok()?;
     if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
         return None;

@@ -19,15 +19,15 @@ const MAX_BYTES: usize = 1024;
 
 /// Hash that is checked for unknown users, so that the check takes as long as for a user that exists. It has the same
 /// parameters, and no password matches it.
-pub(crate) const NOBODY: &str =
+pub(crate) const DUMMY_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$d2hlZWx0YXBwZXItLW5vYg$q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
 
 /// Semaphore for password hashing, because each hash takes a core and 19 MiB for a while. Callers block until a slot is
 /// free, so do not call it on the threads of an async runtime.
 #[derive(Debug, Default)]
 pub(crate) struct HashingSlots {
-    taken: Mutex<usize>,
-    free: Condvar,
+    in_use: Mutex<usize>,
+    slot_released: Condvar,
 }
 
 /// Releases the slot when it is dropped, also after a panic.
@@ -35,35 +35,35 @@ struct SlotGuard<'a>(&'a HashingSlots);
 
 impl Drop for SlotGuard<'_> {
     fn drop(&mut self) {
-        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.free.notify_one();
+        *self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.slot_released.notify_one();
     }
 }
 
 impl HashingSlots {
     /// Number of slots: half of the cores, so that ingest keeps the others; at least one.
-    fn at_once() -> usize {
+    fn capacity() -> usize {
         thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
     }
 
-    fn turn(&self) -> SlotGuard<'_> {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let capacity = Self::at_once();
+    fn acquire(&self) -> SlotGuard<'_> {
+        let taken = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let capacity = Self::capacity();
         let full = |taken: &mut usize| *taken >= capacity;
-        let mut taken = self.free.wait_while(taken, full).unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.slot_released.wait_while(taken, full).unwrap_or_else(PoisonError::into_inner);
         *taken += 1;
         SlotGuard(self)
     }
 
     /// Runs [`hash`] in a slot.
     pub(crate) fn hash(&self, password: &str) -> Result<String, AccessError> {
-        let _slot = self.turn();
+        let _slot = self.acquire();
         hash(password)
     }
 
     /// Runs [`matches`] in a slot.
     pub(crate) fn matches(&self, password: &str, hash: &str) -> bool {
-        let _slot = self.turn();
+        let _slot = self.acquire();
         matches(password, hash)
     }
 }
@@ -126,23 +126,23 @@ mod tests {
     fn the_number_of_parallel_hashes_is_limited() {
         let (slots, max_in_use) = (HashingSlots::default(), Mutex::new(0));
         thread::scope(|scope| {
-            for _ in 0..4 * HashingSlots::at_once() {
+            for _ in 0..4 * HashingSlots::capacity() {
                 scope.spawn(|| {
-                    let _slot = slots.turn();
-                    let taken = *slots.taken.lock().unwrap();
+                    let _slot = slots.acquire();
+                    let taken = *slots.in_use.lock().unwrap();
                     let mut max_in_use = max_in_use.lock().unwrap();
                     *max_in_use = taken.max(*max_in_use);
                     thread::yield_now();
                 });
             }
         });
-        assert!((1..=HashingSlots::at_once()).contains(&*max_in_use.lock().unwrap()));
-        assert_eq!(*slots.taken.lock().unwrap(), 0);
+        assert!((1..=HashingSlots::capacity()).contains(&*max_in_use.lock().unwrap()));
+        assert_eq!(*slots.in_use.lock().unwrap(), 0);
     }
 
     #[test]
     fn an_unknown_user_costs_as_much_as_a_known_one() {
-        let (password_hash, dummy) = (hash("correct horse battery").unwrap(), PasswordHash::new(NOBODY).unwrap());
+        let (password_hash, dummy) = (hash("correct horse battery").unwrap(), PasswordHash::new(DUMMY_HASH).unwrap());
         let password_hash = PasswordHash::new(&password_hash).unwrap();
         assert_eq!(password_hash.algorithm, dummy.algorithm);
         assert_eq!(password_hash.version, dummy.version);

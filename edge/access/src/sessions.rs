@@ -5,10 +5,10 @@ use std::{net::IpAddr, sync::Arc};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::{
-    Access, AccessError, AuthError, Identity, LoginError, Method, Refusal, address_key,
-    keyring::Ring,
+    Access, AccessError, AuthError, Identity, LoginError, AuthMethod, RejectReason, client_key,
+    keyring::KeySet,
     password, random,
-    token::{self, Claims, ISSUER, SECOND},
+    token::{self, Claims, LOCAL_ISSUER, NANOSECONDS_PER_SECOND},
     users::{self, Account},
 };
 
@@ -55,24 +55,24 @@ impl Access {
     /// [`LoginError`], which does not reveal whether the user exists. [`LoginError::Locked`] depends on name and
     /// address.
     pub fn login_from(&self, name: &str, password: &str, address: IpAddr, now: i64) -> Result<Session, LoginError> {
-        self.sign_in(name, password, &address_key(address), now)
+        self.sign_in(name, password, &client_key(address), now)
     }
 
     fn sign_in(&self, name: &str, password: &str, from: &str, now: i64) -> Result<Session, LoginError> {
-        let account = self.database.read(|connection| users::find(connection, name))?;
+        let account = self.database.read(|connection| users::find_account(connection, name))?;
         let generation = account.as_ref().map_or(0, |account| account.generation);
-        if let Some(left) = self.lockout.locked(name, from, generation, self.clock.now()) {
-            return Err(LoginError::Locked(left));
+        if let Some(left) = self.lockout.remaining_wait(name, from, generation, self.clock.now()) {
+            return Err(LoginError::LockedOut(left));
         }
-        let hash = account.as_ref().map_or(password::NOBODY, |account| account.hash.as_str());
+        let hash = account.as_ref().map_or(password::DUMMY_HASH, |account| account.hash.as_str());
         // The policy allows no password this long, and a longer one would take more time to hash.
-        let matches = self.passwords.matches(password.get(..4096).unwrap_or(password), hash);
+        let matches = self.hashing_slots.matches(password.get(..4096).unwrap_or(password), hash);
         let Some(account) = account.filter(|account| matches && !account.user.disabled) else {
-            self.lockout.failed(name, from, generation, self.clock.now());
-            return Err(LoginError::Wrong);
+            self.lockout.record_failure(name, from, generation, self.clock.now());
+            return Err(LoginError::WrongCredentials);
         };
-        self.lockout.succeeded(name, from, self.clock.now());
-        Ok(self.begin(&account, now)?)
+        self.lockout.record_success(name, from, self.clock.now());
+        Ok(self.start_session(&account, now)?)
     }
 
     /// Changes the password of a signed-in user and starts a new session; all other sessions end. Only wrong old
@@ -82,26 +82,26 @@ impl Access {
     /// [`LoginError::Wrong`] when the old password is wrong, [`AccessError::Password`] when the new one violates the
     /// policy.
     pub fn change_password(&self, name: &str, old: &str, new: &str, now: i64) -> Result<Session, LoginError> {
-        let account = self.database.read(|connection| users::find(connection, name))?;
+        let account = self.database.read(|connection| users::find_account(connection, name))?;
         let generation = account.as_ref().map_or(0, |account| account.generation);
-        if let Some(left) = self.lockout.locked_at(name, SIGNED_IN_ADDRESS, generation, self.clock.now()) {
-            return Err(LoginError::Locked(left));
+        if let Some(left) = self.lockout.remaining_wait_at_address(name, SIGNED_IN_ADDRESS, generation, self.clock.now()) {
+            return Err(LoginError::LockedOut(left));
         }
-        let Some(account) = account.filter(|account| self.passwords.matches(old, &account.hash)) else {
-            self.lockout.failed(name, SIGNED_IN_ADDRESS, generation, self.clock.now());
-            return Err(LoginError::Wrong);
+        let Some(account) = account.filter(|account| self.hashing_slots.matches(old, &account.hash)) else {
+            self.lockout.record_failure(name, SIGNED_IN_ADDRESS, generation, self.clock.now());
+            return Err(LoginError::WrongCredentials);
         };
         password::policy(&account.user.name, new)?;
         if old == new {
             return Err(AccessError::Password("the new password is the old one; choose another".into()).into());
         }
-        let hash = self.passwords.hash(new)?;
+        let hash = self.hashing_slots.hash(new)?;
         let account = self.database.write::<_, AccessError>(|write| {
             users::set_password(write, &account.user.name, &hash, false)?;
-            let missing = || AccessError::Missing { what: "user", name: name.to_owned() };
-            users::find(write, name)?.ok_or_else(missing)
+            let missing = || AccessError::NotFound { what: "user", name: name.to_owned() };
+            users::find_account(write, name)?.ok_or_else(missing)
         })?;
-        Ok(self.begin(&account, now)?)
+        Ok(self.start_session(&account, now)?)
     }
 
     /// Exchanges a refresh token for a new session. A refresh token that is used a second time was stolen, either by
@@ -110,7 +110,7 @@ impl Access {
     /// # Errors
     /// [`AuthError::Refused`] when the refresh token is unknown, used, expired, or its user may not sign in.
     pub fn refresh(&self, token: &str, now: i64) -> Result<Session, AuthError> {
-        let ring = self.keyring.current()?;
+        let ring = self.keyring.current_keys()?;
         let hash = blake3::hash(token.as_bytes());
         let refreshed = self.database.write(|write| {
             let row: Option<(String, String, i64, i64, bool)> = write
@@ -119,18 +119,18 @@ impl Access {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
                 })
                 .optional()?;
-            let Some((family, user, generation, expires, used)) = row else { return Ok(Err(Refusal::Key)) };
+            let Some((family, user, generation, expires, used)) = row else { return Ok(Err(RejectReason::UnknownKey)) };
             if used {
-                end_family(write, &family, self.token_end(now))?;
-                return Ok(Err(Refusal::Reused));
+                revoke_login(write, &family, self.token_expiry(now))?;
+                return Ok(Err(RejectReason::Reused));
             }
             if now >= expires {
-                return Ok(Err(Refusal::Expired));
+                return Ok(Err(RejectReason::Expired));
             }
-            let account = users::find(write, &user)?;
+            let account = users::find_account(write, &user)?;
             let Some(account) = account.filter(|account| account.generation == generation && !account.user.disabled)
             else {
-                return Ok(Err(Refusal::Account));
+                return Ok(Err(RejectReason::InvalidAccount));
             };
             write.execute("UPDATE refresh_tokens SET used = 1 WHERE hash = ?1", [hash.as_bytes()])?;
             Ok::<_, AccessError>(Ok(self.issue(write, &ring, &account, family, now)?))
@@ -144,12 +144,12 @@ impl Access {
     /// [`AccessError`] when the revocation could not be written.
     pub fn logout(&self, identity: &Identity, now: i64) -> Result<(), AccessError> {
         self.database.write(|write| {
-            let end = identity.expires.unwrap_or_else(|| self.token_end(now));
+            let end = identity.expires.unwrap_or_else(|| self.token_expiry(now));
             if let Some(jti) = &identity.jti {
                 revoke(write, jti, end)?;
             }
             if let Some(session) = &identity.session {
-                end_family(write, session, self.token_end(now))?;
+                revoke_login(write, session, self.token_expiry(now))?;
             }
             Ok(())
         })
@@ -163,8 +163,8 @@ impl Access {
         self.database.write(|write| revoke(write, jti, expires))
     }
 
-    fn begin(&self, account: &Account, now: i64) -> Result<Session, AccessError> {
-        let ring = self.keyring.current()?;
+    fn start_session(&self, account: &Account, now: i64) -> Result<Session, AccessError> {
+        let ring = self.keyring.current_keys()?;
         let family = random::id()?;
         self.database.write(|write| {
             write.execute("UPDATE users SET last_login = ?2 WHERE name = ?1", params![account.user.name, now])?;
@@ -174,26 +174,26 @@ impl Access {
         })
     }
 
-    fn token_end(&self, now: i64) -> i64 {
-        later(now, self.settings.token_lifetime)
+    fn token_expiry(&self, now: i64) -> i64 {
+        add_duration(now, self.settings.token_lifetime)
     }
 
     fn issue(
         &self,
         write: &Transaction<'_>,
-        ring: &Ring,
+        ring: &KeySet,
         account: &Account,
         family: String,
         now: i64,
     ) -> Result<Session, AccessError> {
         let user = &account.user;
-        let (second, expires) = (now.div_euclid(SECOND), self.token_end(now).div_euclid(SECOND));
+        let (second, expires) = (now.div_euclid(NANOSECONDS_PER_SECOND), self.token_expiry(now).div_euclid(NANOSECONDS_PER_SECOND));
         let claims = Claims {
             user_id: user.name.clone(),
             roles: user.roles.clone(),
             sites: user.sites.clone(),
-            iss: ISSUER.into(),
-            aud: ISSUER.into(),
+            iss: LOCAL_ISSUER.into(),
+            aud: LOCAL_ISSUER.into(),
             iat: second,
             nbf: second,
             exp: expires,
@@ -202,7 +202,7 @@ impl Access {
             generation: account.generation,
         };
         let refresh_token = format!("wtr_{}", hex::encode(random::bytes::<32>()?));
-        let refresh_expires = later(now, self.settings.refresh_lifetime);
+        let refresh_expires = add_duration(now, self.settings.refresh_lifetime);
         write
             .prepare_cached(
                 "INSERT INTO refresh_tokens (hash, family, user, generation, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -216,16 +216,16 @@ impl Access {
             ])?;
         Ok(Session {
             token: token::sign(ring, &claims)?,
-            expires: expires.saturating_mul(SECOND),
+            expires: expires.saturating_mul(NANOSECONDS_PER_SECOND),
             refresh_token,
             refresh_expires,
-            identity: identity(account, &claims),
+            identity: identity_of(account, &claims),
         })
     }
 
     /// Returns the identity behind a token of this host, with the current roles and sites of the user. `None`: see
     /// [`Access::authenticate_cached`].
-    pub(crate) fn by_token(
+    pub(crate) fn authenticate_token(
         &self,
         header: &jsonwebtoken::Header,
         token: &str,
@@ -233,9 +233,9 @@ impl Access {
         changes: i64,
         read: bool,
     ) -> Result<Option<Identity>, AuthError> {
-        let claims = token::verify(&*self.keyring.current()?, header, token, now)?;
+        let claims = token::verify(&*self.keyring.current_keys()?, header, token, now)?;
         match self.is_revoked(&[&claims.jti, &claims.sid], changes, read)? {
-            Some(true) => return Err(Refusal::Revoked.into()),
+            Some(true) => return Err(RejectReason::Revoked.into()),
             Some(false) => {}
             None => return Ok(None),
         }
@@ -243,32 +243,32 @@ impl Access {
             Some(account) => account,
             None if !read => return Ok(None),
             None => {
-                let found = self.database.read(|connection| users::find(connection, &claims.user_id))?;
-                let account = Arc::new(found.ok_or(Refusal::Account)?);
-                self.cache.keep_account(&account, changes);
+                let found = self.database.read(|connection| users::find_account(connection, &claims.user_id))?;
+                let account = Arc::new(found.ok_or(RejectReason::InvalidAccount)?);
+                self.cache.insert_account(&account, changes);
                 account
             }
         };
         if account.generation != claims.generation || account.user.disabled {
-            return Err(Refusal::Account.into());
+            return Err(RejectReason::InvalidAccount.into());
         }
-        Ok(Some(identity(&account, &claims)))
+        Ok(Some(identity_of(&account, &claims)))
     }
 
     /// Whether any of these tokens or logins was revoked. `None`: see [`Access::authenticate_cached`].
     pub(crate) fn is_revoked(&self, ids: &[&str], changes: i64, read: bool) -> Result<Option<bool>, AccessError> {
-        let cached = self.cache.revoked(ids, changes);
+        let cached = self.cache.is_any_revoked(ids, changes);
         if cached.is_some() || !read {
             return Ok(cached);
         }
-        let revoked = self.database.read(|connection| are_revoked(connection, ids))?;
-        self.cache.keep_revoked(ids, &revoked, changes);
+        let revoked = self.database.read(|connection| revocation_flags(connection, ids))?;
+        self.cache.insert_revoked(ids, &revoked, changes);
         Ok(Some(revoked.contains(&true)))
     }
 }
 
 /// For each of these ids, whether it was revoked.
-fn are_revoked(connection: &rusqlite::Connection, ids: &[&str]) -> Result<Vec<bool>, AccessError> {
+fn revocation_flags(connection: &rusqlite::Connection, ids: &[&str]) -> Result<Vec<bool>, AccessError> {
     let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM revoked WHERE id = ?1)")?;
     ids.iter().map(|id| Ok(statement.query_row([id], |row| row.get(0))?)).collect()
 }
@@ -282,27 +282,27 @@ fn revoke(write: &Transaction<'_>, id: &str, expires: i64) -> Result<(), AccessE
     Ok(())
 }
 
-fn end_family(write: &Transaction<'_>, family: &str, until: i64) -> Result<(), AccessError> {
+fn revoke_login(write: &Transaction<'_>, family: &str, until: i64) -> Result<(), AccessError> {
     write.execute("DELETE FROM refresh_tokens WHERE family = ?1", [family])?;
     // Each token that was issued in this login carries the id of the login.
     revoke(write, family, until)
 }
 
-fn later(now: i64, by: std::time::Duration) -> i64 {
+fn add_duration(now: i64, by: std::time::Duration) -> i64 {
     now.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX))
 }
 
-fn identity(account: &Account, claims: &Claims) -> Identity {
+fn identity_of(account: &Account, claims: &Claims) -> Identity {
     let user = &account.user;
     Identity {
         name: user.name.clone(),
         roles: user.roles.clone(),
         scopes: Vec::new(),
         sites: user.sites.clone(),
-        method: Method::Password,
+        method: AuthMethod::Password,
         jti: Some(claims.jti.clone()),
         session: Some(claims.sid.clone()),
-        expires: Some(claims.exp.saturating_mul(SECOND)),
+        expires: Some(claims.exp.saturating_mul(NANOSECONDS_PER_SECOND)),
         must_change_password: user.must_change_password,
     }
 }

@@ -19,16 +19,16 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, Method, Uri};
 use sha2::Sha256;
 
-use crate::nonces::{NoncePermit, Nonces, Refusal};
+use crate::nonces::{NonceReservation, NonceStore, NonceError};
 
-const SOURCE: &str = "x-wheeltapper-source";
-const TIMESTAMP: &str = "x-wheeltapper-timestamp";
-const NONCE: &str = "x-wheeltapper-nonce";
-const SIGNATURE: &str = "x-wheeltapper-signature";
+const SOURCE_HEADER: &str = "x-wheeltapper-source";
+const TIMESTAMP_HEADER: &str = "x-wheeltapper-timestamp";
+const NONCE_HEADER: &str = "x-wheeltapper-nonce";
+const SIGNATURE_HEADER: &str = "x-wheeltapper-signature";
 /// Header with a signature of the body that other programs send, such as GitHub.
-const HUB_SIGNATURE: &str = "x-hub-signature-256";
+const HUB_SIGNATURE_HEADER: &str = "x-hub-signature-256";
 /// The headers of a signed request.
-pub const SIGNATURE_HEADERS: [&str; 4] = [SOURCE, TIMESTAMP, NONCE, SIGNATURE];
+pub const SIGNATURE_HEADERS: [&str; 4] = [SOURCE_HEADER, TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER];
 
 /// Maximum difference between the time of a request and the time of the host, in seconds.
 const MAX_SKEW_SECONDS: i64 = 300;
@@ -68,22 +68,22 @@ impl std::fmt::Debug for SignedSource {
 pub enum SignatureError {
     /// The signature is missing or invalid; the text says what to do (401).
     #[error("{0}")]
-    Refused(String),
+    Rejected(String),
     /// A request with this nonce was accepted before, or is being processed now (409).
     #[error("a request with this nonce was accepted already; sign each request with a new nonce")]
-    Repeated,
+    Replayed,
     /// The store of nonces is full (503).
     #[error("too many signed requests arrived within the last minutes; send more readings in each request")]
-    Full,
+    NonceStoreFull,
 }
 
 /// Verifies the signatures of requests from the configured sources.
 #[derive(Debug)]
-pub struct Signatures {
+pub struct SignatureVerifier {
     sources: BTreeMap<String, SignedSource>,
     /// Whether unsigned requests are rejected.
     required: bool,
-    nonces: Arc<Nonces>,
+    nonces: Arc<NonceStore>,
     /// Start time of the host, in seconds since 1970. Requests signed earlier are rejected: they may have been accepted
     /// before a restart, and nonces are kept in memory only.
     started: i64,
@@ -91,7 +91,7 @@ pub struct Signatures {
 
 /// The headers of a signed request, checked; the signature is verified when the body is complete.
 #[derive(Debug)]
-pub struct SignedHead {
+pub struct SignedHeaders {
     source: String,
     signature: Vec<u8>,
     /// The signed bytes before the body.
@@ -100,7 +100,7 @@ pub struct SignedHead {
     nonce: Option<(String, i64)>,
 }
 
-impl Signatures {
+impl SignatureVerifier {
     /// Creates a verifier for `sources`. With `required`, unsigned requests are rejected. `now` is in seconds since
     /// 1970.
     pub fn new(sources: impl IntoIterator<Item = SignedSource>, required: bool, now: i64) -> Self {
@@ -112,46 +112,46 @@ impl Signatures {
     ///
     /// # Errors
     /// [`SignatureError::Refused`] when a required signature is missing or a header is malformed.
-    pub fn head(
+    pub fn check_headers(
         &self,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
         now: i64,
-    ) -> Result<Option<SignedHead>, SignatureError> {
+    ) -> Result<Option<SignedHeaders>, SignatureError> {
         let is_signed = SIGNATURE_HEADERS.iter().any(|name| headers.contains_key(*name))
-            || (headers.contains_key(HUB_SIGNATURE)
+            || (headers.contains_key(HUB_SIGNATURE_HEADER)
                 && self.sources.values().any(|source| source.scheme == SignatureScheme::Body));
         if !is_signed {
             let message = "the request is not signed; sign it with the headers X-Wheeltapper-Source, -Timestamp, \
                            -Nonce and -Signature: see README.md, \"Signed webhooks\"";
-            return if self.required { refuse(message) } else { Ok(None) };
+            return if self.required { reject(message) } else { Ok(None) };
         }
-        let source = match one(headers, SOURCE)? {
+        let source = match single_header(headers, SOURCE_HEADER)? {
             Some(source) => source.to_owned(),
-            None => parameter(uri, "source").unwrap_or_default(),
+            None => query_parameter(uri, "source").unwrap_or_default(),
         };
         let Some(known) = self.sources.get(&source) else {
-            return refuse("the source is unknown; send the name of a configured source in X-Wheeltapper-Source");
+            return reject("the source is unknown; send the name of a configured source in X-Wheeltapper-Source");
         };
         match known.scheme {
-            SignatureScheme::Request => self.request_head(source, method, uri, headers, now).map(Some),
-            SignatureScheme::Body => body_head(source, uri, headers).map(Some),
+            SignatureScheme::Request => self.parse_request_headers(source, method, uri, headers, now).map(Some),
+            SignatureScheme::Body => parse_body_headers(source, uri, headers).map(Some),
         }
     }
 
-    fn request_head(
+    fn parse_request_headers(
         &self,
         source: String,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
         now: i64,
-    ) -> Result<SignedHead, SignatureError> {
-        let (timestamp, nonce) = match (one(headers, TIMESTAMP)?, one(headers, NONCE)?) {
+    ) -> Result<SignedHeaders, SignatureError> {
+        let (timestamp, nonce) = match (single_header(headers, TIMESTAMP_HEADER)?, single_header(headers, NONCE_HEADER)?) {
             (Some(timestamp), Some(nonce)) => (timestamp, nonce),
             _ => {
-                return refuse(
+                return reject(
                     "X-Wheeltapper-Timestamp or X-Wheeltapper-Nonce is missing; sign the whole request, \
                      or set signature = \"body\" for a source that cannot",
                 );
@@ -159,10 +159,10 @@ impl Signatures {
         };
         let digits = timestamp.len() <= 18 && timestamp.bytes().all(|byte| byte.is_ascii_digit());
         let Some(time) = timestamp.parse::<i64>().ok().filter(|_| digits) else {
-            return refuse("X-Wheeltapper-Timestamp is not a whole number; send the time in seconds since 1970");
+            return reject("X-Wheeltapper-Timestamp is not a whole number; send the time in seconds since 1970");
         };
         if (now - time).abs() > MAX_SKEW_SECONDS {
-            return refuse(&format!(
+            return reject(&format!(
                 "the request was signed {} s {} the host's time, at most {MAX_SKEW_SECONDS} s are allowed; \
                  set the sender's clock and sign the request again",
                 (now - time).abs(),
@@ -170,17 +170,17 @@ impl Signatures {
             ));
         }
         if time < self.started {
-            return refuse("the request was signed before the host was started; sign it again");
+            return reject("the request was signed before the host was started; sign it again");
         }
         if !NONCE_LENGTH.contains(&nonce.len()) || !nonce.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return refuse(
+            return reject(
                 "X-Wheeltapper-Nonce is not 16 to 128 visible characters; generate a random one for each request",
             );
         }
         let prefix =
             format!("v1\n{timestamp}\n{nonce}\n{method}\n{}\n{}\n", uri.path(), uri.query().unwrap_or_default());
-        Ok(SignedHead {
-            signature: signature(one(headers, SIGNATURE)?)?,
+        Ok(SignedHeaders {
+            signature: parse_signature(single_header(headers, SIGNATURE_HEADER)?)?,
             source,
             prefix: prefix.into_bytes(),
             nonce: Some((nonce.to_owned(), time + MAX_SKEW_SECONDS)),
@@ -192,7 +192,7 @@ impl Signatures {
     ///
     /// # Errors
     /// [`SignatureError`] when the signature does not match, the nonce was used before, or the store of nonces is full.
-    pub fn verify(&self, head: &SignedHead, body: &[u8], now: i64) -> Result<Option<NoncePermit>, SignatureError> {
+    pub fn verify(&self, head: &SignedHeaders, body: &[u8], now: i64) -> Result<Option<NonceReservation>, SignatureError> {
         let key = self.sources.get(&head.source).map(|source| source.secret.as_slice());
         let mac = key.and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
         let is_valid = mac.is_some_and(|mut mac| {
@@ -201,60 +201,60 @@ impl Signatures {
             mac.verify_slice(&head.signature).is_ok()
         });
         if !is_valid {
-            return refuse(
+            return reject(
                 "the signature does not match; sign the request exactly as it is sent, with the source's secret: \
                  see README.md, \"Signed webhooks\"",
             );
         }
         let Some((nonce, until)) = &head.nonce else { return Ok(None) };
-        self.nonces.take(&head.source, nonce, *until, now).map(Some).map_err(|refusal| match refusal {
-            Refusal::Repeated => SignatureError::Repeated,
-            Refusal::Full => SignatureError::Full,
+        self.nonces.reserve(&head.source, nonce, *until, now).map(Some).map_err(|refusal| match refusal {
+            NonceError::Replayed => SignatureError::Replayed,
+            NonceError::Full => SignatureError::NonceStoreFull,
         })
     }
 }
 
-fn body_head(source: String, uri: &Uri, headers: &HeaderMap) -> Result<SignedHead, SignatureError> {
-    if let Some(name) = FORBIDDEN_PARAMETERS.iter().find(|name| parameter(uri, name).is_some()) {
-        return refuse(&format!(
+fn parse_body_headers(source: String, uri: &Uri, headers: &HeaderMap) -> Result<SignedHeaders, SignatureError> {
+    if let Some(name) = FORBIDDEN_PARAMETERS.iter().find(|name| query_parameter(uri, name).is_some()) {
+        return reject(&format!(
             "the query contains {name}, which a signature of the body does not cover; \
              leave it out, or sign the whole request"
         ));
     }
-    let sent = match one(headers, SIGNATURE)? {
+    let sent = match single_header(headers, SIGNATURE_HEADER)? {
         Some(signature) => Some(signature),
-        None => one(headers, HUB_SIGNATURE)?,
+        None => single_header(headers, HUB_SIGNATURE_HEADER)?,
     };
-    Ok(SignedHead { signature: signature(sent)?, source, prefix: Vec::new(), nonce: None })
+    Ok(SignedHeaders { signature: parse_signature(sent)?, source, prefix: Vec::new(), nonce: None })
 }
 
 /// Returns a header that may occur once at most.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, SignatureError> {
+fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, SignatureError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
         (Ok(value), None) => Ok(Some(value)),
-        _ => refuse(&format!("the header {name} occurs twice or is not ASCII text; send it once")),
+        _ => reject(&format!("the header {name} occurs twice or is not ASCII text; send it once")),
     }
 }
 
 /// Returns a parameter of the query, decoded.
-fn parameter(uri: &Uri, name: &str) -> Option<String> {
+fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
     pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
 /// Parses `sha256=<hex>`.
-fn signature(sent: Option<&str>) -> Result<Vec<u8>, SignatureError> {
+fn parse_signature(sent: Option<&str>) -> Result<Vec<u8>, SignatureError> {
     let bytes = sent.and_then(|sent| hex::decode(sent.strip_prefix("sha256=")?).ok()).filter(|bytes| bytes.len() == 32);
     bytes.map_or_else(
-        || refuse("X-Wheeltapper-Signature is not a signature; send sha256= and 64 hexadecimal digits"),
+        || reject("X-Wheeltapper-Signature is not a signature; send sha256= and 64 hexadecimal digits"),
         Ok,
     )
 }
 
-fn refuse<T>(detail: &str) -> Result<T, SignatureError> {
-    Err(SignatureError::Refused(detail.to_owned()))
+fn reject<T>(detail: &str) -> Result<T, SignatureError> {
+    Err(SignatureError::Rejected(detail.to_owned()))
 }
 
 #[cfg(test)]
@@ -265,9 +265,9 @@ mod tests {
     const NOW: i64 = 1_767_225_600;
     const BODY: &[u8] = b"what do ya want for nothing?";
 
-    fn sources(scheme: SignatureScheme, required: bool) -> Signatures {
+    fn sources(scheme: SignatureScheme, required: bool) -> SignatureVerifier {
         let source = SignedSource { name: "gateway".into(), secret: b"Jefe".to_vec(), scheme };
-        Signatures::new([source], required, NOW - 1_000)
+        SignatureVerifier::new([source], required, NOW - 1_000)
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -286,28 +286,28 @@ mod tests {
 
     fn status(error: &SignatureError) -> u16 {
         match error {
-            SignatureError::Refused(_) => 401,
-            SignatureError::Repeated => 409,
-            SignatureError::Full => 503,
+            SignatureError::Rejected(_) => 401,
+            SignatureError::Replayed => 409,
+            SignatureError::NonceStoreFull => 503,
         }
     }
 
     /// Returns the status of a request that was signed for one target, nonce and time and is sent with others.
-    fn send(sources: &Signatures, signed: (&str, &str, i64), sent: (&str, &str, i64), body: &[u8]) -> u16 {
+    fn send(sources: &SignatureVerifier, signed: (&str, &str, i64), sent: (&str, &str, i64), body: &[u8]) -> u16 {
         let (target, nonce, time) = signed;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let prefix = format!("v1\n{time}\n{nonce}\nPOST\n{path}\n{query}\n");
         let signature = sign(&[prefix.as_bytes(), BODY]);
         let (target, nonce, time) = sent;
         let time = time.to_string();
-        let headers = headers(&[(SOURCE, "gateway"), (TIMESTAMP, &time), (NONCE, nonce), (SIGNATURE, &signature)]);
-        let head = match sources.head(&Method::POST, &target.parse().unwrap(), &headers, NOW) {
+        let headers = headers(&[(SOURCE_HEADER, "gateway"), (TIMESTAMP_HEADER, &time), (NONCE_HEADER, nonce), (SIGNATURE_HEADER, &signature)]);
+        let head = match sources.check_headers(&Method::POST, &target.parse().unwrap(), &headers, NOW) {
             Ok(head) => head.unwrap(),
             Err(error) => return status(&error),
         };
         match sources.verify(&head, body, NOW) {
             Ok(permit) => {
-                permit.unwrap().keep();
+                permit.unwrap().commit();
                 202
             }
             Err(error) => status(&error),
@@ -343,7 +343,7 @@ mod tests {
         for nonce in ["", "short", &"x".repeat(129), "0123456789abcde f"] {
             assert_eq!(send(&sources, (target, nonce, NOW), (target, nonce, NOW), BODY), 401, "{nonce}");
         }
-        let late = Signatures { started: NOW + 1, ..sources };
+        let late = SignatureVerifier { started: NOW + 1, ..sources };
         let request = (target, "fedcba9876543210", NOW);
         assert_eq!(send(&late, request, request, BODY), 401, "signed before the host was started");
     }
@@ -351,10 +351,10 @@ mod tests {
     #[test]
     fn malformed_headers_are_rejected_before_the_body_is_read() {
         let sources = sources(SignatureScheme::Request, false);
-        let head = |headers: &HeaderMap| sources.head(&Method::POST, &Uri::from_static("/x"), headers, NOW);
+        let head = |headers: &HeaderMap| sources.check_headers(&Method::POST, &Uri::from_static("/x"), headers, NOW);
         assert!(head(&HeaderMap::new()).unwrap().is_none(), "unsigned requests are allowed");
         let (time, nonce, right) = (NOW.to_string(), "0123456789abcdef", sign(&[BODY]));
-        let good = [(SOURCE, "gateway"), (TIMESTAMP, &*time), (NONCE, nonce), (SIGNATURE, &*right)];
+        let good = [(SOURCE_HEADER, "gateway"), (TIMESTAMP_HEADER, &*time), (NONCE_HEADER, nonce), (SIGNATURE_HEADER, &*right)];
         assert!(head(&headers(&good)).unwrap().is_some());
         for without in 0..good.len() {
             let mut some = good.to_vec();
@@ -372,7 +372,7 @@ mod tests {
         let odd = http::HeaderValue::from_bytes(b"\xff").unwrap();
         assert!(head(&SIGNATURE_HEADERS.iter().map(|name| (name.parse().unwrap(), odd.clone())).collect()).is_err());
         let strict = super::tests::sources(SignatureScheme::Request, true);
-        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &HeaderMap::new(), NOW).is_err());
+        assert!(strict.check_headers(&Method::POST, &Uri::from_static("/x"), &HeaderMap::new(), NOW).is_err());
     }
 
     #[test]
@@ -381,24 +381,24 @@ mod tests {
         // RFC 4231, test case 2.
         let right = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         let send = |target: &'static str, pairs: &[(&'static str, &str)], body: &[u8]| {
-            let head = sources.head(&Method::POST, &Uri::from_static(target), &headers(pairs), NOW).ok()?;
+            let head = sources.check_headers(&Method::POST, &Uri::from_static(target), &headers(pairs), NOW).ok()?;
             sources.verify(&head?, body, NOW).ok()
         };
-        for name in [SIGNATURE, HUB_SIGNATURE] {
-            assert!(send("/x", &[(SOURCE, "gateway"), (name, right)], BODY).is_some());
+        for name in [SIGNATURE_HEADER, HUB_SIGNATURE_HEADER] {
+            assert!(send("/x", &[(SOURCE_HEADER, "gateway"), (name, right)], BODY).is_some());
             assert!(send("/x?source=gateway", &[(name, right)], BODY).is_some());
             assert!(send("/x?source=gateway", &[(name, right)], b"something else").is_none());
             assert!(send("/x?source=other", &[(name, right)], BODY).is_none());
             for query in ["sensor=a", "topic=a", "precision=ms"] {
                 let target: &'static str = format!("/x?{query}").leak();
-                assert!(send(target, &[(SOURCE, "gateway"), (name, right)], BODY).is_none(), "{query}");
+                assert!(send(target, &[(SOURCE_HEADER, "gateway"), (name, right)], BODY).is_none(), "{query}");
             }
         }
         assert!(send("/x", &[], BODY).is_none());
         let strict = super::tests::sources(SignatureScheme::Request, false);
-        let hub = headers(&[(HUB_SIGNATURE, right)]);
-        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &hub, NOW).unwrap().is_none());
-        let body = headers(&[(SOURCE, "gateway"), (SIGNATURE, right)]);
-        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &body, NOW).is_err(), "only if it is configured");
+        let hub = headers(&[(HUB_SIGNATURE_HEADER, right)]);
+        assert!(strict.check_headers(&Method::POST, &Uri::from_static("/x"), &hub, NOW).unwrap().is_none());
+        let body = headers(&[(SOURCE_HEADER, "gateway"), (SIGNATURE_HEADER, right)]);
+        assert!(strict.check_headers(&Method::POST, &Uri::from_static("/x"), &body, NOW).is_err(), "only if it is configured");
     }
 }

@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use crate::{AccessError, Entry, audit::rfc3339};
+use crate::{AccessError, AuditEntry, audit::rfc3339};
 
 /// Maximum number of entries that wait for the socket.
 const QUEUE_CAPACITY: usize = 4096;
@@ -58,7 +58,7 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Syslog {
     sender: SyncSender<String>,
-    lost: Arc<AtomicU64>,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Syslog {
@@ -68,24 +68,24 @@ impl Syslog {
         let lost_by_thread = Arc::clone(&lost);
         thread::Builder::new()
             .name("syslog".into())
-            .spawn(move || run(&target, &queue, &lost_by_thread))
+            .spawn(move || send_loop(&target, &queue, &lost_by_thread))
             .map_err(|error| AccessError::Settings(format!("syslog: the thread cannot be started: {error}")))?;
-        Ok(Self { sender, lost })
+        Ok(Self { sender, dropped: lost })
     }
 
     /// Queues an entry; drops and counts it when the queue is full. Never blocks.
-    pub(crate) fn send(&self, entry: &Entry) {
-        if self.sender.try_send(format(entry, &host_name(), std::process::id())).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn send(&self, entry: &AuditEntry) {
+        if self.sender.try_send(format_message(entry, &host_name(), std::process::id())).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 
-fn run(target: &Target, queue: &Receiver<String>, lost: &AtomicU64) {
+fn send_loop(target: &Target, queue: &Receiver<String>, lost: &AtomicU64) {
     let mut socket = None;
     for message in queue {
         if socket.is_none() {
@@ -136,12 +136,12 @@ fn host_name() -> String {
 }
 
 /// Formats an entry as an RFC 5424 message.
-fn format(entry: &Entry, host: &str, process: u32) -> String {
+fn format_message(entry: &AuditEntry, host: &str, process: u32) -> String {
     let failed = entry.outcome.starts_with(['4', '5']) || entry.outcome == "failed";
     let priority = if failed { WARNING } else { NOTICE };
     let mut line = format!(
         "<{priority}>1 {} {host} wheeltapper {process} audit [{STRUCTURED_DATA_ID}",
-        to_microseconds(entry.time)
+        rfc3339_microseconds(entry.time)
     );
     let seq = entry.seq.to_string();
     for (name, value) in [
@@ -162,22 +162,22 @@ fn format(entry: &Entry, host: &str, process: u32) -> String {
     let _ = write!(
         line,
         "] \u{feff}{} {} {}: {}",
-        plain(&entry.actor),
-        plain(&entry.action),
-        plain(&entry.target),
-        plain(&entry.outcome)
+        replace_control_characters(&entry.actor),
+        replace_control_characters(&entry.action),
+        replace_control_characters(&entry.target),
+        replace_control_characters(&entry.outcome)
     );
     line
 }
 
 /// Formats a time with at most six fractional digits, the maximum of RFC 5424.
-fn to_microseconds(time: i64) -> String {
+fn rfc3339_microseconds(time: i64) -> String {
     rfc3339(time.div_euclid(1000).saturating_mul(1000))
 }
 
 fn escape(text: &str) -> String {
     let mut out = String::new();
-    for character in plain(text).chars() {
+    for character in replace_control_characters(text).chars() {
         if matches!(character, '"' | '\\' | ']') {
             out.push('\\');
         }
@@ -187,7 +187,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Replaces control characters, so that a client-supplied name cannot add a line.
-fn plain(text: &str) -> String {
+fn replace_control_characters(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
@@ -195,8 +195,8 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn entry() -> Entry {
-        Entry {
+    fn entry() -> AuditEntry {
+        AuditEntry {
             seq: 7,
             time: 1_767_225_600_123_456_789,
             actor: "ada\n<1>1 forged".into(),
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_line_is_one_line_and_well_formed() {
         assert_eq!(
-            format(&entry(), "plant", 42),
+            format_message(&entry(), "plant", 42),
             "<108>1 2026-01-01T00:00:00.123456Z plant wheeltapper 42 audit [audit@32473 seq=\"7\" \
              actor=\"ada <1>1 forged\" action=\"login\" target=\"a\\\"b\\]c\\\\d\" outcome=\"401\" address=\"192.0.2.1\" \
              hash=\"00ff\"] \u{feff}ada <1>1 forged login a\"b]c\\d: 401"
@@ -243,8 +243,8 @@ mod tests {
             nowhere.send(&entry());
         }
         let began = std::time::Instant::now();
-        while nowhere.lost() < 3 * QUEUE_CAPACITY as u64 {
-            assert!(began.elapsed().as_secs() < 10, "{}", nowhere.lost());
+        while nowhere.dropped() < 3 * QUEUE_CAPACITY as u64 {
+            assert!(began.elapsed().as_secs() < 10, "{}", nowhere.dropped());
             thread::yield_now();
         }
     }

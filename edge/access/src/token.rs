@@ -7,12 +7,12 @@ use jsonwebtoken::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessError, AuthError, Refusal, Role, keyring::Ring};
+use crate::{AccessError, AuthError, RejectReason, Role, keyring::KeySet};
 
 /// Value of `iss` and `aud` in tokens of this host.
-pub(crate) const ISSUER: &str = "wheeltapper";
+pub(crate) const LOCAL_ISSUER: &str = "wheeltapper";
 /// Nanoseconds per second.
-pub(crate) const SECOND: i64 = 1_000_000_000;
+pub(crate) const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Claims of a token of this host. Roles and sites are informative only; requests use the current ones of the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,15 +34,15 @@ pub(crate) struct Claims {
 }
 
 /// Signs claims with the newest key.
-pub(crate) fn sign(ring: &Ring, claims: &Claims) -> Result<String, AccessError> {
+pub(crate) fn sign(ring: &KeySet, claims: &Claims) -> Result<String, AccessError> {
     let key = ring.newest()?;
     let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::HS256) };
-    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key.for_tokens()))
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key.token_key()))
         .map_err(|_| AccessError::Crypto("a token could not be signed"))
 }
 
 /// Returns the claim `iss` of a token without verifying anything.
-pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
+pub(crate) fn unverified_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Issuer {
         iss: String,
@@ -51,15 +51,15 @@ pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
 }
 
 /// Checks signature, issuer and times.
-pub(crate) fn verify(ring: &Ring, header: &Header, token: &str, now: i64) -> Result<Claims, AuthError> {
+pub(crate) fn verify(ring: &KeySet, header: &Header, token: &str, now: i64) -> Result<Claims, AuthError> {
     if header.alg != Algorithm::HS256 {
-        return Err(Refusal::Algorithm.into());
+        return Err(RejectReason::WrongAlgorithm.into());
     }
-    let key = header.kid.as_deref().and_then(|id| ring.find(id)).filter(|key| !key.retired).ok_or(Refusal::Key)?;
-    let validation = validation(Algorithm::HS256, ISSUER, ISSUER);
+    let key = header.kid.as_deref().and_then(|id| ring.find(id)).filter(|key| !key.retired).ok_or(RejectReason::UnknownKey)?;
+    let validation = validation(Algorithm::HS256, LOCAL_ISSUER, LOCAL_ISSUER);
     let claims =
-        decode::<Claims>(token, &DecodingKey::from_secret(&key.for_tokens()), &validation).map_err(refusal)?.claims;
-    timely(Some(claims.exp), Some(claims.nbf), Some(claims.iat), now, 0)?;
+        decode::<Claims>(token, &DecodingKey::from_secret(&key.token_key()), &validation).map_err(reject_reason)?.claims;
+    check_times(Some(claims.exp), Some(claims.nbf), Some(claims.iat), now, 0)?;
     Ok(claims)
 }
 
@@ -75,34 +75,34 @@ pub(crate) fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> 
 }
 
 /// Checks the times of a token (in seconds) at `now` (in nanoseconds), with a tolerance of `leeway` seconds.
-pub(crate) fn timely(
+pub(crate) fn check_times(
     exp: Option<i64>,
     nbf: Option<i64>,
     iat: Option<i64>,
     now: i64,
     leeway: i64,
-) -> Result<(), Refusal> {
-    let now = now.div_euclid(SECOND);
+) -> Result<(), RejectReason> {
+    let now = now.div_euclid(NANOSECONDS_PER_SECOND);
     if exp.is_none_or(|exp| now >= exp.saturating_add(leeway)) {
-        return Err(Refusal::Expired);
+        return Err(RejectReason::Expired);
     }
     let valid_from = nbf.into_iter().chain(iat).max();
     if valid_from.is_some_and(|valid_from| now < valid_from.saturating_sub(leeway)) {
-        return Err(Refusal::NotYetValid);
+        return Err(RejectReason::NotYetValid);
     }
     Ok(())
 }
 
 /// Converts an error of jsonwebtoken.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-pub(crate) fn refusal(error: jsonwebtoken::errors::Error) -> Refusal {
+pub(crate) fn reject_reason(error: jsonwebtoken::errors::Error) -> RejectReason {
     match error.kind() {
-        ErrorKind::InvalidSignature => Refusal::Signature,
+        ErrorKind::InvalidSignature => RejectReason::InvalidSignature,
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::InvalidKeyFormat => {
-            Refusal::Algorithm
+            RejectReason::WrongAlgorithm
         }
-        ErrorKind::InvalidIssuer => Refusal::Issuer,
-        ErrorKind::InvalidAudience => Refusal::Audience,
-        _ => Refusal::Malformed,
+        ErrorKind::InvalidIssuer => RejectReason::UntrustedIssuer,
+        ErrorKind::InvalidAudience => RejectReason::WrongAudience,
+        _ => RejectReason::Malformed,
     }
 }

@@ -16,10 +16,10 @@ use crate::{AccessError, database::Database};
 const WRITE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Uses that are not written yet: key id to time.
-type Pending = Arc<Mutex<HashMap<String, i64>>>;
+type PendingUses = Arc<Mutex<HashMap<String, i64>>>;
 
 #[derive(Debug)]
-struct Writer {
+struct UsageWriter {
     /// Dropping it ends the thread.
     wake: mpsc::SyncSender<()>,
     thread: thread::JoinHandle<()>,
@@ -27,14 +27,14 @@ struct Writer {
 
 /// Last use of API keys, with the background thread that writes it.
 #[derive(Debug, Default)]
-pub(crate) struct Usage {
-    pending: Pending,
-    writer: Mutex<Option<Writer>>,
+pub(crate) struct KeyUsage {
+    pending: PendingUses,
+    writer: Mutex<Option<UsageWriter>>,
 }
 
-impl Usage {
+impl KeyUsage {
     /// Records a use of a key without waiting for the disk. Only called for keys that exist, which bounds the memory.
-    pub(crate) fn used(&self, id: &str, now: i64, database: &Arc<Database>) {
+    pub(crate) fn record_use(&self, id: &str, now: i64, database: &Arc<Database>) {
         {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             let first = pending.is_empty();
@@ -51,7 +51,7 @@ impl Usage {
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.is_none() {
-            *writer = Writer::start(Arc::clone(&self.pending), Arc::clone(database)).ok();
+            *writer = UsageWriter::start(Arc::clone(&self.pending), Arc::clone(database)).ok();
         }
         if let Some(writer) = &*writer {
             // A full channel means that the thread wakes up anyway.
@@ -60,23 +60,23 @@ impl Usage {
     }
 
     /// Returns the last use of a key that is not written yet.
-    pub(crate) fn last(&self, id: &str) -> Option<i64> {
+    pub(crate) fn last_use(&self, id: &str) -> Option<i64> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied()
     }
 }
 
-impl Drop for Usage {
+impl Drop for KeyUsage {
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Writer { wake, thread }) = writer {
+        if let Some(UsageWriter { wake, thread }) = writer {
             drop(wake);
             let _ = thread.join();
         }
     }
 }
 
-impl Writer {
-    fn start(pending: Pending, database: Arc<Database>) -> std::io::Result<Self> {
+impl UsageWriter {
+    fn start(pending: PendingUses, database: Arc<Database>) -> std::io::Result<Self> {
         let (wake, woken) = mpsc::sync_channel(1);
         let run = move || {
             while woken.recv().is_ok() {
@@ -85,7 +85,7 @@ impl Writer {
                     // Collect more uses for the interval; shutdown interrupts the wait.
                     let ended = woken.recv_timeout(WRITE_INTERVAL) == Err(mpsc::RecvTimeoutError::Disconnected);
                     // After an error the uses stay pending and are written with the next batch.
-                    let _ = write(&pending, &database);
+                    let _ = flush(&pending, &database);
                     if ended {
                         return;
                     }
@@ -97,7 +97,7 @@ impl Writer {
     }
 }
 
-fn write(pending: &Pending, database: &Database) -> Result<(), AccessError> {
+fn flush(pending: &PendingUses, database: &Database) -> Result<(), AccessError> {
     let uses: Vec<(String, i64)> = {
         let pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.iter().map(|(id, at)| (id.clone(), *at)).collect()

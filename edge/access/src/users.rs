@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use crate::{
     Access, AccessError, Role,
     database::{from_json, to_json},
-    identity::clean_sites,
+    identity::validate_sites,
     random,
 };
 
@@ -49,9 +49,9 @@ pub(crate) struct Account {
 
 const COLUMNS: &str = "name, roles, sites, disabled, must_change, created, last_login, password, generation";
 
-type Raw = (String, String, Option<String>, bool, bool, i64, Option<i64>, String, i64);
+type UserRow = (String, String, Option<String>, bool, bool, i64, Option<i64>, String, i64);
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+fn read_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
     Ok((
         row.get(0)?,
         row.get(1)?,
@@ -65,7 +65,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     ))
 }
 
-fn account(raw: Raw) -> Result<Account, AccessError> {
+fn parse_row(raw: UserRow) -> Result<Account, AccessError> {
     let (name, roles, sites, disabled, must_change_password, created, last_login, hash, generation) = raw;
     let sites = sites.as_deref().map(from_json).transpose()?;
     let roles = from_json(&roles)?;
@@ -73,13 +73,13 @@ fn account(raw: Raw) -> Result<Account, AccessError> {
     Ok(Account { user, hash, generation })
 }
 
-pub(crate) fn find(connection: &rusqlite::Connection, name: &str) -> Result<Option<Account>, AccessError> {
+pub(crate) fn find_account(connection: &rusqlite::Connection, name: &str) -> Result<Option<Account>, AccessError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE name = ?1"))?;
-    statement.query_row([name], raw).optional()?.map(account).transpose()
+    statement.query_row([name], read_row).optional()?.map(parse_row).transpose()
 }
 
-fn missing(name: &str) -> AccessError {
-    AccessError::Missing { what: "user", name: name.to_owned() }
+fn missing_user(name: &str) -> AccessError {
+    AccessError::NotFound { what: "user", name: name.to_owned() }
 }
 
 /// Checks that a name is safe in logs and paths and cannot be confused with API keys or users of an issuer.
@@ -94,7 +94,7 @@ fn check_name(name: &str) -> Result<(), AccessError> {
     }
     // `local` is the identity of all requests while access control is off.
     if name.eq_ignore_ascii_case("local") {
-        return Err(AccessError::Exists(name.to_owned()));
+        return Err(AccessError::UserExists(name.to_owned()));
     }
     Ok(())
 }
@@ -120,12 +120,12 @@ impl Access {
             return Ok(None);
         }
         let password = random::one_time_password()?;
-        let hash = self.passwords.hash(&password)?;
+        let hash = self.hashing_slots.hash(&password)?;
         let made = self.database.write::<_, AccessError>(|write| {
             if any(write)? {
                 return Ok(false);
             }
-            insert(write, "admin", &hash, &[Role::Admin], None, now)?;
+            insert_user(write, "admin", &hash, &[Role::Admin], None, now)?;
             Ok(true)
         })?;
         Ok(made.then_some(password))
@@ -138,8 +138,8 @@ impl Access {
     pub fn users(&self) -> Result<Vec<User>, AccessError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users ORDER BY name"))?;
-            let rows = statement.query_map([], raw)?;
-            rows.map(|row| Ok(account(row?)?.user)).collect()
+            let rows = statement.query_map([], read_row)?;
+            rows.map(|row| Ok(parse_row(row?)?.user)).collect()
         })
     }
 
@@ -148,7 +148,7 @@ impl Access {
     /// # Errors
     /// [`AccessError`] when the database cannot be read.
     pub fn user(&self, name: &str) -> Result<Option<User>, AccessError> {
-        Ok(self.database.read(|connection| find(connection, name))?.map(|account| account.user))
+        Ok(self.database.read(|connection| find_account(connection, name))?.map(|account| account.user))
     }
 
     /// Creates a user and returns its one-time password, which is not stored in plain text.
@@ -164,14 +164,14 @@ impl Access {
     ) -> Result<String, AccessError> {
         check_name(name)?;
         check_roles(roles)?;
-        let sites = clean_sites(sites)?;
+        let sites = validate_sites(sites)?;
         let password = random::one_time_password()?;
-        let hash = self.passwords.hash(&password)?;
+        let hash = self.hashing_slots.hash(&password)?;
         self.database.write(|write| {
-            if find(write, name)?.is_some() {
-                return Err(AccessError::Exists(name.to_owned()));
+            if find_account(write, name)?.is_some() {
+                return Err(AccessError::UserExists(name.to_owned()));
             }
-            insert(write, name, &hash, roles, sites.as_ref(), now)
+            insert_user(write, name, &hash, roles, sites.as_ref(), now)
         })?;
         Ok(password)
     }
@@ -184,14 +184,14 @@ impl Access {
         if let Some(roles) = &change.roles {
             check_roles(roles)?;
         }
-        let sites = change.sites.map(clean_sites).transpose()?;
+        let sites = change.sites.map(validate_sites).transpose()?;
         self.database.write(|write| {
-            let Account { mut user, generation, .. } = find(write, name)?.ok_or_else(|| missing(name))?;
+            let Account { mut user, generation, .. } = find_account(write, name)?.ok_or_else(|| missing_user(name))?;
             user.roles = change.roles.unwrap_or(user.roles);
             user.sites = sites.unwrap_or(user.sites);
             user.disabled = change.disabled.unwrap_or(user.disabled);
             if user.disabled || !user.roles.contains(&Role::Admin) {
-                keep_an_admin(write, &user.name)?;
+                ensure_another_admin(write, &user.name)?;
             }
             // Sessions from before the user was disabled stay invalid after the user is enabled again.
             let generation = generation + i64::from(user.disabled);
@@ -217,7 +217,7 @@ impl Access {
     /// [`AccessError`] when there is no such user.
     pub fn reset_password(&self, name: &str) -> Result<String, AccessError> {
         let password = random::one_time_password()?;
-        let hash = self.passwords.hash(&password)?;
+        let hash = self.hashing_slots.hash(&password)?;
         self.database.write(|write| set_password(write, name, &hash, true))?;
         Ok(password)
     }
@@ -228,8 +228,8 @@ impl Access {
     /// [`AccessError`] when there is no such user, or it is the last admin.
     pub fn remove_user(&self, name: &str) -> Result<(), AccessError> {
         self.database.write(|write| {
-            let account = find(write, name)?.ok_or_else(|| missing(name))?;
-            keep_an_admin(write, &account.user.name)?;
+            let account = find_account(write, name)?.ok_or_else(|| missing_user(name))?;
+            ensure_another_admin(write, &account.user.name)?;
             write.execute("DELETE FROM users WHERE name = ?1", [name])?;
             write.execute("DELETE FROM refresh_tokens WHERE user = ?1", [name])?;
             Ok(())
@@ -237,7 +237,7 @@ impl Access {
     }
 }
 
-fn insert(
+fn insert_user(
     write: &Transaction<'_>,
     name: &str,
     hash: &str,
@@ -261,14 +261,14 @@ pub(crate) fn set_password(write: &Transaction<'_>, name: &str, hash: &str, one_
         params![name, hash, one_time],
     )?;
     if changed == 0 {
-        return Err(missing(name));
+        return Err(missing_user(name));
     }
     write.execute("DELETE FROM refresh_tokens WHERE user = ?1", [name])?;
     Ok(())
 }
 
 /// Returns an error if `name` is the last admin who can sign in.
-fn keep_an_admin(write: &Transaction<'_>, name: &str) -> Result<(), AccessError> {
+fn ensure_another_admin(write: &Transaction<'_>, name: &str) -> Result<(), AccessError> {
     let mut statement = write.prepare_cached("SELECT name, roles FROM users WHERE disabled = 0")?;
     let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     let (mut is_admin, mut has_other_admin) = (false, false);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use tempfile::TempDir;
-use wheeltapper_access::{Access, AuthError, Event, Identity, Refusal, Role, Scope, Settings, UserChange};
+use wheeltapper_access::{Access, AuthError, AuditEvent, Identity, RejectReason, Role, Scope, Settings, UserChange};
 
 const S: i64 = 1_000_000_000;
 const NOW: i64 = 1_767_225_600 * S;
@@ -14,19 +14,19 @@ fn open(folder: &TempDir) -> Access {
 }
 
 /// The result from the cache; `None` on a cache miss.
-fn cached(access: &Access, credential: &str) -> Option<Result<Identity, Refusal>> {
+fn cached(access: &Access, credential: &str) -> Option<Result<Identity, RejectReason>> {
     access.authenticate_cached(credential, NOW).map(|result| {
         result.map_err(|error| match error {
-            AuthError::Refused(refusal) => refusal,
+            AuthError::Rejected(refusal) => refusal,
             other => panic!("{other}"),
         })
     })
 }
 
-fn reject_reason(access: &Access, credential: &str) -> Option<Refusal> {
+fn reject_reason(access: &Access, credential: &str) -> Option<RejectReason> {
     match access.authenticate(credential, NOW) {
         Ok(_) => None,
-        Err(AuthError::Refused(refusal)) => Some(refusal),
+        Err(AuthError::Rejected(refusal)) => Some(refusal),
         Err(other) => panic!("{other}"),
     }
 }
@@ -45,12 +45,12 @@ fn a_repeated_request_needs_no_database() {
     }
     // Logins and audit entries are the most frequent writes; they do not invalidate the cache.
     command.login("ada", PASSWORD, NOW).unwrap();
-    command.record(&Event { actor: "ada", action: "test", ..Event::default() }, NOW).unwrap();
+    command.record(&AuditEvent { actor: "ada", action: "test", ..AuditEvent::default() }, NOW).unwrap();
     for credential in [session.token.as_str(), &key] {
         assert!(matches!(cached(&access, credential), Some(Ok(_))));
     }
     // A wrong secret of a cached key is rejected without the database too.
-    assert_eq!(cached(&access, &format!("{}0", key)), Some(Err(Refusal::Signature)));
+    assert_eq!(cached(&access, &format!("{}0", key)), Some(Err(RejectReason::InvalidSignature)));
 }
 
 #[test]
@@ -73,28 +73,28 @@ fn a_change_by_another_process_takes_effect_with_the_next_request() {
 
         known(&session.token);
         changer.logout(&session.identity, NOW).unwrap();
-        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Revoked));
+        assert_eq!(reject_reason(&access, &session.token), Some(RejectReason::Revoked));
 
         session = fresh();
         known(&session.token);
         let off = |disabled| UserChange { disabled: Some(disabled), ..UserChange::default() };
         changer.change_user("ada", off(true)).unwrap();
-        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Account));
+        assert_eq!(reject_reason(&access, &session.token), Some(RejectReason::InvalidAccount));
         changer.change_user("ada", off(false)).unwrap();
 
         session = fresh();
         known(&session.token);
         changer.reset_password("ada").unwrap();
-        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Account));
+        assert_eq!(reject_reason(&access, &session.token), Some(RejectReason::InvalidAccount));
         changer.remove_user("ada").unwrap();
-        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Account));
+        assert_eq!(reject_reason(&access, &session.token), Some(RejectReason::InvalidAccount));
 
         let (key, text) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW).unwrap();
         known(&text);
         assert!(access.api_key_identity(&key.id, NOW).is_ok());
         changer.remove_api_key(&key.id).unwrap();
-        assert_eq!(reject_reason(&access, &text), Some(Refusal::Key));
-        assert!(matches!(access.api_key_identity(&key.id, NOW), Err(AuthError::Refused(Refusal::Key))));
+        assert_eq!(reject_reason(&access, &text), Some(RejectReason::UnknownKey));
+        assert!(matches!(access.api_key_identity(&key.id, NOW), Err(AuthError::Rejected(RejectReason::UnknownKey))));
     }
 }
 
@@ -128,5 +128,5 @@ fn a_file_of_version_1_is_migrated() {
     let token = access.login("ada", &first, NOW).unwrap().token;
     access.authenticate(&token, NOW).unwrap();
     open(&folder).change_user("ada", UserChange { disabled: Some(true), ..UserChange::default() }).unwrap();
-    assert_eq!(reject_reason(&access, &token), Some(Refusal::Account));
+    assert_eq!(reject_reason(&access, &token), Some(RejectReason::InvalidAccount));
 }

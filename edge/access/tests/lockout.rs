@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use common::ManualClock;
 use tempfile::TempDir;
-use wheeltapper_access::{Access, Class, LoginError, Settings};
+use wheeltapper_access::{Access, RateClass, LoginError, Settings};
 
 const S: i64 = 1_000_000_000;
 const NOW: i64 = 1_767_225_600 * S;
@@ -36,11 +36,11 @@ fn failures_from_one_address_do_not_lock_out_others() {
     let (_folder, access, _) = admin();
     let session = access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
     for _ in 0..5 {
-        assert!(matches!(wrong(&access, "admin", from(66)), LoginError::Wrong));
+        assert!(matches!(wrong(&access, "admin", from(66)), LoginError::WrongCredentials));
     }
     // The guessing address waits, even with the right password.
     let error = access.login_from("admin", PASSWORD, from(66), NOW).unwrap_err();
-    assert!(matches!(error, LoginError::Locked(wait) if wait == Duration::from_secs(60)), "{error}");
+    assert!(matches!(error, LoginError::LockedOut(wait) if wait == Duration::from_secs(60)), "{error}");
     // The admin does not wait: not at the known address, not at a new address, not in a session.
     access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
     access.login_from("admin", PASSWORD, from(2), NOW).unwrap();
@@ -48,9 +48,9 @@ fn failures_from_one_address_do_not_lock_out_others() {
     access.change_password("admin", PASSWORD, "another good password", NOW).unwrap();
     for name in ["nobody", "admin"] {
         for _ in 0..5 {
-            assert!(matches!(wrong(&access, name, from(67)), LoginError::Wrong));
+            assert!(matches!(wrong(&access, name, from(67)), LoginError::WrongCredentials));
         }
-        assert!(matches!(wrong(&access, name, from(67)), LoginError::Locked(_)), "{name}");
+        assert!(matches!(wrong(&access, name, from(67)), LoginError::LockedOut(_)), "{name}");
     }
 }
 
@@ -60,13 +60,13 @@ fn guesses_from_many_addresses_lock_a_name_but_not_at_its_known_addresses() {
     access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
     let mut slowed = 0;
     for guess in 0..60 {
-        slowed += u32::from(matches!(wrong(&access, "admin", from(100 + guess)), LoginError::Locked(_)));
+        slowed += u32::from(matches!(wrong(&access, "admin", from(100 + guess)), LoginError::LockedOut(_)));
     }
     assert!(slowed > 0);
     access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
     // At a new address the wait is a minute at most.
     match access.login_from("admin", PASSWORD, from(3), NOW) {
-        Err(LoginError::Locked(wait)) => assert!(wait <= Duration::from_secs(60), "{wait:?}"),
+        Err(LoginError::LockedOut(wait)) => assert!(wait <= Duration::from_secs(60), "{wait:?}"),
         other => panic!("{other:?}"),
     }
     clock.advance(Duration::from_secs(60));
@@ -79,7 +79,7 @@ fn a_password_reset_by_another_process_ends_the_lockout() {
     for _ in 0..5 {
         wrong(&access, "admin", from(1));
     }
-    assert!(matches!(access.login_from("admin", PASSWORD, from(1), NOW), Err(LoginError::Locked(_))));
+    assert!(matches!(access.login_from("admin", PASSWORD, from(1), NOW), Err(LoginError::LockedOut(_))));
     let command = Access::open(folder.path(), Settings::default(), NOW).unwrap();
     let password = command.reset_password("admin").unwrap();
     access.login_from("admin", &password, from(1), NOW).unwrap();
@@ -92,7 +92,7 @@ fn a_step_of_the_wall_clock_does_not_change_a_lockout() {
     let at = |wall: i64| access.login_from("admin", PASSWORD, from(1), wall);
     for wall in [NOW, NOW + 365 * day, NOW - 365 * day] {
         for _ in 0..4 {
-            assert!(matches!(access.login_from("admin", "wrong password", from(1), wall), Err(LoginError::Wrong)));
+            assert!(matches!(access.login_from("admin", "wrong password", from(1), wall), Err(LoginError::WrongCredentials)));
         }
         at(wall).unwrap();
     }
@@ -100,13 +100,13 @@ fn a_step_of_the_wall_clock_does_not_change_a_lockout() {
         wrong(&access, "admin", from(1));
     }
     for wall in [NOW, NOW + 365 * day, NOW - 365 * day] {
-        assert!(matches!(at(wall), Err(LoginError::Locked(wait)) if wait == Duration::from_secs(60)));
+        assert!(matches!(at(wall), Err(LoginError::LockedOut(wait)) if wait == Duration::from_secs(60)));
     }
     clock.advance(Duration::from_secs(60));
     at(NOW - 365 * day).unwrap();
     // Rate limits use the monotonic clock too: a bucket refills when time has passed.
-    while access.limits().take(Class::Login, "10.0.0.1", 1).allowed {}
-    assert!(!access.limits().take(Class::Login, "10.0.0.1", 1).allowed);
+    while access.rate_limiter().try_take(RateClass::Login, "10.0.0.1", 1).allowed {}
+    assert!(!access.rate_limiter().try_take(RateClass::Login, "10.0.0.1", 1).allowed);
     clock.advance(Duration::from_secs(60));
-    assert!(access.limits().take(Class::Login, "10.0.0.1", 1).allowed);
+    assert!(access.rate_limiter().try_take(RateClass::Login, "10.0.0.1", 1).allowed);
 }

@@ -16,7 +16,7 @@ use ring::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wheeltapper_access::{
-    Access, AuthError, Fetch, Identity, IssuerSettings, Jwks, Method, Permission, Refusal, Role, Settings,
+    Access, AuthError, FetchUrl, Identity, IssuerSettings, JwksSource, AuthMethod, Permission, RejectReason, Role, Settings,
 };
 
 const S: i64 = 1_000_000_000;
@@ -29,9 +29,9 @@ fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-fn reject_reason(access: &Access, token: &str, now: i64) -> Refusal {
+fn reject_reason(access: &Access, token: &str, now: i64) -> RejectReason {
     match access.authenticate(token, now) {
-        Err(AuthError::Refused(refusal)) => refusal,
+        Err(AuthError::Rejected(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
 }
@@ -50,9 +50,9 @@ fn a_login_returns_a_token_for_a_day() {
     let session = access.login("Ada", PASSWORD, NOW).unwrap();
     let ada = access.authenticate(&session.token, NOW).unwrap();
     assert_eq!(ada, session.identity);
-    assert_eq!((ada.name.as_str(), ada.method, ada.must_change_password), ("ada", Method::Password, false));
-    assert!(ada.may(Permission::Delete) && !ada.may(Permission::Configure));
-    assert!(ada.sees("plant") && ada.sees("plant/hall/pump") && !ada.sees("plants/x") && !ada.sees("other"));
+    assert_eq!((ada.name.as_str(), ada.method, ada.must_change_password), ("ada", AuthMethod::Password, false));
+    assert!(ada.has_permission(Permission::Delete) && !ada.has_permission(Permission::Configure));
+    assert!(ada.can_see("plant") && ada.can_see("plant/hall/pump") && !ada.can_see("plants/x") && !ada.can_see("other"));
     assert_eq!(session.expires, NOW + 24 * 3600 * S);
     let claims: Value = {
         let claims = session.token.split('.').nth(1).unwrap();
@@ -62,8 +62,8 @@ fn a_login_returns_a_token_for_a_day() {
         assert!(claims.get(claim).is_some(), "{claim}");
     }
     assert!(access.authenticate(&session.token, session.expires - 1).is_ok());
-    assert_eq!(reject_reason(&access, &session.token, session.expires), Refusal::Expired);
-    assert_eq!(reject_reason(&access, &session.token, NOW - S), Refusal::NotYetValid);
+    assert_eq!(reject_reason(&access, &session.token, session.expires), RejectReason::Expired);
+    assert_eq!(reject_reason(&access, &session.token, NOW - S), RejectReason::NotYetValid);
 }
 
 #[test]
@@ -74,25 +74,25 @@ fn forged_and_malformed_tokens_are_rejected() {
     let [head, claims, sign] = parts[..] else { panic!() };
     for garbage in ["", ".", "..", "...", "x", "a.b.c", "wt_", "wt_x", "wt_0_0", &token[1..], &format!("{token}.x")] {
         let refusal = reject_reason(&access, garbage, NOW);
-        assert!(matches!(refusal, Refusal::Malformed | Refusal::Key), "{garbage:?}: {refusal}");
+        assert!(matches!(refusal, RejectReason::Malformed | RejectReason::UnknownKey), "{garbage:?}: {refusal}");
     }
     let none = format!("{}.{claims}.", encode(&json!({"alg": "none", "typ": "JWT"})));
-    assert_eq!(reject_reason(&access, &none, NOW), Refusal::Malformed);
+    assert_eq!(reject_reason(&access, &none, NOW), RejectReason::Malformed);
     let other = format!("{}.{claims}.{sign}", encode(&json!({"alg": "HS384", "kid": "x"})));
-    assert_eq!(reject_reason(&access, &other, NOW), Refusal::Algorithm);
+    assert_eq!(reject_reason(&access, &other, NOW), RejectReason::WrongAlgorithm);
     let kid = format!("{}.{claims}.{sign}", encode(&json!({"alg": "HS256", "kid": "00000000"})));
-    assert_eq!(reject_reason(&access, &kid, NOW), Refusal::Key);
+    assert_eq!(reject_reason(&access, &kid, NOW), RejectReason::UnknownKey);
     let bare = format!("{}.{claims}.{sign}", encode(&json!({"alg": "HS256"})));
-    assert_eq!(reject_reason(&access, &bare, NOW), Refusal::Key);
+    assert_eq!(reject_reason(&access, &bare, NOW), RejectReason::UnknownKey);
     let admin = encode(&json!({"iss": "wheeltapper", "aud": "wheeltapper", "user_id": "admin"}));
-    assert_eq!(reject_reason(&access, &format!("{head}.{admin}.{sign}"), NOW), Refusal::Signature);
-    assert_eq!(reject_reason(&access, &format!("{head}.{claims}."), NOW), Refusal::Signature);
+    assert_eq!(reject_reason(&access, &format!("{head}.{admin}.{sign}"), NOW), RejectReason::InvalidSignature);
+    assert_eq!(reject_reason(&access, &format!("{head}.{claims}."), NOW), RejectReason::InvalidSignature);
     let stranger = encode(&json!({"iss": "https://elsewhere", "aud": "wheeltapper"}));
-    assert_eq!(reject_reason(&access, &format!("{head}.{stranger}.{sign}"), NOW), Refusal::Issuer);
+    assert_eq!(reject_reason(&access, &format!("{head}.{stranger}.{sign}"), NOW), RejectReason::UntrustedIssuer);
 
     let (_other_folder, other) = with_user();
     let foreign = other.login("ada", PASSWORD, NOW).unwrap().token;
-    assert_eq!(reject_reason(&access, &foreign, NOW), Refusal::Key, "another host's token");
+    assert_eq!(reject_reason(&access, &foreign, NOW), RejectReason::UnknownKey, "another host's token");
 }
 
 #[test]
@@ -101,25 +101,25 @@ fn logging_out_a_new_password_and_disabling_end_tokens() {
     let login = || access.login("ada", PASSWORD, NOW).unwrap();
     let (first, second) = (login(), login());
     access.logout(&first.identity, NOW).unwrap();
-    assert_eq!(reject_reason(&access, &first.token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &first.token, NOW), RejectReason::Revoked);
     assert!(access.refresh(&first.refresh_token, NOW).is_err());
     assert!(access.authenticate(&second.token, NOW).is_ok(), "another login stays valid");
     access.revoke(second.identity.jti.as_ref().unwrap(), second.expires).unwrap();
-    assert_eq!(reject_reason(&access, &second.token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &second.token, NOW), RejectReason::Revoked);
 
     let third = login();
     let changed = access.change_password("ada", PASSWORD, "another good password", NOW).unwrap();
-    assert_eq!(reject_reason(&access, &third.token, NOW), Refusal::Account);
+    assert_eq!(reject_reason(&access, &third.token, NOW), RejectReason::InvalidAccount);
     assert!(access.authenticate(&changed.token, NOW).is_ok());
     let disable = |disabled| wheeltapper_access::UserChange { disabled: Some(disabled), ..Default::default() };
     access.change_user("ada", disable(true)).unwrap();
-    assert_eq!(reject_reason(&access, &changed.token, NOW), Refusal::Account);
+    assert_eq!(reject_reason(&access, &changed.token, NOW), RejectReason::InvalidAccount);
     access.change_user("ada", disable(false)).unwrap();
-    assert_eq!(reject_reason(&access, &changed.token, NOW), Refusal::Account, "not even when enabled again");
+    assert_eq!(reject_reason(&access, &changed.token, NOW), RejectReason::InvalidAccount, "not even when enabled again");
     let last = access.login("ada", "another good password", NOW).unwrap();
     access.remove_user("ada").unwrap();
     let again = access.add_user("ada", &[Role::Admin], None, NOW + S).unwrap();
-    assert_eq!(reject_reason(&access, &last.token, NOW + S), Refusal::Account, "the name belongs to another user now");
+    assert_eq!(reject_reason(&access, &last.token, NOW + S), RejectReason::InvalidAccount, "the name belongs to another user now");
     assert!(access.login("ada", &again, NOW + S).is_ok());
 }
 
@@ -134,7 +134,7 @@ fn current_roles_and_sites_apply() {
     };
     access.change_user("ada", change).unwrap();
     let ada = access.authenticate(&token, NOW).unwrap();
-    assert!(!ada.may(Permission::Write) && ada.sees("other/x") && !ada.sees("plant"));
+    assert!(!ada.has_permission(Permission::Write) && ada.can_see("other/x") && !ada.can_see("plant"));
 }
 
 #[test]
@@ -144,14 +144,14 @@ fn a_refresh_token_works_once_and_reuse_ends_the_login() {
     let second = access.refresh(&first.refresh_token, NOW + S).unwrap();
     assert!(access.authenticate(&second.token, NOW + S).is_ok());
     let reused = access.refresh(&first.refresh_token, NOW + 2 * S).unwrap_err();
-    assert!(matches!(reused, AuthError::Refused(Refusal::Reused)), "{reused}");
+    assert!(matches!(reused, AuthError::Rejected(RejectReason::Reused)), "{reused}");
     assert!(access.refresh(&second.refresh_token, NOW + 2 * S).is_err(), "the thief's token is revoked too");
-    assert_eq!(reject_reason(&access, &second.token, NOW + 2 * S), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &second.token, NOW + 2 * S), RejectReason::Revoked);
     assert!(access.refresh("wtr_0", NOW).is_err());
 
     let late = access.login("ada", PASSWORD, NOW).unwrap();
     let expired = access.refresh(&late.refresh_token, late.refresh_expires).unwrap_err();
-    assert!(matches!(expired, AuthError::Refused(Refusal::Expired)), "{expired}");
+    assert!(matches!(expired, AuthError::Rejected(RejectReason::Expired)), "{expired}");
 }
 
 #[test]
@@ -165,10 +165,10 @@ fn rotated_keys_verify_until_they_are_retired() {
     assert_ne!(old.split('.').next(), new.split('.').next(), "the newest signs");
     assert!(access.authenticate(&old, NOW).is_ok() && access.authenticate(&new, NOW).is_ok());
     command.rotate_keys(true, NOW).unwrap();
-    assert_eq!(reject_reason(&access, &old, NOW), Refusal::Key);
-    assert_eq!(reject_reason(&access, &new, NOW), Refusal::Key);
+    assert_eq!(reject_reason(&access, &old, NOW), RejectReason::UnknownKey);
+    assert_eq!(reject_reason(&access, &new, NOW), RejectReason::UnknownKey);
     assert_eq!(access.keys().unwrap().len(), 3);
-    assert!(access.verify_audit().unwrap().ok(), "retired keys still verify the audit log");
+    assert!(access.verify_audit().unwrap().is_intact(), "retired keys still verify the audit log");
 }
 
 #[test]
@@ -177,16 +177,16 @@ fn an_api_key_works_within_its_scope_until_it_expires() {
     let scopes = [wheeltapper_access::Scope::Ingest];
     let (key, text) = access.add_api_key("gateway", &scopes, Some(vec!["plant".into()]), Some(NOW + S), NOW).unwrap();
     let gateway = access.authenticate(&text, NOW).unwrap();
-    assert_eq!((gateway.name.clone(), gateway.method), (format!("key:{}", key.id), Method::Key));
-    assert!(gateway.may_ingest() && !gateway.may(Permission::Read) && !gateway.may(Permission::Write));
+    assert_eq!((gateway.name.clone(), gateway.method), (format!("key:{}", key.id), AuthMethod::Key));
+    assert!(gateway.can_ingest() && !gateway.has_permission(Permission::Read) && !gateway.has_permission(Permission::Write));
     assert_eq!(access.api_keys().unwrap()[0].last_used, Some(NOW));
     let mut wrong = text.clone().into_bytes();
     let last = wrong.last_mut().unwrap();
     *last = if *last == b'0' { b'1' } else { b'0' };
-    assert_eq!(reject_reason(&access, &String::from_utf8(wrong).unwrap(), NOW), Refusal::Signature);
-    assert_eq!(reject_reason(&access, &text, NOW + S), Refusal::Expired);
+    assert_eq!(reject_reason(&access, &String::from_utf8(wrong).unwrap(), NOW), RejectReason::InvalidSignature);
+    assert_eq!(reject_reason(&access, &text, NOW + S), RejectReason::Expired);
     access.remove_api_key(&key.id).unwrap();
-    assert_eq!(reject_reason(&access, &text, NOW), Refusal::Key);
+    assert_eq!(reject_reason(&access, &text, NOW), RejectReason::UnknownKey);
     assert!(access.add_api_key("late", &scopes, None, Some(NOW), NOW).is_err());
     assert!(access.add_api_key("nothing", &[], None, None, NOW).is_err());
 }
@@ -247,7 +247,7 @@ impl Issuer {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signed))
     }
 
-    fn settings(&self, keys: Jwks) -> IssuerSettings {
+    fn settings(&self, keys: JwksSource) -> IssuerSettings {
         IssuerSettings {
             issuer: self.url.into(),
             audience: "wheeltapper".into(),
@@ -264,7 +264,7 @@ fn open_with(issuers: &[&Issuer]) -> (TempDir, Access) {
     for issuer in issuers {
         let file = folder.path().join(format!("{}.json", issuer.url.len()));
         std::fs::write(&file, issuer.jwks().to_string()).unwrap();
-        settings.issuers.push(issuer.settings(Jwks::File(file)));
+        settings.issuers.push(issuer.settings(JwksSource::File(file)));
     }
     let access = Access::open(folder.path(), settings, NOW).unwrap();
     (folder, access)
@@ -277,18 +277,18 @@ fn valid_tokens_of_an_issuer_are_accepted() {
     for (algorithm, kid) in [("RS256", "rsa"), ("ES256", "ec")] {
         let token = issuer.sign(&json!({"alg": algorithm, "kid": issuer.name(kid)}), &issuer.claims());
         let grace: Identity = access.authenticate(&token, NOW).unwrap();
-        assert_eq!((grace.name.as_str(), grace.method), ("oidc:grace@id.example", Method::Oidc));
+        assert_eq!((grace.name.as_str(), grace.method), ("oidc:grace@id.example", AuthMethod::Oidc));
         assert_eq!(grace.roles, [Role::Operator]);
-        assert!(grace.sees("plant/x") && !grace.sees("other"));
+        assert!(grace.can_see("plant/x") && !grace.can_see("other"));
         let mut claims = issuer.claims();
         claims.as_object_mut().unwrap().remove("sites");
         let token = issuer.sign(&json!({"alg": algorithm, "kid": issuer.name(kid)}), &claims);
-        assert!(!access.authenticate(&token, NOW).unwrap().sees("plant"), "without the claim, no site is visible");
+        assert!(!access.authenticate(&token, NOW).unwrap().can_see("plant"), "without the claim, no site is visible");
     }
     let token = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
     let grace = access.authenticate(&token, NOW).unwrap();
     access.logout(&grace, NOW).unwrap();
-    assert_eq!(reject_reason(&access, &token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &token, NOW), RejectReason::Revoked);
 }
 
 #[test]
@@ -302,12 +302,12 @@ fn invalid_tokens_of_an_issuer_are_rejected() {
         issuer.sign(&head, &claims)
     };
     let now = NOW / S;
-    assert_eq!(reject_reason(&access, &with("exp", json!(now - 61)), NOW), Refusal::Expired);
-    assert_eq!(reject_reason(&access, &with("nbf", json!(now + 61)), NOW), Refusal::NotYetValid);
-    assert_eq!(reject_reason(&access, &with("iat", json!(now + 61)), NOW), Refusal::NotYetValid);
-    assert_eq!(reject_reason(&access, &with("aud", json!("somebody else")), NOW), Refusal::Audience);
-    assert_eq!(reject_reason(&access, &with("iss", json!("https://elsewhere")), NOW), Refusal::Issuer);
-    assert_eq!(reject_reason(&access, &with("sub", json!("")), NOW), Refusal::Malformed);
+    assert_eq!(reject_reason(&access, &with("exp", json!(now - 61)), NOW), RejectReason::Expired);
+    assert_eq!(reject_reason(&access, &with("nbf", json!(now + 61)), NOW), RejectReason::NotYetValid);
+    assert_eq!(reject_reason(&access, &with("iat", json!(now + 61)), NOW), RejectReason::NotYetValid);
+    assert_eq!(reject_reason(&access, &with("aud", json!("somebody else")), NOW), RejectReason::WrongAudience);
+    assert_eq!(reject_reason(&access, &with("iss", json!("https://elsewhere")), NOW), RejectReason::UntrustedIssuer);
+    assert_eq!(reject_reason(&access, &with("sub", json!("")), NOW), RejectReason::Malformed);
     for claim in ["exp", "aud", "iss", "sub"] {
         let mut claims = issuer.claims();
         claims.as_object_mut().unwrap().remove(claim);
@@ -315,24 +315,24 @@ fn invalid_tokens_of_an_issuer_are_rejected() {
     }
     let mut signed = issuer.sign(&head, &issuer.claims());
     signed.replace_range(signed.len() - 8..signed.len() - 4, "AAAA");
-    assert_eq!(reject_reason(&access, &signed, NOW), Refusal::Signature);
+    assert_eq!(reject_reason(&access, &signed, NOW), RejectReason::InvalidSignature);
     let forged = other.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
-    assert_eq!(reject_reason(&access, &forged, NOW), Refusal::Signature, "signed with another key");
+    assert_eq!(reject_reason(&access, &forged, NOW), RejectReason::InvalidSignature, "signed with another key");
     let none = issuer.sign(&json!({"alg": "none", "kid": issuer.name("ec")}), &issuer.claims());
-    assert_eq!(reject_reason(&access, &none, NOW), Refusal::Malformed);
+    assert_eq!(reject_reason(&access, &none, NOW), RejectReason::Malformed);
     let crossed = issuer.sign(&json!({"alg": "RS256", "kid": issuer.name("ec")}), &issuer.claims());
-    assert_eq!(reject_reason(&access, &crossed, NOW), Refusal::Algorithm);
+    assert_eq!(reject_reason(&access, &crossed, NOW), RejectReason::WrongAlgorithm);
     let critical = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec"), "crit": ["exp"]}), &issuer.claims());
-    assert_eq!(reject_reason(&access, &critical, NOW), Refusal::Algorithm);
+    assert_eq!(reject_reason(&access, &critical, NOW), RejectReason::WrongAlgorithm);
     for kid in [other.name("ec"), issuer.name("oct"), issuer.name("enc"), "unknown".into()] {
         let token = issuer.sign(&json!({"alg": "ES256", "kid": kid}), &issuer.claims());
         let error = access.authenticate(&token, NOW).unwrap_err();
-        assert!(matches!(error, AuthError::KeysNeeded(0)), "{kid}: {error}");
+        assert!(matches!(error, AuthError::IssuerKeysNeeded(0)), "{kid}: {error}");
     }
-    let fetch: Fetch = Box::new(|_| Err("a file needs no fetching".into()));
-    assert!(access.fetch_keys(0, &fetch).unwrap());
+    let fetch: FetchUrl = Box::new(|_| Err("a file needs no fetching".into()));
+    assert!(access.fetch_issuer_keys(0, &fetch).unwrap());
     let token = issuer.sign(&json!({"alg": "ES256", "kid": other.name("ec")}), &issuer.claims());
-    assert_eq!(reject_reason(&access, &token, NOW), Refusal::Key, "a key of another issuer");
+    assert_eq!(reject_reason(&access, &token, NOW), RejectReason::UnknownKey, "a key of another issuer");
 }
 
 #[test]
@@ -348,12 +348,12 @@ fn times_and_sites_of_another_type_are_rejected() {
     let now = NOW / S;
     for name in ["nbf", "iat"] {
         for value in [json!((now + 3600).to_string()), json!("soon"), json!([now]), json!(true), json!(null)] {
-            assert_eq!(reject_reason(&access, &with(name, value.clone()), NOW), Refusal::Malformed, "{name} {value}");
+            assert_eq!(reject_reason(&access, &with(name, value.clone()), NOW), RejectReason::Malformed, "{name} {value}");
         }
         assert!(access.authenticate(&with(name, json!(now as f64 - 0.5)), NOW).is_ok());
     }
     for sites in [json!(["hall 1"]), json!(["plant", ""]), json!("plant//x")] {
-        assert_eq!(reject_reason(&access, &with("sites", sites.clone()), NOW), Refusal::Malformed, "{sites}");
+        assert_eq!(reject_reason(&access, &with("sites", sites.clone()), NOW), RejectReason::Malformed, "{sites}");
     }
 }
 
@@ -369,11 +369,11 @@ fn a_token_without_an_id_can_be_revoked() {
     claims["exp"] = json!(NOW / S + 601);
     let other = issuer.sign(&head, &claims);
     access.logout(&grace, NOW).unwrap();
-    assert_eq!(reject_reason(&access, &token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &token, NOW), RejectReason::Revoked);
     claims["exp"] = json!(NOW / S + 600);
     assert_eq!(
         reject_reason(&access, &issuer.sign(&head, &claims), NOW),
-        Refusal::Revoked,
+        RejectReason::Revoked,
         "another signature of the same claims"
     );
     assert!(access.authenticate(&other, NOW).is_ok(), "another token of the same person");
@@ -413,7 +413,7 @@ fn a_public_key_is_not_accepted_as_hmac_secret() {
             let message = format!("{}.{}", encode(&json!({"alg": "HS256", "kid": kid})), encode(&issuer.claims()));
             let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
             let signed = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
-            assert_eq!(reject_reason(&access, &format!("{message}.{signed}"), NOW), Refusal::Algorithm);
+            assert_eq!(reject_reason(&access, &format!("{message}.{signed}"), NOW), RejectReason::WrongAlgorithm);
         }
     }
 }
@@ -423,30 +423,30 @@ fn keys_at_a_url_are_fetched_at_most_once_a_minute() {
     let issuer = Issuer::new("https://id.example");
     let folder = tempfile::tempdir().unwrap();
     let settings =
-        Settings { issuers: vec![issuer.settings(Jwks::Url("https://id.example/jwks".into()))], ..Settings::default() };
+        Settings { issuers: vec![issuer.settings(JwksSource::Url("https://id.example/jwks".into()))], ..Settings::default() };
     let clock = Arc::new(common::ManualClock::default());
     let access =
         Access::open_with_clock(folder.path(), settings, NOW, Arc::<common::ManualClock>::clone(&clock)).unwrap();
     let token = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
     let needed = access.authenticate(&token, NOW).unwrap_err();
-    let AuthError::KeysNeeded(number) = needed else { panic!("{needed}") };
+    let AuthError::IssuerKeysNeeded(number) = needed else { panic!("{needed}") };
     let fetches = Arc::new(Mutex::new(0));
     let (counter, jwks) = (Arc::clone(&fetches), issuer.jwks().to_string());
-    let fetch: Fetch = Box::new(move |url| {
+    let fetch: FetchUrl = Box::new(move |url| {
         assert_eq!(url, "https://id.example/jwks");
         *counter.lock().unwrap() += 1;
         Ok(jwks.clone())
     });
-    assert!(access.fetch_keys(number, &fetch).unwrap());
+    assert!(access.fetch_issuer_keys(number, &fetch).unwrap());
     assert!(access.authenticate(&token, NOW).is_ok());
     let unknown = issuer.sign(&json!({"alg": "ES256", "kid": "new"}), &issuer.claims());
     // A step of the wall clock does not allow an earlier fetch.
-    assert_eq!(reject_reason(&access, &unknown, NOW + 60 * S), Refusal::Key);
-    assert!(!access.fetch_keys(number, &fetch).unwrap());
+    assert_eq!(reject_reason(&access, &unknown, NOW + 60 * S), RejectReason::UnknownKey);
+    assert!(!access.fetch_issuer_keys(number, &fetch).unwrap());
     assert_eq!(*fetches.lock().unwrap(), 1);
     clock.advance(std::time::Duration::from_secs(60));
-    assert!(matches!(access.authenticate(&unknown, NOW), Err(AuthError::KeysNeeded(_))));
-    let broken: Fetch = Box::new(|_| Ok("<html>".into()));
-    assert!(access.fetch_keys(number, &broken).is_err());
+    assert!(matches!(access.authenticate(&unknown, NOW), Err(AuthError::IssuerKeysNeeded(_))));
+    let broken: FetchUrl = Box::new(|_| Ok("<html>".into()));
+    assert!(access.fetch_issuer_keys(number, &broken).is_err());
     assert!(access.authenticate(&token, NOW + 60 * S).is_ok(), "the old keys stay");
 }

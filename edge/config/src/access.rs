@@ -9,7 +9,7 @@ use crate::{ByteSize, Duration};
 /// `[access]`: access control.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Access {
+pub struct AccessSettings {
     /// When users have to sign in.
     pub mode: AccessMode,
     /// Lifetime of a token.
@@ -19,12 +19,12 @@ pub struct Access {
     /// Rate limits of requests.
     pub limits: AccessLimits,
     /// Trusted OpenID Connect issuers.
-    pub oidc: Vec<Oidc>,
+    pub oidc: Vec<OidcIssuer>,
     /// The audit log.
-    pub audit: Audit,
+    pub audit: AuditSettings,
 }
 
-impl Default for Access {
+impl Default for AccessSettings {
     fn default() -> Self {
         Self {
             mode: AccessMode::Auto,
@@ -32,7 +32,7 @@ impl Default for Access {
             refresh_lifetime: Duration::from_secs(30 * 24 * 3600),
             limits: AccessLimits::default(),
             oidc: Vec::new(),
-            audit: Audit::default(),
+            audit: AuditSettings::default(),
         }
     }
 }
@@ -74,7 +74,7 @@ impl Default for AccessLimits {
 /// `[access.audit]`: the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Audit {
+pub struct AuditSettings {
     /// Syslog target to which entries are also sent: `udp://host:514` or `unix:/dev/log`.
     pub syslog: Option<String>,
 }
@@ -82,7 +82,7 @@ pub struct Audit {
 /// `[[access.oidc]]`: a trusted OpenID Connect issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Oidc {
+pub struct OidcIssuer {
     /// Value of the claim `iss` in its tokens.
     pub issuer: String,
     /// Required value of the claim `aud`.

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::{Config, ConfigError, Listen, words::nearest};
+use crate::{Config, ConfigError, ListenOverride, messages::most_similar};
 
 struct Checker<'a> {
     text: &'a str,
@@ -24,18 +24,18 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn say(&mut self, span: Range<usize>, message: impl Into<String>, help: &str) {
-        let error = ConfigError::at(message.into(), Some(help.to_owned()), Some(span), self.text, self.file);
+    fn report_at_span(&mut self, span: Range<usize>, message: impl Into<String>, help: &str) {
+        let error = ConfigError::at_span(message.into(), Some(help.to_owned()), Some(span), self.text, self.file);
         self.errors.push(error);
     }
 
     /// Reports an error at the value with a path such as `mqtt.topic.0.filter`, or at its table if the value is
     /// missing.
-    fn at(&mut self, path: &str, message: impl Into<String>, help: &str) {
-        self.say(self.place(path), message, help);
+    fn report(&mut self, path: &str, message: impl Into<String>, help: &str) {
+        self.report_at_span(self.span_of(path), message, help);
     }
 
-    fn place(&self, path: &str) -> Range<usize> {
+    fn span_of(&self, path: &str) -> Range<usize> {
         let (mut value, mut span) = (&self.root, 0..0);
         for key in path.split('.') {
             let next = match key.parse::<usize>() {
@@ -49,7 +49,7 @@ impl Checker<'_> {
     }
 
     /// Whether the file sets the value with this path, so that it is not a default.
-    fn written(&self, path: &str) -> bool {
+    fn is_set(&self, path: &str) -> bool {
         let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
         let mut current = Some(&self.root);
         for name in table.split('.').filter(|name| !name.is_empty()) {
@@ -59,21 +59,21 @@ impl Checker<'_> {
     }
 
     /// Reports an error with a suggestion unless `word` is one of `known`. Returns whether it is.
-    fn one_of(&mut self, path: &str, word: &str, known: &[&str], message: &str) -> bool {
+    fn check_one_of(&mut self, path: &str, word: &str, known: &[&str], message: &str) -> bool {
         let is_known = known.contains(&word);
         if !is_known {
-            let help = match nearest(word, known) {
+            let help = match most_similar(word, known) {
                 Some(near) => format!("did you mean {near:?}? Known values: {}", known.join(", ")),
                 None => format!("write one of {}", known.join(", ")),
             };
-            self.at(path, message, &help);
+            self.report(path, message, &help);
         }
         is_known
     }
 }
 
 /// Validates a configuration. The addresses that `listen` overrides are not checked.
-pub(crate) fn check(config: &Config, text: &str, file: &str, listen: &Listen) -> Vec<ConfigError> {
+pub(crate) fn check(config: &Config, text: &str, file: &str, listen: &ListenOverride) -> Vec<ConfigError> {
     let Ok(root) = DeTable::parse(text) else { return Vec::new() };
     let mut checker = Checker { text, file, root: DeValue::Table(root.into_inner()), errors: Vec::new() };
     stages::check(&mut checker, config);

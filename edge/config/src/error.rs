@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range};
 
-use crate::words::explain;
+use crate::messages::explain_toml_error;
 
 /// One error in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl fmt::Display for ConfigError {
 
 impl ConfigError {
     /// Creates an error at the byte range `span` of `text`.
-    pub(crate) fn at(
+    pub(crate) fn at_span(
         message: String,
         help: Option<String>,
         span: Option<Range<usize>>,
@@ -85,13 +85,13 @@ impl ConfigErrors {
         Self { errors }
     }
 
-    pub(crate) fn whole(file: &str, message: String) -> Self {
-        Self::new(vec![ConfigError::at(message, None, None, "", file)])
+    pub(crate) fn for_file(file: &str, message: String) -> Self {
+        Self::new(vec![ConfigError::at_span(message, None, None, "", file)])
     }
 
     pub(crate) fn from_toml(error: &toml::de::Error, text: &str, file: &str) -> Self {
         let found = error.span().and_then(|span| text.get(span)).unwrap_or("");
-        let (message, help) = explain(error.message().trim(), found);
-        Self::new(vec![ConfigError::at(message, Some(help), error.span(), text, file)])
+        let (message, help) = explain_toml_error(error.message().trim(), found);
+        Self::new(vec![ConfigError::at_span(message, Some(help), error.span(), text, file)])
     }
 }

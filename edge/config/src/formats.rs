@@ -2,7 +2,7 @@
 
 /// Valid values of `format` in `[[mqtt.topic]]`: the short names and media types that the ingest stage knows, in lower
 /// case. Generic media types such as `*/*` let ingest detect the format from the payload.
-pub const FORMATS: &[&str] = &[
+pub const PAYLOAD_FORMATS: &[&str] = &[
     "json",
     "ndjson",
     "line-protocol",

@@ -4,30 +4,30 @@
 //! the line, a caret, and what to write instead.
 
 mod access;
-mod advice;
+mod plausibility;
 mod check;
 mod error;
 mod formats;
-mod machine;
+mod environment;
 mod paths;
 mod plant;
 mod settings;
-mod stages;
+mod stage_configs;
 mod units;
-mod words;
+mod messages;
 
-pub use access::{Access, AccessLimits, AccessMode, Audit, Oidc};
-pub use advice::{Warning, warnings};
+pub use access::{AccessSettings, AccessLimits, AccessMode, AuditSettings, OidcIssuer};
+pub use plausibility::{Warning, warnings};
 pub use error::{ConfigError, ConfigErrors};
-pub use formats::FORMATS;
-pub use machine::{MachineProblem, check_machine};
-pub use plant::{Area, BearingGeometry, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
+pub use formats::PAYLOAD_FORMATS;
+pub use environment::{EnvironmentProblem, check_environment};
+pub use plant::{Area, BearingGeometry, ValueRange, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
 pub use settings::{
-    AlertRoute, Alerts, Broker, Config, Detect, Http, HttpLimits, HttpSource, Ingest, Line, Lives, Log, Mqtt,
-    MqttClient, MqttScope, MqttUser, Nats, Schedule, SignatureScheme, Store, Tls, TopicRule, UnknownSensors, Windows,
+    AlertRoute, AlertSettings, BrokerSettings, Config, DetectSettings, HttpSettings, HttpLimits, HttpSource, IngestSettings, LineSettings, FailureRuns, LogSettings, MqttSettings,
+    MqttClient, MqttScope, BrokerUser, NatsServer, ScheduleSettings, SignatureScheme, StoreSettings, TlsFiles, TopicRule, UnknownSensors, WindowSettings,
 };
 pub use units::{ByteSize, Duration};
-pub use wheeltapper_condition::wave::iso20816::MachineClass;
+pub use wheeltapper_condition::waveform::iso20816::MachineClass;
 
 use std::{fs, path::Path};
 
@@ -36,14 +36,14 @@ pub const EXAMPLE: &str = include_str!("../examples/wheeltapper.toml");
 
 /// Listen addresses from the command line, which override the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listen {
+pub struct ListenOverride {
     /// Address for HTTP.
     pub http: Option<String>,
     /// Address for the embedded MQTT broker.
     pub mqtt: Option<String>,
 }
 
-impl Listen {
+impl ListenOverride {
     /// Overrides the addresses in `config`.
     pub fn apply(&self, config: &mut Config) {
         if let Some(http) = &self.http {
@@ -60,15 +60,15 @@ impl Listen {
 ///
 /// # Errors
 /// [`ConfigErrors`] when the file cannot be read or is invalid.
-pub fn load(path: &Path, listen: &Listen) -> Result<Config, ConfigErrors> {
+pub fn load(path: &Path, listen: &ListenOverride) -> Result<Config, ConfigErrors> {
     let name = path.display().to_string();
     match fs::read_to_string(path) {
         Ok(text) => {
-            let mut config = read(&text, &name, listen)?;
-            config.resolve(path.parent().unwrap_or(Path::new("")));
+            let mut config = parse_and_check(&text, &name, listen)?;
+            config.resolve_paths(path.parent().unwrap_or(Path::new("")));
             Ok(config)
         }
-        Err(error) => Err(ConfigErrors::whole(&name, format!("the configuration cannot be read: {error}"))),
+        Err(error) => Err(ConfigErrors::for_file(&name, format!("the configuration cannot be read: {error}"))),
     }
 }
 
@@ -77,10 +77,10 @@ pub fn load(path: &Path, listen: &Listen) -> Result<Config, ConfigErrors> {
 /// # Errors
 /// [`ConfigErrors`]: the first syntax or type error, or else all validation errors.
 pub fn parse(text: &str, name: &str) -> Result<Config, ConfigErrors> {
-    read(text, name, &Listen::default())
+    parse_and_check(text, name, &ListenOverride::default())
 }
 
-fn read(text: &str, name: &str, listen: &Listen) -> Result<Config, ConfigErrors> {
+fn parse_and_check(text: &str, name: &str, listen: &ListenOverride) -> Result<Config, ConfigErrors> {
     let config: Config = toml::from_str(text).map_err(|error| ConfigErrors::from_toml(&error, text, name))?;
     let errors = check::check(&config, text, name, listen);
     if errors.is_empty() { Ok(config) } else { Err(ConfigErrors::new(errors)) }

@@ -7,7 +7,7 @@ use crate::Config;
 impl Config {
     /// Makes each relative path relative to `folder`, the folder of the configuration file, so that it does not depend
     /// on the working directory of the host.
-    pub(crate) fn resolve(&mut self, folder: &Path) {
+    pub(crate) fn resolve_paths(&mut self, folder: &Path) {
         for path in self.paths().into_iter().filter(|path| path.is_relative()) {
             *path = folder.join(&*path);
         }

@@ -1,7 +1,7 @@
 //! Settings of the plant: sites, areas, machines, sensors and technicians.
 
 use serde::Deserialize;
-use wheeltapper_condition::{bearing::geometry::Geometry, wave::iso20816::MachineClass};
+use wheeltapper_condition::{bearing::geometry::Geometry, waveform::iso20816::MachineClass};
 
 use crate::Config;
 
@@ -75,14 +75,14 @@ pub struct BearingGeometry {
 }
 
 impl BearingGeometry {
-    pub(crate) fn possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         let geometry = Geometry {
             elements: self.balls,
             diameter: self.ball_diameter,
             pitch: self.pitch_diameter,
             angle: self.contact_angle,
         };
-        geometry.orders().is_some()
+        geometry.fault_orders().is_some()
     }
 }
 
@@ -107,13 +107,13 @@ pub struct Sensor {
     pub sampling_hz: Option<f64>,
     /// Physically possible values.
     #[serde(default)]
-    pub limits: Option<Limits>,
+    pub limits: Option<ValueRange>,
 }
 
 /// The range of values that a sensor can physically measure; readings outside are rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct ValueRange {
     /// Lowest possible value.
     #[serde(default)]
     pub min: Option<f64>,

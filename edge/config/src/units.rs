@@ -20,7 +20,7 @@ impl Duration {
     }
 
     /// Converts to the duration type of the standard library.
-    pub const fn get(self) -> time::Duration {
+    pub const fn to_std(self) -> time::Duration {
         self.0
     }
 

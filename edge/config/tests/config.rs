@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use wheeltapper_config::{Config, EXAMPLE, Listen, asset_of, parse};
+use wheeltapper_config::{Config, EXAMPLE, ListenOverride, asset_of, parse};
 
-fn told(text: &str) -> String {
+fn errors_of(text: &str) -> String {
     match parse(text, "wheeltapper.toml") {
         Ok(_) => "nothing".into(),
         Err(errors) => errors.to_string(),
@@ -35,18 +35,18 @@ fn the_example_is_valid_and_shows_the_defaults() {
 #[test]
 fn a_typo_is_reported_with_a_suggestion() {
     assert_eq!(
-        told("data = \"d\"\npartitons = 2\n"),
+        errors_of("data = \"d\"\npartitons = 2\n"),
         "error: unknown key `partitons`\n --> wheeltapper.toml:2:1\n  |\n2 | partitons = 2\n  | ^^^^^^^^^\n  help: did you mean `partitions`?\n\n"
     );
 }
 
 #[test]
 fn a_wrong_type_or_duration_is_reported_with_the_expected_one() {
-    let text = told("[windows]\nsize = \"30 parsecs\"\n");
+    let text = errors_of("[windows]\nsize = \"30 parsecs\"\n");
     assert!(text.contains("wheeltapper.toml:2:8") && text.contains("a duration such as \"30s\""), "{text}");
-    let text = told("[log]\nsegment = \"many\"\n");
+    let text = errors_of("[log]\nsegment = \"many\"\n");
     assert!(text.contains("wheeltapper.toml:2:11") && text.contains("a size such as \"64 MiB\""), "{text}");
-    let text = told("partitions = \"two\"\n");
+    let text = errors_of("partitions = \"two\"\n");
     assert!(
         text.contains("wheeltapper.toml:1:14") && text.contains("a whole number from 0 (one per core) to 1024"),
         "{text}"
@@ -55,13 +55,13 @@ fn a_wrong_type_or_duration_is_reported_with_the_expected_one() {
 
 #[test]
 fn secrets_in_the_file_are_rejected_with_help() {
-    let text = told("[[mqtt.broker.user]]\nname = \"a\"\npassword = \"hunter2\"\n");
+    let text = errors_of("[[mqtt.broker.user]]\nname = \"a\"\npassword = \"hunter2\"\n");
     assert!(text.contains("password_env"), "{text}");
 }
 
 #[test]
 fn all_validation_errors_are_reported_at_once() {
-    let text = told(
+    let text = errors_of(
         r#"
 [windows]
 size = "10s"
@@ -99,7 +99,7 @@ name = "t"
 
 #[test]
 fn alert_routes_are_checked() {
-    let text = told(
+    let text = errors_of(
         "[[alerts.route]]\nname = \"a\"\nwebhook = \"ftp://x\"\nseverity = \"huge\"\n[[alerts.route]]\nname = \"a\"\n",
     );
     for expected in
@@ -107,7 +107,7 @@ fn alert_routes_are_checked() {
     {
         assert!(text.contains(expected), "{expected} is not in:\n{text}");
     }
-    assert_eq!(told("[[alerts.route]]\nname = \"a\"\nwebhook_env = \"HOOK\"\n"), "nothing");
+    assert_eq!(errors_of("[[alerts.route]]\nname = \"a\"\nwebhook_env = \"HOOK\"\n"), "nothing");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn errors_of_access_are_reported() {
             "an attacker could replace the keys",
         ),
     ] {
-        let errors = told(text);
+        let errors = errors_of(text);
         assert!(
             errors.contains(&format!("wheeltapper.toml:{position}")) && errors.contains(message),
             "{text}\n{errors}"
@@ -145,18 +145,18 @@ fn errors_of_access_are_reported() {
         assert_eq!(errors.matches("error:").count(), 1, "{errors}");
     }
     let twice = "[[access.oidc]]\nissuer = \"https://i\"\naudience = \"w\"\njwks_file = \"f\"\n".repeat(2);
-    assert!(told(&twice).contains("wheeltapper.toml:6:10"), "{}", told(&twice));
+    assert!(errors_of(&twice).contains("wheeltapper.toml:6:10"), "{}", errors_of(&twice));
 }
 
 #[test]
 fn a_syntax_error_has_a_position() {
-    let text = told("[http\nlisten = 1\n");
+    let text = errors_of("[http\nlisten = 1\n");
     assert!(text.contains("wheeltapper.toml:1:"), "{text}");
 }
 
 #[test]
 fn a_missing_file_is_reported_with_its_name() {
-    let error = wheeltapper_config::load(std::path::Path::new("no/such/file.toml"), &Listen::default()).unwrap_err();
+    let error = wheeltapper_config::load(std::path::Path::new("no/such/file.toml"), &ListenOverride::default()).unwrap_err();
     assert!(error.to_string().contains("no/such/file.toml"), "{error}");
 }
 
@@ -180,7 +180,7 @@ fn the_stages_get_their_configuration() {
 #[test]
 fn errors_of_bearings_and_machines_are_reported() {
     let machine = |line: &str| {
-        told(&format!(
+        errors_of(&format!(
             "[[site]]\nname = \"s\"\n[[site.area]]\nname = \"a\"\n[[site.area.machine]]\nname = \"m\"\n{line}\n"
         ))
     };
@@ -245,7 +245,7 @@ fn the_plant_json_contains_the_configurations_of_all_stages() {
 proptest! {
     #[test]
     fn no_text_causes_a_panic(text in "\\PC{0,200}") {
-        let _ = told(&text);
+        let _ = errors_of(&text);
     }
 
     #[test]
@@ -253,7 +253,7 @@ proptest! {
         if EXAMPLE.is_char_boundary(at) && EXAMPLE.is_char_boundary((at + cut).min(EXAMPLE.len())) {
             let mut text = EXAMPLE.to_owned();
             text.replace_range(at..(at + cut).min(EXAMPLE.len()), &with);
-            let _ = told(&text);
+            let _ = errors_of(&text);
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use crate::{
-    Column, Error, Life, Line, Profile, Recording, Report, Row,
+    Column, Error, RemainingLife, Pipeline, Benchmark, Recording, Report, Row,
     metrics::{coverage, phm08, rmse},
     random::Random,
     read,
@@ -17,14 +17,14 @@ use crate::{
 /// Number of folds of whole units.
 pub const FOLDS: usize = 5;
 /// Number of truncations of each held-back unit.
-pub const CUTS: usize = 3;
+pub const CUTS_PER_UNIT: usize = 3;
 /// Minimum number of cycles before a truncation; the shortest test unit of FD001 has 31.
-pub const LEAST: usize = 31;
+pub const MIN_CYCLES: usize = 31;
 /// Cap of the remaining useful life, in cycles; larger values count as this.
-pub const CAP: f64 = 125.0;
+pub const RUL_CAP: f64 = 125.0;
 const SEED: u64 = 1;
 /// Time between cycles in nanoseconds: one hour.
-const STEP: i64 = 3_600_000_000_000;
+const CYCLE_NANOSECONDS: i64 = 3_600_000_000_000;
 
 const PROTOCOL: &str = "5 folds of whole training units (seeded), each held-back unit truncated at 3 random cycles from 31 to \
                         its last but one; target min(RUL, 125), estimates capped likewise; estimates are the medians";
@@ -45,7 +45,7 @@ const COLUMNS: [Column; 8] = [
     Column { key: "width", title: "width", meaning: "mean width of the capped 10-90 band, cycles", digits: 1 },
 ];
 
-const NAMES: [&str; 24] = [
+const SENSOR_NAMES: [&str; 24] = [
     "setting1",
     "setting2",
     "setting3",
@@ -74,18 +74,18 @@ const NAMES: [&str; 24] = [
 
 /// Estimated and true remaining lives, in the same order.
 #[derive(Debug, Default)]
-struct Estimates {
-    lives: Vec<Life>,
+struct RulEstimates {
+    lives: Vec<RemainingLife>,
     truths: Vec<f64>,
 }
 
-impl Estimates {
+impl RulEstimates {
     fn row(&self, name: &str) -> Row {
-        let capped = |values: Vec<f64>| values.into_iter().map(|value| value.min(CAP)).collect::<Vec<f64>>();
+        let capped = |values: Vec<f64>| values.into_iter().map(|value| value.min(RUL_CAP)).collect::<Vec<f64>>();
         let raw: Vec<f64> = self.lives.iter().map(|life| life.q50).collect();
         let raw_bands: Vec<(f64, f64)> = self.lives.iter().map(|life| (life.q10, life.q90)).collect();
         let (estimates, truths) = (capped(raw.clone()), capped(self.truths.clone()));
-        let bands: Vec<(f64, f64)> = raw_bands.iter().map(|(low, high)| (low.min(CAP), high.min(CAP))).collect();
+        let bands: Vec<(f64, f64)> = raw_bands.iter().map(|(low, high)| (low.min(RUL_CAP), high.min(RUL_CAP))).collect();
         let count = self.truths.len() as f64;
         let score = phm08(&estimates, &truths);
         Row::new(
@@ -108,23 +108,23 @@ impl Estimates {
 ///
 /// # Errors
 /// [`Error`] if no set is true_lives, a file has another layout, or the pipeline fails.
-pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
-    let mut report = Report::new(Profile::Cmapss, PROTOCOL, &COLUMNS);
+pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Error> {
+    let mut report = Report::new(Benchmark::Cmapss, PROTOCOL, &COLUMNS);
     let sets = read::files(folder, &[".txt"])?;
     let sets = sets.iter().filter_map(|path| {
-        let name = read::name(path);
+        let name = read::file_name(path);
         name.strip_prefix("train_").and_then(|rest| rest.strip_suffix(".txt")).map(str::to_owned)
     });
     for set in sets {
-        let units = units(&folder.join(format!("train_{set}.txt")))?;
+        let units = read_units(&folder.join(format!("train_{set}.txt")))?;
         if units.len() < FOLDS {
             return Err(Error::layout(folder, format!("{FOLDS} units in train_{set}.txt"), units.len().to_string()));
         }
-        let all = folds(pipeline, &set, &units, &mut report)?;
+        let all = evaluate_folds(pipeline, &set, &units, &mut report)?;
         report.ours.push(all.row(&format!("{set}, held-back training units")));
         let (test, truths) = (folder.join(format!("test_{set}.txt")), folder.join(format!("RUL_{set}.txt")));
         if test.is_file() && truths.is_file() {
-            let estimates = official(pipeline, &units, &test, &truths)?;
+            let estimates = evaluate_test_set(pipeline, &units, &test, &truths)?;
             report.ours.push(estimates.row(&format!("{set}, test units at their last cycle")));
         } else {
             report.notes.push(format!("{set}: no true lives of the test units found; they are not evaluated"));
@@ -156,11 +156,11 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
     Ok(report)
 }
 
-fn folds(pipeline: &mut dyn Line, set: &str, units: &[Recording], report: &mut Report) -> Result<Estimates, Error> {
+fn evaluate_folds(pipeline: &mut dyn Pipeline, set: &str, units: &[Recording], report: &mut Report) -> Result<RulEstimates, Error> {
     let mut random = Random::new(SEED, 0);
     let mut order: Vec<usize> = (0..units.len()).collect();
     random.shuffle(&mut order);
-    let mut all = Estimates::default();
+    let mut all = RulEstimates::default();
     for fold in 0..FOLDS {
         let is_held_back = |index: usize| index % FOLDS == fold;
         let units_of = |held_back: bool| {
@@ -171,17 +171,17 @@ fn folds(pipeline: &mut dyn Line, set: &str, units: &[Recording], report: &mut R
         let (mut running, mut truths) = (Vec::new(), Vec::new());
         for unit in units_of(true) {
             let cycles = unit.rows.len();
-            for cut in 1..=CUTS {
+            for cut in 1..=CUTS_PER_UNIT {
                 // From the minimum to the last but one cycle, so that some life remains.
-                let minimum = LEAST.min(cycles.saturating_sub(1));
+                let minimum = MIN_CYCLES.min(cycles.saturating_sub(1));
                 let length = minimum + random.below(u32::try_from(cycles - minimum).unwrap_or(1)) as usize;
                 let truncated = unit.head(length);
                 running.push(Recording { asset: format!("{}-cut-{cut}", unit.asset), ..truncated });
                 truths.push((cycles - length) as f64);
             }
         }
-        let lives = lives(pipeline, &format!("{set}, fold {}", fold + 1), &histories, &running)?;
-        let estimates = Estimates { lives, truths };
+        let lives = estimate_lives(pipeline, &format!("{set}, fold {}", fold + 1), &histories, &running)?;
+        let estimates = RulEstimates { lives, truths };
         report.files.push(estimates.row(&format!("{set}, fold {}", fold + 1)));
         all.lives.extend(estimates.lives);
         all.truths.extend(estimates.truths);
@@ -190,46 +190,46 @@ fn folds(pipeline: &mut dyn Line, set: &str, units: &[Recording], report: &mut R
 }
 
 /// Runs the benchmark's own test on the test units.
-fn official(pipeline: &mut dyn Line, histories: &[Recording], test: &Path, truths: &Path) -> Result<Estimates, Error> {
-    let running = units(test)?;
-    let rows = read::blank_separated(truths)?;
+fn evaluate_test_set(pipeline: &mut dyn Pipeline, histories: &[Recording], test: &Path, truths: &Path) -> Result<RulEstimates, Error> {
+    let running = read_units(test)?;
+    let rows = read::read_blank_separated(truths)?;
     let true_lives: Vec<f64> = rows.iter().filter_map(|row| row.first().copied()).collect();
     if true_lives.len() != running.len() {
         return Err(Error::layout(truths, format!("{} lives", running.len()), true_lives.len().to_string()));
     }
-    let lives = lives(pipeline, &read::name(test), histories, &running)?;
-    Ok(Estimates { lives, truths: true_lives })
+    let lives = estimate_lives(pipeline, &read::file_name(test), histories, &running)?;
+    Ok(RulEstimates { lives, truths: true_lives })
 }
 
-fn lives(
-    pipeline: &mut dyn Line,
+fn estimate_lives(
+    pipeline: &mut dyn Pipeline,
     what: &str,
     histories: &[Recording],
     running: &[Recording],
-) -> Result<Vec<Life>, Error> {
-    let lives = pipeline.lives(histories, running)?;
+) -> Result<Vec<RemainingLife>, Error> {
+    let lives = pipeline.estimate_remaining_life(histories, running)?;
     if lives.len() != running.len() {
-        return Err(Error::answer(what, format!("{} lives", running.len()), lives.len().to_string()));
+        return Err(Error::invalid_result(what, format!("{} lives", running.len()), lives.len().to_string()));
     }
     match lives.iter().find(|life| !(life.q10 <= life.q50 && life.q50 <= life.q90 && life.q90.is_finite())) {
-        Some(life) => Err(Error::answer(what, "quantiles in ascending order", format!("{life:?}"))),
+        Some(life) => Err(Error::invalid_result(what, "quantiles in ascending order", format!("{life:?}"))),
         None => Ok(lives),
     }
 }
 
 /// Reads the units of a file, ordered by number.
-fn units(path: &Path) -> Result<Vec<Recording>, Error> {
+fn read_units(path: &Path) -> Result<Vec<Recording>, Error> {
     let mut units: BTreeMap<u32, Recording> = BTreeMap::new();
-    for (at, row) in read::blank_separated(path)?.into_iter().enumerate() {
+    for (at, row) in read::read_blank_separated(path)?.into_iter().enumerate() {
         let [unit, cycle, values @ ..] = row.as_slice() else {
             return Err(Error::layout(path, "unit and cycle first", "less than two columns"));
         };
-        if values.len() != NAMES.len() {
+        if values.len() != SENSOR_NAMES.len() {
             return Err(Error::layout(path, "26 columns", (values.len() + 2).to_string()));
         }
         let recording = units.entry(*unit as u32).or_insert_with(|| Recording {
             asset: format!("unit-{unit}"),
-            sensors: NAMES.map(str::to_owned).to_vec(),
+            sensors: SENSOR_NAMES.map(str::to_owned).to_vec(),
             times: Vec::new(),
             rows: Vec::new(),
         });
@@ -237,7 +237,7 @@ fn units(path: &Path) -> Result<Vec<Recording>, Error> {
             let expected = format!("cycle {} of unit {unit} in row {at}", recording.rows.len() + 1);
             return Err(Error::layout(path, expected, cycle.to_string()));
         }
-        recording.times.push(*cycle as i64 * STEP);
+        recording.times.push(*cycle as i64 * CYCLE_NANOSECONDS);
         recording.rows.push(values.to_vec());
     }
     Ok(units.into_values().collect())

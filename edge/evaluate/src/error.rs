@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// The pipeline failed.
     #[error("the pipeline failed on {recording}: {reason}")]
-    Line {
+    Pipeline {
         /// The recording that it was running.
         recording: String,
         /// Error message of the pipeline.
@@ -37,7 +37,7 @@ pub enum Error {
     #[error(
         "invalid result of the pipeline on {recording}: expected {expected}, got {found}; this is a bug of the host"
     )]
-    Answer {
+    InvalidResult {
         /// The recording that it was running.
         recording: String,
         /// The expected result.
@@ -57,7 +57,7 @@ impl Error {
         Self::Layout { path: path.into(), expected: expected.into(), found: found.into() }
     }
 
-    pub(crate) fn answer(recording: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::Answer { recording: recording.into(), expected: expected.into(), found: found.into() }
+    pub(crate) fn invalid_result(recording: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::InvalidResult { recording: recording.into(), expected: expected.into(), found: found.into() }
     }
 }

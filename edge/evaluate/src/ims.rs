@@ -9,18 +9,18 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Column, Error, Line, Profile, Recording, Report, Row,
-    line::{rows, split},
+    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
+    pipeline::{checked_rows, scores_and_alarms},
     read::{self, Csv},
 };
 
 /// Number of consecutive snapshots with an alarm that make it sustained.
-pub const SUSTAINED: usize = 3;
-const BASELINE: f64 = 0.20;
-const FIT: f64 = 0.25;
-const HEALTHY: f64 = 0.40;
+pub const SUSTAINED_SNAPSHOTS: usize = 3;
+const BASELINE_SHARE: f64 = 0.20;
+const FIT_SHARE: f64 = 0.25;
+const HEALTHY_SHARE: f64 = 0.40;
 /// Share of the baseline RMS below which the rig is considered stopped.
-const STOPPED: f64 = 0.2;
+const STOPPED_RMS_SHARE: f64 = 0.2;
 
 const PROTOCOL: &str = "learn from the first quarter of the live run; lead time from the first sustained alarm (3 consecutive \
                         snapshots of one bearing) to the last live snapshot; healthy is from a quarter to two fifths of the run";
@@ -36,22 +36,22 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// A bearing: its name, the names of its features, and their columns.
-type Bearing = (String, Vec<String>, Vec<Vec<f64>>);
+type BearingTable = (String, Vec<String>, Vec<Vec<f64>>);
 
 /// One run-to-failure test of several bearings.
 #[derive(Debug)]
-struct Test {
+struct RunToFailureTest {
     name: String,
     bearings: Vec<Recording>,
-    dropped: usize,
+    dropped_snapshots: usize,
 }
 
 /// Summary of the alarms of a run.
 #[derive(Debug, Default, PartialEq)]
-struct Found {
+struct AlarmSummary {
     /// Index of the first snapshot with a sustained alarm, counted from the first scored snapshot.
-    at: Option<usize>,
-    before: usize,
+    first_sustained: Option<usize>,
+    earlier_alarms: usize,
     false_alarms: usize,
     false_sustained: usize,
 }
@@ -61,30 +61,30 @@ struct Found {
 ///
 /// # Errors
 /// [`Error`] if no table is found, a table has another layout, or the pipeline fails.
-pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
-    let mut report = Report::new(Profile::Ims, PROTOCOL, &COLUMNS);
+pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Error> {
+    let mut report = Report::new(Benchmark::Ims, PROTOCOL, &COLUMNS);
     for path in read::files(folder, &["_raw.csv", "_raw.csv.gz"])? {
-        let test = test(&path)?;
+        let test = read_test(&path)?;
         let times = test.bearings.first().map_or(&[][..], |bearing| &bearing.times);
         let live = times.len();
-        let (fit, healthy) = ((live as f64 * FIT) as usize, (live as f64 * HEALTHY) as usize);
+        let (fit, healthy) = ((live as f64 * FIT_SHARE) as usize, (live as f64 * HEALTHY_SHARE) as usize);
         let mut alarms = Vec::new();
         for bearing in &test.bearings {
-            let of_bearing = split(&rows(pipeline, Profile::Ims, fit, bearing)?).1;
-            let found = found(std::slice::from_ref(&of_bearing), healthy - fit);
-            report.files.push(row(&bearing.asset, &found, times, fit, healthy));
+            let of_bearing = scores_and_alarms(&checked_rows(pipeline, Benchmark::Ims, fit, bearing)?).1;
+            let found = summarise_alarms(std::slice::from_ref(&of_bearing), healthy - fit);
+            report.files.push(result_row(&bearing.asset, &found, times, fit, healthy));
             alarms.push(of_bearing);
         }
-        let found = found(&alarms, healthy - fit);
+        let found = summarise_alarms(&alarms, healthy - fit);
         if found.false_sustained > 0 {
             report
                 .notes
                 .push(format!("{}: sustained alarms in healthy snapshots; the lead time is not reliable", test.name));
         }
-        if test.dropped > 0 {
-            report.notes.push(format!("{}: {} snapshots after the rig stopped were dropped", test.name, test.dropped));
+        if test.dropped_snapshots > 0 {
+            report.notes.push(format!("{}: {} snapshots after the rig stopped were dropped", test.name, test.dropped_snapshots));
         }
-        report.ours.push(row(&test.name, &found, times, fit, healthy));
+        report.ours.push(result_row(&test.name, &found, times, fit, healthy));
     }
     if report.ours.is_empty() {
         return Err(Error::layout(folder, "test2_raw.csv.gz", "none"));
@@ -100,8 +100,8 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
     Ok(report)
 }
 
-fn row(name: &str, found: &Found, times: &[i64], fit: usize, healthy: usize) -> Row {
-    let at = found.at.map(|at| at + fit);
+fn result_row(name: &str, found: &AlarmSummary, times: &[i64], fit: usize, healthy: usize) -> Row {
+    let at = found.first_sustained.map(|at| at + fit);
     let hours = |at: usize| Some((times.last()? - times.get(at)?) as f64 / 3.6e12);
     Row::new(
         name,
@@ -109,7 +109,7 @@ fn row(name: &str, found: &Found, times: &[i64], fit: usize, healthy: usize) -> 
             ("snapshots", times.len() as f64),
             ("alarm_at", at.map_or(f64::NAN, |at| at as f64)),
             ("lead", at.and_then(hours).unwrap_or(f64::NAN)),
-            ("false_before", found.before as f64),
+            ("false_before", found.earlier_alarms as f64),
             ("healthy", (healthy - fit) as f64),
             ("false", found.false_alarms as f64),
             ("false_sustained", found.false_sustained as f64),
@@ -119,44 +119,44 @@ fn row(name: &str, found: &Found, times: &[i64], fit: usize, healthy: usize) -> 
 
 /// Summarises the alarms of all bearings. The first `healthy` snapshots are known to be healthy. Alarms of several
 /// bearings in one snapshot count once.
-fn found(alarms: &[Vec<bool>], healthy: usize) -> Found {
+fn summarise_alarms(alarms: &[Vec<bool>], healthy: usize) -> AlarmSummary {
     let count = alarms.iter().map(Vec::len).max().unwrap_or(0);
     let any: Vec<bool> = (0..count).map(|at| alarms.iter().any(|alarms| alarms.get(at) == Some(&true))).collect();
     let sustained: Vec<bool> = (0..count)
         .map(|at| {
-            (at + 1).checked_sub(SUSTAINED).is_some_and(|from| {
+            (at + 1).checked_sub(SUSTAINED_SNAPSHOTS).is_some_and(|from| {
                 alarms.iter().any(|alarms| alarms.get(from..=at).is_some_and(|run| run.iter().all(|alarm| *alarm)))
             })
         })
         .collect();
     let at = sustained.iter().position(|sustained| *sustained);
     // The alarms of the sustained alarm itself start two snapshots earlier.
-    let end = at.map_or(count, |at| at + 1 - SUSTAINED);
+    let end = at.map_or(count, |at| at + 1 - SUSTAINED_SNAPSHOTS);
     let number = |of: &[bool], end: usize| of.iter().take(end).filter(|alarm| **alarm).count();
-    Found {
-        at,
-        before: number(&any, end),
+    AlarmSummary {
+        first_sustained: at,
+        earlier_alarms: number(&any, end),
         false_alarms: number(&any, healthy),
         false_sustained: number(&sustained, healthy),
     }
 }
 
 /// Reads the tables of a test; each bearing becomes an asset.
-fn test(path: &Path) -> Result<Test, Error> {
+fn read_test(path: &Path) -> Result<RunToFailureTest, Error> {
     let raw = Csv::read(path, b',')?;
-    let stamps = raw.times(raw.required("timestamp")?)?;
+    let stamps = raw.times(raw.required_column("timestamp")?)?;
     let mut tables = vec![raw];
-    if let Some(path) = spectral(path) {
+    if let Some(path) = spectral_path(path) {
         let table = Csv::read(&path, b',')?;
         if table.records.len() != stamps.len() {
             return Err(Error::layout(path, format!("{} rows", stamps.len()), table.records.len().to_string()));
         }
         tables.push(table);
     }
-    let name = read::name(path).split('_').next().unwrap_or_default().to_owned();
-    let mut found: Vec<Bearing> = Vec::new();
+    let name = read::file_name(path).split('_').next().unwrap_or_default().to_owned();
+    let mut found: Vec<BearingTable> = Vec::new();
     for table in &tables {
-        for (place, column) in table.head.iter().enumerate() {
+        for (place, column) in table.header.iter().enumerate() {
             let Some((bearing, feature)) = column.split_once('_').filter(|(bearing, _)| bearing.starts_with("Bearing"))
             else {
                 continue;
@@ -171,7 +171,7 @@ fn test(path: &Path) -> Result<Test, Error> {
             }
         }
     }
-    let live = stamps.len() - stopped(&found);
+    let live = stamps.len() - stopped_snapshots(&found);
     if found.is_empty() || live < 20 {
         return Err(Error::layout(path, "columns Bearing1_ch1_rms and so on, of 20 snapshots or more", "less"));
     }
@@ -180,38 +180,38 @@ fn test(path: &Path) -> Result<Test, Error> {
             asset: format!("{name}/{bearing}"),
             sensors,
             times: stamps.clone(),
-            rows: read::transposed(&columns),
+            rows: read::transpose(&columns),
         };
         recording.head(live)
     });
-    Ok(Test { bearings: bearings.collect(), dropped: stamps.len() - live, name })
+    Ok(RunToFailureTest { bearings: bearings.collect(), dropped_snapshots: stamps.len() - live, name })
 }
 
 /// Path of the table of spectral features that belongs to a raw table, if it exists.
-fn spectral(raw: &Path) -> Option<PathBuf> {
-    let name = read::name(raw);
+fn spectral_path(raw: &Path) -> Option<PathBuf> {
+    let name = read::file_name(raw);
     let stem = name.split("_raw").next()?;
     let places = [format!("{stem}_spectral.csv"), format!("{stem}_spectral.csv.gz")];
     places.into_iter().map(|name| raw.with_file_name(name)).find(|place| place.is_file())
 }
 
 /// Number of snapshots at the end with a stopped rig: the highest RMS of all bearings is below a fifth of its baseline.
-fn stopped(bearings: &[Bearing]) -> usize {
+fn stopped_snapshots(bearings: &[BearingTable]) -> usize {
     let rms: Vec<&Vec<f64>> = bearings
         .iter()
         .flat_map(|(_, features, columns)| features.iter().zip(columns))
         .filter(|(feature, _)| *feature == "ch1_rms")
         .map(|(_, column)| column)
         .collect();
-    let loudest: Vec<f64> = read::transposed(&rms.into_iter().cloned().collect::<Vec<_>>())
+    let loudest: Vec<f64> = read::transpose(&rms.into_iter().cloned().collect::<Vec<_>>())
         .iter()
         .map(|row| row.iter().copied().fold(f64::NAN, f64::max))
         .collect();
-    let first = ((loudest.len() as f64 * BASELINE) as usize).max(1);
+    let first = ((loudest.len() as f64 * BASELINE_SHARE) as usize).max(1);
     let mut baseline = loudest.get(..first).unwrap_or_default().to_vec();
     baseline.sort_by(f64::total_cmp);
     let Some(median) = baseline.get(baseline.len() / 2) else { return 0 };
-    loudest.iter().rev().take_while(|loudest| **loudest < STOPPED * median).count()
+    loudest.iter().rev().take_while(|loudest| **loudest < STOPPED_RMS_SHARE * median).count()
 }
 
 #[cfg(test)]
@@ -225,14 +225,14 @@ mod tests {
     #[test]
     fn a_sustained_alarm_is_three_in_a_row_of_one_bearing() {
         let one = alarms("!..!!..!!!!");
-        let expected = Found { at: Some(9), before: 3, false_alarms: 1, false_sustained: 0 };
-        assert_eq!(found(std::slice::from_ref(&one), 3), expected);
+        let expected = AlarmSummary { first_sustained: Some(9), earlier_alarms: 3, false_alarms: 1, false_sustained: 0 };
+        assert_eq!(summarise_alarms(std::slice::from_ref(&one), 3), expected);
         // Alternating alarms of two bearings are not sustained.
         let turns = [alarms("!.!.!.!.!.!"), alarms(".!.!.!.!.!.")];
-        assert_eq!(found(&turns, 4), Found { at: None, before: 11, false_alarms: 4, false_sustained: 0 });
+        assert_eq!(summarise_alarms(&turns, 4), AlarmSummary { first_sustained: None, earlier_alarms: 11, false_alarms: 4, false_sustained: 0 });
         let early = alarms("!!!!.......");
-        assert_eq!(found(&[early, one], 4), Found { at: Some(2), before: 0, false_alarms: 4, false_sustained: 2 });
-        assert_eq!(found(&[], 0), Found::default());
+        assert_eq!(summarise_alarms(&[early, one], 4), AlarmSummary { first_sustained: Some(2), earlier_alarms: 0, false_alarms: 4, false_sustained: 2 });
+        assert_eq!(summarise_alarms(&[], 0), AlarmSummary::default());
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         let bearing = |name: &str, rms: [f64; 10]| (name.to_owned(), vec!["ch1_rms".to_owned()], vec![rms.to_vec()]);
         let one = bearing("Bearing1", [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.01, 5.0, 0.01, 0.01]);
         let other = bearing("Bearing2", [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.01, 0.01]);
-        assert_eq!(stopped(&[one, other]), 2);
-        assert_eq!(stopped(&[bearing("Bearing1", [1.0; 10])]), 0);
+        assert_eq!(stopped_snapshots(&[one, other]), 2);
+        assert_eq!(stopped_snapshots(&[bearing("Bearing1", [1.0; 10])]), 0);
     }
 }

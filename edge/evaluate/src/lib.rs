@@ -17,7 +17,7 @@ pub mod cmapss;
 pub mod cwru;
 mod error;
 pub mod ims;
-mod line;
+mod pipeline;
 pub mod metrics;
 pub mod nab;
 mod npy;
@@ -29,7 +29,7 @@ mod table;
 pub mod tep;
 
 pub use error::Error;
-pub use line::{Life, Line, Profile, Recording, Verdict, Waveform};
+pub use pipeline::{RemainingLife, Pipeline, Benchmark, Recording, WindowVerdict, WaveformRecording};
 pub use report::{Column, Report, Row};
 
 use std::path::Path;
@@ -38,13 +38,13 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error`] if the folder does not have the benchmark's layout, or the pipeline fails or returns an invalid result.
-pub fn evaluate(profile: Profile, pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
+pub fn evaluate(profile: Benchmark, pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Error> {
     match profile {
-        Profile::Skab => skab::evaluate(pipeline, folder),
-        Profile::Nab => nab::evaluate(pipeline, folder, None),
-        Profile::Cwru => cwru::evaluate(pipeline, folder),
-        Profile::Cmapss => cmapss::evaluate(pipeline, folder),
-        Profile::Tep => tep::evaluate(pipeline, folder),
-        Profile::Ims => ims::evaluate(pipeline, folder),
+        Benchmark::Skab => skab::evaluate(pipeline, folder),
+        Benchmark::Nab => nab::evaluate(pipeline, folder, None),
+        Benchmark::Cwru => cwru::evaluate(pipeline, folder),
+        Benchmark::Cmapss => cmapss::evaluate(pipeline, folder),
+        Benchmark::Tep => tep::evaluate(pipeline, folder),
+        Benchmark::Ims => ims::evaluate(pipeline, folder),
     }
 }

@@ -9,7 +9,7 @@ use crate::Error;
 pub(crate) fn read(path: &Path) -> Result<Vec<f32>, Error> {
     let bytes = fs::read(path).map_err(Error::io("reading", path))?;
     let wrong = |found: String| Error::layout(path, "a one-dimensional .npy array of <f4 or <f8", found);
-    let (head, data) = parts(&bytes).ok_or_else(|| wrong("no .npy header".to_owned()))?;
+    let (head, data) = split_header(&bytes).ok_or_else(|| wrong("no .npy header".to_owned()))?;
     let samples: Vec<f32> = if head.contains("'<f4'") {
         data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
     } else if head.contains("'<f8'") {
@@ -17,7 +17,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<f32>, Error> {
     } else {
         return Err(wrong(head.trim().to_owned()));
     };
-    let count = length(head).ok_or_else(|| wrong(head.trim().to_owned()))?;
+    let count = element_count(head).ok_or_else(|| wrong(head.trim().to_owned()))?;
     if count != samples.len() {
         return Err(Error::layout(
             path,
@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<f32>, Error> {
 }
 
 /// Splits a file into header and data.
-fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
+fn split_header(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let rest = bytes.strip_prefix(b"\x93NUMPY")?;
     let (length, rest) = match rest.first()? {
         1 => (usize::from(u16::from_le_bytes(rest.get(2..4)?.try_into().ok()?)), rest.get(4..)?),
@@ -39,7 +39,7 @@ fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
 }
 
 /// Number of elements of a one-dimensional shape such as `(243938,)` or `(243938, 1)`.
-fn length(head: &str) -> Option<usize> {
+fn element_count(head: &str) -> Option<usize> {
     let shape = head.split_once("'shape':")?.1.split_once('(')?.1.split_once(')')?.0;
     let sides: Vec<usize> = shape.split(',').filter_map(|side| side.trim().parse().ok()).collect();
     let long = sides.iter().filter(|&&side| side != 1).count();

@@ -11,7 +11,7 @@ use jiff::{civil::DateTime, tz::Offset};
 use crate::Error;
 
 /// Reads a text file; decompresses it if its name ends in `.gz`.
-pub(crate) fn text(path: &Path) -> Result<String, Error> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(Error::io("reading", path))?;
     let mut text = String::new();
     if path.extension().is_some_and(|extension| extension == "gz") {
@@ -38,7 +38,7 @@ fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>
 
 /// Lists the files of a folder whose names end in one of `endings`, sorted by name.
 pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Error> {
-    entries(folder, |path| path.is_file() && endings.iter().any(|ending| name(path).ends_with(ending)))
+    entries(folder, |path| path.is_file() && endings.iter().any(|ending| file_name(path).ends_with(ending)))
 }
 
 /// Lists the subfolders of a folder, sorted by name.
@@ -47,29 +47,29 @@ pub(crate) fn folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Returns the first of `names` that exists in the folder.
-pub(crate) fn first(folder: &Path, names: &[&str]) -> Result<PathBuf, Error> {
+pub(crate) fn first_existing(folder: &Path, names: &[&str]) -> Result<PathBuf, Error> {
     let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
     found.ok_or_else(|| Error::layout(folder, names.join(" or "), "neither"))
 }
 
 /// The file name of a path.
-pub(crate) fn name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// `folder/file`, the form in which benchmarks name their files.
-pub(crate) fn relative(path: &Path) -> String {
-    format!("{}/{}", path.parent().map(name).unwrap_or_default(), name(path))
+pub(crate) fn relative_name(path: &Path) -> String {
+    format!("{}/{}", path.parent().map(file_name).unwrap_or_default(), file_name(path))
 }
 
 /// Parses a time such as `2014-04-10 07:15:00.000000` as UTC, to nanoseconds since 1970.
-pub(crate) fn time(text: &str) -> Option<i64> {
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
     let civil: DateTime = text.trim().parse().ok()?;
     i64::try_from(Offset::UTC.to_timestamp(civil).ok()?.as_nanosecond()).ok()
 }
 
 /// Parses a number. An empty text, `NA`, `null` and `nan` are missing values (NaN).
-pub(crate) fn number(text: &str) -> Option<f64> {
+pub(crate) fn parse_number(text: &str) -> Option<f64> {
     match text.trim() {
         "" | "NA" | "null" => Some(f64::NAN),
         text => text.parse().ok(),
@@ -80,26 +80,26 @@ pub(crate) fn number(text: &str) -> Option<f64> {
 #[derive(Debug)]
 pub(crate) struct Csv {
     pub(crate) path: PathBuf,
-    pub(crate) head: Vec<String>,
+    pub(crate) header: Vec<String>,
     pub(crate) records: Vec<csv::StringRecord>,
 }
 
 impl Csv {
     pub(crate) fn read(path: &Path, delimiter: u8) -> Result<Self, Error> {
-        let text = text(path)?;
+        let text = read_text(path)?;
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
         let damaged = |error: csv::Error| Error::layout(path, "a CSV table", error.to_string());
         let head = reader.headers().map_err(damaged)?.iter().map(|name| name.trim().to_owned()).collect();
         let records = reader.records().collect::<Result<_, _>>().map_err(damaged)?;
-        Ok(Self { path: path.to_owned(), head, records })
+        Ok(Self { path: path.to_owned(), header: head, records })
     }
 
-    pub(crate) fn place(&self, column: &str) -> Option<usize> {
-        self.head.iter().position(|name| name == column)
+    pub(crate) fn column_index(&self, column: &str) -> Option<usize> {
+        self.header.iter().position(|name| name == column)
     }
 
-    pub(crate) fn required(&self, column: &str) -> Result<usize, Error> {
-        self.place(column).ok_or_else(|| Error::layout(&self.path, format!("a column {column}"), self.head.join(", ")))
+    pub(crate) fn required_column(&self, column: &str) -> Result<usize, Error> {
+        self.column_index(column).ok_or_else(|| Error::layout(&self.path, format!("a column {column}"), self.header.join(", ")))
     }
 
     fn column<T>(&self, place: usize, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {
@@ -111,23 +111,23 @@ impl Csv {
     }
 
     pub(crate) fn times(&self, place: usize) -> Result<Vec<i64>, Error> {
-        self.column(place, "a time such as 2014-04-10 07:15:00", time)
+        self.column(place, "a time such as 2014-04-10 07:15:00", parse_time)
     }
 
     pub(crate) fn numbers(&self, place: usize) -> Result<Vec<f64>, Error> {
-        self.column(place, "a number", number)
+        self.column(place, "a number", parse_number)
     }
 }
 
 /// Transposes columns to rows.
-pub(crate) fn transposed(columns: &[Vec<f64>]) -> Vec<Vec<f64>> {
+pub(crate) fn transpose(columns: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
     (0..rows).map(|row| columns.iter().filter_map(|column| column.get(row).copied()).collect()).collect()
 }
 
 /// Reads a table of numbers without a header, separated by blanks. All rows must have the same length.
-pub(crate) fn blank_separated(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
-    let text = text(path)?;
+pub(crate) fn read_blank_separated(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
+    let text = read_text(path)?;
     let mut rows: Vec<Vec<f64>> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let cells: Result<Vec<f64>, _> = line.split_ascii_whitespace().map(str::parse).collect();
@@ -153,17 +153,17 @@ mod tests {
 
     #[test]
     fn times_with_and_without_fraction() {
-        assert_eq!(time("1970-01-02 00:00:01"), Some(86_401_000_000_000));
-        assert_eq!(time("1970-01-01 00:00:00.500000"), Some(500_000_000));
-        assert_eq!(time("yesterday"), None);
+        assert_eq!(parse_time("1970-01-02 00:00:01"), Some(86_401_000_000_000));
+        assert_eq!(parse_time("1970-01-01 00:00:00.500000"), Some(500_000_000));
+        assert_eq!(parse_time("yesterday"), None);
     }
 
     #[test]
     fn missing_numbers() {
-        assert!(number(" ").is_some_and(f64::is_nan));
-        assert!(number("nan").is_some_and(f64::is_nan));
-        assert_eq!(number(" 1.5"), Some(1.5));
-        assert_eq!(number("x"), None);
+        assert!(parse_number(" ").is_some_and(f64::is_nan));
+        assert!(parse_number("nan").is_some_and(f64::is_nan));
+        assert_eq!(parse_number(" 1.5"), Some(1.5));
+        assert_eq!(parse_number("x"), None);
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
         fs::write(&path, "1 2\n\n3\n").unwrap();
-        let message = blank_separated(&path).unwrap_err().to_string();
+        let message = read_blank_separated(&path).unwrap_err().to_string();
         assert!(message.contains("2 numbers in line 3") && message.contains("found 1"), "{message}");
     }
 }

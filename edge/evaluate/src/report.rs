@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::Profile;
+use crate::Benchmark;
 
 /// A column of the report: one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -42,7 +42,7 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The benchmark.
-    pub benchmark: Profile,
+    pub benchmark: Benchmark,
     /// Short description of the protocol.
     pub protocol: &'static str,
     /// The columns, in display order.
@@ -58,7 +58,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(benchmark: Profile, protocol: &'static str, columns: &[Column]) -> Self {
+    pub(crate) fn new(benchmark: Benchmark, protocol: &'static str, columns: &[Column]) -> Self {
         Self {
             benchmark,
             protocol,

@@ -28,11 +28,11 @@ impl Report {
         let widths: Vec<usize> = shown
             .iter()
             .map(|column| {
-                rows().map(|row| cell(row, column).len()).max().unwrap_or(0).max(column.title.chars().count())
+                rows().map(|row| format_figure(row, column).len()).max().unwrap_or(0).max(column.title.chars().count())
             })
             .collect();
 
-        wrapped(to, &format!("{}: {}", self.benchmark.folder(), self.protocol))?;
+        write_wrapped(to, &format!("{}: {}", self.benchmark.folder(), self.protocol))?;
         for (title, rows) in sections.iter().filter(|(_, rows)| !rows.is_empty()) {
             write!(to, "\n{title:name_width$}")?;
             for (column, width) in shown.iter().zip(&widths) {
@@ -43,7 +43,7 @@ impl Report {
             for row in *rows {
                 write!(to, "{:name_width$}", row.name)?;
                 for (column, width) in shown.iter().zip(&widths) {
-                    write!(to, "  {:>width$}", cell(row, column))?;
+                    write!(to, "  {:>width$}", format_figure(row, column))?;
                 }
                 // Remove trailing blanks.
                 to.truncate(to.trim_end().len());
@@ -55,14 +55,14 @@ impl Report {
             writeln!(to, "{}: {}", column.title, column.meaning)?;
         }
         for note in &self.notes {
-            wrapped(to, &format!("- {note}"))?;
+            write_wrapped(to, &format!("- {note}"))?;
         }
         Ok(())
     }
 }
 
 /// Writes text in lines of at most 100 characters.
-fn wrapped(to: &mut String, text: &str) -> fmt::Result {
+fn write_wrapped(to: &mut String, text: &str) -> fmt::Result {
     let mut width = 0;
     for word in text.split_whitespace() {
         let length = word.chars().count();
@@ -80,7 +80,7 @@ fn wrapped(to: &mut String, text: &str) -> fmt::Result {
 }
 
 /// Formats a figure: empty if not measured, a dash if not defined.
-fn cell(row: &Row, column: &Column) -> String {
+fn format_figure(row: &Row, column: &Column) -> String {
     match row.figures.get(column.key) {
         None => String::new(),
         Some(figure) if figure.is_nan() => "-".to_owned(),
@@ -91,7 +91,7 @@ fn cell(row: &Row, column: &Column) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Profile;
+    use crate::Benchmark;
 
     fn report() -> Report {
         let columns = [
@@ -99,7 +99,7 @@ mod tests {
             Column { key: "far", title: "FAR %", meaning: "false alarms", digits: 1 },
             Column { key: "never", title: "never", meaning: "not measured", digits: 1 },
         ];
-        let mut report = Report::new(Profile::Skab, "as its README says", &columns);
+        let mut report = Report::new(Benchmark::Skab, "as its README says", &columns);
         report.ours.push(Row::new("plain", &[("f1", 0.5), ("far", f64::NAN)]));
         report.publish(["f1", "far"], &[("Conv-AE", [0.781, 14.17]), ("other", [f64::NAN, 100.0])]);
         report.files.push(Row::new("valve1/0.csv", &[("f1", 1.0)]));

@@ -7,21 +7,21 @@
 use std::path::Path;
 
 use crate::{
-    Column, Error, Line, Profile, Recording, Report, Row,
-    line::{rows, split},
+    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
+    pipeline::{checked_rows, scores_and_alarms},
     metrics::Confusion,
     read,
 };
 
 /// Number of measured variables (1 to 41), and of all columns including the manipulated variables (1 to 11).
-const MEASURED: usize = 41;
-const COLUMNS_OF_DATA: usize = 52;
+const MEASURED_VARIABLES: usize = 41;
+const DATA_COLUMNS: usize = 52;
 /// Row at which the fault starts.
-const ONSET: usize = 160;
+const ONSET_ROW: usize = 160;
 /// Time between rows in nanoseconds: 3 minutes.
-const STEP: i64 = 180_000_000_000;
+const ROW_NANOSECONDS: i64 = 180_000_000_000;
 /// Faults that are considered undetectable.
-const HARD: [u32; 3] = [3, 9, 15];
+const UNDETECTABLE_FAULTS: [u32; 3] = [3, 9, 15];
 
 const PROTOCOL: &str = "fit on d00 only; detection rate over the rows from 160 on of each fault, false-alarm rate over d00_te \
                         and the rows before; means exclude faults 3, 9 and 15, which are considered undetectable";
@@ -36,26 +36,26 @@ const COLUMNS: [Column; 3] = [
 ///
 /// # Errors
 /// [`Error`] if a file is missing or has another layout, or the pipeline fails.
-pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
-    let mut report = Report::new(Profile::Tep, PROTOCOL, &COLUMNS);
-    let training = table(&read::first(folder, &["d00.dat", "d00.dat.gz"])?)?;
+pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Error> {
+    let mut report = Report::new(Benchmark::Tep, PROTOCOL, &COLUMNS);
+    let training = read_table(&read::first_existing(folder, &["d00.dat", "d00.dat.gz"])?)?;
     let mut before = Confusion::default();
     let mut healthy = None;
     let mut detected = Vec::new();
     for path in read::files(folder, &["_te.dat", "_te.dat.gz"])? {
-        let name = read::name(&path);
+        let name = read::file_name(&path);
         let number =
             name.strip_prefix('d').and_then(|rest| rest.split_once('_')).and_then(|(fault, _)| fault.parse().ok());
         let Some(fault) = number else {
             report.notes.push(format!("{name} is skipped: it is not named like a fault recording (d01_te.dat)"));
             continue;
         };
-        let test = table(&path)?;
+        let test = read_table(&path)?;
         let judged = test.len();
-        let onset = if fault == 0 { judged } else { ONSET };
+        let onset = if fault == 0 { judged } else { ONSET_ROW };
         let labels: Vec<bool> = (0..judged).map(|row| row >= onset).collect();
-        let recording = recording(&name, &training, test);
-        let counts = Confusion::of(&split(&rows(pipeline, Profile::Tep, training.len(), &recording)?).1, &labels);
+        let recording = joined_recording(&name, &training, test);
+        let counts = Confusion::from_alarms(&scores_and_alarms(&checked_rows(pipeline, Benchmark::Tep, training.len(), &recording)?).1, &labels);
         if fault == 0 {
             healthy = Some(counts);
             report.files.push(Row::new("d00_te (healthy)", &[("far", counts.far())]));
@@ -73,7 +73,7 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
         let mean = rates.iter().sum::<f64>() / rates.len() as f64;
         Row::new(name, &[("fdr", mean), ("faults", rates.len() as f64)])
     };
-    let easy = |fault: u32| !HARD.contains(&fault);
+    let easy = |fault: u32| !UNDETECTABLE_FAULTS.contains(&fault);
     report.ours.push(mean("without 3, 9, 15", &easy));
     report.ours.push(mean("odd faults of these", &|fault| easy(fault) && fault % 2 == 1));
     report.ours.push(mean("faults 3, 9, 15", &|fault| !easy(fault)));
@@ -96,21 +96,21 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
 }
 
 /// Reads a table with 52 columns. `d00` is stored transposed.
-fn table(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
-    let rows = read::blank_separated(path)?;
+fn read_table(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
+    let rows = read::read_blank_separated(path)?;
     let width = rows.first().map_or(0, Vec::len);
-    if width == COLUMNS_OF_DATA {
+    if width == DATA_COLUMNS {
         Ok(rows)
-    } else if rows.len() == COLUMNS_OF_DATA {
-        Ok(read::transposed(&rows))
+    } else if rows.len() == DATA_COLUMNS {
+        Ok(read::transpose(&rows))
     } else {
         Err(Error::layout(path, "52 columns, or 52 lines", format!("{} lines of {width}", rows.len())))
     }
 }
 
 /// Joins the training rows and the test rows to one recording.
-fn recording(name: &str, training: &[Vec<f64>], test: Vec<Vec<f64>>) -> Recording {
-    let variable = |column: usize| match column.checked_sub(MEASURED) {
+fn joined_recording(name: &str, training: &[Vec<f64>], test: Vec<Vec<f64>>) -> Recording {
+    let variable = |column: usize| match column.checked_sub(MEASURED_VARIABLES) {
         None => format!("XMEAS({})", column + 1),
         Some(column) => format!("XMV({})", column + 1),
     };
@@ -118,8 +118,8 @@ fn recording(name: &str, training: &[Vec<f64>], test: Vec<Vec<f64>>) -> Recordin
     rows.extend(test);
     Recording {
         asset: name.to_owned(),
-        sensors: (0..COLUMNS_OF_DATA).map(variable).collect(),
-        times: (0..rows.len()).map(|row| row as i64 * STEP).collect(),
+        sensors: (0..DATA_COLUMNS).map(variable).collect(),
+        times: (0..rows.len()).map(|row| row as i64 * ROW_NANOSECONDS).collect(),
         rows,
     }
 }

@@ -6,22 +6,22 @@ mod common;
 
 use std::{fs, path::Path};
 
-use common::{Blind, ZScore};
-use wheeltapper_evaluate::{Error, Life, Line, Profile, Recording, Verdict, Waveform, cmapss, evaluate};
+use common::{FixedAlarms, ZScorePipeline};
+use wheeltapper_evaluate::{Error, RemainingLife, Pipeline, Benchmark, Recording, WindowVerdict, WaveformRecording, cmapss, evaluate};
 
 /// Estimates the remaining life from the mean length of the histories.
-struct Mean;
+struct MeanLife;
 
-impl Line for Mean {
-    fn rows(&mut self, _: Profile, _: usize, _: &Recording) -> Result<Vec<Verdict>, Error> {
+impl Pipeline for MeanLife {
+    fn score_rows(&mut self, _: Benchmark, _: usize, _: &Recording) -> Result<Vec<WindowVerdict>, Error> {
         Ok(Vec::new())
     }
 
-    fn bursts(&mut self, _: Profile, _: &[(Waveform, bool)], _: f64) -> Result<Vec<Vec<Verdict>>, Error> {
+    fn score_waveforms(&mut self, _: Benchmark, _: &[(WaveformRecording, bool)], _: f64) -> Result<Vec<Vec<WindowVerdict>>, Error> {
         Ok(Vec::new())
     }
 
-    fn lives(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error> {
+    fn estimate_remaining_life(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<RemainingLife>, Error> {
         let whole = histories.iter().map(|unit| unit.rows.len() as f64).sum::<f64>() / histories.len() as f64;
         // No held-back unit may be in the training data.
         for unit in running {
@@ -30,13 +30,13 @@ impl Line for Mean {
         }
         let life = |unit: &Recording| {
             let left = whole - unit.rows.len() as f64;
-            Life { end: unit.times[unit.times.len() - 1], q10: left - 1.0, q50: left, q90: left + 1.0 }
+            RemainingLife { end: unit.times[unit.times.len() - 1], q10: left - 1.0, q50: left, q90: left + 1.0 }
         };
         Ok(running.iter().map(life).collect())
     }
 }
 
-fn units(path: &Path, lengths: &[usize]) {
+fn write_units(path: &Path, lengths: &[usize]) {
     let mut text = String::new();
     for (unit, length) in lengths.iter().enumerate() {
         for cycle in 1..=*length {
@@ -49,8 +49,8 @@ fn units(path: &Path, lengths: &[usize]) {
 #[test]
 fn cmapss_with_and_without_the_true_lives() {
     let folder = tempfile::tempdir().unwrap();
-    units(&folder.path().join("train_FD003.txt"), &[200; 10]);
-    let report = evaluate(Profile::Cmapss, &mut Mean, folder.path()).unwrap();
+    write_units(&folder.path().join("train_FD003.txt"), &[200; 10]);
+    let report = evaluate(Benchmark::Cmapss, &mut MeanLife, folder.path()).unwrap();
     let row = "FD003, held-back training units";
     // All units have the same life, so the mean is exact.
     for (key, expected) in [("units", 30.0), ("rmse", 0.0), ("phm08", 0.0), ("within_uncapped", 100.0)] {
@@ -59,9 +59,9 @@ fn cmapss_with_and_without_the_true_lives() {
     assert!(report.ours(row, "width").unwrap() <= 2.0);
     assert_eq!(report.files.len(), cmapss::FOLDS);
 
-    units(&folder.path().join("test_FD003.txt"), &[190, 50]);
+    write_units(&folder.path().join("test_FD003.txt"), &[190, 50]);
     fs::write(folder.path().join("RUL_FD003.txt"), "13\n160\n").unwrap();
-    let report = evaluate(Profile::Cmapss, &mut Mean, folder.path()).unwrap();
+    let report = evaluate(Benchmark::Cmapss, &mut MeanLife, folder.path()).unwrap();
     let row = "FD003, test units at their last cycle";
     // 10 for 13; 150 for 160, both capped at 125.
     let figure = |key| report.ours(row, key).unwrap();
@@ -76,15 +76,15 @@ fn cmapss_with_and_without_the_true_lives() {
 fn cmapss_with_a_missing_cycle_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("train_FD001.txt");
-    units(&path, &[40; 5]);
+    write_units(&path, &[40; 5]);
     let text = fs::read_to_string(&path).unwrap().replacen("3 7 ", "3 8 ", 1);
     fs::write(&path, text).unwrap();
-    let message = evaluate(Profile::Cmapss, &mut Mean, folder.path()).unwrap_err().to_string();
+    let message = evaluate(Benchmark::Cmapss, &mut MeanLife, folder.path()).unwrap_err().to_string();
     assert!(message.contains("expected cycle 7 of unit 3") && message.contains("found 8"), "{message}");
 }
 
 /// 52 columns of deterministic noise; the fault raises the third column.
-fn process(rows: usize, onset: usize) -> Vec<Vec<f64>> {
+fn process_rows(rows: usize, onset: usize) -> Vec<Vec<f64>> {
     let value = |row: usize, column: usize| {
         let noise = ((row * 7919 + column * 104_729) % 1000) as f64 / 1000.0;
         if row >= onset && column == 2 { noise + 100.0 } else { noise }
@@ -92,7 +92,7 @@ fn process(rows: usize, onset: usize) -> Vec<Vec<f64>> {
     (0..rows).map(|row| (0..52).map(|column| value(row, column)).collect()).collect()
 }
 
-fn table(rows: &[Vec<f64>]) -> String {
+fn format_table(rows: &[Vec<f64>]) -> String {
     let line = |row: &Vec<f64>| row.iter().map(|value| format!("  {value:e}")).collect::<String>() + "\n";
     rows.iter().map(line).collect()
 }
@@ -100,13 +100,13 @@ fn table(rows: &[Vec<f64>]) -> String {
 #[test]
 fn tep_with_an_even_fault_and_transposed_training_data() {
     let folder = tempfile::tempdir().unwrap();
-    let training = process(500, usize::MAX);
+    let training = process_rows(500, usize::MAX);
     let on_its_side: Vec<Vec<f64>> = (0..52).map(|column| training.iter().map(|row| row[column]).collect()).collect();
-    fs::write(folder.path().join("d00.dat"), table(&on_its_side)).unwrap();
-    fs::write(folder.path().join("d00_te.dat"), table(&process(960, usize::MAX))).unwrap();
-    fs::write(folder.path().join("d02_te.dat"), table(&process(960, 160))).unwrap();
-    fs::write(folder.path().join("d03_te.dat"), table(&process(960, usize::MAX))).unwrap();
-    let report = evaluate(Profile::Tep, &mut ZScore { margin: 1.5 }, folder.path()).unwrap();
+    fs::write(folder.path().join("d00.dat"), format_table(&on_its_side)).unwrap();
+    fs::write(folder.path().join("d00_te.dat"), format_table(&process_rows(960, usize::MAX))).unwrap();
+    fs::write(folder.path().join("d02_te.dat"), format_table(&process_rows(960, 160))).unwrap();
+    fs::write(folder.path().join("d03_te.dat"), format_table(&process_rows(960, usize::MAX))).unwrap();
+    let report = evaluate(Benchmark::Tep, &mut ZScorePipeline { margin: 1.5 }, folder.path()).unwrap();
     assert_eq!(report.file("fault 2", "fdr"), Some(100.0));
     assert_eq!(report.file("fault 2", "far"), Some(0.0));
     assert_eq!(report.ours("without 3, 9, 15", "fdr"), Some(100.0));
@@ -116,7 +116,7 @@ fn tep_with_an_even_fault_and_transposed_training_data() {
 }
 
 /// Writes an array of float32 in NumPy's format.
-fn samples(path: &Path, samples: &[f32]) {
+fn write_samples(path: &Path, samples: &[f32]) {
     let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}\n", samples.len());
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend_from_slice(&u16::try_from(head.len()).unwrap().to_le_bytes());
@@ -131,11 +131,11 @@ fn cwru_at_another_speed_than_the_healthy_one() {
     let wave = |rows: usize, level: f32| -> Vec<f32> {
         (0..rows).map(|at| level * (at as f32 * 0.01).sin() * (1.0 + 0.01 * ((at / 12_000) % 3) as f32)).collect()
     };
-    samples(&folder.path().join("1797_Normal.npy"), &wave(96_000, 1.0));
-    samples(&folder.path().join("1730_OR_at_12_21_DE12.npy"), &wave(24_000, 5.0));
-    samples(&folder.path().join("1730_B_28_DE48.npy"), &wave(48_000, 5.0));
-    samples(&folder.path().join("1730_IR_7_FE12.npy"), &wave(48_000, 5.0));
-    let report = evaluate(Profile::Cwru, &mut ZScore { margin: 1.0 }, folder.path()).unwrap();
+    write_samples(&folder.path().join("1797_Normal.npy"), &wave(96_000, 1.0));
+    write_samples(&folder.path().join("1730_OR_at_12_21_DE12.npy"), &wave(24_000, 5.0));
+    write_samples(&folder.path().join("1730_B_28_DE48.npy"), &wave(48_000, 5.0));
+    write_samples(&folder.path().join("1730_IR_7_FE12.npy"), &wave(48_000, 5.0));
+    let report = evaluate(Benchmark::Cwru, &mut ZScorePipeline { margin: 1.0 }, folder.path()).unwrap();
     assert_eq!(report.ours("races (inner and outer)", "windows"), Some(8.0));
     assert_eq!(report.ours("balls", "found"), Some(100.0));
     assert_eq!(report.ours("balls", "named"), Some(100.0));
@@ -167,7 +167,7 @@ fn skab_of_another_valve() {
     file("anomaly-free", false, 1000);
     file("short", true, 450);
     file("tiny", true, 400);
-    let report = evaluate(Profile::Skab, &mut ZScore { margin: 1.01 }, folder.path()).unwrap();
+    let report = evaluate(Benchmark::Skab, &mut ZScorePipeline { margin: 1.01 }, folder.path()).unwrap();
     for row in ["plain", "shifted"] {
         assert_eq!((report.ours(row, "f1"), report.ours(row, "far")), (Some(1.0), Some(0.0)), "{row}");
     }
@@ -184,24 +184,24 @@ fn skab_of_another_valve() {
 #[test]
 fn too_few_verdicts_are_reported() {
     struct Silent;
-    impl Line for Silent {
-        fn rows(&mut self, profile: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error> {
-            let mut verdicts = Blind { rows: 0..=1 }.rows(profile, fit, recording)?;
+    impl Pipeline for Silent {
+        fn score_rows(&mut self, profile: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error> {
+            let mut verdicts = FixedAlarms { rows: 0..=1 }.score_rows(profile, fit, recording)?;
             verdicts.pop();
             Ok(verdicts)
         }
 
-        fn bursts(&mut self, _: Profile, _: &[(Waveform, bool)], _: f64) -> Result<Vec<Vec<Verdict>>, Error> {
+        fn score_waveforms(&mut self, _: Benchmark, _: &[(WaveformRecording, bool)], _: f64) -> Result<Vec<Vec<WindowVerdict>>, Error> {
             Ok(Vec::new())
         }
 
-        fn lives(&mut self, _: &[Recording], _: &[Recording]) -> Result<Vec<Life>, Error> {
+        fn estimate_remaining_life(&mut self, _: &[Recording], _: &[Recording]) -> Result<Vec<RemainingLife>, Error> {
             Ok(Vec::new())
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("d00.dat"), table(&process(500, usize::MAX))).unwrap();
-    fs::write(folder.path().join("d01_te.dat"), table(&process(960, 160))).unwrap();
-    let message = evaluate(Profile::Tep, &mut Silent, folder.path()).unwrap_err().to_string();
+    fs::write(folder.path().join("d00.dat"), format_table(&process_rows(500, usize::MAX))).unwrap();
+    fs::write(folder.path().join("d01_te.dat"), format_table(&process_rows(960, 160))).unwrap();
+    let message = evaluate(Benchmark::Tep, &mut Silent, folder.path()).unwrap_err().to_string();
     assert!(message.contains("expected 960 verdicts, got 959"), "{message}");
 }

@@ -6,36 +6,36 @@
 #![expect(clippy::unwrap_used, reason = "a bench ends by panicking")]
 
 use divan::{Bencher, black_box, counter::BytesCount, counter::ItemsCount};
-use wheeltapper_log::{FRAME, Partition, frame, recover_bytes};
+use wheeltapper_log::{FRAME_HEADER_LEN, Partition, encode_frame, scan_segment_bytes};
 
 fn main() {
     divan::main();
 }
 
-const SEGMENT: u64 = 64 << 20;
-const RECORDS: usize = 1000;
+const SEGMENT_SIZE: u64 = 64 << 20;
+const RECORDS_PER_BATCH: usize = 1000;
 
 /// The framed records of one commit.
 fn batch(length: usize) -> Vec<u8> {
     let payload: Vec<u8> = (0..length).map(|byte| (byte * 31 % 251) as u8).collect();
     let mut framed = Vec::new();
-    for _ in 0..RECORDS {
-        frame(&payload, &mut framed);
+    for _ in 0..RECORDS_PER_BATCH {
+        encode_frame(&payload, &mut framed);
     }
     framed
 }
 
 #[divan::bench(args = [60, 1000])]
 fn frame_records(bencher: Bencher<'_, '_>, length: usize) {
-    bencher.counter(ItemsCount::new(RECORDS)).bench(|| batch(black_box(length)));
+    bencher.counter(ItemsCount::new(RECORDS_PER_BATCH)).bench(|| batch(black_box(length)));
 }
 
 #[divan::bench(args = [60, 1000])]
 fn append_and_sync(bencher: Bencher<'_, '_>, length: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let mut partition = Partition::open(folder.path(), SEGMENT).unwrap();
+    let mut partition = Partition::open(folder.path(), SEGMENT_SIZE).unwrap();
     let mut framed = batch(length);
-    bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| {
+    bencher.counter(ItemsCount::new(RECORDS_PER_BATCH)).bench_local(|| {
         partition.append_framed(&mut framed).unwrap();
         partition.sync().unwrap();
     });
@@ -44,11 +44,11 @@ fn append_and_sync(bencher: Bencher<'_, '_>, length: usize) {
 #[divan::bench(args = [60, 1000])]
 fn append_without_sync(bencher: Bencher<'_, '_>, length: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let mut partition = Partition::open(folder.path(), SEGMENT).unwrap();
+    let mut partition = Partition::open(folder.path(), SEGMENT_SIZE).unwrap();
     let mut framed = batch(length);
-    bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| {
+    bencher.counter(ItemsCount::new(RECORDS_PER_BATCH)).bench_local(|| {
         partition.append_framed(&mut framed).unwrap();
-        if partition.written() > SEGMENT / 2 {
+        if partition.written_end() > SEGMENT_SIZE / 2 {
             partition.truncate(0).unwrap();
         }
     });
@@ -57,19 +57,19 @@ fn append_without_sync(bencher: Bencher<'_, '_>, length: usize) {
 #[divan::bench(args = [60, 1000])]
 fn read(bencher: Bencher<'_, '_>, length: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let mut partition = Partition::open(folder.path(), SEGMENT).unwrap();
+    let mut partition = Partition::open(folder.path(), SEGMENT_SIZE).unwrap();
     let mut framed = batch(length);
     partition.append_framed(&mut framed).unwrap();
     partition.sync().unwrap();
     let mut reader = partition.reader();
-    bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| reader.read(0, u64::MAX, usize::MAX).unwrap());
+    bencher.counter(ItemsCount::new(RECORDS_PER_BATCH)).bench_local(|| reader.read(0, u64::MAX, usize::MAX).unwrap());
 }
 
 /// Opening after a crash reads the newest segment. In the worst case none of it is valid.
 #[divan::bench(args = [true, false])]
 fn scan(bencher: Bencher<'_, '_>, sound: bool) {
     let folder = tempfile::tempdir().unwrap();
-    let mut partition = Partition::open(folder.path(), SEGMENT).unwrap();
+    let mut partition = Partition::open(folder.path(), SEGMENT_SIZE).unwrap();
     let mut framed = batch(1000);
     for _ in 0..16 {
         partition.append_framed(&mut framed).unwrap();
@@ -77,9 +77,9 @@ fn scan(bencher: Bencher<'_, '_>, sound: bool) {
     partition.sync().unwrap();
     let mut bytes = std::fs::read(folder.path().join(format!("{:020}.log", 0))).unwrap();
     if !sound {
-        for at in (wheeltapper_log::SEGMENT_HEADER..bytes.len()).step_by(FRAME) {
+        for at in (wheeltapper_log::SEGMENT_HEADER_LEN..bytes.len()).step_by(FRAME_HEADER_LEN) {
             bytes[at] ^= 1;
         }
     }
-    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| recover_bytes(black_box(&bytes)));
+    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| scan_segment_bytes(black_box(&bytes)));
 }

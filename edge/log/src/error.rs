@@ -97,7 +97,7 @@ impl LogError {
     }
 
     /// Returns the same failure as an [`io::Error`] of the same kind.
-    pub(crate) fn as_io(&self) -> io::Error {
+    pub(crate) fn to_io_error(&self) -> io::Error {
         let kind = match self {
             Self::Io { source, .. } | Self::Broken { source, .. } => source.kind(),
             Self::Damaged { .. } | Self::OutOfRange { .. } | Self::Format { .. } => io::ErrorKind::InvalidData,

@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    FRAME, LogError, SEGMENT_HEADER,
-    format::Sealer,
-    partition::{Segment, Shared, segment_path},
+    FRAME_HEADER_LEN, LogError, SEGMENT_HEADER_LEN,
+    format::FrameCodec,
+    partition::{Segment, PartitionShared, segment_path},
     scan::Scanner,
     storage::StorageFile,
 };
@@ -20,7 +20,7 @@ pub struct Record {
     /// Offset of the record.
     pub offset: u64,
     /// Offset of the next record.
-    pub next: u64,
+    pub next_offset: u64,
     /// The bytes that were appended.
     pub payload: Vec<u8>,
 }
@@ -28,9 +28,9 @@ pub struct Record {
 /// Reads the durable records of a partition from any offset.
 #[derive(Debug)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    shared: Arc<PartitionShared>,
     /// The last segment that was read, with its id.
-    open: Option<(u64, Box<dyn StorageFile>)>,
+    open_segment: Option<(u64, Box<dyn StorageFile>)>,
 }
 
 impl Clone for Reader {
@@ -40,8 +40,8 @@ impl Clone for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: None }
+    pub(crate) fn new(shared: Arc<PartitionShared>) -> Self {
+        Self { shared, open_segment: None }
     }
 
     /// The first retained offset.
@@ -56,30 +56,30 @@ impl Reader {
 
     /// Waits until a record at or after `offset` is durable, for at most `timeout`. Returns whether there is one.
     pub fn wait(&self, offset: u64, timeout: Duration) -> bool {
-        self.wait_or_wake(offset, timeout, self.wakes())
+        self.wait_interruptible(offset, timeout, self.wake_count())
     }
 
     /// As [`Self::wait`], but also returns when [`Self::wake_count`] differs from `wakes`.
-    pub fn wait_or_wake(&self, offset: u64, timeout: Duration, wakes: u64) -> bool {
-        let guard = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn wait_interruptible(&self, offset: u64, timeout: Duration, wakes: u64) -> bool {
+        let guard = self.shared.wait_lock.lock().unwrap_or_else(PoisonError::into_inner);
         let _guard = self
             .shared
-            .grown
-            .wait_timeout_while(guard, timeout, |()| self.end() <= offset && self.wakes() == wakes)
+            .end_advanced
+            .wait_timeout_while(guard, timeout, |()| self.end() <= offset && self.wake_count() == wakes)
             .unwrap_or_else(PoisonError::into_inner);
         self.end() > offset
     }
 
     /// The number of calls of [`Self::wake_all`].
-    pub fn wakes(&self) -> u64 {
-        self.shared.wakes.load(Ordering::Acquire)
+    pub fn wake_count(&self) -> u64 {
+        self.shared.wake_count.load(Ordering::Acquire)
     }
 
     /// Wakes all waiting readers, even if there is no new record.
-    pub fn wake(&self) {
-        let _guard = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.wakes.fetch_add(1, Ordering::Release);
-        self.shared.grown.notify_all();
+    pub fn wake_all(&self) {
+        let _guard = self.shared.wait_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.wake_count.fetch_add(1, Ordering::Release);
+        self.shared.end_advanced.notify_all();
     }
 
     /// Reads records from `offset` on, up to `until` and at most `max_bytes`. Returns at least one record if there is
@@ -99,15 +99,15 @@ impl Reader {
         if offset >= until {
             return Ok(Vec::new());
         }
-        let (segment, stop) = match self.segment_of(offset, end)? {
-            Place::In(segment, stop) => (segment, stop),
-            Place::Before(resume) => {
+        let (segment, stop) = match self.find_segment(offset, end)? {
+            SegmentLookup::Found(segment, stop) => (segment, stop),
+            SegmentLookup::Gap(resume) => {
                 let path = self.shared.folder.clone();
                 return Err(LogError::Damaged { path, offset, resume: resume.min(until) });
             }
         };
         let path = segment_path(&self.shared.folder, segment.base);
-        let file = match &mut self.open {
+        let file = match &mut self.open_segment {
             Some((open, file)) if *open == segment.id => &**file,
             slot => match self.shared.storage.open_existing(&path) {
                 Ok(file) => &*slot.insert((segment.id, file)).1,
@@ -129,12 +129,12 @@ impl Reader {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
             Err(error) => return Err(LogError::io("reading", &path)(error)),
         }
-        let resume = next_sound(file, segment, offset, stop).map_err(LogError::io("reading", &path))?;
+        let resume = find_resume_offset(file, segment, offset, stop).map_err(LogError::io("reading", &path))?;
         Err(LogError::Damaged { path, offset, resume: resume.min(until) })
     }
 
     /// Returns the segment that contains `offset`, and the offset at which it ends.
-    fn segment_of(&self, offset: u64, end: u64) -> Result<Place, LogError> {
+    fn find_segment(&self, offset: u64, end: u64) -> Result<SegmentLookup, LogError> {
         let segments = self.shared.segments.read().unwrap_or_else(PoisonError::into_inner);
         let start = self.start();
         if offset < start {
@@ -143,16 +143,16 @@ impl Reader {
         let after = segments.partition_point(|segment| segment.base <= offset);
         let next = segments.get(after).map_or(end, |next| next.base.min(end));
         Ok(match after.checked_sub(1).and_then(|index| segments.get(index)) {
-            Some(&segment) => Place::In(segment, next),
-            None => Place::Before(next),
+            Some(&segment) => SegmentLookup::Found(segment, next),
+            None => SegmentLookup::Gap(next),
         })
     }
 }
 
-enum Place {
-    In(Segment, u64),
+enum SegmentLookup {
+    Found(Segment, u64),
     /// The offset is in no segment; the next segment starts at this offset.
-    Before(u64),
+    Gap(u64),
 }
 
 /// Reads the records from `offset` on; `available` bytes remain in the segment. Returns `None` if the first record is
@@ -165,15 +165,15 @@ fn read_records(
     available: usize,
     max_bytes: usize,
 ) -> io::Result<Option<Vec<Record>>> {
-    let codec = Sealer::new(segment.key);
-    let position = SEGMENT_HEADER as u64 + (offset - segment.base);
+    let codec = FrameCodec::new(segment.key);
+    let position = SEGMENT_HEADER_LEN as u64 + (offset - segment.base);
     // If the file is shorter than its segment, the part that exists is read.
     let stored = usize::try_from(file.len()?.saturating_sub(position)).unwrap_or(usize::MAX);
     let available = available.min(stored);
-    let mut bytes = vec![0; available.min(max_bytes.max(FRAME))];
+    let mut bytes = vec![0; available.min(max_bytes.max(FRAME_HEADER_LEN))];
     file.read_exact_at(&mut bytes, position)?;
-    let Some(first) = codec.header(&bytes, offset) else { return Ok(None) };
-    let length = FRAME + first.length;
+    let Some(first) = codec.parse_header(&bytes, offset) else { return Ok(None) };
+    let length = FRAME_HEADER_LEN + first.length;
     // A record larger than `max_bytes` is still returned.
     if bytes.len() < length {
         if available < length {
@@ -184,8 +184,8 @@ fn read_records(
     }
     let mut records = Vec::new();
     let mut at = 0;
-    while let Some(header) = bytes.get(at..).and_then(|rest| codec.header(rest, offset + at as u64)) {
-        let Some(payload) = bytes.get(at + FRAME..at + FRAME + header.length) else { break };
+    while let Some(header) = bytes.get(at..).and_then(|rest| codec.parse_header(rest, offset + at as u64)) {
+        let Some(payload) = bytes.get(at + FRAME_HEADER_LEN..at + FRAME_HEADER_LEN + header.length) else { break };
         let begins = offset + at as u64;
         let next = begins + header.frame_length();
         if next > until {
@@ -194,15 +194,15 @@ fn read_records(
         if crc32c::crc32c(payload) != header.payload_crc {
             break;
         }
-        at += FRAME + header.length;
-        records.push(Record { offset: begins, next, payload: payload.to_vec() });
+        at += FRAME_HEADER_LEN + header.length;
+        records.push(Record { offset: begins, next_offset: next, payload: payload.to_vec() });
     }
     Ok((!records.is_empty()).then_some(records))
 }
 
 /// Returns the offset of the next valid record after the damage at `offset`, or the end of the segment.
-fn next_sound(file: &dyn StorageFile, segment: Segment, offset: u64, stop: u64) -> io::Result<u64> {
-    let file_end = segment.base.saturating_add(file.len()?.saturating_sub(SEGMENT_HEADER as u64)).min(stop);
+fn find_resume_offset(file: &dyn StorageFile, segment: Segment, offset: u64, stop: u64) -> io::Result<u64> {
+    let file_end = segment.base.saturating_add(file.len()?.saturating_sub(SEGMENT_HEADER_LEN as u64)).min(stop);
     let mut scanner = Scanner::new(file, segment.base, segment.key, file_end);
-    Ok(scanner.next_sound(offset + 1)?.unwrap_or(stop))
+    Ok(scanner.next_valid_frame(offset + 1)?.unwrap_or(stop))
 }

@@ -13,18 +13,18 @@ use std::{
 
 use support::{Random, payloads, read_all};
 use wheeltapper_log::{
-    Append, CommitError, CommitErrorKind, Committer, CommitterCore, Job, LogError, Partition, Retention, frame,
+    Append, CommitError, CommitErrorKind, Committer, CommitterCore, Job, LogError, Partition, LogRetention, encode_frame,
     storage::{
         Storage,
         simulated::{Event, Fault, Operation, SimulatedStorage},
     },
 };
 
-type Answers = Arc<Mutex<Vec<(u64, Result<(), CommitError>)>>>;
+type Results = Arc<Mutex<Vec<(u64, Result<(), CommitError>)>>>;
 
 fn partition(storage: &SimulatedStorage, index: usize) -> Partition {
     let storage: Arc<dyn Storage> = Arc::new(storage.clone());
-    Partition::open_on(storage, Path::new(&format!("/log/{index}")), 2000).unwrap()
+    Partition::open_with_storage(storage, Path::new(&format!("/log/{index}")), 2000).unwrap()
 }
 
 fn core(storage: &SimulatedStorage, partitions: usize) -> CommitterCore {
@@ -33,37 +33,37 @@ fn core(storage: &SimulatedStorage, partitions: usize) -> CommitterCore {
 
 fn record(number: u64) -> Vec<u8> {
     let mut framed = Vec::new();
-    frame(&number.to_le_bytes(), &mut framed);
+    encode_frame(&number.to_le_bytes(), &mut framed);
     framed
 }
 
 /// An append of one record to each of the given partitions.
-fn append(number: u64, partitions: &[usize], answers: &Answers) -> Job {
+fn append(number: u64, partitions: &[usize], answers: &Results) -> Job {
     let answers = Arc::clone(answers);
     Append {
-        parts: partitions.iter().map(|&index| (index, record(number))).collect(),
-        done: Box::new(move |result| answers.lock().unwrap().push((number, result))),
+        batches: partitions.iter().map(|&index| (index, record(number))).collect(),
+        on_complete: Box::new(move |result| answers.lock().unwrap().push((number, result))),
     }
     .into()
 }
 
-fn answered(answers: &Answers) -> Vec<(u64, bool)> {
+fn take_results(answers: &Results) -> Vec<(u64, bool)> {
     answers.lock().unwrap().drain(..).map(|(number, result)| (number, result.is_ok())).collect()
 }
 
-fn held(partition: &Partition) -> Vec<u64> {
+fn stored_numbers(partition: &Partition) -> Vec<u64> {
     payloads(&read_all(partition)).into_iter().map(|payload| u64::from_le_bytes(payload.try_into().unwrap())).collect()
 }
 
-fn numbers(core: &CommitterCore, index: usize) -> Vec<u64> {
-    held(core.partitions().nth(index).unwrap())
+fn numbers_in(core: &CommitterCore, index: usize) -> Vec<u64> {
+    stored_numbers(core.partitions().nth(index).unwrap())
 }
 
 #[test]
 fn a_partition_that_cannot_be_synced_fails_its_own_appends_and_no_other() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 3);
-    let answers = Answers::default();
+    let answers = Results::default();
     storage.inject(Fault::new(Operation::Sync).under(Path::new("/log/0")));
     let jobs = vec![
         append(1, &[0], &answers),
@@ -71,73 +71,73 @@ fn a_partition_that_cannot_be_synced_fails_its_own_appends_and_no_other() {
         append(3, &[0, 2], &answers),
         append(4, &[1, 2], &answers),
     ];
-    core.round(jobs);
-    assert_eq!(answered(&answers), [(1, false), (2, true), (3, false), (4, true)]);
+    core.commit_batch(jobs);
+    assert_eq!(take_results(&answers), [(1, false), (2, true), (3, false), (4, true)]);
     let health = core.health();
     assert_eq!(health.iter().map(|partition| partition.is_healthy()).collect::<Vec<_>>(), [false, true, true]);
     assert_eq!((health[0].failures, health[0].since), (1, storage.now()));
     // Until it has healed it rejects appends, and the others continue.
-    core.round(vec![append(5, &[0], &answers), append(6, &[1], &answers)]);
-    assert_eq!(answered(&answers), [(5, false), (6, true)]);
-    storage.advance(core.heal().unwrap());
-    assert_eq!(core.heal(), None);
+    core.commit_batch(vec![append(5, &[0], &answers), append(6, &[1], &answers)]);
+    assert_eq!(take_results(&answers), [(5, false), (6, true)]);
+    storage.advance(core.try_heal().unwrap());
+    assert_eq!(core.try_heal(), None);
     assert!(core.health().iter().all(|partition| partition.is_healthy()));
-    core.round(vec![append(7, &[0], &answers)]);
-    assert_eq!(answered(&answers), [(7, true)]);
-    assert_eq!((numbers(&core, 0), numbers(&core, 1)), (vec![7], vec![2, 4, 6]));
+    core.commit_batch(vec![append(7, &[0], &answers)]);
+    assert_eq!(take_results(&answers), [(7, true)]);
+    assert_eq!((numbers_in(&core, 0), numbers_in(&core, 1)), (vec![7], vec![2, 4, 6]));
 }
 
 #[test]
 fn an_append_that_fails_in_one_partition_leaves_nothing_in_another() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 2);
-    let answers = Answers::default();
-    storage.inject(Fault::new(Operation::Write).under(Path::new("/log/1")).short(5));
-    core.round(vec![append(1, &[0], &answers), append(2, &[0, 1], &answers), append(3, &[0], &answers)]);
-    assert_eq!(answered(&answers), [(1, true), (2, false), (3, true)]);
-    assert_eq!((numbers(&core, 0), numbers(&core, 1)), (vec![1, 3], vec![]));
+    let answers = Results::default();
+    storage.inject(Fault::new(Operation::Write).under(Path::new("/log/1")).partial_write(5));
+    core.commit_batch(vec![append(1, &[0], &answers), append(2, &[0, 1], &answers), append(3, &[0], &answers)]);
+    assert_eq!(take_results(&answers), [(1, true), (2, false), (3, true)]);
+    assert_eq!((numbers_in(&core, 0), numbers_in(&core, 1)), (vec![1, 3], vec![]));
 }
 
 #[test]
-fn what_follows_a_refused_append_in_a_round_is_refused_too() {
+fn appends_after_a_failed_one_in_a_batch_fail_too() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 1);
-    let answers = Answers::default();
-    storage.inject(Fault::new(Operation::Write).short(5).after(1));
-    core.round((1..=3).map(|number| append(number, &[0], &answers)).collect());
-    assert_eq!(answered(&answers), [(1, true), (2, false), (3, false)], "the order of one sender is kept");
-    assert_eq!(numbers(&core, 0), [1]);
+    let answers = Results::default();
+    storage.inject(Fault::new(Operation::Write).partial_write(5).after(1));
+    core.commit_batch((1..=3).map(|number| append(number, &[0], &answers)).collect());
+    assert_eq!(take_results(&answers), [(1, true), (2, false), (3, false)], "the order of one sender is kept");
+    assert_eq!(numbers_in(&core, 0), [1]);
 }
 
 #[test]
-fn after_half_a_record_that_cannot_be_cut_off_nothing_is_written_until_it_heals() {
+fn after_an_untruncated_partial_record_nothing_is_written_until_healing() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 1);
-    let answers = Answers::default();
-    core.round(vec![append(1, &[0], &answers)]);
-    storage.inject(Fault::new(Operation::Write).under(Path::new("/log/0")).short(20));
+    let answers = Results::default();
+    core.commit_batch(vec![append(1, &[0], &answers)]);
+    storage.inject(Fault::new(Operation::Write).under(Path::new("/log/0")).partial_write(20));
     storage.inject(Fault::new(Operation::SetLen).under(Path::new("/log/0")).times(2));
-    core.round(vec![append(2, &[0], &answers)]);
-    core.round(vec![append(3, &[0], &answers)]);
+    core.commit_batch(vec![append(2, &[0], &answers)]);
+    core.commit_batch(vec![append(3, &[0], &answers)]);
     storage.advance(Duration::from_secs(2));
-    assert!(core.heal().is_some(), "truncating fails once more");
-    core.round(vec![append(4, &[0], &answers)]);
+    assert!(core.try_heal().is_some(), "truncating fails once more");
+    core.commit_batch(vec![append(4, &[0], &answers)]);
     storage.advance(Duration::from_secs(2));
-    assert_eq!(core.heal(), None);
-    core.round(vec![append(5, &[0], &answers)]);
-    assert_eq!(answered(&answers), [(1, true), (2, false), (3, false), (4, false), (5, true)]);
-    assert_eq!(numbers(&core, 0), [1, 5]);
-    storage.kill();
-    assert_eq!(held(&partition(&storage, 0)), [1, 5]);
+    assert_eq!(core.try_heal(), None);
+    core.commit_batch(vec![append(5, &[0], &answers)]);
+    assert_eq!(take_results(&answers), [(1, true), (2, false), (3, false), (4, false), (5, true)]);
+    assert_eq!(numbers_in(&core, 0), [1, 5]);
+    storage.kill_process();
+    assert_eq!(stored_numbers(&partition(&storage, 0)), [1, 5]);
 }
 
 #[test]
-fn a_full_disk_is_told_as_such_and_heals_when_there_is_room() {
+fn a_full_disk_is_reported_as_such_and_heals_when_there_is_free_space() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 2);
-    let answers = Answers::default();
-    storage.set_free(Some(30));
-    core.round(vec![append(1, &[0], &answers), append(2, &[0], &answers), append(3, &[1], &answers)]);
+    let answers = Results::default();
+    storage.set_free_bytes(Some(30));
+    core.commit_batch(vec![append(1, &[0], &answers), append(2, &[0], &answers), append(3, &[1], &answers)]);
     let results: Vec<_> = answers.lock().unwrap().drain(..).collect();
     assert!(results[0].1.is_ok());
     for (number, result) in &results[1..] {
@@ -147,36 +147,36 @@ fn a_full_disk_is_told_as_such_and_heals_when_there_is_room() {
     // The interval between attempts grows to one second.
     let mut pauses = Vec::new();
     for _ in 0..8 {
-        let pause = core.heal().unwrap();
+        let pause = core.try_heal().unwrap();
         storage.advance(pause);
         pauses.push(pause);
     }
     assert!(pauses.is_sorted() && pauses.last() == Some(&Duration::from_secs(1)), "{pauses:?}");
-    core.round(vec![append(4, &[0], &answers)]);
+    core.commit_batch(vec![append(4, &[0], &answers)]);
     assert_eq!(answers.lock().unwrap().pop().unwrap().1.unwrap_err().kind(), CommitErrorKind::DiskFull);
-    storage.set_free(None);
+    storage.set_free_bytes(None);
     storage.advance(Duration::from_secs(1));
-    assert_eq!(core.heal(), None);
+    assert_eq!(core.try_heal(), None);
     assert!(!core.health()[0].disk_full);
-    core.round(vec![append(5, &[0, 1], &answers)]);
-    assert_eq!(answered(&answers), [(5, true)]);
-    assert_eq!((numbers(&core, 0), numbers(&core, 1)), (vec![1, 5], vec![5]));
+    core.commit_batch(vec![append(5, &[0, 1], &answers)]);
+    assert_eq!(take_results(&answers), [(5, true)]);
+    assert_eq!((numbers_in(&core, 0), numbers_in(&core, 1)), (vec![1, 5], vec![5]));
 }
 
 #[test]
 fn a_disk_that_fails_every_other_time_leaves_few_segments() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 1);
-    let answers = Answers::default();
+    let answers = Results::default();
     for number in 0..1000 {
         storage.advance(Duration::from_millis(20));
-        core.heal();
-        core.round(vec![append(2 * number, &[0], &answers)]);
+        core.try_heal();
+        core.commit_batch(vec![append(2 * number, &[0], &answers)]);
         storage.inject(Fault::new(Operation::Sync).under(Path::new("/log/0")));
-        core.round(vec![append(2 * number + 1, &[0], &answers)]);
+        core.commit_batch(vec![append(2 * number + 1, &[0], &answers)]);
         storage.clear_faults();
     }
-    assert!(answered(&answers).iter().filter(|(_, ok)| *ok).count() > 10);
+    assert!(take_results(&answers).iter().filter(|(_, ok)| *ok).count() > 10);
     assert!(storage.files().len() < 40, "{} in 20 seconds", storage.files().len());
 }
 
@@ -184,19 +184,19 @@ fn a_disk_that_fails_every_other_time_leaves_few_segments() {
 fn a_file_system_that_turned_read_only_heals_when_it_is_writable_again() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 1);
-    let answers = Answers::default();
-    core.round(vec![append(1, &[0], &answers)]);
+    let answers = Results::default();
+    core.commit_batch(vec![append(1, &[0], &answers)]);
     storage.set_read_only(true);
-    core.round(vec![append(2, &[0], &answers)]);
-    assert_eq!(answers.lock().unwrap()[1].1.clone().unwrap_err().kind(), CommitErrorKind::TryLater);
+    core.commit_batch(vec![append(2, &[0], &answers)]);
+    assert_eq!(answers.lock().unwrap()[1].1.clone().unwrap_err().kind(), CommitErrorKind::RetryLater);
     storage.advance(Duration::from_secs(60));
-    assert!(core.heal().is_some());
+    assert!(core.try_heal().is_some());
     storage.set_read_only(false);
     storage.advance(Duration::from_secs(1));
-    assert_eq!(core.heal(), None);
-    core.round(vec![append(3, &[0], &answers)]);
-    assert_eq!(answered(&answers), [(1, true), (2, false), (3, true)]);
-    assert_eq!(numbers(&core, 0), [1, 3]);
+    assert_eq!(core.try_heal(), None);
+    core.commit_batch(vec![append(3, &[0], &answers)]);
+    assert_eq!(take_results(&answers), [(1, true), (2, false), (3, true)]);
+    assert_eq!(numbers_in(&core, 0), [1, 3]);
 }
 
 /// In any trace: when an append is acknowledged, all its bytes are synced, and so is the folder of its file.
@@ -204,19 +204,19 @@ fn a_file_system_that_turned_read_only_heals_when_it_is_writable_again() {
 fn nothing_is_acknowledged_before_its_bytes_were_synced() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 2);
-    storage.record(true);
+    storage.set_tracing(true);
     for number in 0..200 {
         let jobs = (0..3).map(|sender| {
             let marks = storage.clone();
             let index = usize::from(number % 3 == sender);
             let done = move |result: Result<(), CommitError>| {
                 if result.is_ok() {
-                    marks.mark(format!("{index}"));
+                    marks.add_trace_label(format!("{index}"));
                 }
             };
-            Append { parts: vec![(index, record(number))], done: Box::new(done) }.into()
+            Append { batches: vec![(index, record(number))], on_complete: Box::new(done) }.into()
         });
-        core.round(jobs.collect());
+        core.commit_batch(jobs.collect());
     }
     let mut dirty = std::collections::BTreeSet::new();
     let mut acknowledged = 0;
@@ -249,10 +249,10 @@ fn a_panic_leaves_no_sender_waiting_and_the_committer_goes_on() {
     let send = |number| {
         let done = done.clone();
         let done = move |result: Result<(), CommitError>| done.send(result.map_err(|error| error.kind())).unwrap();
-        committer.append(Append { parts: vec![(1, record(number))], done: Box::new(done) });
+        committer.append(Append { batches: vec![(1, record(number))], on_complete: Box::new(done) });
         results.recv_timeout(Duration::from_secs(30)).unwrap()
     };
-    assert_eq!(send(1), Err(CommitErrorKind::TryLater));
+    assert_eq!(send(1), Err(CommitErrorKind::RetryLater));
     // The append is answered while the panic unwinds; the health is updated right after.
     while committer.health()[1].failures == 0 {
         std::thread::yield_now();
@@ -264,47 +264,47 @@ fn a_panic_leaves_no_sender_waiting_and_the_committer_goes_on() {
     }
     assert_eq!(send(2), Ok(()));
     drop(committer);
-    assert_eq!(held(&partition(&storage, 1)), [2], "the interrupted record is not stored twice");
+    assert_eq!(stored_numbers(&partition(&storage, 1)), [2], "the interrupted record is not stored twice");
 }
 
 #[test]
-fn a_sender_that_panics_over_its_answer_keeps_nobody_from_theirs() {
+fn a_panic_in_a_callback_does_not_prevent_other_callbacks() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 1);
-    let answers = Answers::default();
-    let panics = Append { parts: vec![(0, record(1))], done: Box::new(|_| panic!("a sender's defect")) };
-    core.round(vec![panics.into(), append(2, &[0], &answers), append(3, &[7], &answers)]);
-    assert_eq!(answered(&answers), [(2, true), (3, false)]);
+    let answers = Results::default();
+    let panics = Append { batches: vec![(0, record(1))], on_complete: Box::new(|_| panic!("a sender's defect")) };
+    core.commit_batch(vec![panics.into(), append(2, &[0], &answers), append(3, &[7], &answers)]);
+    assert_eq!(take_results(&answers), [(2, true), (3, false)]);
     let unframed = Append {
-        parts: vec![(0, vec![1, 2, 3])],
-        done: Box::new(|result| assert_eq!(result.unwrap_err().kind(), CommitErrorKind::Invalid)),
+        batches: vec![(0, vec![1, 2, 3])],
+        on_complete: Box::new(|result| assert_eq!(result.unwrap_err().kind(), CommitErrorKind::Invalid)),
     };
-    core.round(vec![unframed.into()]);
+    core.commit_batch(vec![unframed.into()]);
     assert!(core.health()[0].is_healthy(), "a sender's error does not affect the partition");
 }
 
 #[test]
-fn jobs_that_nobody_takes_any_more_tell_their_senders() {
-    let answers = Answers::default();
+fn dropped_jobs_report_a_failure_to_their_senders() {
+    let answers = Results::default();
     drop(append(1, &[0], &answers));
     assert!(matches!(answers.lock().unwrap()[0].1, Err(CommitError::Closed)));
 }
 
 #[test]
-fn segments_that_cannot_be_dropped_are_told_in_the_health() {
+fn segments_that_cannot_be_removed_are_reported_in_the_health() {
     let storage = SimulatedStorage::new(1);
     let mut core = core(&storage, 1);
-    let answers = Answers::default();
+    let answers = Results::default();
     let fill = |core: &mut CommitterCore| {
-        core.round((0..200).map(|number| append(number, &[0], &answers)).collect());
+        core.commit_batch((0..200).map(|number| append(number, &[0], &answers)).collect());
     };
     fill(&mut core);
     storage.inject(Fault::new(Operation::Modified));
-    let retention = Retention { age: Duration::ZERO, size: u64::MAX };
-    core.round(vec![Job::expire(retention, vec![u64::MAX])]);
+    let retention = LogRetention { max_age: Duration::ZERO, max_bytes: u64::MAX };
+    core.commit_batch(vec![Job::expire(retention, vec![u64::MAX])]);
     assert!(core.health()[0].expire_error.is_some());
     assert!(core.health()[0].is_healthy());
-    core.round(vec![Job::expire(retention, vec![u64::MAX])]);
+    core.commit_batch(vec![Job::expire(retention, vec![u64::MAX])]);
     assert_eq!(core.health()[0].expire_error, None);
 }
 
@@ -314,27 +314,27 @@ fn history(seed: u64) {
     let mut random = Random(seed);
     let storage = SimulatedStorage::new(random.next());
     let mut core = core(&storage, 3);
-    let answers = Answers::default();
+    let answers = Results::default();
     let mut sent: Vec<(u64, Vec<usize>)> = Vec::new();
     let mut acknowledged: Vec<Vec<u64>> = vec![Vec::new(); 3];
     let mut number = 0;
     for _ in 0..40 {
-        if random.one_in(3) {
+        if random.chance_one_in(3) {
             let operation = [Operation::Write, Operation::Sync, Operation::SetLen, Operation::Open, Operation::SyncDir]
                 [usize::try_from(random.below(5)).unwrap()];
             let fault = Fault::new(operation).under(Path::new("/log/1")).times(1 + random.below(3));
-            let fault = fault.short(usize::try_from(random.below(60)).unwrap()).after(random.below(3));
+            let fault = fault.partial_write(usize::try_from(random.below(60)).unwrap()).after(random.below(3));
             let kinds = [ErrorKind::Other, ErrorKind::StorageFull];
             storage.inject(fault.error(kinds[usize::try_from(random.below(2)).unwrap()]));
         }
         let mut jobs = Vec::new();
         for _ in 0..random.below(5) {
             number += 1;
-            let partitions: Vec<usize> = (0..3).filter(|_| random.one_in(2)).collect();
+            let partitions: Vec<usize> = (0..3).filter(|_| random.chance_one_in(2)).collect();
             jobs.push(append(number, &partitions, &answers));
             sent.push((number, partitions));
         }
-        core.round(jobs);
+        core.commit_batch(jobs);
         for (number, result) in answers.lock().unwrap().drain(..) {
             let partitions = &sent.iter().find(|(other, _)| *other == number).unwrap().1;
             if result.is_ok() {
@@ -344,23 +344,23 @@ fn history(seed: u64) {
             }
         }
         storage.advance(Duration::from_millis(random.below(400)));
-        core.heal();
-        if random.one_in(12) {
-            if random.one_in(2) {
-                storage.kill();
+        core.try_heal();
+        if random.chance_one_in(12) {
+            if random.chance_one_in(2) {
+                storage.kill_process();
             } else {
-                storage.crash(|| random.next());
+                storage.lose_power(|| random.next());
             }
             storage.clear_faults();
             core = self::core(&storage, 3);
         }
     }
     storage.clear_faults();
-    storage.crash(|| random.next());
+    storage.lose_power(|| random.next());
     for (index, acknowledged) in acknowledged.iter().enumerate() {
         let partition = partition(&storage, index);
         assert!(partition.recovery().missing.is_empty());
-        let held = held(&partition);
+        let held = stored_numbers(&partition);
         let mut once = held.clone();
         once.dedup();
         assert_eq!(held, once, "in order and once");
@@ -371,7 +371,7 @@ fn history(seed: u64) {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_any_history() {
+fn acknowledged_appends_exist_after_any_history() {
     for seed in 0..2000 {
         let caught = std::panic::catch_unwind(|| history(seed));
         if let Err(panic) = caught {
@@ -382,7 +382,7 @@ fn what_was_acknowledged_is_there_after_any_history() {
 }
 
 #[test]
-fn errors_tell_what_to_do() {
+fn error_kinds_match_their_cause() {
     let full = CommitError::Failed(Arc::new(LogError::Io {
         what: "appending to",
         path: "/log/0".into(),

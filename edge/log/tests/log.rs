@@ -12,43 +12,43 @@ use std::{
 use proptest::prelude::*;
 use support::open;
 use wheeltapper_log::{
-    Append, Committer, LogError, Partition, Record, Retention, frame, storage::simulated::SimulatedStorage,
+    Append, Committer, LogError, Partition, Record, LogRetention, encode_frame, storage::simulated::SimulatedStorage,
 };
 
-fn all(partition: &Partition) -> Vec<Record> {
+fn read_all(partition: &Partition) -> Vec<Record> {
     let mut reader = partition.reader();
     let mut at = reader.start();
     let mut records = Vec::new();
     while at < reader.end() {
         let more = reader.read(at, u64::MAX, 100).unwrap();
-        at = more.last().unwrap().next;
+        at = more.last().unwrap().next_offset;
         records.extend(more);
     }
     records
 }
 
 #[test]
-fn a_record_is_seen_only_once_it_is_durable() {
+fn a_record_is_visible_only_when_it_is_durable() {
     let folder = tempfile::tempdir().unwrap();
     let mut partition = Partition::open(folder.path(), 1 << 20).unwrap();
     partition.append(b"one").unwrap();
-    assert!(all(&partition).is_empty());
+    assert!(read_all(&partition).is_empty());
     partition.sync().unwrap();
-    assert_eq!(all(&partition)[0].payload, b"one");
+    assert_eq!(read_all(&partition)[0].payload, b"one");
 }
 
 #[test]
-fn retention_drops_whole_segments_but_nothing_that_is_needed() {
+fn retention_removes_whole_segments_but_keeps_needed_ones() {
     let folder = tempfile::tempdir().unwrap();
     let mut partition = Partition::open(folder.path(), 100).unwrap();
     for _ in 0..50 {
         partition.append(&[7; 50]).unwrap();
     }
     partition.sync().unwrap();
-    let nothing = Retention { age: Duration::MAX, size: 0 };
+    let nothing = LogRetention { max_age: Duration::MAX, max_bytes: 0 };
     let needed = partition.end() / 2;
     assert!(partition.expire(nothing, needed, SystemTime::now()).unwrap() > 0);
-    let kept = all(&partition);
+    let kept = read_all(&partition);
     assert!(kept[0].offset <= needed && kept[0].offset > 0);
     let reader_start = partition.reader().start();
     let error = partition.reader().read(reader_start - 1, u64::MAX, 10).unwrap_err();
@@ -56,7 +56,7 @@ fn retention_drops_whole_segments_but_nothing_that_is_needed() {
 }
 
 #[test]
-fn group_commit_keeps_the_order_and_tells_every_sender() {
+fn group_commit_keeps_the_order_and_acknowledges_every_append() {
     let folder = tempfile::tempdir().unwrap();
     let partition = Partition::open(folder.path(), 1 << 20).unwrap();
     let reader = partition.reader();
@@ -64,11 +64,11 @@ fn group_commit_keeps_the_order_and_tells_every_sender() {
     let (done, results) = mpsc::channel();
     for number in 0u32..500 {
         let mut framed = Vec::new();
-        frame(&number.to_le_bytes(), &mut framed);
+        encode_frame(&number.to_le_bytes(), &mut framed);
         let done = done.clone();
         committer.append(Append {
-            parts: vec![(0, framed)],
-            done: Box::new(move |result| done.send((number, result.is_ok())).unwrap()),
+            batches: vec![(0, framed)],
+            on_complete: Box::new(move |result| done.send((number, result.is_ok())).unwrap()),
         });
     }
     let results: Vec<_> = results.iter().take(500).collect();
@@ -79,7 +79,7 @@ fn group_commit_keeps_the_order_and_tells_every_sender() {
 
 proptest! {
     #[test]
-    fn what_is_appended_is_read_back_after_reopening(
+    fn appended_records_are_read_back_after_reopening(
         payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40),
         segment in 1u64..500,
         keep in any::<prop::sample::Index>(),
@@ -94,13 +94,13 @@ proptest! {
             partition.sync().unwrap();
         }
         let mut partition = open(&storage, segment).unwrap();
-        let read: Vec<_> = all(&partition).into_iter().map(|record| record.payload).collect();
+        let read: Vec<_> = read_all(&partition).into_iter().map(|record| record.payload).collect();
         prop_assert_eq!(&read, &payloads);
         let keep = keep.index(ends.len());
         partition.truncate(ends[keep]).unwrap();
         partition.append(b"after").unwrap();
         partition.sync().unwrap();
-        let read: Vec<_> = all(&partition).into_iter().map(|record| record.payload).collect();
+        let read: Vec<_> = read_all(&partition).into_iter().map(|record| record.payload).collect();
         let mut expected = payloads[..keep].to_vec();
         expected.push(b"after".to_vec());
         prop_assert_eq!(read, expected);

@@ -16,7 +16,7 @@ use std::{
 
 use support::{Random, folder, open, place_of, read_from};
 use wheeltapper_log::{
-    FRAME, Partition, Retention,
+    FRAME_HEADER_LEN, Partition, LogRetention,
     storage::{
         Storage as _,
         simulated::{Fault, Operation, SimulatedStorage},
@@ -24,7 +24,7 @@ use wheeltapper_log::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
+enum RecordState {
     /// Written since the last sync.
     Pending,
     /// Synced.
@@ -37,11 +37,11 @@ enum Fate {
 struct Appended {
     next: u64,
     payload: Vec<u8>,
-    fate: Fate,
+    state: RecordState,
     flipped: bool,
 }
 
-struct World {
+struct Model {
     random: Random,
     storage: SimulatedStorage,
     partition: Partition,
@@ -49,7 +49,7 @@ struct World {
     records: BTreeMap<u64, Appended>,
     start: u64,
     /// Upper bound of the log's start after a restart, because removing segments failed half-way.
-    may_start: u64,
+    max_start: u64,
     /// Appends that failed since the last sync. After a power loss one of them may exist, instead of a later unsynced
     /// write at the same offset.
     attempts: Vec<(u64, Vec<u8>)>,
@@ -64,7 +64,7 @@ struct World {
     log: Vec<String>,
 }
 
-impl World {
+impl Model {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let page = [16, 64, 512, 4096][usize::try_from(random.below(4)).unwrap()];
@@ -78,7 +78,7 @@ impl World {
             segment_size,
             records: BTreeMap::new(),
             start: 0,
-            may_start: 0,
+            max_start: 0,
             attempts: Vec::new(),
             gaps: Vec::new(),
             consumer: 0,
@@ -90,18 +90,18 @@ impl World {
 
     fn step(&mut self) {
         let choice = self.random.below(100);
-        self.log.push(format!("{choice} written {} end {}", self.partition.written(), self.partition.end()));
+        self.log.push(format!("{choice} written {} end {}", self.partition.written_end(), self.partition.end()));
         match choice {
             0..40 => self.append(),
             40..62 => self.sync(),
             62..67 => self.fault(),
-            67..70 => self.heal_the_machine(),
+            67..70 => self.clear_faults(),
             70..74 => self.reopen(),
             74..77 => self.truncate(),
             77..80 => self.expire(),
             80..84 => self.restart(false),
             84..89 => self.restart(true),
-            89..91 => self.flip(),
+            89..91 => self.flip_random_bit(),
             91..92 => self.advance(),
             92..95 => self.consume(),
             _ => self.check(),
@@ -117,33 +117,33 @@ impl World {
             // A payload that looks like records.
             let mut framed = Vec::new();
             for _ in 0..=self.random.below(3) {
-                wheeltapper_log::frame(&self.random.next().to_le_bytes(), &mut framed);
+                wheeltapper_log::encode_frame(&self.random.next().to_le_bytes(), &mut framed);
             }
             framed
         } else {
             (0..length).map(|_| self.random.next() as u8).collect()
         };
-        let offset = self.partition.written();
+        let offset = self.partition.written_end();
         match self.partition.append(&payload) {
             Ok(next) => {
-                assert_eq!(next, offset + (FRAME + payload.len()) as u64);
-                let appended = Appended { next, payload, fate: Fate::Pending, flipped: false };
+                assert_eq!(next, offset + (FRAME_HEADER_LEN + payload.len()) as u64);
+                let appended = Appended { next, payload, state: RecordState::Pending, flipped: false };
                 assert!(self.records.range(offset..).next().is_none(), "offset {offset} was assigned twice");
                 self.records.insert(offset, appended);
                 self.written = next;
                 // Starting a new segment has synced the records before.
-                self.synced_up_to(self.partition.end());
+                self.mark_durable(self.partition.end());
             }
             Err(_) => {
                 self.failed = true;
-                assert_eq!(self.partition.written(), offset);
+                assert_eq!(self.partition.written_end(), offset);
                 self.attempts.push((offset, payload.clone()));
-                if self.partition.broken().is_some() && !self.records.contains_key(&offset) {
+                if self.partition.failure().is_some() && !self.records.contains_key(&offset) {
                     // All of it may have been written before the failure, and truncating it may have failed.
-                    let next = offset + (FRAME + payload.len()) as u64;
-                    self.records.insert(offset, Appended { next, payload, fate: Fate::Pending, flipped: false });
+                    let next = offset + (FRAME_HEADER_LEN + payload.len()) as u64;
+                    self.records.insert(offset, Appended { next, payload, state: RecordState::Pending, flipped: false });
                 }
-                self.synced_up_to(self.partition.end());
+                self.mark_durable(self.partition.end());
             }
         }
     }
@@ -151,18 +151,18 @@ impl World {
     fn sync(&mut self) {
         match self.partition.sync() {
             Ok(()) => {
-                assert_eq!(self.partition.end(), self.partition.written());
-                self.synced_up_to(self.partition.end());
+                assert_eq!(self.partition.end(), self.partition.written_end());
+                self.mark_durable(self.partition.end());
             }
             Err(_) => self.failed = true,
         }
     }
 
-    fn synced_up_to(&mut self, end: u64) {
+    fn mark_durable(&mut self, end: u64) {
         self.attempts.retain(|(offset, _)| *offset >= end);
         for (_, record) in self.records.range_mut(..end) {
-            if record.fate == Fate::Pending {
-                record.fate = Fate::Durable;
+            if record.state == RecordState::Pending {
+                record.state = RecordState::Durable;
             }
         }
     }
@@ -178,45 +178,45 @@ impl World {
         ];
         let operation = operations[usize::try_from(self.random.below(6)).unwrap()];
         match self.random.below(8) {
-            0 => self.storage.set_free(Some(self.random.below(300))),
+            0 => self.storage.set_free_bytes(Some(self.random.below(300))),
             1 => self.storage.set_read_only(true),
             _ => {
                 self.log.push(format!("{operation:?} fails"));
                 let short = usize::try_from(self.random.below(200)).unwrap();
                 let fault = Fault::new(operation).after(self.random.below(3)).times(1 + self.random.below(3));
-                self.storage.inject(fault.short(short).error(ErrorKind::Other));
+                self.storage.inject(fault.partial_write(short).error(ErrorKind::Other));
             }
         }
     }
 
-    fn heal_the_machine(&mut self) {
+    fn clear_faults(&mut self) {
         self.storage.clear_faults();
-        self.storage.set_free(None);
+        self.storage.set_free_bytes(None);
         self.storage.set_read_only(false);
     }
 
     fn reopen(&mut self) {
         let end = self.partition.end();
-        let healed = self.partition.reopen();
+        let healed = self.partition.heal();
         assert_eq!(self.partition.end(), end, "healing keeps durable records");
         if healed.is_ok() {
             self.failed = false;
-            assert_eq!(self.partition.written(), end);
-            self.records.retain(|_, record| record.fate == Fate::Durable);
+            assert_eq!(self.partition.written_end(), end);
+            self.records.retain(|_, record| record.state == RecordState::Durable);
         } else {
             // Appends must be rejected, and pending records must not come back.
             assert!(self.partition.append(b"no").is_err());
-            self.records.retain(|_, record| record.fate != Fate::Pending || self.partition.broken().is_some());
+            self.records.retain(|_, record| record.state != RecordState::Pending || self.partition.failure().is_some());
             self.failed = true;
         }
     }
 
     fn truncate(&mut self) {
-        self.heal_the_machine();
+        self.clear_faults();
         if self.failed {
             self.reopen();
         }
-        assert!(!self.failed, "{:?}", self.partition.broken());
+        assert!(!self.failed, "{:?}", self.partition.failure());
         let offsets: Vec<u64> = self.records.range(self.start..).map(|(offset, _)| *offset).collect();
         let Some(&offset) = offsets.get(usize::try_from(self.random.below(offsets.len() as u64)).unwrap()) else {
             return;
@@ -227,26 +227,26 @@ impl World {
             self.storage.inject(Fault::new(operation));
         }
         if self.partition.truncate(offset).is_err() {
-            self.heal_the_machine();
-            self.partition.reopen().unwrap();
+            self.clear_faults();
+            self.partition.heal().unwrap();
         }
-        self.heal_the_machine();
+        self.clear_faults();
         self.log.push(format!("cut back to {offset}"));
-        assert_eq!((self.partition.end(), self.partition.written()), (offset, offset));
+        assert_eq!((self.partition.end(), self.partition.written_end()), (offset, offset));
         self.records.retain(|at, _| *at < offset);
         self.gaps.retain(|gap| gap.start < offset);
-        self.synced_up_to(offset);
+        self.mark_durable(offset);
         self.written = offset;
         self.consumer = self.consumer.min(offset);
     }
 
     fn expire(&mut self) {
-        let retention = Retention { age: Duration::from_secs(self.random.below(100)), size: self.random.below(5000) };
+        let retention = LogRetention { max_age: Duration::from_secs(self.random.below(100)), max_bytes: self.random.below(5000) };
         self.storage.advance(Duration::from_secs(self.random.below(60)));
         let needed = self.consumer.max(self.start);
         let now = self.storage.now();
         if self.partition.expire(retention, needed, now).is_err() {
-            self.may_start = self.may_start.max(needed);
+            self.max_start = self.max_start.max(needed);
         }
         let start = self.partition.reader().start();
         assert!(start >= self.start && start <= needed);
@@ -256,72 +256,72 @@ impl World {
 
     fn restart(&mut self, power_loss: bool) {
         for record in self.records.values_mut() {
-            if record.fate == Fate::Pending {
-                record.fate = Fate::Uncertain;
+            if record.state == RecordState::Pending {
+                record.state = RecordState::Uncertain;
             }
         }
         if power_loss {
             let mut random = Random(self.random.next());
-            self.storage.crash(|| random.next());
+            self.storage.lose_power(|| random.next());
         } else {
-            self.storage.kill();
+            self.storage.kill_process();
         }
         if self.random.one_in(4) {
             // Opening fails as well, half-way.
             self.fault();
             if let Ok(partition) = open(&self.storage, self.segment_size) {
                 self.partition = partition;
-                return self.restarted(power_loss);
+                return self.check_after_restart(power_loss);
             }
             if power_loss {
                 let mut random = Random(self.random.next());
-                self.storage.crash(|| random.next());
+                self.storage.lose_power(|| random.next());
             }
         }
-        self.heal_the_machine();
+        self.clear_faults();
         self.partition = open(&self.storage, self.segment_size).unwrap();
-        self.restarted(power_loss);
+        self.check_after_restart(power_loss);
     }
 
-    fn restarted(&mut self, power_loss: bool) {
+    fn check_after_restart(&mut self, power_loss: bool) {
         self.failed = false;
         let end = self.partition.end();
         let start = self.partition.reader().start();
-        assert!(start >= self.start && start <= self.may_start.max(self.start), "{start}");
+        assert!(start >= self.start && start <= self.max_start.max(self.start), "{start}");
         self.start = start;
         self.records.retain(|_, record| record.next > start);
         // After a power loss the file `synced` may be older than the last sync, so a last record with a flipped bit is
         // taken for a torn write. A valid record must not be lost.
-        let lost = self.records.range(end..).filter(|(_, record)| record.fate == Fate::Durable);
+        let lost = self.records.range(end..).filter(|(_, record)| record.state == RecordState::Durable);
         for (offset, record) in lost {
             assert!(power_loss && record.flipped, "the log ends at {end}, before the record at {offset}");
         }
-        self.records.retain(|offset, record| *offset < end || record.fate != Fate::Durable);
+        self.records.retain(|offset, record| *offset < end || record.state != RecordState::Durable);
         // Uncertain records become certain: those that exist stay, the others never come back.
         let seen = self.read_back();
         let unfinished =
-            !self.attempts.is_empty() || self.records.values().any(|record| record.fate == Fate::Uncertain);
+            !self.attempts.is_empty() || self.records.values().any(|record| record.state == RecordState::Uncertain);
         for record in &seen {
             let known = self.records.get(&record.offset);
             let same = known.is_some_and(|known| known.payload == record.payload);
-            let replaced = known.is_none_or(|known| known.fate == Fate::Uncertain);
+            let replaced = known.is_none_or(|known| known.state == RecordState::Uncertain);
             let attempt = (record.offset, record.payload.clone());
             if !same && replaced && self.attempts.contains(&attempt) {
-                self.records.retain(|offset, known| known.next <= record.offset || *offset >= record.next);
-                let (next, payload) = (record.next, attempt.1);
-                let appended = Appended { next, payload, fate: Fate::Uncertain, flipped: false };
+                self.records.retain(|offset, known| known.next <= record.offset || *offset >= record.next_offset);
+                let (next, payload) = (record.next_offset, attempt.1);
+                let appended = Appended { next, payload, state: RecordState::Uncertain, flipped: false };
                 self.records.insert(record.offset, appended);
             }
         }
         self.attempts.clear();
         let stored: Vec<u64> = seen.iter().map(|record| record.offset).collect();
         let before = self.records.clone();
-        self.records.retain(|offset, record| record.fate != Fate::Uncertain || stored.contains(offset));
+        self.records.retain(|offset, record| record.state != RecordState::Uncertain || stored.contains(offset));
         for record in self.records.values_mut() {
-            record.fate = Fate::Durable;
+            record.state = RecordState::Durable;
         }
         for (offset, record) in before {
-            if record.fate == Fate::Uncertain && !stored.contains(&offset) && offset < end {
+            if record.state == RecordState::Uncertain && !stored.contains(&offset) && offset < end {
                 // Torn between valid records.
                 self.gaps.push(offset..record.next);
             }
@@ -340,19 +340,19 @@ impl World {
             .map(|damage| &damage.range)
             .chain(&self.partition.recovery().missing)
         {
-            assert!(self.is_excused(lost), "{lost:?} is reported as lost, but nothing happened to it");
+            assert!(self.is_expected_loss(lost), "{lost:?} is reported as lost, but nothing happened to it");
         }
-        self.written = self.partition.written();
+        self.written = self.partition.written_end();
         if self.consumer > end {
             // As the host does when the store has a greater offset.
-            self.heal_the_machine();
+            self.clear_faults();
             self.partition.advance_to(self.consumer).unwrap();
             self.gaps.push(end..self.consumer);
         }
     }
 
     /// Returns whether each byte of a range reported as lost belongs to a flipped record or to a gap.
-    fn is_excused(&self, lost: &Range<u64>) -> bool {
+    fn is_expected_loss(&self, lost: &Range<u64>) -> bool {
         let mut at = lost.start;
         while at < lost.end {
             let flipped =
@@ -366,11 +366,11 @@ impl World {
         true
     }
 
-    fn flip(&mut self) {
+    fn flip_random_bit(&mut self) {
         let durable: Vec<u64> = self
             .records
             .range(self.start..)
-            .filter(|(_, record)| record.fate == Fate::Durable && !record.flipped)
+            .filter(|(_, record)| record.state == RecordState::Durable && !record.flipped)
             .map(|(offset, _)| *offset)
             .collect();
         let Some(&offset) = durable.get(usize::try_from(self.random.below(durable.len() as u64)).unwrap()) else {
@@ -428,9 +428,9 @@ impl World {
         let offsets = |records: &[(u64, &[u8])]| records.iter().map(|(offset, _)| *offset).collect::<Vec<_>>();
         assert_eq!(offsets(&read), offsets(&expected));
         assert!(read == expected, "a record contains bytes that were not appended");
-        assert!(self.records.range(..end).all(|(_, record)| record.fate == Fate::Durable));
+        assert!(self.records.range(..end).all(|(_, record)| record.state == RecordState::Durable));
         for lost in &seen.damaged {
-            assert!(self.is_excused(lost), "{lost:?} is damaged, but nothing happened to it");
+            assert!(self.is_expected_loss(lost), "{lost:?} is damaged, but nothing happened to it");
         }
     }
 
@@ -455,12 +455,12 @@ impl World {
 }
 
 fn run(seed: u64) {
-    let mut world = World::new(seed);
+    let mut world = Model::new(seed);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         for _ in 0..80 {
             world.step();
         }
-        world.heal_the_machine();
+        world.clear_faults();
         world.check();
         world.restart(true);
         world.check();
@@ -485,7 +485,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn what_was_synced_is_read_back_after_any_history() {
+fn synced_records_are_read_back_after_any_history() {
     if let Some(seed) = std::env::var("LOG_SEED").ok().and_then(|seed| seed.parse().ok()) {
         return run(seed);
     }

@@ -8,15 +8,15 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use support::{open, segment};
-use wheeltapper_log::{SEGMENT_HEADER, SegmentScan, recover_bytes, storage::simulated::SimulatedStorage};
+use wheeltapper_log::{SEGMENT_HEADER_LEN, SegmentScan, scan_segment_bytes, storage::simulated::SimulatedStorage};
 
 /// A segment's bytes, and the offsets of its records.
-fn image(payloads: &[Vec<u8>]) -> (Vec<u8>, Vec<Range<u64>>) {
+fn segment_bytes(payloads: &[Vec<u8>]) -> (Vec<u8>, Vec<Range<u64>>) {
     let storage = SimulatedStorage::new(1);
     let mut partition = open(&storage, 1 << 20).unwrap();
     let mut records = Vec::new();
     for payload in payloads {
-        let from = partition.written();
+        let from = partition.written_end();
         records.push(from..partition.append(payload).unwrap());
     }
     partition.sync().unwrap();
@@ -24,7 +24,7 @@ fn image(payloads: &[Vec<u8>]) -> (Vec<u8>, Vec<Range<u64>>) {
 }
 
 /// Checks that records and damage cover the bytes without overlap.
-fn covered(scan: &SegmentScan, length: usize) {
+fn assert_covered(scan: &SegmentScan, length: usize) {
     let SegmentScan::Segment { base, records, damaged, .. } = scan else { return };
     let mut ranges: Vec<_> = records.iter().chain(damaged).cloned().collect();
     ranges.sort_by_key(|range| range.start);
@@ -34,35 +34,35 @@ fn covered(scan: &SegmentScan, length: usize) {
         assert!(range.end > at);
         at = range.end;
     }
-    assert_eq!(at - base, (length - SEGMENT_HEADER) as u64);
+    assert_eq!(at - base, (length - SEGMENT_HEADER_LEN) as u64);
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-        covered(&recover_bytes(&bytes), bytes.len());
+    fn any_bytes_are_accepted(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        assert_covered(&scan_segment_bytes(&bytes), bytes.len());
     }
 
     #[test]
-    fn whatever_is_changed_the_other_records_are_found(
+    fn undamaged_records_are_found_after_any_change(
         payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..30),
         changes in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 0..5),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let (mut bytes, records) = image(&payloads);
+        let (mut bytes, records) = segment_bytes(&payloads);
         let mut touched = Vec::new();
         for (at, xor) in changes {
-            let at = SEGMENT_HEADER + at.index(bytes.len() - SEGMENT_HEADER);
+            let at = SEGMENT_HEADER_LEN + at.index(bytes.len() - SEGMENT_HEADER_LEN);
             bytes[at] ^= xor;
-            touched.push((at - SEGMENT_HEADER) as u64);
+            touched.push((at - SEGMENT_HEADER_LEN) as u64);
         }
         if let Some(cut) = cut {
-            bytes.truncate(SEGMENT_HEADER + cut.index(bytes.len() - SEGMENT_HEADER));
+            bytes.truncate(SEGMENT_HEADER_LEN + cut.index(bytes.len() - SEGMENT_HEADER_LEN));
         }
-        let scan = recover_bytes(&bytes);
-        covered(&scan, bytes.len());
+        let scan = scan_segment_bytes(&bytes);
+        assert_covered(&scan, bytes.len());
         let SegmentScan::Segment { records: found, .. } = scan else { panic!("the header is sound") };
-        let end = (bytes.len() - SEGMENT_HEADER) as u64;
+        let end = (bytes.len() - SEGMENT_HEADER_LEN) as u64;
         let expected: Vec<_> = records
             .into_iter()
             .filter(|record| record.end <= end)

@@ -16,7 +16,7 @@ pub struct BrokerConfig {
     pub anonymous: Option<bool>,
     /// Users that may connect with a name and password. If empty, the name and password of a client that may connect
     /// anonymously are ignored.
-    pub users: Vec<User>,
+    pub users: Vec<BrokerUser>,
     /// Filters of the topics whose messages go to the sink. Topics that begin with `$` never do. Only the host may
     /// publish to `wheeltapper` and below.
     pub ingest: Vec<String>,
@@ -100,14 +100,14 @@ pub struct BrokerTls {
 
 /// A user that may connect to the broker.
 #[derive(Clone, PartialEq, Eq)]
-pub struct User {
+pub struct BrokerUser {
     /// User name.
     pub name: String,
     /// Password; not shown by `Debug`.
     pub password: String,
 }
 
-impl fmt::Debug for User {
+impl fmt::Debug for BrokerUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
     }
@@ -127,7 +127,7 @@ pub struct ClientConfig {
     /// Requested quality of service, 0 to 2.
     pub qos: u8,
     /// User name.
-    pub user: Option<String>,
+    pub user_name: Option<String>,
     /// Password; not shown by `Debug`.
     pub password: Option<String>,
     /// PEM file of the certificates to trust instead of the system's.
@@ -142,7 +142,7 @@ impl fmt::Debug for ClientConfig {
             .field("version", &self.version)
             .field("topics", &self.topics)
             .field("qos", &self.qos)
-            .field("user", &self.user)
+            .field("user", &self.user_name)
             .finish_non_exhaustive()
     }
 }
@@ -170,10 +170,10 @@ pub enum BrokerError {
     },
     /// A filter of `ingest` is invalid.
     #[error("ingest: {0}")]
-    Ingest(#[from] TopicError),
+    InvalidIngestFilter(#[from] TopicError),
     /// A limit is out of range.
     #[error("{name} is {value}, but must be {expected}")]
-    Limit {
+    LimitOutOfRange {
         /// Name of the setting.
         name: &'static str,
         /// The configured value.

@@ -28,16 +28,16 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
-pub use broker::{Broker, BrokerHandle, BrokerStats, REVALIDATE};
+pub use broker::{Broker, BrokerHandle, BrokerStats, REVALIDATE_INTERVAL};
 pub use client::run_client;
-pub use config::{BrokerConfig, BrokerError, BrokerTls, ClientConfig, User};
+pub use config::{BrokerConfig, BrokerError, BrokerTls, ClientConfig, BrokerUser};
 pub use mapping::{Mapping, MappingError, MappingRule};
-pub use rights::{Authenticator, FullGrant, Grant, Login, LoginAnswer, LoginRefusal, Users};
-pub use topic::{TopicError, overlap};
+pub use rights::{Authenticator, FullGrant, Grant, Login, LoginFuture, LoginRejection, Users};
+pub use topic::{TopicError, filters_overlap};
 
 /// A message passed to the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publish {
+pub struct SinkMessage {
     /// The topic name.
     pub topic: Arc<str>,
     /// The payload.
@@ -47,7 +47,7 @@ pub struct Publish {
     /// The retain flag of the PUBLISH.
     pub retain: bool,
     /// Number of the connection, unique in this process.
-    pub connection: u64,
+    pub connection_id: u64,
     /// Client id of the publisher. For a message from an external broker, this host's own client id there.
     pub client_id: String,
     /// MQTT 5 content type, such as `application/json`.
@@ -66,7 +66,7 @@ pub struct Exchange {
     /// Owner and client id of the session; unique among all sessions.
     pub session: Arc<str>,
     /// The packet identifier.
-    pub id: u16,
+    pub packet_id: u16,
     /// The DUP flag: whether the client marks the message as a resend.
     pub dup: bool,
 }
@@ -78,37 +78,37 @@ pub enum Verdict {
     Stored,
     /// Part of the message is stored durably, the rest is kept as a dead letter for this reason. It is acknowledged as
     /// successful, because a resend would store the good part twice.
-    Partly(String),
+    PartlyStored(String),
     /// The message is rejected and kept durably as a dead letter, for this reason. It is acknowledged, in MQTT 5 with
     /// the reason.
-    Refused(String),
+    Rejected(String),
     /// The message could not be accepted now. It is not acknowledged, so that it is sent again.
     Busy,
 }
 
 /// The future of [`Sink::accept`].
-pub type Answer = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+pub type VerdictFuture = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 /// The consumer of the messages.
 pub trait Sink: Send + Sync + 'static {
     /// Accepts one message. The calls follow the order of a connection's packets; many verdicts of one connection can
     /// be pending at the same time. A pending verdict may be dropped when the broker stops.
-    fn accept(&self, publish: Publish) -> Answer;
+    fn accept(&self, publish: SinkMessage) -> VerdictFuture;
 
     /// Stores that the client has released a QoS 2 message (PUBREL). PUBCOMP is sent when the future returns `true`.
     /// From then on the client may reuse the packet id for another message, which must not be mistaken for this one
     /// after a restart. `false` means that the release could not be stored now; the connection is closed, and the
     /// client sends PUBREL again.
-    fn release(&self, exchange: Exchange) -> Released {
+    fn release(&self, exchange: Exchange) -> ReleaseFuture {
         drop(exchange);
         Box::pin(std::future::ready(true))
     }
 
     /// Forgets the exchanges of a session that has ended or was replaced by a new one.
-    fn forget(&self, session: &str) {
+    fn end_session(&self, session: &str) {
         let _ = session;
     }
 }
 
 /// The future of [`Sink::release`].
-pub type Released = Pin<Box<dyn Future<Output = bool> + Send>>;
+pub type ReleaseFuture = Pin<Box<dyn Future<Output = bool> + Send>>;

@@ -52,26 +52,26 @@ pub enum MappingError {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum TemplateToken {
     Text(String),
     /// Index of a level of the topic.
     Level(usize),
     /// All levels of the topic from this index on.
-    Rest(usize),
+    LevelsFrom(usize),
     Topic,
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct CompiledRule {
     filter: String,
-    sensor: Option<Vec<Piece>>,
+    sensor: Option<Vec<TemplateToken>>,
     format: Option<String>,
 }
 
 /// An ordered list of rules; the first rule that matches a topic applies. The default has no rules.
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
-    rules: Vec<Rule>,
+    rules: Vec<CompiledRule>,
 }
 
 impl Mapping {
@@ -92,20 +92,20 @@ impl Mapping {
     }
 }
 
-fn compile(rule: MappingRule, number: usize) -> Result<Rule, MappingError> {
-    topic::check_filter(&rule.filter).map_err(|source| MappingError::Filter { rule: number, source })?;
-    let sensor = rule.sensor.as_deref().map(|template| pieces(template, &rule.filter, number)).transpose()?;
-    Ok(Rule { filter: rule.filter, sensor, format: rule.format })
+fn compile(rule: MappingRule, number: usize) -> Result<CompiledRule, MappingError> {
+    topic::validate_filter(&rule.filter).map_err(|source| MappingError::Filter { rule: number, source })?;
+    let sensor = rule.sensor.as_deref().map(|template| parse_template(template, &rule.filter, number)).transpose()?;
+    Ok(CompiledRule { filter: rule.filter, sensor, format: rule.format })
 }
 
-fn pieces(template: &str, filter: &str, rule: usize) -> Result<Vec<Piece>, MappingError> {
+fn parse_template(template: &str, filter: &str, rule: usize) -> Result<Vec<TemplateToken>, MappingError> {
     let single: Vec<usize> = filter.split('/').enumerate().filter(|(_, part)| *part == "+").map(|(at, _)| at).collect();
     let rest = filter.split('/').position(|part| part == "#");
     let mut pieces = Vec::new();
     let mut remaining = template;
     while let Some((text, tail)) = remaining.split_once('{') {
         if !text.is_empty() {
-            pieces.push(Piece::Text(text.into()));
+            pieces.push(TemplateToken::Text(text.into()));
         }
         let odd = |name: &str| MappingError::Template { rule, template: template.into(), name: name.into() };
         let Some((name, tail)) = tail.split_once('}') else { return Err(odd(&format!("{{{tail}"))) };
@@ -117,29 +117,29 @@ fn pieces(template: &str, filter: &str, rule: usize) -> Result<Vec<Piece>, Mappi
             has: format!("{} \"+\" and {} \"#\"", single.len(), if rest.is_some() { "a" } else { "no" }),
         };
         pieces.push(match name {
-            "topic" => Piece::Topic,
-            "#" => Piece::Rest(rest.ok_or_else(lacking)?),
+            "topic" => TemplateToken::Topic,
+            "#" => TemplateToken::LevelsFrom(rest.ok_or_else(lacking)?),
             number if !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()) => {
                 let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-                Piece::Level(index.and_then(|index| single.get(index).copied()).ok_or_else(lacking)?)
+                TemplateToken::Level(index.and_then(|index| single.get(index).copied()).ok_or_else(lacking)?)
             }
             other => return Err(odd(&format!("{{{other}}}"))),
         });
         remaining = tail;
     }
     if !remaining.is_empty() {
-        pieces.push(Piece::Text(remaining.into()));
+        pieces.push(TemplateToken::Text(remaining.into()));
     }
     Ok(pieces)
 }
 
-fn render(pieces: &[Piece], topic: &str) -> String {
+fn render(pieces: &[TemplateToken], topic: &str) -> String {
     let mut out = String::new();
     for piece in pieces {
         match piece {
-            Piece::Text(text) => out.push_str(text),
-            Piece::Level(index) => out.push_str(topic.split('/').nth(*index).unwrap_or_default()),
-            Piece::Rest(index) => {
+            TemplateToken::Text(text) => out.push_str(text),
+            TemplateToken::Level(index) => out.push_str(topic.split('/').nth(*index).unwrap_or_default()),
+            TemplateToken::LevelsFrom(index) => {
                 for (number, level) in topic.split('/').skip(*index).enumerate() {
                     if number > 0 {
                         out.push('/');
@@ -147,7 +147,7 @@ fn render(pieces: &[Piece], topic: &str) -> String {
                     out.push_str(level);
                 }
             }
-            Piece::Topic => out.push_str(topic),
+            TemplateToken::Topic => out.push_str(topic),
         }
     }
     out

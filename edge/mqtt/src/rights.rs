@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::config::{BrokerConfig, User};
+use crate::config::{BrokerConfig, BrokerUser};
 
 /// The rights of one client. The broker calls these methods before each publish and each delivery, so they must be fast
 /// and must not block.
@@ -63,7 +63,7 @@ pub struct Login {
     /// The requested client id.
     pub client_id: String,
     /// User name.
-    pub user: Option<String>,
+    pub user_name: Option<String>,
     /// Password; not shown by `Debug`.
     pub password: Option<Bytes>,
 }
@@ -73,48 +73,48 @@ impl fmt::Debug for Login {
         f.debug_struct("Login")
             .field("peer", &self.peer)
             .field("client_id", &self.client_id)
-            .field("user", &self.user)
+            .field("user", &self.user_name)
             .finish_non_exhaustive()
     }
 }
 
 /// Why a login is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginRefusal {
+pub enum LoginRejection {
     /// The client sent no credentials, but they are required.
-    Anonymous,
+    CredentialsRequired,
     /// The credentials are wrong, revoked or expired.
-    Wrong,
+    InvalidCredentials,
     /// The credentials cannot be checked at the moment.
     Unavailable,
 }
 
 /// The future of [`Authenticator::authenticate`].
-pub type LoginAnswer = Pin<Box<dyn Future<Output = Result<Arc<dyn Grant>, LoginRefusal>> + Send>>;
+pub type LoginFuture = Pin<Box<dyn Future<Output = Result<Arc<dyn Grant>, LoginRejection>> + Send>>;
 
 /// Authenticates clients and provides their rights.
 pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// Checks the credentials of a client and returns its rights.
-    fn authenticate(&self, login: Login) -> LoginAnswer;
+    fn authenticate(&self, login: Login) -> LoginFuture;
 
     /// Returns the current rights of the owner of `grant`, or `None` if the owner has lost access, which ends the
     /// owner's connections and sessions. Called every [`crate::REVALIDATE_INTERVAL`] for each owner, on a thread that
     /// may block. Returning the same `Arc` means that nothing has changed.
-    fn current(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>>;
+    fn current_grant(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>>;
 }
 
 /// Configured users, stored as SHA-256 digests of their names and passwords. All digests have the same length, so a
 /// comparison takes the same time for any input of a client.
 #[derive(Debug, Default)]
-pub struct Users(Vec<Entry>);
+pub struct Users(Vec<UserEntry>);
 
-struct Entry {
+struct UserEntry {
     name: [u8; 32],
     password: [u8; 32],
     grant: Arc<dyn Grant>,
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for UserEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.grant.fmt(f)
     }
@@ -126,8 +126,8 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 
 impl Users {
     /// Adds a user with these rights.
-    pub fn add(&mut self, user: &User, grant: Arc<dyn Grant>) {
-        self.0.push(Entry { name: digest(user.name.as_bytes()), password: digest(user.password.as_bytes()), grant });
+    pub fn add(&mut self, user: &BrokerUser, grant: Arc<dyn Grant>) {
+        self.0.push(UserEntry { name: digest(user.name.as_bytes()), password: digest(user.password.as_bytes()), grant });
     }
 
     /// Whether no user is configured.
@@ -156,7 +156,7 @@ impl Users {
 pub(crate) struct ConfiguredUsers {
     users: Users,
     anonymous: Option<bool>,
-    nobody: Arc<dyn Grant>,
+    anonymous_grant: Arc<dyn Grant>,
 }
 
 impl ConfiguredUsers {
@@ -165,29 +165,29 @@ impl ConfiguredUsers {
         for user in &config.users {
             users.add(user, Arc::new(FullGrant(format!("user:{}", user.name))));
         }
-        Self { users, anonymous: config.anonymous, nobody: Arc::new(FullGrant(String::new())) }
+        Self { users, anonymous: config.anonymous, anonymous_grant: Arc::new(FullGrant(String::new())) }
     }
 
-    fn check(&self, login: &Login) -> Result<Arc<dyn Grant>, LoginRefusal> {
+    fn check_login(&self, login: &Login) -> Result<Arc<dyn Grant>, LoginRejection> {
         let loopback = login.peer.ip().to_canonical().is_loopback();
         let anonymous = self.anonymous.unwrap_or_else(|| self.users.is_empty() && loopback);
-        match login.user.as_deref().filter(|_| !self.users.is_empty()) {
+        match login.user_name.as_deref().filter(|_| !self.users.is_empty()) {
             Some(name) => {
                 let password = login.password.as_deref().unwrap_or_default();
-                self.users.find(name, password).ok_or(LoginRefusal::Wrong)
+                self.users.find(name, password).ok_or(LoginRejection::InvalidCredentials)
             }
-            None if anonymous => Ok(Arc::clone(&self.nobody)),
-            None => Err(LoginRefusal::Anonymous),
+            None if anonymous => Ok(Arc::clone(&self.anonymous_grant)),
+            None => Err(LoginRejection::CredentialsRequired),
         }
     }
 }
 
 impl Authenticator for ConfiguredUsers {
-    fn authenticate(&self, login: Login) -> LoginAnswer {
-        Box::pin(std::future::ready(self.check(&login)))
+    fn authenticate(&self, login: Login) -> LoginFuture {
+        Box::pin(std::future::ready(self.check_login(&login)))
     }
 
-    fn current(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
+    fn current_grant(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
         Some(Arc::clone(grant))
     }
 }
@@ -204,15 +204,15 @@ mod tests {
         password: Option<&'static [u8]>,
     ) -> bool {
         let users =
-            users.iter().map(|(name, password)| User { name: (*name).into(), password: (*password).into() }).collect();
+            users.iter().map(|(name, password)| BrokerUser { name: (*name).into(), password: (*password).into() }).collect();
         let auth = ConfiguredUsers::new(&BrokerConfig { anonymous, users, ..BrokerConfig::default() });
         let login = Login {
             peer: SocketAddr::new(peer.parse().unwrap(), 1),
             client_id: "c".into(),
-            user: user.map(Into::into),
+            user_name: user.map(Into::into),
             password: password.map(Bytes::from_static),
         };
-        auth.check(&login).is_ok()
+        auth.check_login(&login).is_ok()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Topic names and filters: MQTT 5.0, section 4.7 (the same in 3.1.1).
 
-use crate::codec::MAX_STRING;
+use crate::codec::MAX_FIELD_BYTES;
 
 /// Maximum number of levels of a filter; it bounds the recursion depth in the subscription tree.
 pub(crate) const MAX_LEVELS: usize = 128;
@@ -13,48 +13,48 @@ pub enum TopicError {
     Empty,
     /// The filter is longer than the wire format allows; the value is its length in bytes.
     #[error("the topic filter has {0} bytes; at most 65535 are allowed")]
-    Long(usize),
+    TooLong(usize),
     /// The filter has more levels than the broker allows.
     #[error("the topic filter {0:?} has more than 128 levels; shorten it")]
-    Deep(String),
+    TooManyLevels(String),
     /// `#` is not at the end or not alone in its level, or `+` is not alone in its level.
     #[error(
         "in the topic filter {0:?} a \"+\" must stand alone between slashes, and \"#\" alone at the end, as in \"a/+/b/#\""
     )]
-    Wildcard(String),
+    MisplacedWildcard(String),
     /// The filter contains U+0000.
     #[error("the topic filter {0:?} contains a NUL character")]
-    Nul(String),
+    ContainsNul(String),
     /// A `$share` filter without a group or without a filter.
     #[error("the shared subscription {0:?} must look like \"$share/group/filter\", the group without wildcards")]
-    Share(String),
+    InvalidSharedFilter(String),
 }
 
 /// Whether `topic` is a valid topic name for a PUBLISH: not empty, without wildcards.
-pub(crate) fn is_name(topic: &str) -> bool {
-    !topic.is_empty() && topic.len() <= MAX_STRING && !topic.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0))
+pub(crate) fn is_valid_name(topic: &str) -> bool {
+    !topic.is_empty() && topic.len() <= MAX_FIELD_BYTES && !topic.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0))
 }
 
 /// Validates a filter that has no `$share` prefix.
-pub(crate) fn check_filter(filter: &str) -> Result<(), TopicError> {
+pub(crate) fn validate_filter(filter: &str) -> Result<(), TopicError> {
     if filter.is_empty() {
         return Err(TopicError::Empty);
     }
-    if filter.len() > MAX_STRING {
-        return Err(TopicError::Long(filter.len()));
+    if filter.len() > MAX_FIELD_BYTES {
+        return Err(TopicError::TooLong(filter.len()));
     }
     if filter.contains('\0') {
-        return Err(TopicError::Nul(filter.into()));
+        return Err(TopicError::ContainsNul(filter.into()));
     }
     let mut levels = filter.split('/').enumerate().peekable();
     while let Some((number, level)) = levels.next() {
         if number >= MAX_LEVELS {
-            return Err(TopicError::Deep(filter.chars().take(64).collect()));
+            return Err(TopicError::TooManyLevels(filter.chars().take(64).collect()));
         }
         let wild = level.contains(['+', '#']);
         let well = level == "+" || (level == "#" && levels.peek().is_none());
         if wild && !well {
-            return Err(TopicError::Wildcard(filter.into()));
+            return Err(TopicError::MisplacedWildcard(filter.into()));
         }
     }
     Ok(())
@@ -62,24 +62,24 @@ pub(crate) fn check_filter(filter: &str) -> Result<(), TopicError> {
 
 /// The filter of a subscription, and its group if it is a shared subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Filter<'a> {
+pub(crate) struct ParsedFilter<'a> {
     pub(crate) group: Option<&'a str>,
     pub(crate) filter: &'a str,
 }
 
 /// Parses a filter, with or without a `$share/group/` prefix, and validates it.
-pub(crate) fn parse_filter(text: &str) -> Result<Filter<'_>, TopicError> {
+pub(crate) fn parse_filter(text: &str) -> Result<ParsedFilter<'_>, TopicError> {
     let parsed = match text.strip_prefix("$share/") {
         Some(shared) => match shared.split_once('/') {
             Some((group, filter)) if !group.is_empty() && !group.contains(['+', '#']) && !filter.is_empty() => {
-                Filter { group: Some(group), filter }
+                ParsedFilter { group: Some(group), filter }
             }
-            _ => return Err(TopicError::Share(text.into())),
+            _ => return Err(TopicError::InvalidSharedFilter(text.into())),
         },
-        None if text == "$share" => return Err(TopicError::Share(text.into())),
-        None => Filter { group: None, filter: text },
+        None if text == "$share" => return Err(TopicError::InvalidSharedFilter(text.into())),
+        None => ParsedFilter { group: None, filter: text },
     };
-    check_filter(parsed.filter)?;
+    validate_filter(parsed.filter)?;
     Ok(parsed)
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
 }
 
 /// Whether at least one topic matches both filters. The filters must be valid and without `$share`.
-pub fn overlap(one: &str, other: &str) -> bool {
+pub fn filters_overlap(one: &str, other: &str) -> bool {
     let wild = |filter: &str| filter.starts_with(['+', '#']);
     if (one.starts_with('$') && wild(other)) || (other.starts_with('$') && wild(one)) {
         return false;
@@ -160,23 +160,23 @@ mod tests {
         for (one, other) in
             [("a/b", "a/c"), ("a", "a/+"), ("#", "$SYS/#"), ("a/+/c", "a/b/d"), ("+", "a/b"), ("a/b/#", "a")]
         {
-            assert!(!overlap(one, other) && !overlap(other, one), "{one} {other}");
+            assert!(!filters_overlap(one, other) && !filters_overlap(other, one), "{one} {other}");
         }
         for (one, other) in [("a/#", "a"), ("a/+", "+/b"), ("#", "a/b/c"), ("a/b/#", "a/+")] {
-            assert!(overlap(one, other) && overlap(other, one), "{one} {other}");
+            assert!(filters_overlap(one, other) && filters_overlap(other, one), "{one} {other}");
         }
     }
 
     #[test]
     fn invalid_filters_are_rejected() {
         for filter in ["", "a#", "a/#/b", "a+/b", "+a", "##", "a\0"] {
-            assert!(check_filter(filter).is_err(), "{filter:?}");
+            assert!(validate_filter(filter).is_err(), "{filter:?}");
         }
         for filter in ["$share", "$share/", "$share/g", "$share//a", "$share/g/", "$share/+/a", "$share/g/a#"] {
             assert!(parse_filter(filter).is_err(), "{filter:?}");
         }
-        assert_eq!(parse_filter("$share/g/a/#"), Ok(Filter { group: Some("g"), filter: "a/#" }));
-        assert!(check_filter(&"/".repeat(MAX_LEVELS)).is_err());
+        assert_eq!(parse_filter("$share/g/a/#"), Ok(ParsedFilter { group: Some("g"), filter: "a/#" }));
+        assert!(validate_filter(&"/".repeat(MAX_LEVELS)).is_err());
     }
 
     proptest! {
@@ -191,11 +191,11 @@ mod tests {
             one in "(\\$)?([ab+]/){0,2}[ab+#]", other in "(\\$)?([ab+]/){0,2}[ab+#]",
             topics in proptest::collection::vec("(\\$)?[abc](/[abc]){0,3}", 40),
         ) {
-            prop_assume!(check_filter(&one).is_ok() && check_filter(&other).is_ok());
-            prop_assert_eq!(overlap(&one, &other), overlap(&other, &one));
+            prop_assume!(validate_filter(&one).is_ok() && validate_filter(&other).is_ok());
+            prop_assert_eq!(filters_overlap(&one, &other), filters_overlap(&other, &one));
             for topic in topics {
                 if matches(&one, &topic) && matches(&other, &topic) {
-                    prop_assert!(overlap(&one, &other), "{} {} {}", one, other, topic);
+                    prop_assert!(filters_overlap(&one, &other), "{} {} {}", one, other, topic);
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::*;
-use wheeltapper_mqtt::{BrokerConfig, User};
+use wheeltapper_mqtt::{BrokerConfig, BrokerUser};
 
 fn words(body: &[u8]) -> String {
     String::from_utf8_lossy(body).into_owned()
@@ -17,7 +17,7 @@ fn words(body: &[u8]) -> String {
 
 #[test]
 fn failed_logins_are_slowed_down_by_name_and_address() {
-    let users = ["ann", "bob"].map(|name| User { name: name.into(), password: "secret".into() }).to_vec();
+    let users = ["ann", "bob"].map(|name| BrokerUser { name: name.into(), password: "secret".into() }).to_vec();
     let broker = start(BrokerConfig { users, ..config() }, Recorder::storing());
     let connect = |v5, name, password| {
         Raw::connect(broker.address, &Connect { login: Some((name, password)), ..as_client(v5, "c") }).1
@@ -31,7 +31,7 @@ fn failed_logins_are_slowed_down_by_name_and_address() {
     assert!(words(&rejected).contains("too many failed logins; try again in"), "{rejected:?}");
     assert_eq!(connect(false, "ann", "secret")[1], 3);
     assert_eq!(connect(true, "bob", "secret")[1], 0, "another name is not affected");
-    assert_eq!(broker.handle.stats().refused_logins, 7);
+    assert_eq!(broker.handle.stats().rejected_logins, 7);
     let start = Instant::now();
     eventually("the wait ends", || connect(true, "ann", "secret")[1] == 0);
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -50,7 +50,7 @@ fn connections_of_one_address_and_of_all_are_bounded() {
         assert!(words(&rejected).contains("max_connections"), "{rejected:?}");
         let (_, rejected) = Raw::connect(broker.address, &as_client(false, "c"));
         assert_eq!(rejected[1], 3);
-        assert_eq!(broker.handle.stats().refused_connections, 2);
+        assert_eq!(broker.handle.stats().rejected_connections, 2);
         drop(first);
         eventually("there is room", || broker.handle.connections() == 1);
         Raw::join(broker.address, &as_client(true, "c"));
@@ -79,7 +79,7 @@ fn an_incomplete_packet_times_out() {
     let limits = BrokerConfig { packet_timeout: Duration::from_millis(400), ..config() };
     let broker = start(limits, Recorder::storing());
     for v5 in [false, true] {
-        let before = broker.handle.stats().slow;
+        let before = broker.handle.stats().slow_clients;
         let mut client = Raw::join(broker.address, &as_client(v5, "half"));
         // A packet may start at any time; the timeout applies only to a started packet.
         std::thread::sleep(Duration::from_millis(600));
@@ -98,7 +98,7 @@ fn an_incomplete_packet_times_out() {
         });
         client.closed(0x83);
         drip.join().unwrap();
-        assert_eq!(broker.handle.stats().slow, before + 1);
+        assert_eq!(broker.handle.stats().slow_clients, before + 1);
     }
 }
 
@@ -113,7 +113,7 @@ fn a_client_that_does_not_read_is_closed() {
         broker.handle.publish("a", payload.clone(), 0, false);
         broker.handle.connections() == 0
     });
-    assert_eq!(broker.handle.stats().slow, 1);
+    assert_eq!(broker.handle.stats().slow_clients, 1);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn queues_of_all_sessions_have_a_common_limit() {
     }
     let stats = broker.handle.stats();
     assert!((50_000..=100_000).contains(&stats.queued_bytes), "{stats:?}");
-    assert!(stats.dropped > 0, "{stats:?}");
+    assert!(stats.dropped_messages > 0, "{stats:?}");
     // A client that reconnects empties its own queue.
     let mut client = Raw::join(broker.address, &connect("a"));
     while broker.handle.stats().queued_bytes == stats.queued_bytes {

@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::*;
-use wheeltapper_mqtt::{Broker, BrokerConfig, BrokerTls, User};
+use wheeltapper_mqtt::{Broker, BrokerConfig, BrokerTls, BrokerUser};
 
 #[test]
 fn in_flight_messages_are_resent_when_a_session_resumes() {
@@ -210,7 +210,7 @@ fn shared_subscriptions_rotate() {
 
 #[test]
 fn logins_are_checked() {
-    let users = vec![User { name: "ann".into(), password: "secret".into() }];
+    let users = vec![BrokerUser { name: "ann".into(), password: "secret".into() }];
     assert!(!format!("{users:?}").contains("secret"));
     let broker = start(BrokerConfig { users, ..config() }, Recorder::storing());
     let code = |connect: &Connect<'_>| Raw::connect(broker.address, connect).1[1];
@@ -319,7 +319,7 @@ fn a_subscriber_that_does_not_read_loses_qos_0_first() {
 
 #[test]
 fn a_dead_letter_whose_acknowledgement_was_lost_is_not_stored_again() {
-    let sink = Recorder::new(|_| wheeltapper_mqtt::Verdict::Refused("no number".into()));
+    let sink = Recorder::new(|_| wheeltapper_mqtt::Verdict::Rejected("no number".into()));
     let broker = start(config(), sink.clone());
     let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(true, "pump") };
     let mut client = Raw::join(broker.address, &connect);

@@ -82,7 +82,7 @@ fn client(port: u16, version: u8, qos: u8) -> ClientConfig {
         version,
         topics: vec!["plant/#".into()],
         qos,
-        user: None,
+        user_name: None,
         password: None,
         ca_file: None,
     }
@@ -199,12 +199,12 @@ fn the_embedded_broker_can_be_the_external_one_over_tls() {
     std::fs::write(&cert, key.cert.pem()).unwrap();
     std::fs::write(&secret, key.signing_key.serialize_pem()).unwrap();
     let tls = wheeltapper_mqtt::BrokerTls { listen: "127.0.0.1:0".into(), cert: cert.clone(), key: secret };
-    let users = vec![wheeltapper_mqtt::User { name: "ann".into(), password: "secret".into() }];
+    let users = vec![wheeltapper_mqtt::BrokerUser { name: "ann".into(), password: "secret".into() }];
     let broker = start(wheeltapper_mqtt::BrokerConfig { tls: Some(tls), users, ..config() }, Recorder::storing());
     let sink = Recorder::storing();
     let settings = ClientConfig {
         url: format!("mqtts://localhost:{}", broker.tls.unwrap().port()),
-        user: Some("ann".into()),
+        user_name: Some("ann".into()),
         password: Some("secret".into()),
         ca_file: Some(cert),
         ..client(0, 5, 2)

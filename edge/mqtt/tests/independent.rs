@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::*;
-use wheeltapper_mqtt::{BrokerConfig, BrokerTls, User};
+use wheeltapper_mqtt::{BrokerConfig, BrokerTls, BrokerUser};
 
 const MISSING: &str = "run it by `cargo xtask test`, which installs mosquitto, mosquitto-clients and paho-mqtt 2";
 
@@ -87,7 +87,7 @@ fn mosquitto_clients_over_tls_with_a_password() {
     std::fs::write(&cert, key.cert.pem()).unwrap();
     std::fs::write(&secret, key.signing_key.serialize_pem()).unwrap();
     let tls = BrokerTls { listen: "127.0.0.1:0".into(), cert: cert.clone(), key: secret };
-    let users = vec![User { name: "ann".into(), password: "secret".into() }];
+    let users = vec![BrokerUser { name: "ann".into(), password: "secret".into() }];
     let broker = start(BrokerConfig { tls: Some(tls), users, ..config() }, Recorder::storing());
     let cert = cert.to_str().unwrap();
     let port = broker.tls.unwrap().port();

@@ -10,37 +10,37 @@ use std::{
 
 use common::*;
 use proptest::prelude::*;
-use wheeltapper_mqtt::{Authenticator, Grant, Login, LoginAnswer, LoginRefusal, overlap};
+use wheeltapper_mqtt::{Authenticator, Grant, Login, LoginFuture, LoginRejection, filters_overlap};
 
 /// Rights to publish and read below some topics.
 #[derive(Debug)]
-struct Below {
+struct PrefixGrant {
     owner: String,
     publish: Vec<String>,
     read: Vec<String>,
 }
 
-fn below(topic: &str, parts: &[String]) -> bool {
+fn is_below(topic: &str, parts: &[String]) -> bool {
     parts
         .iter()
         .any(|part| topic.strip_prefix(part.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-impl Grant for Below {
+impl Grant for PrefixGrant {
     fn owner(&self) -> &str {
         &self.owner
     }
 
     fn may_publish(&self, topic: &str) -> bool {
-        below(topic, &self.publish)
+        is_below(topic, &self.publish)
     }
 
     fn may_read(&self, topic: &str) -> bool {
-        below(topic, &self.read)
+        is_below(topic, &self.read)
     }
 
     fn may_subscribe(&self, filter: &str) -> bool {
-        self.read.iter().any(|part| overlap(filter, &format!("{part}/#")))
+        self.read.iter().any(|part| filters_overlap(filter, &format!("{part}/#")))
     }
 
     fn sites(&self) -> Option<Arc<[String]>> {
@@ -50,12 +50,12 @@ impl Grant for Below {
 
 /// Rights by user name; the password does not matter.
 #[derive(Debug, Default)]
-struct Table(Mutex<BTreeMap<String, Arc<dyn Grant>>>);
+struct GrantTable(Mutex<BTreeMap<String, Arc<dyn Grant>>>);
 
-impl Table {
+impl GrantTable {
     fn set(&self, user: &str, publish: &[&str], read: &[&str]) {
         let own = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let grant = Below { owner: user.into(), publish: own(publish), read: own(read) };
+        let grant = PrefixGrant { owner: user.into(), publish: own(publish), read: own(read) };
         self.0.lock().unwrap().insert(user.into(), Arc::new(grant));
     }
 
@@ -64,37 +64,37 @@ impl Table {
     }
 }
 
-impl Authenticator for Table {
-    fn authenticate(&self, login: Login) -> LoginAnswer {
-        let found = self.0.lock().unwrap().get(login.user.as_deref().unwrap_or_default()).map(Arc::clone);
-        Box::pin(std::future::ready(found.ok_or(LoginRefusal::Wrong)))
+impl Authenticator for GrantTable {
+    fn authenticate(&self, login: Login) -> LoginFuture {
+        let found = self.0.lock().unwrap().get(login.user_name.as_deref().unwrap_or_default()).map(Arc::clone);
+        Box::pin(std::future::ready(found.ok_or(LoginRejection::InvalidCredentials)))
     }
 
-    fn current(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
+    fn current_grant(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
         self.0.lock().unwrap().get(grant.owner()).map(Arc::clone)
     }
 }
 
-fn plant() -> (Arc<Table>, Arc<Recorder>, Running) {
-    let (table, sink) = (Arc::new(Table::default()), Recorder::storing());
+fn start_plant() -> (Arc<GrantTable>, Arc<Recorder>, Running) {
+    let (table, sink) = (Arc::new(GrantTable::default()), Recorder::storing());
     table.set("north", &["north"], &["north"]);
     table.set("south", &["south"], &["south"]);
     table.set("all", &["north", "south"], &["north", "south", "wheeltapper"]);
     table.set("sends", &["north"], &[]);
-    let running = start_with(config(), sink.clone(), Arc::<Table>::clone(&table));
+    let running = start_with(config(), sink.clone(), Arc::<GrantTable>::clone(&table));
     (table, sink, running)
 }
 
-fn of<'a>(v5: bool, user: &'a str) -> Connect<'a> {
+fn connect_as<'a>(v5: bool, user: &'a str) -> Connect<'a> {
     Connect { login: Some((user, "x")), ..as_client(v5, user) }
 }
 
 #[test]
 fn a_denied_publish_is_reported_and_not_delivered() {
-    let (_, sink, broker) = plant();
-    let mut screen = Raw::join(broker.address, &of(true, "all"));
+    let (_, sink, broker) = start_plant();
+    let mut screen = Raw::join(broker.address, &connect_as(true, "all"));
     assert_eq!(screen.subscribe("#", 1), 1);
-    let mut client = Raw::join(broker.address, &of(true, "north"));
+    let mut client = Raw::join(broker.address, &connect_as(true, "north"));
     for (flags, ack) in [(2, 0x40), (4, 0x50), (4, 0x50)] {
         // The packet id is free again after such a PUBREC.
         client.publish(flags, "south/m/t", 3, "forged");
@@ -118,9 +118,9 @@ fn a_denied_publish_is_reported_and_not_delivered() {
 
 #[test]
 fn mqtt_3_is_closed_and_nothing_denied_is_acknowledged() {
-    let (_, sink, broker) = plant();
+    let (_, sink, broker) = start_plant();
     for flags in [2, 4] {
-        let mut client = Raw::join(broker.address, &of(false, "north"));
+        let mut client = Raw::join(broker.address, &connect_as(false, "north"));
         sink.gate(false);
         client.publish(2, "north/m/t", 1, "real");
         client.publish(flags, "south/m/t", 2, "forged");
@@ -131,7 +131,7 @@ fn mqtt_3_is_closed_and_nothing_denied_is_acknowledged() {
         assert_eq!(client.read(), Some((0x40, vec![0, 1])));
         client.closed(0x87);
     }
-    let mut client = Raw::join(broker.address, &of(false, "north"));
+    let mut client = Raw::join(broker.address, &connect_as(false, "north"));
     client.publish(0, "south/m/t", 0, "forged");
     client.send(0xC0, &[]);
     assert_eq!(client.read(), Some((0xD0, vec![])));
@@ -140,17 +140,17 @@ fn mqtt_3_is_closed_and_nothing_denied_is_acknowledged() {
 
 #[test]
 fn a_subscription_delivers_only_readable_messages() {
-    let (_, _, broker) = plant();
+    let (_, _, broker) = start_plant();
     for (topic, payload) in [("north/m", "n"), ("south/m", "s"), ("wheeltapper/events/alert/south/m", "e")] {
         broker.handle.publish(topic, payload.into(), 1, true);
     }
     for v5 in [false, true] {
-        let mut client = Raw::join(broker.address, &of(v5, "north"));
+        let mut client = Raw::join(broker.address, &connect_as(v5, "north"));
         let denied = if v5 { 0x87 } else { 0x80 };
         for filter in ["south/#", "south/m", "wheeltapper/events/#", "$share/g/south/#"] {
             assert_eq!(client.subscribe(filter, 1), denied, "{filter}");
         }
-        let mut writer = Raw::join(broker.address, &of(v5, "sends"));
+        let mut writer = Raw::join(broker.address, &connect_as(v5, "sends"));
         assert_eq!(writer.subscribe("#", 1), denied, "without the right to read");
         assert_eq!(client.subscribe("#", 1), 1);
         assert_eq!(client.message().4, "n", "retained");
@@ -167,9 +167,9 @@ fn a_subscription_delivers_only_readable_messages() {
 
 #[test]
 fn a_shared_subscription_does_not_lose_messages_to_members_who_may_not_read_them() {
-    let (_, _, broker) = plant();
-    let mut north = Raw::join(broker.address, &of(true, "north"));
-    let mut south = Raw::join(broker.address, &of(true, "south"));
+    let (_, _, broker) = start_plant();
+    let mut north = Raw::join(broker.address, &connect_as(true, "north"));
+    let mut south = Raw::join(broker.address, &connect_as(true, "south"));
     for client in [&mut north, &mut south] {
         assert_eq!(client.subscribe("$share/g/+/m", 1), 1);
     }
@@ -184,17 +184,17 @@ fn a_shared_subscription_does_not_lose_messages_to_members_who_may_not_read_them
 
 #[test]
 fn a_will_needs_the_right_at_the_connect_and_when_it_is_sent() {
-    let (table, sink, broker) = plant();
-    let mut screen = Raw::join(broker.address, &of(true, "all"));
+    let (table, sink, broker) = start_plant();
+    let mut screen = Raw::join(broker.address, &connect_as(true, "all"));
     screen.subscribe("#", 1);
     for topic in ["south/will", "wheeltapper/events/alert/north/m", "$SYS/x"] {
         for v5 in [false, true] {
             let (_, connack) =
-                Raw::connect(broker.address, &Connect { will: Some((topic, "gone", 1, &[])), ..of(v5, "north") });
+                Raw::connect(broker.address, &Connect { will: Some((topic, "gone", 1, &[])), ..connect_as(v5, "north") });
             assert_eq!(connack[1], if v5 { 0x87 } else { 5 }, "{topic}");
         }
     }
-    let with_will = Connect { will: Some(("north/will", "gone", 1, &[])), ..of(true, "north") };
+    let with_will = Connect { will: Some(("north/will", "gone", 1, &[])), ..connect_as(true, "north") };
     let mut client = Raw::join(broker.address, &with_will);
     table.set("north", &["elsewhere"], &["north", "elsewhere"]);
     eventually("its rights change", || {
@@ -213,10 +213,10 @@ fn a_will_needs_the_right_at_the_connect_and_when_it_is_sent() {
 
 #[test]
 fn changed_and_revoked_rights_apply_to_open_connections() {
-    let (table, _, broker) = plant();
+    let (table, _, broker) = start_plant();
     for v5 in [false, true] {
         table.set("north", &["north"], &["north"]);
-        let mut client = Raw::join(broker.address, &of(v5, "north"));
+        let mut client = Raw::join(broker.address, &connect_as(v5, "north"));
         client.subscribe("#", 1);
         table.set("north", &["north"], &["north/m"]);
         // Waits until a delivered message shows that the narrower rights are in force.
@@ -237,15 +237,15 @@ fn changed_and_revoked_rights_apply_to_open_connections() {
         }
         table.revoke("north");
         client.closed(0x87);
-        let (_, connack) = Raw::connect(broker.address, &of(v5, "north"));
+        let (_, connack) = Raw::connect(broker.address, &connect_as(v5, "north"));
         assert_eq!(connack[1], if v5 { 0x86 } else { 4 });
     }
 }
 
 #[test]
 fn queued_messages_of_a_disconnected_client_follow_its_rights() {
-    let (table, _, broker) = plant();
-    let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..of(true, "north") };
+    let (table, _, broker) = start_plant();
+    let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..connect_as(true, "north") };
     let mut client = Raw::join(broker.address, &connect);
     client.subscribe("#", 1);
     drop(client);
@@ -267,7 +267,7 @@ fn queued_messages_of_a_disconnected_client_follow_its_rights() {
 
 #[test]
 fn a_client_id_of_another_owner_does_not_take_over_the_session() {
-    let (_, _, broker) = plant();
+    let (_, _, broker) = start_plant();
     let session = |user| Connect { clean: false, login: Some((user, "x")), ..as_client(false, "same") };
     let mut north = Raw::join(broker.address, &session("north"));
     north.subscribe("#", 1);
@@ -295,18 +295,18 @@ proptest! {
         read in proptest::collection::vec("[abc](/[abc]){0,2}", 0..3),
         topics in proptest::collection::btree_set("[abc](/[abc]){0,2}", 1..25),
     ) {
-        let table = Arc::new(Table::default());
+        let table = Arc::new(GrantTable::default());
         let own: Vec<&str> = read.iter().map(String::as_str).collect();
         table.set("some", &[], &own);
-        let broker = start_with(config(), Recorder::storing(), Arc::<Table>::clone(&table));
+        let broker = start_with(config(), Recorder::storing(), Arc::<GrantTable>::clone(&table));
         for topic in &topics {
             broker.handle.publish(topic, "old".into(), 0, true);
         }
-        let mut client = Raw::join(broker.address, &of(true, "some"));
+        let mut client = Raw::join(broker.address, &connect_as(true, "some"));
         let code = client.subscribe(&filter, 0);
-        let matches = |topic: &str| overlap(&filter, topic);
+        let matches = |topic: &str| filters_overlap(&filter, topic);
         let expected: BTreeSet<String> =
-            topics.iter().filter(|topic| matches(topic) && below(topic, &read)).cloned().collect();
+            topics.iter().filter(|topic| matches(topic) && is_below(topic, &read)).cloned().collect();
         prop_assert!(code == 0 || (code == 0x87 && expected.is_empty()), "{} {:?}", code, expected);
         for round in ["old", "new"] {
             if round == "new" {

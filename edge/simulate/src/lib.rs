@@ -16,7 +16,7 @@ mod recording;
 mod waveform;
 
 pub use fleet::{
-    Bearing, Burst, Fault, Fleet, FleetSpec, Label, Limits, MachineKind, Reading, Sensor, Tick, bearing_named,
+    Bearing, Waveform, Fault, Fleet, FleetSpec, FaultLabel, SensorLimits, MachineKind, Reading, FleetSensor, Tick, bearing_named,
 };
 pub use load::LoadGenerator;
 pub use publish::{Pace, PublishError, publish_http, publish_mqtt};

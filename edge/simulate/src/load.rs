@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use crate::{ndjson, random::Random};
 
 /// Number of values in the table.
-const TABLE: usize = 4096;
+const TABLE_SIZE: usize = 4096;
 
 /// Writes readings of the sensors `bench/line-<k>/machine-<m>/s<i>`: ten sensors per machine, ten machines per line. It
 /// cycles through all sensors and advances the time by one step per cycle, so no pair of sensor and time repeats.
@@ -17,11 +17,11 @@ pub struct LoadGenerator {
     /// A sine with noise, in thousandths.
     table: Vec<i64>,
     readings_per_body: usize,
-    sensor: usize,
-    round: usize,
+    next_sensor_index: usize,
+    cycle: usize,
     time: i64,
     step: i64,
-    stamp: Vec<u8>,
+    time_and_values: Vec<u8>,
 }
 
 impl LoadGenerator {
@@ -31,7 +31,7 @@ impl LoadGenerator {
         let names: Vec<String> =
             (0..sensors.max(1)).map(|at| format!("bench/line-{}/machine-{}/s{}", at / 100, at / 10, at % 10)).collect();
         let mut random = Random::new(0, 0);
-        let table = (0..TABLE)
+        let table = (0..TABLE_SIZE)
             .map(|at| ((TAU * at as f64 / 64.0).sin() * 2000.0 + random.normal() * 150.0).round() as i64)
             .collect();
         let mut new = Self {
@@ -39,13 +39,13 @@ impl LoadGenerator {
             names,
             table,
             readings_per_body: readings_per_body.max(1),
-            sensor: 0,
-            round: 0,
+            next_sensor_index: 0,
+            cycle: 0,
             time: start_ns,
             step: step_ns,
-            stamp: Vec::new(),
+            time_and_values: Vec::new(),
         };
-        new.write_stamp();
+        new.write_time_and_values();
         new
     }
 
@@ -56,7 +56,7 @@ impl LoadGenerator {
 
     /// Id of the sensor of the next reading; it is the topic of a message with one reading.
     pub fn next_sensor(&self) -> &str {
-        self.names.get(self.sensor).map_or("", String::as_str)
+        self.names.get(self.next_sensor_index).map_or("", String::as_str)
     }
 
     /// Time of the next reading, in ns since 1970.
@@ -68,7 +68,7 @@ impl LoadGenerator {
     pub fn next_body(&mut self, out: &mut Vec<u8>) -> u64 {
         out.clear();
         for _ in 0..self.readings_per_body {
-            self.reading(out);
+            self.write_reading(out);
             out.push(b'\n');
         }
         self.readings_per_body as u64
@@ -79,46 +79,46 @@ impl LoadGenerator {
     pub fn next_json(&mut self, readings: usize, out: &mut Vec<u8>) {
         out.clear();
         if readings <= 1 {
-            return self.reading(out);
+            return self.write_reading(out);
         }
         for at in 0..readings {
             out.push(if at == 0 { b'[' } else { b',' });
-            self.reading(out);
+            self.write_reading(out);
         }
         out.push(b']');
     }
 
-    fn reading(&mut self, out: &mut Vec<u8>) {
-        let prefix = self.prefixes.get(self.sensor).map(Vec::as_slice).unwrap_or_default();
+    fn write_reading(&mut self, out: &mut Vec<u8>) {
+        let prefix = self.prefixes.get(self.next_sensor_index).map(Vec::as_slice).unwrap_or_default();
         out.extend_from_slice(prefix);
-        out.extend_from_slice(&self.stamp);
+        out.extend_from_slice(&self.time_and_values);
         // 37 is coprime to the table size, so the sensors are out of phase.
-        let wave = self.table.get((self.round + 37 * self.sensor) % TABLE).copied().unwrap_or_default();
-        thousandths(out, 20_000 + 500 * (self.sensor % 10) as i64 + wave);
+        let wave = self.table.get((self.cycle + 37 * self.next_sensor_index) % TABLE_SIZE).copied().unwrap_or_default();
+        write_thousandths(out, 20_000 + 500 * (self.next_sensor_index % 10) as i64 + wave);
         out.push(b'}');
-        self.sensor += 1;
-        if self.sensor == self.prefixes.len() {
-            self.sensor = 0;
-            self.round += 1;
+        self.next_sensor_index += 1;
+        if self.next_sensor_index == self.prefixes.len() {
+            self.next_sensor_index = 0;
+            self.cycle += 1;
             self.time = self.time.saturating_add(self.step);
-            self.write_stamp();
+            self.write_time_and_values();
         }
     }
 
-    fn write_stamp(&mut self) {
-        self.stamp.clear();
-        ndjson::time(&mut self.stamp, self.time);
-        self.stamp.extend_from_slice(b",\"values\":");
+    fn write_time_and_values(&mut self) {
+        self.time_and_values.clear();
+        ndjson::write_time(&mut self.time_and_values, self.time);
+        self.time_and_values.extend_from_slice(b",\"values\":");
     }
 }
 
 /// Writes a number of thousandths as a decimal with three digits after the point.
-fn thousandths(out: &mut Vec<u8>, number: i64) {
+fn write_thousandths(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
         out.push(b'-');
     }
     let size = number.unsigned_abs();
-    ndjson::integer(out, (size / 1000) as i64);
+    ndjson::write_integer(out, (size / 1000) as i64);
     let rest = (size % 1000) as u16;
     out.extend_from_slice(&[b'.', b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8]);
 }
@@ -170,7 +170,7 @@ mod tests {
     fn thousandths_keep_their_zeros() {
         for (number, text) in [(0, "0.000"), (7, "0.007"), (-1_050, "-1.050"), (20_000, "20.000")] {
             let mut out = Vec::new();
-            thousandths(&mut out, number);
+            write_thousandths(&mut out, number);
             assert_eq!(out, text.as_bytes());
         }
     }

@@ -16,12 +16,12 @@ impl Random {
     }
 
     /// A uniform number in [0, 1).
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         (self.source.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
 
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.unit()
+        low + (high - low) * self.uniform()
     }
 
     /// A uniform integer in [0, `count`); 0 if `count` is 0.
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn streams_differ_and_seeds_repeat() {
-        let draw = |seed, stream| Random::new(seed, stream).unit();
+        let draw = |seed, stream| Random::new(seed, stream).uniform();
         assert_eq!(draw(1, 1), draw(1, 1));
         assert_ne!(draw(1, 1), draw(1, 2));
         assert_ne!(draw(1, 1), draw(2, 1));

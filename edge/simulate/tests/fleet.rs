@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 
 use realfft::RealFftPlanner;
-use wheeltapper_simulate::{Burst, Fault, Fleet, FleetSpec, MachineKind, Tick, bearing_named};
+use wheeltapper_simulate::{Waveform, Fault, Fleet, FleetSpec, MachineKind, Tick, bearing_named};
 
 /// Machines that all have this fault from second `onset` on, immediately at full severity.
-fn faulty(fault: Fault, onset: f64) -> FleetSpec {
+fn spec_with_fault(fault: Fault, onset: f64) -> FleetSpec {
     FleetSpec {
         machines: 8,
         faulty_fraction: 1.0,
-        fault_onset: (onset, onset),
-        degrade_over_seconds: 0.0,
-        burst_every_seconds: 10.0,
-        burst_samples: 16_384,
+        fault_onset_range: (onset, onset),
+        degradation_seconds: 0.0,
+        waveform_interval_seconds: 10.0,
+        waveform_samples: 16_384,
         faults: vec![fault],
         ..FleetSpec::default()
     }
@@ -25,7 +25,7 @@ fn ticks(fleet: &mut Fleet, count: usize) -> Vec<Tick> {
 }
 
 /// The values of each sensor.
-fn series(fleet: &Fleet, ticks: &[Tick]) -> BTreeMap<String, Vec<f64>> {
+fn values_by_sensor(fleet: &Fleet, ticks: &[Tick]) -> BTreeMap<String, Vec<f64>> {
     let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for reading in ticks.iter().flat_map(|tick| &tick.readings) {
         all.entry(fleet.sensors()[reading.sensor].id.clone()).or_default().push(reading.value);
@@ -53,7 +53,7 @@ fn spectrum(samples: &[f64], rate: f64) -> (Vec<f64>, f64) {
 }
 
 /// Spectrum of the squared envelope above 2 kHz, the range of the housing resonance; filtered in the frequency domain.
-fn envelope_spectrum(waveform: &Burst) -> (Vec<f64>, f64) {
+fn envelope_spectrum(waveform: &Waveform) -> (Vec<f64>, f64) {
     let mut planner = RealFftPlanner::<f64>::new();
     let count = waveform.samples.len();
     let (forward, inverse) = (planner.plan_fft_forward(count), planner.plan_fft_inverse(count));
@@ -82,7 +82,7 @@ fn median((lines, width): &(Vec<f64>, f64), low: f64, high: f64) -> f64 {
 }
 
 /// Shaft frequency in Hz and bearing of the waveform's machine.
-fn machine(fleet: &Fleet, tick: &Tick, waveform: &Burst) -> (f64, wheeltapper_simulate::Bearing) {
+fn machine(fleet: &Fleet, tick: &Tick, waveform: &Waveform) -> (f64, wheeltapper_simulate::Bearing) {
     let id = &fleet.sensors()[waveform.sensor].id;
     let asset = id.rsplit_once('/').unwrap().0;
     let speed = tick.readings.iter().find(|reading| fleet.sensors()[reading.sensor].id == format!("{asset}/speed"));
@@ -94,7 +94,7 @@ fn machine(fleet: &Fleet, tick: &Tick, waveform: &Burst) -> (f64, wheeltapper_si
 #[test]
 fn the_same_seed_gives_the_same_readings_and_another_seed_does_not() {
     let run = |seed| {
-        let mut fleet = Fleet::new(FleetSpec { seed, fault_onset: (10.0, 20.0), ..FleetSpec::default() });
+        let mut fleet = Fleet::new(FleetSpec { seed, fault_onset_range: (10.0, 20.0), ..FleetSpec::default() });
         let ticks = ticks(&mut fleet, 90);
         (format!("{ticks:?}"), fleet.labels_csv(), fleet.config_toml())
     };
@@ -110,7 +110,7 @@ fn ticks_are_in_order_and_waveforms_keep_their_interval() {
     assert_eq!(ticks[3].time_ns, 1_000 + 1_000_000_000);
     assert!(ticks.is_sorted_by(|one, other| one.time_ns < other.time_ns));
     // Four minutes: four waveforms per machine.
-    let waveforms: Vec<&Burst> = ticks.iter().flat_map(|tick| &tick.bursts).collect();
+    let waveforms: Vec<&Waveform> = ticks.iter().flat_map(|tick| &tick.waveforms).collect();
     assert_eq!(waveforms.len(), 20);
     assert!(waveforms.iter().all(|waveform| waveform.samples.len() == 2048 && waveform.rate_hz == 12_800.0));
     assert!(waveforms.iter().all(|waveform| fleet.sensors()[waveform.sensor].id.ends_with("/vibration")));
@@ -143,8 +143,8 @@ fn the_configuration_parses_and_knows_every_sensor() {
 fn every_reading_lies_within_its_sensors_limits() {
     let mut fleet = Fleet::new(FleetSpec {
         faulty_fraction: 1.0,
-        fault_onset: (0.0, 10.0),
-        degrade_over_seconds: 30.0,
+        fault_onset_range: (0.0, 10.0),
+        degradation_seconds: 30.0,
         ..FleetSpec::default()
     });
     for tick in ticks(&mut fleet, 400) {
@@ -157,7 +157,7 @@ fn every_reading_lies_within_its_sensors_limits() {
                 reading.value
             );
         }
-        for waveform in &tick.bursts {
+        for waveform in &tick.waveforms {
             let limits = fleet.sensors()[waveform.sensor].limits;
             assert!(waveform.samples.iter().all(|&sample| (limits.min..=limits.max).contains(&f64::from(sample))));
         }
@@ -199,7 +199,7 @@ fn a_baseline_of_five_minutes_holds_for_hours() {
     // Skip three hours.
     ticks(&mut fleet, 3 * 3600);
     let later = ticks(&mut fleet, 600);
-    let (learnt, later) = (series(&fleet, &learnt), series(&fleet, &later));
+    let (learnt, later) = (values_by_sensor(&fleet, &learnt), values_by_sensor(&fleet, &later));
     for (sensor, values) in &later {
         // Means over windows of 30 s.
         let of = |values: &[f64]| values.chunks_exact(30).map(mean).collect::<Vec<_>>();
@@ -222,10 +222,10 @@ fn an_inner_race_defect_shows_as_a_line_of_the_envelope_at_its_frequency() {
 }
 
 fn check_race(fault: Fault, multiple: impl Fn(&wheeltapper_simulate::Bearing) -> f64) {
-    let mut fleet = Fleet::new(faulty(fault, 0.0));
+    let mut fleet = Fleet::new(spec_with_fault(fault, 0.0));
     let mut seen = 0;
     for tick in ticks(&mut fleet, 11) {
-        for waveform in &tick.bursts {
+        for waveform in &tick.waveforms {
             let (shaft, bearing) = machine(&fleet, &tick, waveform);
             let expected = shaft * multiple(&bearing);
             let envelope = envelope_spectrum(waveform);
@@ -242,9 +242,9 @@ fn check_race(fault: Fault, multiple: impl Fn(&wheeltapper_simulate::Bearing) ->
 
 #[test]
 fn a_ball_defect_shows_at_twice_the_ball_spin_frequency() {
-    let mut fleet = Fleet::new(faulty(Fault::Ball, 0.0));
+    let mut fleet = Fleet::new(spec_with_fault(Fault::Ball, 0.0));
     for tick in ticks(&mut fleet, 11) {
-        for waveform in &tick.bursts {
+        for waveform in &tick.waveforms {
             let (shaft, bearing) = machine(&fleet, &tick, waveform);
             let envelope = envelope_spectrum(waveform);
             let expected = 2.0 * bearing.bsf() * shaft;
@@ -256,9 +256,9 @@ fn a_ball_defect_shows_at_twice_the_ball_spin_frequency() {
 
 #[test]
 fn a_healthy_bearing_shows_no_line_at_the_defect_frequency() {
-    let mut fleet = Fleet::new(FleetSpec { faulty_fraction: 0.0, ..faulty(Fault::OuterRace, 0.0) });
+    let mut fleet = Fleet::new(FleetSpec { faulty_fraction: 0.0, ..spec_with_fault(Fault::OuterRace, 0.0) });
     for tick in ticks(&mut fleet, 11) {
-        for waveform in &tick.bursts {
+        for waveform in &tick.waveforms {
             let (shaft, bearing) = machine(&fleet, &tick, waveform);
             let envelope = envelope_spectrum(waveform);
             let expected = shaft * bearing.bpfo();
@@ -271,10 +271,10 @@ fn a_healthy_bearing_shows_no_line_at_the_defect_frequency() {
 #[test]
 fn imbalance_and_misalignment_raise_their_orders_of_the_shaft() {
     let order = |fault, share: f64, order: f64| {
-        let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..faulty(fault, 0.0) });
+        let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..spec_with_fault(fault, 0.0) });
         let mut heights = Vec::new();
         for tick in ticks(&mut fleet, 11) {
-            for waveform in &tick.bursts {
+            for waveform in &tick.waveforms {
                 let (shaft, _) = machine(&fleet, &tick, waveform);
                 let samples: Vec<f64> = waveform.samples.iter().map(|&sample| f64::from(sample)).collect();
                 let at = order * shaft;
@@ -292,11 +292,11 @@ fn imbalance_and_misalignment_raise_their_orders_of_the_shaft() {
 /// minutes.
 fn with_and_without(fault: Fault, sensor: &str) -> (f64, f64) {
     let of = |share| {
-        let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..faulty(fault, 0.0) });
+        let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..spec_with_fault(fault, 0.0) });
         ticks(&mut fleet, 480);
         let last = ticks(&mut fleet, 120);
         let ending = format!("/{sensor}");
-        let wanted: Vec<f64> = series(&fleet, &last)
+        let wanted: Vec<f64> = values_by_sensor(&fleet, &last)
             .iter()
             .filter(|(id, _)| id.ends_with(&ending) && (fault != Fault::Cavitation || id.contains("/pump-")))
             .map(|(_, values)| mean(values))
@@ -325,9 +325,9 @@ fn faults_affect_the_expected_scalar_sensors() {
 #[test]
 fn cavitation_makes_the_pressure_unsteady() {
     let unsteadiness = |share| {
-        let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..faulty(Fault::Cavitation, 0.0) });
+        let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..spec_with_fault(Fault::Cavitation, 0.0) });
         let ticks = ticks(&mut fleet, 120);
-        let all = series(&fleet, &ticks);
+        let all = values_by_sensor(&fleet, &ticks);
         let pressures: Vec<f64> =
             all.iter().filter(|(id, _)| id.ends_with("/pressure")).map(|(_, values)| deviation(values)).collect();
         mean(&pressures)
@@ -337,9 +337,9 @@ fn cavitation_makes_the_pressure_unsteady() {
 
 #[test]
 fn a_stuck_sensor_is_constant_from_its_onset_on() {
-    let mut fleet = Fleet::new(faulty(Fault::StuckSensor, 60.0));
+    let mut fleet = Fleet::new(spec_with_fault(Fault::StuckSensor, 60.0));
     let (before, after) = (ticks(&mut fleet, 60), ticks(&mut fleet, 60));
-    let (before, after) = (series(&fleet, &before), series(&fleet, &after));
+    let (before, after) = (values_by_sensor(&fleet, &before), values_by_sensor(&fleet, &after));
     for label in fleet.labels() {
         let stuck = label.sensor.unwrap();
         assert!(stuck.starts_with(&label.machine));
@@ -353,12 +353,12 @@ fn a_stuck_sensor_is_constant_from_its_onset_on() {
 
 #[test]
 fn a_dropping_sensor_loses_an_increasing_share() {
-    let spec = FleetSpec { degrade_over_seconds: 600.0, ..faulty(Fault::DroppingSensor, 100.0) };
+    let spec = FleetSpec { degradation_seconds: 600.0, ..spec_with_fault(Fault::DroppingSensor, 100.0) };
     let mut fleet = Fleet::new(spec);
     let counts: Vec<BTreeMap<String, usize>> = (0..8)
         .map(|_| {
             let ticks = ticks(&mut fleet, 100);
-            series(&fleet, &ticks).into_iter().map(|(id, values)| (id, values.len())).collect()
+            values_by_sensor(&fleet, &ticks).into_iter().map(|(id, values)| (id, values.len())).collect()
         })
         .collect();
     for label in fleet.labels() {
@@ -376,11 +376,11 @@ fn invalid_parameters_are_replaced() {
             machines: 3,
             scalar_hz: odd,
             faulty_fraction: odd,
-            fault_onset: (odd, odd),
-            degrade_over_seconds: odd,
-            burst_every_seconds: odd,
-            burst_samples: 8,
-            burst_hz: odd,
+            fault_onset_range: (odd, odd),
+            degradation_seconds: odd,
+            waveform_interval_seconds: odd,
+            waveform_samples: 8,
+            waveform_hz: odd,
             start_ns: i64::MAX,
             ..FleetSpec::default()
         });
@@ -390,5 +390,5 @@ fn invalid_parameters_are_replaced() {
         wheeltapper_config::parse(&fleet.config_toml(), "fleet.toml").unwrap();
         fleet.labels_csv();
     }
-    assert!(!Fault::Cavitation.befalls(MachineKind::Fan));
+    assert!(!Fault::Cavitation.applies_to(MachineKind::Fan));
 }

@@ -20,22 +20,22 @@ fn fleet() -> Fleet {
     let spec = FleetSpec {
         machines: 4,
         start_ns: START,
-        burst_samples: 100,
-        burst_every_seconds: 20.0,
+        waveform_samples: 100,
+        waveform_interval_seconds: 20.0,
         ..FleetSpec::default()
     };
     Fleet::new(spec)
 }
 
 /// The output of the fleet in 30 s: scalars as (sensor, time), and the number of waveforms.
-fn said() -> (BTreeSet<(String, i64)>, usize) {
+fn expected_output() -> (BTreeSet<(String, i64)>, usize) {
     let mut fleet = fleet();
     let (mut scalars, mut waveforms) = (BTreeSet::new(), 0);
     for _ in 0..30 {
         let tick = fleet.step();
         scalars
             .extend(tick.readings.iter().map(|reading| (fleet.sensors()[reading.sensor].id.clone(), reading.time_ns)));
-        waveforms += tick.bursts.len();
+        waveforms += tick.waveforms.len();
     }
     (scalars, waveforms)
 }
@@ -111,7 +111,7 @@ fn http_sends_everything_once_if_the_server_is_busy_at_first() {
             waveforms += 1;
         }
     }
-    assert_eq!((scalars.clone(), waveforms), said());
+    assert_eq!((scalars.clone(), waveforms), expected_output());
     assert_eq!(sent, scalars.len() as u64 + 100 * waveforms as u64);
 }
 
@@ -133,7 +133,7 @@ fn http_reports_why_the_server_rejected_readings() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let _requests = serve(listener, &[(415, "")]);
     let error = publish_http(&url, None, &mut fleet(), &FAST).unwrap_err();
-    assert!(matches!(error, PublishError::Refused { status: 415, sent: 0, .. }), "{error}");
+    assert!(matches!(error, PublishError::Rejected { status: 415, sent: 0, .. }), "{error}");
     for wrong in ["ftp://host", "host:8080", "http://", "https://host"] {
         let error = publish_http(wrong, None, &mut fleet(), &FAST).unwrap_err();
         assert!(error.to_string().contains("http://127.0.0.1:8080"), "{error}");
@@ -228,6 +228,6 @@ fn mqtt_resends_unacknowledged_messages() {
             scalars.insert(reading);
         }
     }
-    assert_eq!((scalars.clone(), waveforms.len()), said());
+    assert_eq!((scalars.clone(), waveforms.len()), expected_output());
     assert_eq!(sent, scalars.len() as u64 + 100 * waveforms.len() as u64);
 }

@@ -1,7 +1,7 @@
 //! Reads a sensor's stored readings in bounded memory: downsampled for a chart, or the newest. The hourly counts show
 //! how many readings each period has, so that one period is read at a time.
 
-use wheeltapper_store::{Hour, Store, StoreError};
+use wheeltapper_store::{HourlyAggregate, Store, StoreError};
 
 /// The number of readings that are read at once, in addition to those that are kept.
 const MAX_READ: u64 = 500_000;
@@ -72,12 +72,12 @@ pub(crate) fn newest(store: &Store, sensor: u32, from: i64, limit: u64) -> Resul
 }
 
 /// The hours with readings between `from` and `to`.
-fn hours(store: &Store, sensor: u32, from: i64, to: i64) -> Result<Vec<Hour>, StoreError> {
-    store.hourly(sensor, from.saturating_sub(HOUR - 1), to)
+fn hours(store: &Store, sensor: u32, from: i64, to: i64) -> Result<Vec<HourlyAggregate>, StoreError> {
+    store.hourly_aggregates(sensor, from.saturating_sub(HOUR - 1), to)
 }
 
 /// Periods of about [`MAX_READ`] readings, with their counts. Together they cover all of the time.
-fn periods(hours: &[Hour], from: i64, to: i64) -> Vec<(i64, i64, u64)> {
+fn periods(hours: &[HourlyAggregate], from: i64, to: i64) -> Vec<(i64, i64, u64)> {
     let mut periods = Vec::new();
     let (mut begin, mut count) = (from, 0);
     for hour in hours {
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_long_time_is_read_in_periods() {
-        let hour = |at: i64, count| Hour { hour: at * HOUR, avg: 0.0, min: 0.0, max: 0.0, std: 0.0, count };
-        let hours: Vec<Hour> = (0..10).map(|at| hour(at, 200_000)).collect();
+        let hour = |at: i64, count| HourlyAggregate { hour: at * HOUR, avg: 0.0, min: 0.0, max: 0.0, std: 0.0, count };
+        let hours: Vec<HourlyAggregate> = (0..10).map(|at| hour(at, 200_000)).collect();
         let periods = periods(&hours, 5, 10 * HOUR);
         assert_eq!(periods.len(), 5);
         assert_eq!((periods[0].0, periods[4].1), (5, 10 * HOUR));

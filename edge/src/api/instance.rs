@@ -14,8 +14,8 @@ use wasmtime_wasi_http::{
 };
 
 use super::{
-    guest::{Caller, Guest},
-    turns::Turn,
+    instance_state::{Caller, InstanceState},
+    admission::ComputePermit,
 };
 
 /// The number of ticks of the engine's deadline clock (10 ms each) that a request may compute for.
@@ -26,13 +26,13 @@ const MAX_REQUESTS: u32 = 10_000;
 const MAX_RETAINED_BYTES: usize = 48 << 20;
 
 pub(super) struct Instance {
-    store: Store<Guest>,
+    store: Store<InstanceState>,
     proxy: Proxy,
     requests: u32,
 }
 
 impl Instance {
-    pub(super) async fn new(proxy: &ProxyPre<Guest>, state: Guest) -> wasmtime::Result<Self> {
+    pub(super) async fn new(proxy: &ProxyPre<InstanceState>, state: InstanceState) -> wasmtime::Result<Self> {
         let mut store = Store::new(proxy.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
@@ -43,8 +43,8 @@ impl Instance {
             if state.ticks > MAX_TICKS {
                 return Err(wasmtime::Error::msg("the response took too long"));
             }
-            Ok(match &state.turn {
-                Some(turn) => UpdateDeadline::YieldCustom(1, turn.pass_on()),
+            Ok(match &state.permit {
+                Some(turn) => UpdateDeadline::YieldCustom(1, turn.yield_permit()),
                 None => UpdateDeadline::Yield(1),
             })
         });
@@ -65,12 +65,12 @@ impl Instance {
     pub(super) async fn answer(
         &mut self,
         caller: Caller,
-        permit: Turn,
+        permit: ComputePermit,
         request: Request<Bytes>,
     ) -> wasmtime::Result<Response<Bytes>> {
-        self.store.data_mut().turn = Some(permit);
+        self.store.data_mut().permit = Some(permit);
         let result = self.call_component(caller, request).await;
-        self.store.data_mut().turn = None;
+        self.store.data_mut().permit = None;
         result
     }
 

@@ -4,15 +4,15 @@
 //! An instance answers one request at a time and is reused for the next. The component does not check what a caller may
 //! see: the host's side of `line-api` leaves out the rows of other sites.
 
-mod act;
-mod desk;
-mod detect;
-mod guest;
+mod actions;
+mod query_service;
+mod score_sample;
+mod instance_state;
 pub(crate) mod history;
 mod instance;
-mod look;
-mod turn_away;
-mod turns;
+mod queries;
+mod request_checks;
+mod admission;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,12 +24,12 @@ use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::components;
-pub use desk::Desk;
-pub use guest::{Caller, Deeds, Done};
-use guest::{Guest, bindings};
+pub use query_service::QueryService;
+pub use instance_state::{Caller, ActionLog, ActionOutcome};
+use instance_state::{InstanceState, bindings};
 use instance::Instance;
-use turn_away::{addressed, permitted, saturated, too_slow};
-use turns::{Turns, threads};
+use request_checks::{ensure_host, set_permissions, busy_response, timeout_response};
+use admission::{Admission, thread_count};
 
 const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/api.wasm"));
 /// The maximum number of idle instances that are kept for the next request.
@@ -39,11 +39,11 @@ const MAX_BLOCKING_THREADS: usize = 8;
 
 /// Answers requests with instances of the component.
 pub struct Api {
-    proxy: ProxyPre<Guest>,
-    query_service: Arc<Desk>,
+    proxy: ProxyPre<InstanceState>,
+    query_service: Arc<QueryService>,
     environment: Vec<(String, String)>,
     idle: Mutex<Vec<Instance>>,
-    admission: Turns,
+    admission: Admission,
     threads: Option<Runtime>,
 }
 
@@ -58,13 +58,13 @@ impl Api {
     ///
     /// # Errors
     /// If the component cannot be loaded.
-    pub fn load(query_service: Arc<Desk>, origins: &[String]) -> anyhow::Result<Self> {
+    pub fn load(query_service: Arc<QueryService>, origins: &[String]) -> anyhow::Result<Self> {
         let host = query_service.host();
         let engine = host.sandbox().engine();
-        let component = components::compiled(engine, &host.cache(), "api", COMPONENT)
+        let component = components::load_or_compile(engine, &host.cache_folder(), "api", COMPONENT)
             .context("loading the component of the API")?;
-        let mut linker: Linker<Guest> = Linker::new(engine);
-        let link = |linker: &mut Linker<Guest>| -> wasmtime::Result<ProxyPre<Guest>> {
+        let mut linker: Linker<InstanceState> = Linker::new(engine);
+        let link = |linker: &mut Linker<InstanceState>| -> wasmtime::Result<ProxyPre<InstanceState>> {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
             bindings::Api::add_to_linker::<_, wasmtime::component::HasSelf<_>>(linker, |state| state)?;
@@ -77,13 +77,13 @@ impl Api {
             ("WHEELTAPPER_CORS_ORIGINS".to_owned(), origins.join(",")),
         ];
         let runtime = Builder::new_multi_thread()
-            .worker_threads(threads())
+            .worker_threads(thread_count())
             .thread_name("api")
             .max_blocking_threads(MAX_BLOCKING_THREADS)
             .enable_time()
             .build()
             .context("starting the threads of the API")?;
-        let admission = Turns::new(threads());
+        let admission = Admission::new(thread_count());
         Ok(Self { proxy, query_service, environment, idle: Mutex::default(), admission, threads: Some(runtime) })
     }
 
@@ -92,16 +92,16 @@ impl Api {
     /// # Errors
     /// If the component traps or needs more memory than its limit; the next request gets a new instance. An instance
     /// that exceeded its deadline is replaced as well, but its request is answered.
-    pub async fn answer(
+    pub async fn handle(
         self: Arc<Self>,
         caller: Caller,
         mut request: Request<Bytes>,
     ) -> anyhow::Result<Response<Bytes>> {
-        if let Err(rejection) = addressed(&mut request) {
+        if let Err(rejection) = ensure_host(&mut request) {
             return Ok(*rejection);
         }
-        permitted(&caller, &mut request);
-        let Ok(permit) = self.admission.take().await else { return Ok(saturated()) };
+        set_permissions(&caller, &mut request);
+        let Ok(permit) = self.admission.admit().await else { return Ok(busy_response()) };
         let api = Arc::clone(&self);
         let threads = self.threads.as_ref().context("the host is stopping")?;
         // The component computes and the store is read: neither may run on a thread that serves sockets.
@@ -109,13 +109,13 @@ impl Api {
             let idle = api.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut instance = match idle {
                 Some(instance) => instance,
-                None => Instance::new(&api.proxy, Guest::new(Arc::clone(&api.query_service), &api.environment)).await?,
+                None => Instance::new(&api.proxy, InstanceState::new(Arc::clone(&api.query_service), &api.environment)).await?,
             };
             let path = request.uri().path().to_owned();
             let response = match instance.answer(caller, permit, request).await {
                 Err(_) if instance.is_late() => {
                     tracing::warn!(path, "the API's component was stopped because the response took too long");
-                    return Ok(too_slow());
+                    return Ok(timeout_response());
                 }
                 result => result?,
             };

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
 
-use super::{Global, readable};
+use super::{GlobalArgs, format_time};
 
 /// The audit log: every change and sign-in; each entry is chained to the previous one by a hash.
 #[derive(Debug, clap::Args)]
@@ -40,22 +40,22 @@ enum AuditAction {
 }
 
 impl AuditCommand {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let folder = global.load()?.data;
+    pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
+        let folder = global.load_config()?.data;
         ensure!(
             wheeltapper_access::Access::exists(&folder),
             "there is no access.db in {}; name the data folder with --data, or start a host with `wheeltapper run`",
             folder.display()
         );
-        let access = global.access()?;
+        let access = global.open_access()?;
         match self.action {
             AuditAction::Verify => {
                 let report = access.verify_audit()?;
-                if let Some(bad) = report.first_bad {
+                if let Some(bad) = report.first_defect {
                     bail!(
                         "the audit is not as it was written: entry {}: {}; compare it with an export or syslog",
                         bad.seq,
-                        bad.why
+                        bad.reason
                     );
                 }
                 println!("{} entries, all as they were written", report.entries);
@@ -68,8 +68,8 @@ impl AuditCommand {
                 export(&access, from, &mut BufWriter::new(&mut to))?;
             }
             AuditAction::List { limit } => {
-                for entry in access.audit(None, limit)? {
-                    let time = readable(entry.time);
+                for entry in access.audit_entries(None, limit)? {
+                    let time = format_time(entry.time);
                     println!(
                         "{:>6}  {time}  {:<16} {} {}  {}  {}  {}",
                         entry.seq, entry.actor, entry.action, entry.target, entry.outcome, entry.address, entry.detail
@@ -84,7 +84,7 @@ impl AuditCommand {
 fn export(access: &wheeltapper_access::Access, from: i64, to: &mut impl Write) -> anyhow::Result<()> {
     let mut written = Ok(());
     access.export_audit(from, |entry| {
-        written = writeln!(to, "{}", entry.json());
+        written = writeln!(to, "{}", entry.to_json());
         written.is_ok()
     })?;
     written?;

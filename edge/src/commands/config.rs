@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{BadConfig, Global};
+use super::{InvalidConfig, GlobalArgs};
 
 /// The configuration file.
 #[derive(Debug, clap::Args)]
@@ -23,30 +23,30 @@ enum ConfigAction {
 }
 
 impl ConfigCommand {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
+    pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
         match self.action {
             ConfigAction::Check => {
-                let config = global.load()?;
+                let config = global.load_config()?;
                 for warning in wheeltapper_config::warnings(&config) {
                     eprintln!("{}", warning.to_string().trim_end());
                 }
                 let (fatal, warnings): (Vec<_>, Vec<_>) =
-                    wheeltapper_config::check_machine(&config).into_iter().partition(|problem| problem.stops);
+                    wheeltapper_config::check_environment(&config).into_iter().partition(|problem| problem.is_fatal);
                 for problem in warnings {
                     eprintln!("{}", problem.to_string().trim_end());
                 }
                 if !fatal.is_empty() {
                     let errors: String = fatal.iter().map(ToString::to_string).collect();
-                    return Err(BadConfig(errors).into());
+                    return Err(InvalidConfig(errors).into());
                 }
                 // Errors that are only found when the mapping is built.
-                crate::serve::mapping(&config)?;
+                crate::serve::topic_mapping(&config)?;
                 let sensors = config.sensors().count();
                 println!("the configuration is valid: {sensors} sensors, {} technicians", config.technicians.len());
             }
             ConfigAction::Plant => {
-                let config = global.load()?;
-                println!("{}", config.plant_json(&crate::lives::read(&config)?));
+                let config = global.load_config()?;
+                println!("{}", config.plant_json(&crate::run_to_failure::read(&config)?));
             }
             ConfigAction::Example => print!("{}", wheeltapper_config::EXAMPLE),
         }

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, thread, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Subcommand, builder::PossibleValuesParser};
 use serde_json::Value;
-use wheeltapper_front::Reason;
+use wheeltapper_front::RejectionReason;
 use wheeltapper_store::{Store, StoreError};
 
-use super::{Global, readable};
+use super::{GlobalArgs, format_time};
 use crate::clock;
 
 /// Dead letters per page, without their payloads.
@@ -30,7 +30,7 @@ enum DlqAction {
     /// Show dead letters, newest first
     List {
         /// Only those rejected for this reason
-        #[arg(long, value_parser = reasons())]
+        #[arg(long, value_parser = reason_parser())]
         reason: Option<String>,
         /// Maximum number
         #[arg(long, default_value_t = 50)]
@@ -48,7 +48,7 @@ enum DlqAction {
     )]
     Replay {
         /// Only those rejected for this reason
-        #[arg(long, value_parser = reasons())]
+        #[arg(long, value_parser = reason_parser())]
         reason: Option<String>,
         /// The running host; this must be its data folder
         #[arg(long, default_value = "http://127.0.0.1:8080")]
@@ -66,10 +66,10 @@ enum DlqAction {
 }
 
 impl Dlq {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
+    pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
         match self.action {
-            DlqAction::List { reason, limit, payload } => list(&global.store()?, reason.as_deref(), limit, payload),
-            DlqAction::Replay { reason, to, key } => replay(&global.store()?, reason.as_deref(), &to, key.as_deref()),
+            DlqAction::List { reason, limit, payload } => list(&global.open_store()?, reason.as_deref(), limit, payload),
+            DlqAction::Replay { reason, to, key } => replay(&global.open_store()?, reason.as_deref(), &to, key.as_deref()),
             DlqAction::Purge { older_than } => {
                 let before = clock::now().saturating_sub(i64::try_from(older_than.as_nanos()).unwrap_or(i64::MAX));
                 let deleted = Store::open(&global.store_path()?)?.purge_dead_letters(before)?;
@@ -82,10 +82,10 @@ impl Dlq {
 
 fn list(store: &Store, reason: Option<&str>, limit: usize, payload: bool) -> anyhow::Result<()> {
     let mut is_empty = true;
-    for letter in Letters::new(store, reason, Order::NewestFirst).take(limit) {
+    for letter in DeadLetterPages::new(store, reason, SortOrder::NewestFirst).take(limit) {
         let letter = letter?;
         is_empty = false;
-        println!("{}  {:<15} {}  {}", readable(letter.time), letter.reason, letter.source, letter.message);
+        println!("{}  {:<15} {}  {}", format_time(letter.time), letter.reason, letter.source, letter.message);
         // One payload at a time: each can be a megabyte.
         if payload && let Some(whole) = store.dead_letter(&letter.id)? {
             println!("    {}", String::from_utf8_lossy(&whole.payload).trim_end());
@@ -99,13 +99,13 @@ fn list(store: &Store, reason: Option<&str>, limit: usize, payload: bool) -> any
 
 fn replay(store: &Store, reason: Option<&str>, to: &str, key: Option<&str>) -> anyhow::Result<()> {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let host = Host { agent, url: to.trim_end_matches('/').to_owned(), key };
-    let mut sums = Sums::default();
+    let host = HostClient { agent, url: to.trim_end_matches('/').to_owned(), key };
+    let mut sums = ReplayTotals::default();
     let sent = replay_all(store, reason, &host, &mut sums);
     // Print the totals also after a failure.
     sums.print()?;
     sent?;
-    let Sums { accepted, partly_accepted, refused, not_found, .. } = sums;
+    let ReplayTotals { accepted, partly_accepted, refused, not_found, .. } = sums;
     ensure!(
         accepted + partly_accepted > 0 || not_found == 0,
         "the host at {to} knows none of these letters; name the host that runs on this data folder with --to, or the folder with --data"
@@ -117,25 +117,25 @@ fn replay(store: &Store, reason: Option<&str>, to: &str, key: Option<&str>) -> a
     Ok(())
 }
 
-fn replay_all(store: &Store, reason: Option<&str>, host: &Host<'_>, sums: &mut Sums) -> anyhow::Result<()> {
+fn replay_all(store: &Store, reason: Option<&str>, host: &HostClient<'_>, sums: &mut ReplayTotals) -> anyhow::Result<()> {
     // Parts that are rejected again become new dead letters, which must not be replayed in this run.
-    let newest = Letters::new(store, None, Order::NewestFirst).next().transpose()?;
+    let newest = DeadLetterPages::new(store, None, SortOrder::NewestFirst).next().transpose()?;
     let Some(newest) = newest else { return Ok(()) };
     // Sparkplug births come before the data that needs them.
-    for letter in Letters::new(store, reason, Order::OldestFirst) {
+    for letter in DeadLetterPages::new(store, reason, SortOrder::OldestFirst) {
         let letter = letter?;
         if letter.row > newest.row {
             break;
         }
-        match host.replays(&letter.id)? {
-            Outcome::Accepted => sums.accepted += 1,
-            Outcome::PartlyAccepted => sums.partly_accepted += 1,
-            Outcome::Rejected(why) => {
+        match host.replay_letter(&letter.id)? {
+            ReplayOutcome::Accepted => sums.accepted += 1,
+            ReplayOutcome::PartlyAccepted => sums.partly_accepted += 1,
+            ReplayOutcome::Rejected(why) => {
                 sums.refused += 1;
                 sums.first_rejection.get_or_insert(why);
             }
-            Outcome::NotReplayable(why) => *sums.not_replayable.entry(why).or_default() += 1,
-            Outcome::NotFound => sums.not_found += 1,
+            ReplayOutcome::NotReplayable(why) => *sums.not_replayable.entry(why).or_default() += 1,
+            ReplayOutcome::NotFound => sums.not_found += 1,
         }
     }
     Ok(())
@@ -143,7 +143,7 @@ fn replay_all(store: &Store, reason: Option<&str>, host: &Host<'_>, sums: &mut S
 
 /// Totals of a replay.
 #[derive(Debug, Default)]
-struct Sums {
+struct ReplayTotals {
     accepted: u64,
     partly_accepted: u64,
     refused: u64,
@@ -153,7 +153,7 @@ struct Sums {
     not_found: u64,
 }
 
-impl Sums {
+impl ReplayTotals {
     fn print(&self) -> anyhow::Result<()> {
         println!("{} taken, {} refused again", self.accepted + self.partly_accepted, self.refused);
         if self.partly_accepted > 0 {
@@ -174,7 +174,7 @@ impl Sums {
 
 /// The host's result for one dead letter.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum ReplayOutcome {
     Accepted,
     /// The rejected parts are a new dead letter.
     PartlyAccepted,
@@ -186,15 +186,15 @@ enum Outcome {
 }
 
 /// Client of the running host. The host uses its own copy of the dead letter, with topic, format and sensor.
-struct Host<'a> {
+struct HostClient<'a> {
     agent: ureq::Agent,
     url: String,
     key: Option<&'a str>,
 }
 
-impl Host<'_> {
+impl HostClient<'_> {
     /// Replays one dead letter; waits while the host is busy.
-    fn replays(&self, id: &str) -> anyhow::Result<Outcome> {
+    fn replay_letter(&self, id: &str) -> anyhow::Result<ReplayOutcome> {
         let url = format!("{}/api/v1/dead-letters/{id}/replay", self.url);
         for _ in 0..MAX_ATTEMPTS {
             let mut request = self.agent.post(&url);
@@ -209,22 +209,22 @@ impl Host<'_> {
                 thread::sleep(Duration::from_secs(after.unwrap_or(1).max(1)).min(MAX_RETRY_WAIT));
                 continue;
             }
-            return outcome(status, &body, &url);
+            return parse_outcome(status, &body, &url);
         }
         bail!("{url} is busy for too long; try again later: dead letters that were not accepted are kept")
     }
 }
 
-fn outcome(status: u16, body: &str, url: &str) -> anyhow::Result<Outcome> {
+fn parse_outcome(status: u16, body: &str, url: &str) -> anyhow::Result<ReplayOutcome> {
     let answer_body: Value = serde_json::from_str(body).unwrap_or_default();
     let detail = || answer_body["detail"].as_str().unwrap_or(body).to_owned();
     Ok(match status {
-        202 if answer_body["rejected"] == 0 => Outcome::Accepted,
-        202 => Outcome::PartlyAccepted,
-        404 => Outcome::NotFound,
+        202 if answer_body["rejected"] == 0 => ReplayOutcome::Accepted,
+        202 => ReplayOutcome::PartlyAccepted,
+        404 => ReplayOutcome::NotFound,
         // The detail starts with a prefix common to all of them.
-        409 => Outcome::NotReplayable(detail().split_once(": ").map_or_else(detail, |(_, why)| why.to_owned())),
-        422 => Outcome::Rejected(detail()),
+        409 => ReplayOutcome::NotReplayable(detail().split_once(": ").map_or_else(detail, |(_, why)| why.to_owned())),
+        422 => ReplayOutcome::Rejected(detail()),
         401 | 403 => bail!(
             "{url} answered {status}: {}; give an API key with the scope write with --key, `wheeltapper key add NAME --scope write` makes one",
             detail()
@@ -235,14 +235,14 @@ fn outcome(status: u16, body: &str, url: &str) -> anyhow::Result<Outcome> {
 
 /// Sort order of the dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
+enum SortOrder {
     OldestFirst,
     NewestFirst,
 }
 
 /// A dead letter without its payload.
 #[derive(Debug)]
-struct Head {
+struct DeadLetterSummary {
     /// Row numbers increase in the order of storage; times are those of the rejected data.
     row: i64,
     id: String,
@@ -253,45 +253,45 @@ struct Head {
 }
 
 /// Iterates over the dead letters of a store, page by page.
-struct Letters<'a> {
+struct DeadLetterPages<'a> {
     store: &'a Store,
     reason: Option<String>,
-    order: Order,
+    order: SortOrder,
     /// Row of the last dead letter of the previous page.
     after: Option<i64>,
-    page: std::vec::IntoIter<Head>,
+    page: std::vec::IntoIter<DeadLetterSummary>,
     ended: bool,
 }
 
-impl<'a> Letters<'a> {
-    fn new(store: &'a Store, reason: Option<&str>, order: Order) -> Self {
+impl<'a> DeadLetterPages<'a> {
+    fn new(store: &'a Store, reason: Option<&str>, order: SortOrder) -> Self {
         let page = Vec::new().into_iter();
         Self { store, reason: reason.map(str::to_owned), order, after: None, page, ended: false }
     }
 
-    fn next_page(&self) -> Result<Vec<Head>, StoreError> {
+    fn next_page(&self) -> Result<Vec<DeadLetterSummary>, StoreError> {
         let (direction, beyond) = match self.order {
-            Order::OldestFirst => ("ASC", ">"),
-            Order::NewestFirst => ("DESC", "<"),
+            SortOrder::OldestFirst => ("ASC", ">"),
+            SortOrder::NewestFirst => ("DESC", "<"),
         };
         let mut conditions = Vec::new();
         if let Some(row) = self.after {
             conditions.push(format!("rowid {beyond} {row}"));
         }
         if let Some(reason) = &self.reason {
-            conditions.push(format!("reason = {}", quoted(reason)));
+            conditions.push(format!("reason = {}", quote_sql(reason)));
         }
         let clause = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         let (_, rows) = self.store.query_sql(&format!(
             "SELECT rowid, id, time, source, reason, message FROM dead_letters {clause} \
              ORDER BY rowid {direction} LIMIT {PAGE_SIZE}"
         ))?;
-        Ok(rows.into_iter().filter_map(head).collect())
+        Ok(rows.into_iter().filter_map(parse_summary).collect())
     }
 }
 
-impl Iterator for Letters<'_> {
-    type Item = Result<Head, StoreError>;
+impl Iterator for DeadLetterPages<'_> {
+    type Item = Result<DeadLetterSummary, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 && !self.ended {
@@ -311,10 +311,10 @@ impl Iterator for Letters<'_> {
     }
 }
 
-fn head(row: Vec<Value>) -> Option<Head> {
+fn parse_summary(row: Vec<Value>) -> Option<DeadLetterSummary> {
     let [row, id, time, source, reason, message] = <[Value; 6]>::try_from(row).ok()?;
     let text = |value: Value| value.as_str().map(str::to_owned);
-    Some(Head {
+    Some(DeadLetterSummary {
         row: row.as_i64()?,
         id: text(id)?,
         time: time.as_i64()?,
@@ -325,13 +325,13 @@ fn head(row: Vec<Value>) -> Option<Head> {
 }
 
 /// Quotes a text for SQL.
-fn quoted(text: &str) -> String {
+fn quote_sql(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 /// Parser for the name of a reason.
-fn reasons() -> PossibleValuesParser {
-    PossibleValuesParser::new(Reason::ALL.map(Reason::name))
+fn reason_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(RejectionReason::ALL.map(RejectionReason::name))
 }
 
 #[cfg(test)]
@@ -363,33 +363,33 @@ mod tests {
     }
 
     #[test]
-    fn all_letters_are_met_once_and_in_order() {
+    fn all_dead_letters_are_read_once_and_in_order() {
         let (_folder, store) = store(2 * PAGE_SIZE + 3);
         let ids = |reason, order| -> Vec<String> {
-            Letters::new(&store, reason, order).map(|letter| letter.unwrap().id).collect()
+            DeadLetterPages::new(&store, reason, order).map(|letter| letter.unwrap().id).collect()
         };
         let all: Vec<String> = (0..2 * PAGE_SIZE + 3).map(|number| format!("{number:06}'")).collect();
-        assert_eq!(ids(None, Order::OldestFirst), all);
-        assert_eq!(ids(None, Order::NewestFirst), all.iter().rev().cloned().collect::<Vec<_>>());
+        assert_eq!(ids(None, SortOrder::OldestFirst), all);
+        assert_eq!(ids(None, SortOrder::NewestFirst), all.iter().rev().cloned().collect::<Vec<_>>());
         let odd: Vec<String> = all.into_iter().skip(1).step_by(2).collect();
-        assert_eq!(ids(Some("in-future"), Order::OldestFirst), odd);
-        assert!(ids(Some("it's none"), Order::OldestFirst).is_empty());
+        assert_eq!(ids(Some("in-future"), SortOrder::OldestFirst), odd);
+        assert!(ids(Some("it's none"), SortOrder::OldestFirst).is_empty());
     }
 
     #[test]
-    fn what_the_host_answers_is_what_is_counted() {
-        let of = |status, body: &str| outcome(status, body, "http://h");
-        assert_eq!(of(202, r#"{"accepted":1,"rejected":0}"#).unwrap(), Outcome::Accepted);
-        assert_eq!(of(202, r#"{"accepted":1,"rejected":2}"#).unwrap(), Outcome::PartlyAccepted);
+    fn replies_of_the_host_are_parsed_by_status() {
+        let of = |status, body: &str| parse_outcome(status, body, "http://h");
+        assert_eq!(of(202, r#"{"accepted":1,"rejected":0}"#).unwrap(), ReplayOutcome::Accepted);
+        assert_eq!(of(202, r#"{"accepted":1,"rejected":2}"#).unwrap(), ReplayOutcome::PartlyAccepted);
         assert_eq!(
             of(422, r#"{"detail":"nothing was taken: x"}"#).unwrap(),
-            Outcome::Rejected("nothing was taken: x".into())
+            ReplayOutcome::Rejected("nothing was taken: x".into())
         );
         assert_eq!(
             of(409, r#"{"detail":"it cannot: too large"}"#).unwrap(),
-            Outcome::NotReplayable("too large".into())
+            ReplayOutcome::NotReplayable("too large".into())
         );
-        assert_eq!(of(404, "").unwrap(), Outcome::NotFound);
+        assert_eq!(of(404, "").unwrap(), ReplayOutcome::NotFound);
         assert!(of(401, "").unwrap_err().to_string().contains("--scope write"));
         // Not an answer of the host, but for example of a proxy.
         assert!(of(502, "<html>").is_err());

@@ -9,13 +9,13 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use indicatif::ProgressBar;
-use wheeltapper_evaluate::{Profile, nab};
+use wheeltapper_evaluate::{Benchmark, nab};
 
 use crate::{
-    components::{Limits, Sandbox},
+    components::{InstanceLimits, Sandbox},
     evaluation::{
-        Components,
-        fleet::{self, Plan},
+        ComponentPipeline,
+        fleet::{self, FleetScenario},
     },
 };
 
@@ -56,17 +56,17 @@ pub(super) struct Evaluate {
 
 impl Evaluate {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let cache = cache()?;
+        let cache = cache_folder()?;
         fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
-        let limits = Limits { memory: 4 << 30, deadline: Duration::from_secs(600) };
+        let limits = InstanceLimits { memory: 4 << 30, max_cpu_time: Duration::from_secs(600) };
         let sandbox = Sandbox::load(&cache, &BTreeMap::new(), limits)?;
         let mut reports = Vec::new();
         if let Some(data) = &self.data {
-            self.benchmarks(data, &sandbox, &mut reports)?;
+            self.run_benchmarks(data, &sandbox, &mut reports)?;
         }
         if let Some(machines) = self.fleet {
-            let plan = Plan { machines, days: self.days, seed: self.seed };
-            let report = waiting("fleet", || fleet::evaluate(&sandbox, plan))?;
+            let plan = FleetScenario { machines, days: self.days, seed: self.seed };
+            let report = with_spinner("fleet", || fleet::evaluate(&sandbox, plan))?;
             println!("{}", report.table());
             reports.push(serde_json::to_value(&report)?);
         }
@@ -77,31 +77,31 @@ impl Evaluate {
         Ok(())
     }
 
-    fn benchmarks(&self, data: &Path, sandbox: &Sandbox, reports: &mut Vec<serde_json::Value>) -> anyhow::Result<()> {
-        let known = |name: &str| Profile::ALL.into_iter().find(|profile| names(*profile).contains(&name));
+    fn run_benchmarks(&self, data: &Path, sandbox: &Sandbox, reports: &mut Vec<serde_json::Value>) -> anyhow::Result<()> {
+        let known = |name: &str| Benchmark::ALL.into_iter().find(|profile| profile_names(*profile).contains(&name));
         let selected = self.benchmarks.iter().map(|name| {
             known(name).with_context(|| {
                 format!("there is no benchmark {name:?}; expected one of skab, nab, cwru, cmapss, tep, ims")
             })
         });
-        let selected: Vec<Profile> = selected.collect::<anyhow::Result<_>>()?;
-        let exists = |profile: &Profile| data.join(profile.folder()).is_dir();
-        let profiles: Vec<Profile> = if selected.is_empty() { Profile::ALL.to_vec() } else { selected.clone() };
-        let (profiles, missing): (Vec<Profile>, Vec<Profile>) = profiles.into_iter().partition(exists);
+        let selected: Vec<Benchmark> = selected.collect::<anyhow::Result<_>>()?;
+        let exists = |profile: &Benchmark| data.join(profile.folder()).is_dir();
+        let profiles: Vec<Benchmark> = if selected.is_empty() { Benchmark::ALL.to_vec() } else { selected.clone() };
+        let (profiles, missing): (Vec<Benchmark>, Vec<Benchmark>) = profiles.into_iter().partition(exists);
         ensure!(
             !profiles.is_empty() && (selected.is_empty() || missing.is_empty()),
             "expected folders such as {} in {}",
-            Profile::Skab.folder(),
+            Benchmark::Skab.folder(),
             data.display()
         );
         for profile in &missing {
             eprintln!("{}: not found, skipped", profile.folder());
         }
-        let mut line = Components::new(sandbox.clone(), self.model.clone());
+        let mut line = ComponentPipeline::new(sandbox.clone(), self.model.clone());
         for profile in profiles {
             let folder = data.join(profile.folder());
-            let report = waiting(profile.folder(), || match (&self.nab_results, profile) {
-                (Some(results), Profile::Nab) => nab::evaluate(&mut line, &folder, Some((results, "wheeltapper"))),
+            let report = with_spinner(profile.folder(), || match (&self.nab_results, profile) {
+                (Some(results), Benchmark::Nab) => nab::evaluate(&mut line, &folder, Some((results, "wheeltapper"))),
                 _ => wheeltapper_evaluate::evaluate(profile, &mut line, &folder),
             });
             let report = report.with_context(|| format!("evaluating {}", profile.folder()))?;
@@ -113,14 +113,14 @@ impl Evaluate {
 }
 
 /// Folder of compiled components: the user's own cache folder, as code that others can write must not be loaded.
-fn cache() -> anyhow::Result<PathBuf> {
+fn cache_folder() -> anyhow::Result<PathBuf> {
     let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
     Ok(folder.context("set XDG_CACHE_HOME or HOME: compiled components are cached there")?.join("wheeltapper"))
 }
 
 /// Runs `work` and shows a spinner meanwhile.
-fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
+fn with_spinner<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let bar = ProgressBar::new_spinner().with_message(format!("{what} ..."));
     bar.enable_steady_tick(Duration::from_millis(200));
     let done = work();
@@ -129,7 +129,7 @@ fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
 }
 
 /// The names of a benchmark on the command line.
-fn names(profile: Profile) -> [&'static str; 2] {
+fn profile_names(profile: Benchmark) -> [&'static str; 2] {
     let folder = profile.folder();
-    [folder, if profile == Profile::Ims { "ims" } else { folder }]
+    [folder, if profile == Benchmark::Ims { "ims" } else { folder }]
 }

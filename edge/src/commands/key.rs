@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use wheeltapper_access::Scope;
 
-use super::{Global, listed, readable, write_down};
+use super::{GlobalArgs, join_with_commas, format_time, audit_change};
 use crate::clock;
 
 /// API keys of devices, webhooks and programs, and the keyring that signs tokens and encrypts secrets.
@@ -48,19 +48,19 @@ enum KeyAction {
 }
 
 impl KeyCommand {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let access = global.access()?;
+    pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
+        let access = global.open_access()?;
         match self.action {
             KeyAction::List => {
                 for key in access.api_keys()? {
                     let sites = key.sites.map_or_else(|| "all sites".to_owned(), |sites| sites.join(","));
-                    let expires = key.expires.map_or_else(|| "never".to_owned(), readable);
-                    let used = key.last_used.map_or_else(|| "never".to_owned(), readable);
+                    let expires = key.expires.map_or_else(|| "never".to_owned(), format_time);
+                    let used = key.last_used.map_or_else(|| "never".to_owned(), format_time);
                     println!(
                         "{}  {:<24} {:<17} {sites}  expires: {expires}  last used: {used}",
                         key.id,
                         key.name,
-                        listed(&key.scopes)
+                        join_with_commas(&key.scopes)
                     );
                 }
                 for key in access.keys()? {
@@ -69,7 +69,7 @@ impl KeyCommand {
                         (false, false) => "verifies tokens, decrypts",
                         (false, true) => "decrypts",
                     };
-                    println!("keyring {}  of {}  {state}", key.id, readable(key.created));
+                    println!("keyring {}  of {}  {state}", key.id, format_time(key.created));
                 }
             }
             KeyAction::Add { name, scopes, sites, expires_in } => {
@@ -78,8 +78,8 @@ impl KeyCommand {
                     expires_in.map(|age| now.saturating_add(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)));
                 let restricted = (!sites.is_empty()).then(|| sites.clone());
                 let (key, text) = access.add_api_key(&name, &scopes, restricted, expires, now)?;
-                let detail = format!("{} {} {}", key.name, listed(&scopes), sites.join(","));
-                write_down(&access, "key add", &key.id, &detail)?;
+                let detail = format!("{} {} {}", key.name, join_with_commas(&scopes), sites.join(","));
+                audit_change(&access, "key add", &key.id, &detail)?;
                 eprintln!(
                     "The key is shown only once. Send it as `Authorization: Bearer ...` or `X-API-Key: ...`, or as the password of an MQTT client:"
                 );
@@ -87,12 +87,12 @@ impl KeyCommand {
             }
             KeyAction::Remove { id } => {
                 access.remove_api_key(&id)?;
-                write_down(&access, "key remove", &id, "")?;
+                audit_change(&access, "key remove", &id, "")?;
                 println!("{id} is removed");
             }
             KeyAction::Rotate { retire } => {
                 let id = access.rotate_keys(retire, clock::now())?;
-                write_down(&access, "key rotate", &id, if retire { "older keys retired" } else { "" })?;
+                audit_change(&access, "key rotate", &id, if retire { "older keys retired" } else { "" })?;
                 println!("{id} signs and encrypts from now on");
             }
         }

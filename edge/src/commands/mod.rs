@@ -19,7 +19,7 @@ mod config;
 mod dead_letters;
 mod evaluate;
 mod key;
-mod look;
+mod query;
 pub(crate) mod output;
 mod replay;
 mod run;
@@ -34,8 +34,8 @@ use std::{
 };
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use wheeltapper_access::{Access, Event};
-use wheeltapper_config::{Config, Listen};
+use wheeltapper_access::{Access, AuditEvent};
+use wheeltapper_config::{Config, ListenOverride};
 use wheeltapper_store::Store;
 
 /// Detects machine faults before failure: reads sensor data, finds anomalies, explains them, and plans the repair.
@@ -46,14 +46,14 @@ use wheeltapper_store::Store;
 #[command(name = "wheeltapper", version, propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalArgs,
     #[command(subcommand)]
     command: Command,
 }
 
 /// Options of every command.
 #[derive(Clone, Debug, clap::Args)]
-struct Global {
+struct GlobalArgs {
     /// Configuration file [default: wheeltapper.toml, if it exists]
     #[arg(short, long, global = true, value_name = "FILE", env = "WHEELTAPPER_CONFIG")]
     config: Option<PathBuf>,
@@ -79,9 +79,9 @@ enum Command {
     /// Score the built components on public benchmarks, with each benchmark's own protocol
     Evaluate(evaluate::Evaluate),
     /// Query the store: `query alerts`, `query readings --sensor ID`, `query sql 'select ...'`
-    Query(look::Query),
+    Query(query::Query),
     /// Write a table as CSV or Parquet
-    Export(look::Export),
+    Export(query::Export),
     /// Dead letters (rejected events and readings): list, replay, delete
     Dlq(dead_letters::Dlq),
     /// Users: list, add, reset the password, disable, remove
@@ -113,13 +113,13 @@ enum Command {
 }
 
 /// End of the `--help` text of every command that has no exit codes of its own.
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, standard error says why; 2 wrong arguments or configuration";
+const EXIT_CODES_HELP: &str = "Exit codes: 0 done; 1 failed, standard error says why; 2 wrong arguments or configuration";
 
 /// Runs the command line. Exit codes: 0 success, 1 failure, 2 wrong arguments or configuration.
 pub fn main() -> ExitCode {
     let arguments = with_exit_codes(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
-    start_log(&cli.global);
+    init_logging(&cli.global);
     let global = &cli.global;
     // Other commands also write to sockets, where a broken pipe is a failure.
     let prints_only =
@@ -141,8 +141,8 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if output::is_closed(&error, prints_only) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref::<BadConfig>() {
+        Err(error) if output::is_stdout_closed(&error, prints_only) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<InvalidConfig>() {
             Some(config) => {
                 eprintln!("{config}");
                 ExitCode::from(2)
@@ -158,7 +158,7 @@ pub fn main() -> ExitCode {
 /// Adds the exit codes to the help of the command and of its subcommands.
 fn with_exit_codes(command: clap::Command) -> clap::Command {
     let own = command.get_after_help().is_some();
-    let command = if own { command } else { command.after_help(EXIT_CODES) };
+    let command = if own { command } else { command.after_help(EXIT_CODES_HELP) };
     command.mut_subcommands(with_exit_codes)
 }
 
@@ -169,7 +169,7 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
     Ok(io::stdout().write_all(&script)?)
 }
 
-fn start_log(global: &Global) {
+fn init_logging(global: &GlobalArgs) {
     let filter = tracing_subscriber::EnvFilter::try_new(&global.log).unwrap_or_else(|error| {
         eprintln!("wheeltapper: --log {:?}: {error}; logging at info", global.log);
         tracing_subscriber::EnvFilter::new("info")
@@ -186,26 +186,26 @@ fn start_log(global: &Global) {
 
 /// A configuration that cannot be used; the message is rendered for the terminal.
 #[derive(Debug)]
-struct BadConfig(String);
+struct InvalidConfig(String);
 
-impl fmt::Display for BadConfig {
+impl fmt::Display for InvalidConfig {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.0.trim_end())
     }
 }
 
-impl std::error::Error for BadConfig {}
+impl std::error::Error for InvalidConfig {}
 
 /// Loads the configuration: from `file`, else from `wheeltapper.toml` in the current folder, else the defaults. `data`
 /// and `listen` override it.
 ///
 /// # Errors
 /// When the file cannot be read or used; the message is rendered with line and column.
-pub fn load_config(file: Option<&Path>, data: Option<&Path>, listen: &Listen) -> anyhow::Result<Config> {
+pub fn load_config(file: Option<&Path>, data: Option<&Path>, listen: &ListenOverride) -> anyhow::Result<Config> {
     let default = Path::new("wheeltapper.toml");
     let file = file.or_else(|| default.exists().then_some(default));
     let mut config = match file {
-        Some(file) => wheeltapper_config::load(file, listen).map_err(|errors| BadConfig(errors.to_string()))?,
+        Some(file) => wheeltapper_config::load(file, listen).map_err(|errors| InvalidConfig(errors.to_string()))?,
         None => Config::default(),
     };
     listen.apply(&mut config);
@@ -215,25 +215,25 @@ pub fn load_config(file: Option<&Path>, data: Option<&Path>, listen: &Listen) ->
     Ok(config)
 }
 
-impl Global {
-    fn load(&self) -> anyhow::Result<Config> {
-        load_config(self.config.as_deref(), self.data.as_deref(), &Listen::default())
+impl GlobalArgs {
+    fn load_config(&self) -> anyhow::Result<Config> {
+        load_config(self.config.as_deref(), self.data.as_deref(), &ListenOverride::default())
     }
 
     /// Opens the store read-only; a host may be running.
-    fn store(&self) -> anyhow::Result<Store> {
+    fn open_store(&self) -> anyhow::Result<Store> {
         let path = self.store_path()?;
         Ok(Store::open_read_only(&path)?)
     }
 
     /// Opens `access.db` as the host does; a host may be running.
-    fn access(&self) -> anyhow::Result<Access> {
-        crate::access::open(&self.load()?)
+    fn open_access(&self) -> anyhow::Result<Access> {
+        crate::access::open(&self.load_config()?)
     }
 
     fn store_path(&self) -> anyhow::Result<PathBuf> {
-        let folder = self.load()?.data;
-        let path = crate::folder::store_path(&folder);
+        let folder = self.load_config()?.data;
+        let path = crate::data_folder::store_path(&folder);
         anyhow::ensure!(
             path.exists(),
             "there is no store in {}; name the data folder with --data, or start one with `wheeltapper run`",
@@ -244,16 +244,16 @@ impl Global {
 }
 
 /// Writes a change made by a command to the audit, with the user who is signed in to this machine.
-fn write_down(access: &Access, action: &str, target: &str, detail: &str) -> anyhow::Result<()> {
+fn audit_change(access: &Access, action: &str, target: &str, detail: &str) -> anyhow::Result<()> {
     let who = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".into());
     let actor = format!("command:{who}");
-    let event = Event { actor: &actor, action, target, outcome: "ok", address: "", detail };
+    let event = AuditEvent { actor: &actor, action, target, outcome: "ok", address: "", detail };
     access.record(&event, crate::clock::now())?;
     Ok(())
 }
 
 /// Joins items with commas.
-fn listed<T: fmt::Display>(items: &[T]) -> String {
+fn join_with_commas<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
 }
 
@@ -269,7 +269,7 @@ fn parse_time(text: &str) -> Result<i64, String> {
 }
 
 /// Formats a time (nanoseconds since 1970) for output.
-pub(crate) fn readable(time: i64) -> String {
+pub(crate) fn format_time(time: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(time))
         .map_or_else(|_| time.to_string(), |instant| format!("{instant:.3}"))
 }

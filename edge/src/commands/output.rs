@@ -9,22 +9,22 @@ use std::{
 
 /// Standard output is closed.
 #[derive(Debug)]
-pub(crate) struct Closed;
+pub(crate) struct StdoutClosed;
 
-impl fmt::Display for Closed {
+impl fmt::Display for StdoutClosed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("standard output is closed")
     }
 }
 
-impl Error for Closed {}
+impl Error for StdoutClosed {}
 
 /// Why output could not be printed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrintError {
     /// The reader has closed the pipe.
     #[error(transparent)]
-    Closed(#[from] Closed),
+    Closed(#[from] StdoutClosed),
     /// Another error, such as a full disk.
     #[error("writing to standard output: {0}")]
     Io(io::Error),
@@ -32,7 +32,7 @@ pub(crate) enum PrintError {
 
 impl From<io::Error> for PrintError {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Self::Closed(Closed) } else { Self::Io(error) }
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::Closed(StdoutClosed) } else { Self::Io(error) }
     }
 }
 
@@ -61,9 +61,9 @@ pub(crate) fn print_note(arguments: fmt::Arguments<'_>) {
 
 /// Whether a command failed only because standard output is closed. `prints_only` says that the command writes to no
 /// socket, so that any broken pipe is standard output.
-pub(crate) fn is_closed(error: &anyhow::Error, prints_only: bool) -> bool {
+pub(crate) fn is_stdout_closed(error: &anyhow::Error, prints_only: bool) -> bool {
     error.chain().any(|cause| {
-        let closed = cause.is::<Closed>() || matches!(cause.downcast_ref(), Some(PrintError::Closed(_)));
+        let closed = cause.is::<StdoutClosed>() || matches!(cause.downcast_ref(), Some(PrintError::Closed(_)));
         let broken = || cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe);
         closed || (prints_only && broken())
     })
@@ -77,10 +77,10 @@ mod tests {
     fn a_broken_pipe_to_another_host_is_a_failure() {
         let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
         let sending = anyhow::Error::from(broken()).context("sending");
-        assert!(!is_closed(&sending, false) && is_closed(&sending, true));
+        assert!(!is_stdout_closed(&sending, false) && is_stdout_closed(&sending, true));
         let printing = anyhow::Error::from(PrintError::from(broken())).context("printing");
-        assert!(is_closed(&printing, false));
+        assert!(is_stdout_closed(&printing, false));
         let full = anyhow::Error::from(PrintError::from(io::Error::from(io::ErrorKind::StorageFull)));
-        assert!(!is_closed(&full, true));
+        assert!(!is_stdout_closed(&full, true));
     }
 }

@@ -13,15 +13,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use wheeltapper_simulate::{Chunk, CsvOptions, CsvRecording, NpyOptions, NpyRecording, RecordingError};
 use wheeltapper_store::{Counts, Store};
 
-use super::Global;
+use super::GlobalArgs;
 use crate::{
     clock,
     host::Host,
-    intake::{Answer, Envelope, IntakeError},
+    intake::{PendingReceipts, Envelope, IntakeError},
 };
 
 /// Maximum number of chunks in flight: enough to keep the decoders and the disk busy.
-const IN_FLIGHT: usize = 16;
+const MAX_IN_FLIGHT: usize = 16;
 
 /// Runs recordings through ingest, featurize, detect, alert and schedule into the data folder, and prints a summary.
 /// Each file becomes an asset, each column a sensor.
@@ -53,8 +53,8 @@ pub(super) struct Replay {
     #[arg(long, value_delimiter = ',', default_value = "anomaly,changepoint")]
     ignore: Vec<String>,
     /// Decimal separator in CSV
-    #[arg(long, value_enum, default_value_t = Decimal::Point)]
-    decimal: Decimal,
+    #[arg(long, value_enum, default_value_t = DecimalSeparator::Point)]
+    decimal: DecimalSeparator,
     /// Samples per second of NumPy recordings [default: from the file's name, such as _DE12 for 12 kHz, else 1]
     #[arg(long)]
     rate: Option<f64>,
@@ -71,7 +71,7 @@ pub(super) struct Replay {
 
 /// Decimal separator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Decimal {
+enum DecimalSeparator {
     #[value(name = ".")]
     Point,
     #[value(name = ",")]
@@ -79,8 +79,8 @@ enum Decimal {
 }
 
 impl Replay {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let mut config = global.load()?;
+    pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
+        let mut config = global.load_config()?;
         // The data is in the past: the broker must not accept live data, and there is no timer that would close
         // windows.
         config.mqtt.broker = None;
@@ -89,7 +89,7 @@ impl Replay {
         let before = host.store.counts()?;
         let started = Instant::now();
         let bar = progress(files.len());
-        let mut sums = Sums::default();
+        let mut sums = SubmittedTotals::default();
         for file in &files {
             bar.set_message(file.display().to_string());
             self.replay(&host, file, &mut sums).with_context(|| format!("replaying {}", file.display()))?;
@@ -97,14 +97,14 @@ impl Replay {
         }
         bar.set_message("closing the last windows");
         host.flush()?;
-        host.settle(Duration::from_secs(600))?;
+        host.wait_until_stored(Duration::from_secs(600))?;
         bar.finish_and_clear();
         let after = host.store.counts()?;
         let took = started.elapsed();
         let store = host.store.clone();
         let repeated = host.metrics.readings_repeated.get();
         host.stop();
-        let outcome = Outcome { files: files.len(), before, after, repeated, took };
+        let outcome = ReplaySummary { files: files.len(), before, after, repeated, took };
         outcome.print(&sums)?;
         outcome.check(&sums, &store)
     }
@@ -114,7 +114,7 @@ impl Replay {
         let mut files = Vec::new();
         for path in &self.files {
             if path.is_dir() {
-                gather(path, &mut files)?;
+                collect_recordings(path, &mut files)?;
             } else {
                 ensure!(path.exists(), "{} does not exist", path.display());
                 files.push(path.clone());
@@ -124,7 +124,7 @@ impl Replay {
         Ok(files)
     }
 
-    fn replay(&self, host: &Host, file: &Path, sums: &mut Sums) -> anyhow::Result<()> {
+    fn replay(&self, host: &Host, file: &Path, sums: &mut SubmittedTotals) -> anyhow::Result<()> {
         let asset = self.asset.clone().unwrap_or_else(|| asset_name(file));
         match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => {
@@ -135,31 +135,31 @@ impl Replay {
                     columns: self.columns.clone(),
                     ignore: self.ignore.clone(),
                     rows_per_chunk: 2000,
-                    decimal_comma: self.decimal == Decimal::Comma,
+                    decimal_comma: self.decimal == DecimalSeparator::Comma,
                 };
                 let mut recording = CsvRecording::open(file, options)?;
-                let result = self.feed(host, &mut recording, sums);
-                sums.with_comma += recording.with_decimal_comma();
+                let result = self.submit_chunks(host, &mut recording, sums);
+                sums.cells_with_comma += recording.decimal_comma_cells();
                 result
             }
             Some("npy") => {
                 let options = NpyOptions {
                     sensor: self.sensor.replace("{asset}", &asset).replace("{column}", "vibration"),
-                    rate: self.rate.unwrap_or_else(|| rate_of(file)),
+                    rate: self.rate.unwrap_or_else(|| rate_from_name(file)),
                     start_ns: self.start,
-                    burst_seconds: self.burst,
+                    waveform_seconds: self.burst,
                 };
-                self.feed(host, NpyRecording::open(file, options)?, sums)
+                self.submit_chunks(host, NpyRecording::open(file, options)?, sums)
             }
             _ => bail!("expected a .csv or .npy file"),
         }
     }
 
-    fn feed(
+    fn submit_chunks(
         &self,
         host: &Host,
         chunks: impl Iterator<Item = Result<Chunk, RecordingError>>,
-        sums: &mut Sums,
+        sums: &mut SubmittedTotals,
     ) -> anyhow::Result<()> {
         let mut under_way = std::collections::VecDeque::new();
         let mut pace: Option<(Instant, i64)> = None;
@@ -173,12 +173,12 @@ impl Replay {
             }
             sums.readings += chunk.readings;
             under_way.push_back(submit(host, &chunk)?);
-            while under_way.len() >= IN_FLIGHT {
-                settle_one(&mut under_way, sums)?;
+            while under_way.len() >= MAX_IN_FLIGHT {
+                receive_one(&mut under_way, sums)?;
             }
         }
         while !under_way.is_empty() {
-            settle_one(&mut under_way, sums)?;
+            receive_one(&mut under_way, sums)?;
         }
         Ok(())
     }
@@ -186,18 +186,18 @@ impl Replay {
 
 /// Counts of the readings that were submitted, and ingest's rejections.
 #[derive(Debug, Default)]
-struct Sums {
+struct SubmittedTotals {
     readings: u64,
     /// Cells that would be numbers if they had a decimal point.
-    with_comma: u64,
+    cells_with_comma: u64,
     /// By reason: number of rejected readings, and the first message.
     rejected: BTreeMap<&'static str, (u64, String)>,
 }
 
-impl Sums {
+impl SubmittedTotals {
     /// Advice on rejected readings, if the cause is known.
     fn advice(&self) -> String {
-        match self.with_comma {
+        match self.cells_with_comma {
             0 => String::new(),
             cells => format!(
                 "; {cells} cells have a decimal comma: replay with `--decimal ,`, or export the file with decimal points"
@@ -207,7 +207,7 @@ impl Sums {
 }
 
 /// The result in the store.
-struct Outcome {
+struct ReplaySummary {
     files: usize,
     before: Counts,
     after: Counts,
@@ -216,7 +216,7 @@ struct Outcome {
     took: Duration,
 }
 
-impl Outcome {
+impl ReplaySummary {
     fn stored(&self) -> u64 {
         let Self { before, after, .. } = self;
         (after.readings + after.waveform_samples).saturating_sub(before.readings + before.waveform_samples)
@@ -226,7 +226,7 @@ impl Outcome {
         self.after.rejected_readings.saturating_sub(self.before.rejected_readings)
     }
 
-    fn print(&self, sums: &Sums) -> anyhow::Result<()> {
+    fn print(&self, sums: &SubmittedTotals) -> anyhow::Result<()> {
         let Self { files, before, after, repeated, took } = self;
         let rejected = self.rejected();
         #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
@@ -244,14 +244,14 @@ impl Outcome {
         println!("  anomalies    {}", after.anomalies.saturating_sub(before.anomalies));
         println!("  alerts       {}", after.alerts.saturating_sub(before.alerts));
         println!("  work orders  {}", after.work_orders.saturating_sub(before.work_orders));
-        if self.stored() > 0 && sums.with_comma > 0 {
+        if self.stored() > 0 && sums.cells_with_comma > 0 {
             eprintln!("wheeltapper: some numbers were rejected{}", sums.advice());
         }
         Ok(())
     }
 
     /// Fails when readings are missing, or nothing was stored.
-    fn check(&self, sums: &Sums, store: &Store) -> anyhow::Result<()> {
+    fn check(&self, sums: &SubmittedTotals, store: &Store) -> anyhow::Result<()> {
         let (stored, rejected, repeated) = (self.stored(), self.rejected(), self.repeated);
         ensure!(
             stored + rejected + repeated == sums.readings,
@@ -278,7 +278,7 @@ impl Outcome {
     }
 }
 
-fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<Answer> {
+fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<PendingReceipts> {
     loop {
         let envelope = Envelope {
             source: "replay".to_owned(),
@@ -297,24 +297,24 @@ fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<Answer> {
     }
 }
 
-fn settle_one(under_way: &mut std::collections::VecDeque<Answer>, sums: &mut Sums) -> anyhow::Result<()> {
+fn receive_one(under_way: &mut std::collections::VecDeque<PendingReceipts>, sums: &mut SubmittedTotals) -> anyhow::Result<()> {
     let Some(answer) = under_way.pop_front() else { return Ok(()) };
     let receipts = answer.blocking_recv().map_err(|_| IntakeError::Closed)??;
-    for refused in receipts.into_iter().flat_map(|receipt| receipt.refused) {
+    for refused in receipts.into_iter().flat_map(|receipt| receipt.rejected) {
         let (count, _) = sums.rejected.entry(refused.reason).or_insert((0, refused.message));
         *count += u64::from(refused.readings);
     }
     Ok(())
 }
 
-fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn collect_recordings(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let mut entries = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>())
         .with_context(|| format!("listing {}", folder.display()))?;
     entries.sort();
     for entry in entries {
         if entry.is_dir() {
-            gather(&entry, files)?;
+            collect_recordings(&entry, files)?;
         } else if matches!(entry.extension().and_then(|extension| extension.to_str()), Some("csv" | "npy")) {
             files.push(entry);
         }
@@ -333,7 +333,7 @@ fn asset_name(file: &Path) -> String {
 
 /// The sampling rate from a name such as `1797_B_7_DE12` (CWRU); the healthy recordings of that collection are at 48
 /// kHz.
-fn rate_of(file: &Path) -> f64 {
+fn rate_from_name(file: &Path) -> f64 {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     if name.ends_with("DE12") {
         12_000.0

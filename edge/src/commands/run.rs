@@ -2,9 +2,9 @@
 
 use std::{io::IsTerminal as _, path::PathBuf};
 
-use wheeltapper_config::Listen;
+use wheeltapper_config::ListenOverride;
 
-use super::{Global, load_config};
+use super::{GlobalArgs, load_config};
 use crate::serve;
 
 /// Runs the platform: HTTP on 8080, MQTT on 1883 (as configured), all stages, the store.
@@ -27,15 +27,15 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let listen = Listen { http: self.http, mqtt: self.mqtt };
+    pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
+        let listen = ListenOverride { http: self.http, mqtt: self.mqtt };
         let config = load_config(global.config.as_deref(), global.data.as_deref(), &listen)?;
         let show = self.findings || std::io::stdout().is_terminal();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve::until_stopped(
+        runtime.block_on(serve::run_until_stopped(
             config.clone(),
-            serve::Reload { file: global.config.clone(), data: global.data.clone(), listen, begun: config },
-            serve::Show { ready_file: self.ready_file, findings: show },
+            serve::Reload { file: global.config.clone(), data: global.data.clone(), listen, initial: config },
+            serve::StartupOutput { ready_file: self.ready_file, print_findings: show },
         ))
     }
 }

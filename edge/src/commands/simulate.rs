@@ -21,7 +21,7 @@ pub(super) struct Simulate {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Share of the machines that degrade, 0 to 1
-    #[arg(long, default_value_t = 0.2, value_parser = share)]
+    #[arg(long, default_value_t = 0.2, value_parser = parse_share)]
     faulty: f64,
     /// Target: http://host:8080 or mqtt://host:1883
     #[arg(long, default_value = "http://127.0.0.1:8080")]
@@ -63,8 +63,8 @@ impl Simulate {
             seed: self.seed,
             start_ns: self.start.unwrap_or_else(|| clock::now().saturating_sub(backfill)),
             faulty_fraction: self.faulty,
-            fault_onset: (self.onset.as_secs_f64(), self.onset.as_secs_f64() + 120.0),
-            degrade_over_seconds: self.degrade.as_secs_f64(),
+            fault_onset_range: (self.onset.as_secs_f64(), self.onset.as_secs_f64() + 120.0),
+            degradation_seconds: self.degrade.as_secs_f64(),
             ..FleetSpec::default()
         };
         let mut fleet = Fleet::new(spec);
@@ -87,7 +87,7 @@ impl Simulate {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+fn parse_share(text: &str) -> Result<f64, String> {
     let error = || format!("expected a share from 0 to 1, such as 0.2; got {text}");
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(error)
 }

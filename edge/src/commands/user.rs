@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use wheeltapper_access::{Role, UserChange};
 
-use super::{Global, listed, readable, write_down};
+use super::{GlobalArgs, join_with_commas, format_time, audit_change};
 use crate::clock;
 
 /// Manages users, also while the host runs; changes take effect with the user's next request.
@@ -49,8 +49,8 @@ enum UserAction {
 }
 
 impl UserCommand {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let access = global.access()?;
+    pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
+        let access = global.open_access()?;
         match self.action {
             UserAction::List => {
                 let users = access.users()?;
@@ -59,34 +59,34 @@ impl UserCommand {
                 }
                 for user in users {
                     let sites = user.sites.map_or_else(|| "all sites".to_owned(), |sites| sites.join(","));
-                    let last = user.last_login.map_or_else(|| "never".to_owned(), readable);
+                    let last = user.last_login.map_or_else(|| "never".to_owned(), format_time);
                     let state = match (user.disabled, user.must_change_password) {
                         (true, _) => "  disabled",
                         (false, true) => "  one-time password",
                         (false, false) => "",
                     };
-                    println!("{:<24} {:<18} {sites}  last signed in: {last}{state}", user.name, listed(&user.roles));
+                    println!("{:<24} {:<18} {sites}  last signed in: {last}{state}", user.name, join_with_commas(&user.roles));
                 }
             }
             UserAction::Add { name, roles, sites } => {
                 let restricted = (!sites.is_empty()).then(|| sites.clone());
                 let password = access.add_user(&name, &roles, restricted, clock::now())?;
-                write_down(&access, "user add", &name, &format!("{} {}", listed(&roles), sites.join(",")))?;
+                audit_change(&access, "user add", &name, &format!("{} {}", join_with_commas(&roles), sites.join(",")))?;
                 println!("{name} may sign in with the one-time password {password}");
             }
             UserAction::Reset { name } => {
                 let password = access.reset_password(&name)?;
-                write_down(&access, "user reset", &name, "")?;
+                audit_change(&access, "user reset", &name, "")?;
                 println!("{name} may sign in with the one-time password {password}");
             }
             UserAction::Disable { name, undo } => {
                 access.change_user(&name, UserChange { disabled: Some(!undo), ..UserChange::default() })?;
-                write_down(&access, if undo { "user enable" } else { "user disable" }, &name, "")?;
+                audit_change(&access, if undo { "user enable" } else { "user disable" }, &name, "")?;
                 println!("{name} may {}sign in", if undo { "" } else { "not " });
             }
             UserAction::Remove { name } => {
                 access.remove_user(&name)?;
-                write_down(&access, "user remove", &name, "")?;
+                audit_change(&access, "user remove", &name, "")?;
                 println!("{name} is removed");
             }
         }

@@ -15,7 +15,7 @@ use wasmtime::{Engine, component::Component};
 const COMPILED_EXTENSION: &str = "cwasm";
 const UNFINISHED_EXTENSION: &str = "new";
 /// An unfinished file older than this was left by a process that was killed.
-const WRITING: Duration = Duration::from_secs(3600);
+const MAX_WRITE_TIME: Duration = Duration::from_secs(3600);
 
 /// Why a component could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub(crate) enum CompileError {
 ///
 /// # Errors
 /// [`CompileError`].
-pub(crate) fn compiled(engine: &Engine, cache: &Path, name: &str, bytes: &[u8]) -> Result<Component, CompileError> {
+pub(crate) fn load_or_compile(engine: &Engine, cache: &Path, name: &str, bytes: &[u8]) -> Result<Component, CompileError> {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
     let key = format!("{name}-{}-{:016x}", blake3::hash(bytes).to_hex(), compatibility.finish());
@@ -73,11 +73,11 @@ fn write_cached(path: &Path, compiled: &[u8]) -> io::Result<()> {
     fs::rename(unfinished, path)
 }
 
-trait SplitOffChecked {
+trait CheckedSplitOff {
     fn split_off_checked(&mut self, at: usize) -> Option<Vec<u8>>;
 }
 
-impl SplitOffChecked for Vec<u8> {
+impl CheckedSplitOff for Vec<u8> {
     fn split_off_checked(&mut self, at: usize) -> Option<Vec<u8>> {
         (at <= self.len()).then(|| self.split_off(at))
     }
@@ -111,7 +111,7 @@ fn remove_stale(cache: &Path, name: &str, keep: &Path) -> io::Result<usize> {
 /// Whether the process that wrote this file was killed before it finished.
 fn is_abandoned(entry: &fs::DirEntry) -> bool {
     let written = entry.metadata().and_then(|about| about.modified());
-    written.is_ok_and(|written| SystemTime::now().duration_since(written).is_ok_and(|age| age > WRITING))
+    written.is_ok_and(|written| SystemTime::now().duration_since(written).is_ok_and(|age| age > MAX_WRITE_TIME))
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_that_is_compiled_anew_takes_the_place_of_its_earlier_versions() {
+    fn a_recompiled_component_replaces_its_earlier_versions() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let kept_names = ["api-now.cwasm", "ingest-now.77.new", "wheeltapper.db"];
@@ -128,12 +128,12 @@ mod tests {
             fs::write(at(name), name).unwrap();
         }
         fs::create_dir(at("ingest-folder.cwasm")).unwrap();
-        let long_ago = SystemTime::now() - 2 * WRITING;
+        let long_ago = SystemTime::now() - 2 * MAX_WRITE_TIME;
         fs::File::open(at("ingest-odd.88.new")).unwrap().set_modified(long_ago).unwrap();
 
         let engine = Engine::default();
         let component = b"\0asm\x0d\0\x01\0";
-        compiled(&engine, folder.path(), "ingest", component).unwrap();
+        load_or_compile(&engine, folder.path(), "ingest", component).unwrap();
         let files = || {
             let mut files: Vec<_> = fs::read_dir(folder.path())
                 .unwrap()
@@ -146,10 +146,10 @@ mod tests {
         let first = files();
         assert_eq!(first.len(), 2, "{first:?}");
         assert!(first.contains(&"ingest-folder.cwasm".to_owned()));
-        compiled(&engine, folder.path(), "ingest", component).unwrap();
+        load_or_compile(&engine, folder.path(), "ingest", component).unwrap();
         assert_eq!(files(), first, "it was cached");
         // The same component with an empty custom section counts as another version.
-        compiled(&engine, folder.path(), "ingest", &[&component[..], b"\0\x02\x01a"].concat()).unwrap();
+        load_or_compile(&engine, folder.path(), "ingest", &[&component[..], b"\0\x02\x01a"].concat()).unwrap();
         let second = files();
         assert!(second.len() == 2 && second != first, "{second:?}");
         assert!(kept_names.iter().all(|name| at(name).exists()));

@@ -20,7 +20,7 @@ use wasmtime::{
 use wasmtime_wasi::{Deterministic, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 /// Interval at which the engine's epoch advances; deadlines are counted in epochs.
-const EPOCH: Duration = Duration::from_millis(10);
+const EPOCH_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The five stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,7 @@ impl StageName {
         }
     }
 
-    fn embedded(self) -> &'static [u8] {
+    fn embedded_component(self) -> &'static [u8] {
         match self {
             Self::Ingest => include_bytes!(concat!(env!("OUT_DIR"), "/ingest.wasm")),
             Self::Featurize => include_bytes!(concat!(env!("OUT_DIR"), "/featurize.wasm")),
@@ -97,17 +97,17 @@ pub enum SandboxError {
 
 /// Limits for each stage instance.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct InstanceLimits {
     /// Maximum linear memory in bytes.
     pub memory: usize,
     /// Maximum CPU time of one call. Time spent waiting for a core does not count: on an overloaded machine a healthy
     /// call takes long, and its readings must not be rejected for that.
-    pub deadline: Duration,
+    pub max_cpu_time: Duration,
 }
 
 /// Number of engine epochs in a duration, at least one.
-pub(super) fn epochs(time: Duration) -> u64 {
-    u64::try_from(time.as_millis() / EPOCH.as_millis()).unwrap_or(u64::MAX).max(1)
+pub(super) fn epoch_count(time: Duration) -> u64 {
+    u64::try_from(time.as_millis() / EPOCH_INTERVAL.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// The CPU time that the current thread has used.
@@ -125,7 +125,7 @@ pub(crate) fn thread_cpu_time() -> Duration {
 
 /// Host state of a stage instance: WASI without access to anything outside. Standard error is captured for panic
 /// messages.
-pub(super) struct Guest {
+pub(super) struct StageHostState {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) limits: wasmtime::StoreLimits,
@@ -134,13 +134,13 @@ pub(super) struct Guest {
     pub(super) call_began: Option<Duration>,
 }
 
-impl Guest {
-    pub(super) fn new(limits: Limits) -> Self {
+impl StageHostState {
+    pub(super) fn new(limits: InstanceLimits) -> Self {
         let stderr = MemoryOutputPipe::new(16 << 10);
         let wasi = WasiCtx::builder()
             .stderr(stderr.clone())
-            .wall_clock(StillClock)
-            .monotonic_clock(StillClock)
+            .wall_clock(FrozenClock)
+            .monotonic_clock(FrozenClock)
             .insecure_random_seed(0)
             .secure_random(Deterministic::new(vec![0]))
             .insecure_random(Deterministic::new(vec![0]))
@@ -150,21 +150,21 @@ impl Guest {
     }
 }
 
-impl fmt::Debug for Guest {
+impl fmt::Debug for StageHostState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Guest").finish_non_exhaustive()
     }
 }
 
-impl WasiView for Guest {
+impl WasiView for StageHostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
-struct StillClock;
+struct FrozenClock;
 
-impl wasmtime_wasi::HostWallClock for StillClock {
+impl wasmtime_wasi::HostWallClock for FrozenClock {
     fn resolution(&self) -> Duration {
         Duration::from_secs(1)
     }
@@ -173,7 +173,7 @@ impl wasmtime_wasi::HostWallClock for StillClock {
     }
 }
 
-impl wasmtime_wasi::HostMonotonicClock for StillClock {
+impl wasmtime_wasi::HostMonotonicClock for FrozenClock {
     fn resolution(&self) -> u64 {
         1
     }
@@ -186,9 +186,9 @@ impl wasmtime_wasi::HostMonotonicClock for StillClock {
 #[derive(Clone)]
 pub struct Sandbox {
     pub(super) engine: Engine,
-    pub(super) linker: Arc<Linker<Guest>>,
+    pub(super) linker: Arc<Linker<StageHostState>>,
     components: BTreeMap<StageName, Component>,
-    pub(super) limits: Limits,
+    pub(super) limits: InstanceLimits,
     _clock: Arc<DeadlineClock>,
 }
 
@@ -204,7 +204,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`SandboxError`], which names the stage and the file.
-    pub fn load(cache: &Path, overrides: &BTreeMap<String, PathBuf>, limits: Limits) -> Result<Self, SandboxError> {
+    pub fn load(cache: &Path, overrides: &BTreeMap<String, PathBuf>, limits: InstanceLimits) -> Result<Self, SandboxError> {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(SandboxError::Engine)?;
@@ -254,9 +254,9 @@ fn load_component(
             read = fs::read(path).map_err(|source| SandboxError::File { path: path.clone(), source })?;
             read.as_slice()
         }
-        None => stage.embedded(),
+        None => stage.embedded_component(),
     };
-    cache::compiled(engine, folder, stage.as_str(), bytes).map_err(|error| match error {
+    cache::load_or_compile(engine, folder, stage.as_str(), bytes).map_err(|error| match error {
         CompileError::File(path, source) => SandboxError::File { path, source },
         CompileError::Component(source) => SandboxError::Component { stage, source },
     })
@@ -275,7 +275,7 @@ impl DeadlineClock {
         let engine = engine.weak();
         let ticking = move || {
             while !stopped.load(Ordering::Relaxed) && alive.strong_count() > 0 {
-                thread::sleep(EPOCH);
+                thread::sleep(EPOCH_INTERVAL);
                 let Some(engine) = engine.upgrade() else { break };
                 engine.increment_epoch();
             }

@@ -7,6 +7,6 @@ mod cache;
 mod engine;
 mod stages;
 
-pub(crate) use cache::compiled;
-pub use engine::{Limits, Sandbox, SandboxError, StageName};
+pub(crate) use cache::load_or_compile;
+pub use engine::{InstanceLimits, Sandbox, SandboxError, StageName};
 pub use stages::{Alerter, CallError, Detector, Featurizer, Ingester, Scheduler, wit};

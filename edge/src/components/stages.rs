@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use wasmtime::{Store, Trap, UpdateDeadline, component::ResourceAny};
 
-use super::engine::{Guest, Sandbox, StageName, epochs, thread_cpu_time};
+use super::engine::{StageHostState, Sandbox, StageName, epoch_count, thread_cpu_time};
 
 /// The contracts' types, as generated from `wit/`.
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -63,7 +63,7 @@ use wit::types::{Alert, Anomaly, FeatureBatch, ReadingBatch, ScoreBatch, StageEr
 pub enum CallError {
     /// The stage rejected the input; its state is unchanged and it can be called again.
     #[error("{stage} rejected the call: {message}")]
-    Refused {
+    Rejected {
         /// The stage.
         stage: StageName,
         /// The stage's error message.
@@ -71,7 +71,7 @@ pub enum CallError {
     },
     /// The instance cannot be used any more: it trapped, or exceeded its CPU-time or memory limit.
     #[error("{stage} failed: {message}")]
-    Lost {
+    InstanceFailed {
         /// The stage.
         stage: StageName,
         /// What happened.
@@ -86,14 +86,14 @@ impl CallError {
             StageError::Snapshot(text) => format!("its snapshot cannot be read: {text}"),
             StageError::Batch(text) => format!("the batch breaks the contract: {text}"),
         };
-        Self::Refused { stage, message }
+        Self::Rejected { stage, message }
     }
 }
 
 /// The part that is common to the instances of all stages.
 struct InstanceCell {
     stage: StageName,
-    store: Store<Guest>,
+    store: Store<StageHostState>,
 }
 
 impl fmt::Debug for InstanceCell {
@@ -104,9 +104,9 @@ impl fmt::Debug for InstanceCell {
 
 impl InstanceCell {
     fn new(sandbox: &Sandbox, stage: StageName) -> Self {
-        let mut store = Store::new(&sandbox.engine, Guest::new(sandbox.limits));
+        let mut store = Store::new(&sandbox.engine, StageHostState::new(sandbox.limits));
         store.limiter(|state| &mut state.limits);
-        let deadline = sandbox.limits.deadline;
+        let deadline = sandbox.limits.max_cpu_time;
         // The engine's epoch follows wall time; the limit is on the CPU time of the call.
         store.epoch_deadline_callback(move |mut context| {
             let guest = context.data_mut();
@@ -139,14 +139,14 @@ impl InstanceCell {
             Some(_) => format!("panicked: {panic_message}"),
             None => format!("was stopped: {error:#}"),
         };
-        CallError::Lost { stage: self.stage, message }
+        CallError::InstanceFailed { stage: self.stage, message }
     }
 }
 
 /// Whether a call that has used `used` of its CPU-time limit may continue.
 fn deadline_update(deadline: Duration, used: Duration) -> UpdateDeadline {
     match deadline.checked_sub(used) {
-        Some(left) if !left.is_zero() => UpdateDeadline::Continue(epochs(left)),
+        Some(left) if !left.is_zero() => UpdateDeadline::Continue(epoch_count(left)),
         _ => UpdateDeadline::Interrupt,
     }
 }
@@ -276,14 +276,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::components::Limits;
+    use crate::components::InstanceLimits;
 
     /// On an overloaded machine wall time passes while a call gets little CPU time. Here the engine's epoch advances
     /// far too fast.
     #[test]
     fn a_call_is_stopped_for_the_cpu_time_it_used_and_not_for_the_time_that_passed() {
         let cache = tempfile::tempdir().unwrap();
-        let limits = Limits { memory: 1 << 30, deadline: Duration::from_secs(5) };
+        let limits = InstanceLimits { memory: 1 << 30, max_cpu_time: Duration::from_secs(5) };
         let sandbox = Sandbox::load(cache.path(), &BTreeMap::new(), limits).unwrap();
         let done = AtomicBool::new(false);
         thread::scope(|scope| {

@@ -11,11 +11,11 @@ const MAX_RETRY_AFTER: u64 = 600;
 
 /// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum DeliveryOutcome {
     /// The receiver has accepted the notification.
     Delivered,
     /// The receiver will never accept this notification.
-    Refused(String),
+    Rejected(String),
     /// The receiver may accept it later.
     Failed {
         /// The reason of the failure.
@@ -27,7 +27,7 @@ pub(super) enum Outcome {
 
 /// The HTTP client for webhooks. It never follows a redirect: the request after a redirect has no body, so its 200
 /// means nothing.
-pub(super) fn agent() -> ureq::Agent {
+pub(super) fn http_client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -38,9 +38,9 @@ pub(super) fn agent() -> ureq::Agent {
 }
 
 /// Posts a notification once.
-pub(super) fn post(agent: &ureq::Agent, url: &str, key: &str, body: &str) -> Outcome {
+pub(super) fn post(agent: &ureq::Agent, url: &str, key: &str, body: &str) -> DeliveryOutcome {
     let result = agent.post(url).header("Content-Type", "application/json").header("Idempotency-Key", key).send(body);
-    let failed = |why: String| Outcome::Failed { why, retry_after: None };
+    let failed = |why: String| DeliveryOutcome::Failed { why, retry_after: None };
     match result {
         Ok(response) => outcome(response.status(), response.headers()),
         // The text of the error could name the URL, which may hold a secret.
@@ -51,25 +51,25 @@ pub(super) fn post(agent: &ureq::Agent, url: &str, key: &str, body: &str) -> Out
     }
 }
 
-fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
+fn outcome(status: StatusCode, headers: &HeaderMap) -> DeliveryOutcome {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if status.is_success() {
-        return Outcome::Delivered;
+        return DeliveryOutcome::Delivered;
     }
     if status.is_redirection() {
         let to = text(header::LOCATION).and_then(origin).map_or_else(String::new, |origin| format!(" to {origin}"));
         let why = format!(
             "the receiver answered {status}, a redirect{to}, which is not followed as it would lose the alert; set the final URL in the route's webhook"
         );
-        return Outcome::Failed { why, retry_after: None };
+        return DeliveryOutcome::Failed { why, retry_after: None };
     }
     let is_temporary = matches!(status.as_u16(), 408 | 425 | 429);
     if status.is_client_error() && !is_temporary {
-        return Outcome::Refused(format!("the receiver rejected it with {status}; check the route's URL"));
+        return DeliveryOutcome::Rejected(format!("the receiver rejected it with {status}; check the route's URL"));
     }
     let seconds = text(header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse::<u64>().ok());
     let retry_after = seconds.map(|seconds| Duration::from_secs(seconds.min(MAX_RETRY_AFTER)));
-    Outcome::Failed { why: format!("the receiver answered {status}"), retry_after }
+    DeliveryOutcome::Failed { why: format!("the receiver answered {status}"), retry_after }
 }
 
 /// Scheme and host of a URL; the rest may be a secret.
@@ -84,29 +84,29 @@ mod tests {
 
     use super::*;
 
-    fn of(status: u16, name: header::HeaderName, value: &'static str) -> Outcome {
+    fn of(status: u16, name: header::HeaderName, value: &'static str) -> DeliveryOutcome {
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
         outcome(StatusCode::from_u16(status).unwrap(), &headers)
     }
 
     #[test]
     fn only_success_is_delivered_and_a_redirect_is_reported() {
-        assert_eq!(of(204, header::SERVER, "x"), Outcome::Delivered);
+        assert_eq!(of(204, header::SERVER, "x"), DeliveryOutcome::Delivered);
         for status in [300, 301, 302, 303, 304, 307, 308] {
-            let Outcome::Failed { why, .. } = of(status, header::LOCATION, "https://new.example/hook?token=secret")
+            let DeliveryOutcome::Failed { why, .. } = of(status, header::LOCATION, "https://new.example/hook?token=secret")
             else {
                 panic!("{status}")
             };
             assert!(why.contains("https://new.example,") && why.contains("final URL"), "{why}");
             assert!(!why.contains("secret"), "{why}");
         }
-        assert!(matches!(of(302, header::LOCATION, "/elsewhere"), Outcome::Failed { .. }));
-        assert!(matches!(of(404, header::SERVER, "x"), Outcome::Refused(_)));
+        assert!(matches!(of(302, header::LOCATION, "/elsewhere"), DeliveryOutcome::Failed { .. }));
+        assert!(matches!(of(404, header::SERVER, "x"), DeliveryOutcome::Rejected(_)));
         for status in [408, 429, 500, 503] {
-            let Outcome::Failed { retry_after, .. } = of(status, header::RETRY_AFTER, "7") else { panic!("{status}") };
+            let DeliveryOutcome::Failed { retry_after, .. } = of(status, header::RETRY_AFTER, "7") else { panic!("{status}") };
             assert_eq!(retry_after, Some(Duration::from_secs(7)));
         }
-        let Outcome::Failed { retry_after, .. } = of(503, header::RETRY_AFTER, "99999999") else { panic!() };
+        let DeliveryOutcome::Failed { retry_after, .. } = of(503, header::RETRY_AFTER, "99999999") else { panic!() };
         assert_eq!(retry_after, Some(Duration::from_secs(MAX_RETRY_AFTER)));
     }
 }

@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use wheeltapper_store::Store;
 
 use super::{
-    DurableOffsets, PLACES, Source,
-    delivery::{self, Outcome},
+    DurableOffsets, CHECKPOINT_PREFIX, Source,
+    delivery::{self, DeliveryOutcome},
     health::HealthCell,
     route::Route,
 };
 use crate::{
     components::wit::types::{Alert, AlertState},
-    line::{Finding, Read, alert_row, read, severity_name},
+    line::{Finding, ReadOutcome, alert_row, read_or_skip, severity_name},
     metrics::Metrics,
     supervisor::TaskContext,
 };
@@ -36,7 +36,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The progress of a route, as stored.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct RouteCheckpoint {
     /// The offset in each partition's anomaly-events.
     pub(super) offsets: Vec<u64>,
     /// For each open alert, the severity of the last notification, by alert id.
@@ -67,7 +67,7 @@ pub(super) struct Follower {
     /// The offsets at which a route without a stored checkpoint begins.
     start_offsets: Vec<u64>,
     /// `None` until it is loaded, and after a failure.
-    checkpoint: Option<Place>,
+    checkpoint: Option<RouteCheckpoint>,
     pending: Option<PendingNotification>,
     agent: ureq::Agent,
     /// Since when the receiver has accepted nothing.
@@ -76,7 +76,7 @@ pub(super) struct Follower {
 }
 
 /// The offset up to which each source is committed now.
-pub(super) fn committed(sources: &[Source]) -> Vec<u64> {
+pub(super) fn committed_offsets(sources: &[Source]) -> Vec<u64> {
     sources.iter().map(|(_, end)| end.load(Ordering::Acquire)).collect()
 }
 
@@ -90,10 +90,10 @@ impl Follower {
         health: Arc<HealthCell>,
     ) -> Self {
         Self {
-            start_offsets: committed(&sources),
+            start_offsets: committed_offsets(&sources),
             checkpoint: None,
             pending: None,
-            agent: delivery::agent(),
+            agent: delivery::http_client(),
             failing_since: None,
             saved_at: Instant::now(),
             route,
@@ -115,7 +115,7 @@ impl Follower {
         let mut wait = Duration::ZERO;
         while task.sleep(wait) {
             wait = self.step()?;
-            task.healthy();
+            task.mark_healthy();
         }
         if let Err(error) = self.save_checkpoint() {
             tracing::warn!(route = self.route.name, %error, "the last notification may be sent again");
@@ -137,16 +137,16 @@ impl Follower {
                 return Ok(pause);
             }
         } else if self.failing_since.is_none() {
-            self.health.delivering();
+            self.health.set_delivering();
         }
         let mut has_advanced = false;
         for partition in 0..self.sources.len() {
             let offset = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.offsets.get(partition)).copied();
             let (Some((reader, end)), Some(offset)) = (self.sources.get_mut(partition), offset) else { continue };
-            let records = match read(reader, offset, end.load(Ordering::Acquire), READ_BYTES)? {
-                Read::Records(records) => records,
+            let records = match read_or_skip(reader, offset, end.load(Ordering::Acquire), READ_BYTES)? {
+                ReadOutcome::Records(records) => records,
                 // The planner reports the loss; the alerts are in the store.
-                Read::Lost(resume) => {
+                ReadOutcome::Lost(resume) => {
                     has_advanced = true;
                     self.advance(partition, resume);
                     continue;
@@ -156,7 +156,7 @@ impl Follower {
                 has_advanced = true;
                 // The planner reports records that cannot be parsed.
                 let pending = match serde_json::from_slice(&record.payload) {
-                    Ok(Finding::Alert(alert)) => self.notification_for(alert, partition, record.next),
+                    Ok(Finding::Alert(alert)) => self.notification_for(alert, partition, record.next_offset),
                     _ => None,
                 };
                 match pending {
@@ -165,7 +165,7 @@ impl Follower {
                             return Ok(pause);
                         }
                     }
-                    None => self.advance(partition, record.next),
+                    None => self.advance(partition, record.next_offset),
                 }
             }
         }
@@ -176,12 +176,12 @@ impl Follower {
     }
 
     /// The stored checkpoint; a new route begins at the offsets of the time when it was prepared.
-    fn load_checkpoint(&self) -> anyhow::Result<Place> {
-        let key = key(&self.route.name);
-        let mut checkpoint: Place = match self.store.state_get(&key)? {
+    fn load_checkpoint(&self) -> anyhow::Result<RouteCheckpoint> {
+        let key = state_key(&self.route.name);
+        let mut checkpoint: RouteCheckpoint = match self.store.state_get(&key)? {
             Some(bytes) => serde_json::from_slice(&bytes).context("parsing the stored checkpoint of the route")?,
             None => {
-                let checkpoint = Place { offsets: self.start_offsets.clone(), told: BTreeMap::new() };
+                let checkpoint = RouteCheckpoint { offsets: self.start_offsets.clone(), told: BTreeMap::new() };
                 self.store.state_put(&key, &serde_json::to_vec(&checkpoint)?)?;
                 checkpoint
             }
@@ -197,7 +197,7 @@ impl Follower {
 
     /// The notification for an alert, if the receiver has not been notified of this state yet.
     fn notification_for(&self, alert: Alert, partition: usize, next: u64) -> Option<PendingNotification> {
-        if !self.route.wants(&alert) {
+        if !self.route.matches(&alert) {
             return None;
         }
         let notified = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.told.get(&alert.id));
@@ -224,13 +224,13 @@ impl Follower {
     fn attempt(&mut self, mut pending: PendingNotification) -> anyhow::Result<Option<Duration>> {
         let outcome = delivery::post(&self.agent, &self.route.url, &pending.key, &pending.body);
         match outcome {
-            Outcome::Delivered => {
+            DeliveryOutcome::Delivered => {
                 self.failing_since = None;
-                self.health.delivering();
+                self.health.set_delivering();
                 self.metrics.notifications("delivered").inc();
             }
-            Outcome::Refused(why) => self.give_up(&pending, &why),
-            Outcome::Failed { why, retry_after } => {
+            DeliveryOutcome::Rejected(why) => self.give_up(&pending, &why),
+            DeliveryOutcome::Failed { why, retry_after } => {
                 self.metrics.notifications("failed").inc();
                 let since = *self.failing_since.get_or_insert_with(Instant::now);
                 if since.elapsed() < GIVE_UP_AFTER {
@@ -241,7 +241,7 @@ impl Follower {
                         why,
                         "a notification was not accepted; it is sent again"
                     );
-                    self.health.waiting(&why);
+                    self.health.set_waiting(&why);
                     let pause = retry_after.unwrap_or_default().max(pending.pause);
                     pending.pause = (pending.pause * 2).min(RETRY_PAUSES.1);
                     self.pending = Some(pending);
@@ -275,7 +275,7 @@ impl Follower {
 
     fn save_checkpoint(&mut self) -> anyhow::Result<()> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
-        self.store.state_put(&key(&self.route.name), &serde_json::to_vec(checkpoint)?)?;
+        self.store.state_put(&state_key(&self.route.name), &serde_json::to_vec(checkpoint)?)?;
         self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&checkpoint.offsets);
         self.saved_at = Instant::now();
         Ok(())
@@ -293,6 +293,6 @@ impl Follower {
     }
 }
 
-fn key(route: &str) -> String {
-    format!("{PLACES}{route}")
+fn state_key(route: &str) -> String {
+    format!("{CHECKPOINT_PREFIX}{route}")
 }

@@ -34,12 +34,12 @@ pub(super) struct HealthCell(Mutex<Option<(String, Instant)>>);
 
 impl HealthCell {
     /// Reports that the receiver accepts notifications.
-    pub(super) fn delivering(&self) {
+    pub(super) fn set_delivering(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Reports that the receiver accepts nothing.
-    pub(super) fn waiting(&self, why: &str) {
+    pub(super) fn set_waiting(&self, why: &str) {
         let mut cell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = cell.as_ref().map_or_else(Instant::now, |&(_, since)| since);
         *cell = Some((why.to_owned(), since));

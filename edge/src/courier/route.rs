@@ -50,7 +50,7 @@ impl Route {
     }
 
     /// Whether this route sends notifications of an alert.
-    pub(super) fn wants(&self, alert: &Alert) -> bool {
+    pub(super) fn matches(&self, alert: &Alert) -> bool {
         let site = alert.asset.split('/').next().unwrap_or_default();
         rank(alert.severity) >= self.min_severity
             && (self.sites.is_empty() || self.sites.iter().any(|allowed| allowed == site))

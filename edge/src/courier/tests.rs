@@ -17,7 +17,7 @@ use wheeltapper_config::AlertRoute;
 use wheeltapper_log::Partition;
 use wheeltapper_store::Store;
 
-use super::{Courier, PLACES, RouteState};
+use super::{Notifier, CHECKPOINT_PREFIX, RouteState};
 use crate::{components::wit::types::Alert, line::Finding, metrics::Metrics, supervisor::Supervisor};
 
 /// Long enough for a loaded machine; no wait takes that long when all is well.
@@ -80,9 +80,9 @@ impl TestLine {
         }
     }
 
-    fn notifier(&self, routes: &[AlertRoute]) -> anyhow::Result<Courier> {
+    fn notifier(&self, routes: &[AlertRoute]) -> anyhow::Result<Notifier> {
         let source = (self.partition.reader(), Arc::clone(&self.end));
-        Courier::start(routes, &[source], &self.store, &self.metrics, &self.supervisor)
+        Notifier::start(routes, &[source], &self.store, &self.metrics, &self.supervisor)
     }
 
     fn append_alert(&mut self, id: &str, state: &str) {
@@ -113,7 +113,7 @@ fn next(receiver: &Webhook) -> (String, String) {
     (body["event"].as_str().unwrap().to_owned(), body["alert"]["id"].as_str().unwrap().to_owned())
 }
 
-fn wait_until(notifier: &Courier, what: &str, done: impl Fn(&RouteState) -> bool) {
+fn wait_until(notifier: &Notifier, what: &str, done: impl Fn(&RouteState) -> bool) {
     let began = Instant::now();
     while !done(&notifier.health()[0].state) {
         assert!(began.elapsed() < WAIT_TIMEOUT, "{what}: {:?}", notifier.health());
@@ -144,7 +144,7 @@ fn a_failed_change_leaves_the_old_routes_running() {
     // The same holds for a change that could be made and is dropped.
     drop(notifier.prepare(&[route("new", &old.url)]).unwrap());
     // Going back to the previous routes is no change.
-    notifier.switch(notifier.prepare(&[route("old", &old.url)]).unwrap());
+    notifier.activate(notifier.prepare(&[route("old", &old.url)]).unwrap());
     line.append_alert("2", "Open");
     assert_eq!(next(&old), ("opened".into(), "2".into()));
     assert!(line.supervisor.failures().is_empty());
@@ -157,13 +157,13 @@ fn a_changed_route_resumes_and_others_are_not_touched() {
     let notifier = line.notifier(&[route("moves", &before.url), route("stays", &other.url)]).unwrap();
     line.append_alert("1", "Open");
     assert_eq!((next(&before).1, next(&other).1), ("1".into(), "1".into()));
-    notifier.switch(notifier.prepare(&[route("stays", &other.url), route("moves", &after.url)]).unwrap());
+    notifier.activate(notifier.prepare(&[route("stays", &other.url), route("moves", &after.url)]).unwrap());
     line.append_alert("1", "Resolved");
     // The state that the receiver was notified of at the old address is remembered.
     assert_eq!(next(&after), ("resolved".into(), "1".into()));
     assert_eq!(next(&other), ("resolved".into(), "1".into()));
-    notifier.switch(notifier.prepare(&[]).unwrap());
-    assert_eq!((notifier.health().len(), notifier.needed(0)), (0, u64::MAX));
+    notifier.activate(notifier.prepare(&[]).unwrap());
+    assert_eq!((notifier.health().len(), notifier.min_needed_offset(0)), (0, u64::MAX));
     drop(notifier);
     assert!(before.bodies.try_recv().is_err() && after.bodies.try_recv().is_err());
 }
@@ -176,7 +176,7 @@ fn a_new_route_begins_with_new_findings() {
     let notifier = line.notifier(&[]).unwrap();
     let prepared = notifier.prepare(&[route("new", &receiver.url)]).unwrap();
     line.append_alert("1", "Open");
-    notifier.switch(prepared);
+    notifier.activate(prepared);
     assert_eq!(next(&receiver).1, "1");
 }
 
@@ -203,7 +203,7 @@ fn a_redirect_is_not_a_delivery() {
 fn a_failing_route_is_reported_and_recovers() {
     let mut line = TestLine::new();
     let receiver = receiver(&["200 OK"]);
-    line.store.state_put(&format!("{PLACES}r"), b"{").unwrap();
+    line.store.state_put(&format!("{CHECKPOINT_PREFIX}r"), b"{").unwrap();
     let notifier = line.notifier(&[route("r", &receiver.url)]).unwrap();
     let began = Instant::now();
     while line.supervisor.failures().is_empty() {
@@ -212,7 +212,7 @@ fn a_failing_route_is_reported_and_recovers() {
     }
     assert_eq!(line.supervisor.failures()[0].task, "route-r");
     line.append_alert("1", "Open");
-    line.store.state_put(&format!("{PLACES}r"), br#"{"offsets":[0],"told":{}}"#).unwrap();
+    line.store.state_put(&format!("{CHECKPOINT_PREFIX}r"), br#"{"offsets":[0],"told":{}}"#).unwrap();
     assert_eq!(next(&receiver).1, "1");
     while !line.supervisor.failures().is_empty() {
         assert!(began.elapsed() < WAIT_TIMEOUT, "it does not recover: {:?}", line.supervisor.failures());

@@ -9,30 +9,30 @@ use std::{collections::BTreeMap, fmt::Write as _, thread};
 
 use serde::Serialize;
 use wheeltapper_config::{Config, Duration};
-use wheeltapper_simulate::{Fleet, FleetSpec, Label, Tick};
+use wheeltapper_simulate::{Fleet, FleetSpec, FaultLabel, Tick};
 
 use crate::{
     components::{
         Alerter, Detector, Featurizer, Sandbox,
         wit::types::{Alert, AlertState, ReadingBatch, ReadingColumns, SensorTable, Waveform},
     },
-    dictionary,
+    name_dictionary,
 };
 
-const DAY: f64 = 86_400.0;
+const SECONDS_PER_DAY: f64 = 86_400.0;
 /// Interval between two readings of a scalar sensor, and between two waveforms of a machine, in seconds.
 const READING_INTERVAL: f64 = 60.0;
 const WAVEFORM_INTERVAL: f64 = 6.0 * 3600.0;
 /// Size and slide of the windows: half an hour and ten minutes, in seconds.
-const WINDOW: (u64, u64) = (1800, 600);
+const WINDOW_SIZE_AND_SLIDE: (u64, u64) = (1800, 600);
 /// Simulated ticks per call.
 const TICKS_PER_CALL: usize = 30;
 /// Days in a month, for the rate of false alarms.
-const MONTH: f64 = 30.0;
+const DAYS_PER_MONTH: f64 = 30.0;
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct FleetScenario {
     /// Number of machines.
     pub machines: usize,
     /// Simulated days.
@@ -43,7 +43,7 @@ pub struct Plan {
 
 /// Result for one fault mode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Mode {
+pub struct FaultModeResult {
     /// Machines that had the fault.
     pub faults: usize,
     /// Faults that were found before failure.
@@ -62,7 +62,7 @@ pub struct FleetReport {
     /// Simulated days.
     pub days: f64,
     /// Result by simulated fault.
-    pub modes: BTreeMap<&'static str, Mode>,
+    pub modes: BTreeMap<&'static str, FaultModeResult>,
     /// Share of the faults found before failure, 0 to 1.
     pub found: f64,
     /// Number of false alerts.
@@ -109,18 +109,18 @@ impl FleetReport {
 ///
 /// # Errors
 /// When a component fails.
-pub fn evaluate(sandbox: &Sandbox, plan: Plan) -> anyhow::Result<FleetReport> {
-    let span = plan.days * DAY;
+pub fn evaluate(sandbox: &Sandbox, plan: FleetScenario) -> anyhow::Result<FleetReport> {
+    let span = plan.days * SECONDS_PER_DAY;
     let spec = FleetSpec {
         machines: plan.machines,
         seed: plan.seed,
         start_ns: 1_767_225_600_000_000_000,
         scalar_hz: READING_INTERVAL.recip(),
         faulty_fraction: 0.5,
-        fault_onset: (0.2 * span, 0.6 * span),
-        degrade_over_seconds: 0.25 * span,
-        burst_every_seconds: WAVEFORM_INTERVAL,
-        burst_samples: 4096,
+        fault_onset_range: (0.2 * span, 0.6 * span),
+        degradation_seconds: 0.25 * span,
+        waveform_interval_seconds: WAVEFORM_INTERVAL,
+        waveform_samples: 4096,
         ..FleetSpec::default()
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -128,7 +128,7 @@ pub fn evaluate(sandbox: &Sandbox, plan: Plan) -> anyhow::Result<FleetReport> {
         let parts: Vec<_> = (0..threads)
             .map(|part| {
                 let spec = spec.clone();
-                scope.spawn(move || run(sandbox, Fleet::new(spec), span, part, threads))
+                scope.spawn(move || run_share(sandbox, Fleet::new(spec), span, part, threads))
             })
             .collect();
         parts
@@ -137,17 +137,17 @@ pub fn evaluate(sandbox: &Sandbox, plan: Plan) -> anyhow::Result<FleetReport> {
             .collect::<anyhow::Result<Vec<_>>>()
     })?
     .concat();
-    Ok(judge(&Fleet::new(spec), plan, &alerts))
+    Ok(score_alerts(&Fleet::new(spec), plan, &alerts))
 }
 
 /// The alerts of every `of`-th machine, starting at machine `part`.
-fn run(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -> anyhow::Result<Vec<Alert>> {
+fn run_share(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -> anyhow::Result<Vec<Alert>> {
     let mut config = wheeltapper_config::parse(&fleet.config_toml(), "fleet")?;
-    windows(&mut config);
+    set_windows(&mut config);
     let mut featurizer = Featurizer::open(sandbox, &config.featurize_json(), None)?;
     let mut detector = Detector::open(sandbox, &config.detect_json(&[]), None)?;
     let mut alerter = Alerter::open(sandbox, &config.alert_json(), None)?;
-    let (table, own) = table(&fleet, part, of);
+    let (table, own) = sensor_table(&fleet, part, of);
     let mut alerts = Vec::new();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of ticks")]
     let ticks = (span / READING_INTERVAL) as usize;
@@ -155,7 +155,7 @@ fn run(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -
     while done < ticks {
         let ticks_of_call: Vec<Tick> = (0..TICKS_PER_CALL.min(ticks - done)).map(|_| fleet.step()).collect();
         done += ticks_of_call.len();
-        let mut part = featurizer.push(&batch(&ticks_of_call, &table, &own))?;
+        let mut part = featurizer.push(&reading_batch(&ticks_of_call, &table, &own))?;
         loop {
             let detected = detector.push(&part.features)?;
             alerts.extend(alerter.push(&detected.scores, &detected.anomalies)?);
@@ -168,31 +168,31 @@ fn run(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -
     Ok(alerts)
 }
 
-fn windows(config: &mut Config) {
-    config.windows.size = Duration::from_secs(WINDOW.0);
-    config.windows.slide = Duration::from_secs(WINDOW.1);
+fn set_windows(config: &mut Config) {
+    config.windows.size = Duration::from_secs(WINDOW_SIZE_AND_SLIDE.0);
+    config.windows.slide = Duration::from_secs(WINDOW_SIZE_AND_SLIDE.1);
     config.windows.lateness = Duration::from_secs(0);
 }
 
 /// The sensor table of this thread's machines, and each fleet sensor's index in it.
-fn table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Option<u32>>) {
-    let mut table = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+fn sensor_table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Option<u32>>) {
+    let mut table = SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
     let (mut own, mut machines) = (Vec::new(), BTreeMap::new());
     for sensor in fleet.sensors() {
         let asset = wheeltapper_config::asset_of(&sensor.id).to_owned();
         let next = machines.len();
         let index = *machines
             .entry(asset.clone())
-            .or_insert_with(|| (next % of == part).then(|| dictionary::push(&mut table.assets, &asset)));
+            .or_insert_with(|| (next % of == part).then(|| name_dictionary::push_name(&mut table.assets, &asset)));
         own.push(index.map(|index| {
             table.asset.push(index);
-            dictionary::push(&mut table.names, &sensor.id)
+            name_dictionary::push_name(&mut table.names, &sensor.id)
         }));
     }
     (table, own)
 }
 
-fn batch(ticks: &[Tick], table: &SensorTable, own: &[Option<u32>]) -> ReadingBatch {
+fn reading_batch(ticks: &[Tick], table: &SensorTable, own: &[Option<u32>]) -> ReadingBatch {
     let index = |sensor: usize| own.get(sensor).copied().flatten();
     let mut columns = ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() };
     let mut waveforms = Vec::new();
@@ -204,7 +204,7 @@ fn batch(ticks: &[Tick], table: &SensorTable, own: &[Option<u32>]) -> ReadingBat
                 columns.value.push(reading.value);
             }
         }
-        for waveform in &tick.bursts {
+        for waveform in &tick.waveforms {
             if let Some(sensor) = index(waveform.sensor) {
                 let samples = waveform.samples.clone();
                 waveforms.push(Waveform { sensor, start: waveform.start_ns, rate: waveform.rate_hz, samples });
@@ -215,8 +215,8 @@ fn batch(ticks: &[Tick], table: &SensorTable, own: &[Option<u32>]) -> ReadingBat
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-fn judge(fleet: &Fleet, plan: Plan, alerts: &[Alert]) -> FleetReport {
-    let labels: BTreeMap<String, Label> =
+fn score_alerts(fleet: &Fleet, plan: FleetScenario, alerts: &[Alert]) -> FleetReport {
+    let labels: BTreeMap<String, FaultLabel> =
         fleet.labels().into_iter().map(|label| (label.machine.clone(), label)).collect();
     let mut opened: BTreeMap<&str, Vec<&Alert>> = BTreeMap::new();
     for alert in alerts.iter().filter(|alert| alert.state == AlertState::Open) {
@@ -243,16 +243,16 @@ fn judge(fleet: &Fleet, plan: Plan, alerts: &[Alert]) -> FleetReport {
         report.false_alerts += ids.len();
         for id in &ids {
             if let Some(alert) = own.iter().find(|alert| alert.id == *id) {
-                let day = (alert.opened - fleet.spec().start_ns) as f64 / 1e9 / DAY;
+                let day = (alert.opened - fleet.spec().start_ns) as f64 / 1e9 / SECONDS_PER_DAY;
                 report.false_told.push((machine.clone(), day, alert.message.clone()));
             }
         }
-        let days = label.map_or(plan.days, |label| (label.onset_ns - fleet.spec().start_ns) as f64 / 1e9 / DAY);
+        let days = label.map_or(plan.days, |label| (label.onset_ns - fleet.spec().start_ns) as f64 / 1e9 / SECONDS_PER_DAY);
         healthy_days += days;
-        report.machines_past_one += usize::from(ids.len() as f64 > (days / MONTH).max(1.0));
+        report.machines_past_one += usize::from(ids.len() as f64 > (days / DAYS_PER_MONTH).max(1.0));
         let Some(label) = label else { continue };
         // A stuck sensor has its full strength at once; it gets as much time as faults that degrade.
-        let degrade = 0.25 * plan.days * DAY * 1e9;
+        let degrade = 0.25 * plan.days * SECONDS_PER_DAY * 1e9;
         let failure = label.full_strength_ns.max(label.onset_ns.saturating_add(degrade as i64));
         let mode = report.modes.entry(label.fault.name()).or_default();
         mode.faults += 1;
@@ -273,6 +273,6 @@ fn judge(fleet: &Fleet, plan: Plan, alerts: &[Alert]) -> FleetReport {
     let (faults, found) =
         report.modes.values().fold((0, 0), |(faults, found), mode| (faults + mode.faults, found + mode.found));
     report.found = found as f64 / faults.max(1) as f64;
-    report.false_a_machine_month = report.false_alerts as f64 / (healthy_days / MONTH).max(f64::MIN_POSITIVE);
+    report.false_a_machine_month = report.false_alerts as f64 / (healthy_days / DAYS_PER_MONTH).max(f64::MIN_POSITIVE);
     report
 }

@@ -2,6 +2,6 @@
 //! line.
 
 pub mod fleet;
-mod line;
+mod component_pipeline;
 
-pub use line::Components;
+pub use component_pipeline::ComponentPipeline;

@@ -15,10 +15,10 @@ use wheeltapper_log::Append;
 use wheeltapper_store::{StoreError, StoreErrorKind};
 
 use super::{
-    Envelope, FailureKind, IntakeContext, IntakeError, Receipt, Refused, Sender,
-    exchanges::Offer,
-    limits, sites,
-    split::{Splitter, reason_name},
+    Envelope, FailureKind, IntakeContext, IntakeError, Receipt, RejectedPart, EventSender,
+    exchanges::StoreRequest,
+    sensor_limits, site_filter,
+    partition_splitter::{Splitter, reason_name},
 };
 use crate::{
     components::{
@@ -28,25 +28,25 @@ use crate::{
             types::{Reason, Rejection},
         },
     },
-    dictionary,
+    name_dictionary,
     line::DeadLetterEvent,
     supervisor::TaskContext,
 };
 
 /// Maximum bytes of events per call, unless a single event is larger.
-const CALL_BYTES: usize = 1 << 20;
+const MAX_CALL_BYTES: usize = 1 << 20;
 /// Maximum number of events per call.
-const CALL_EVENTS: usize = 4096;
+const MAX_CALL_EVENTS: usize = 4096;
 /// Maximum bytes that are kept of an event on which ingest itself failed.
-const KEPT_PAYLOAD: usize = 1 << 20;
+const MAX_KEPT_PAYLOAD: usize = 1 << 20;
 
 /// Events of one submit.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct DecodeJob {
     pub(super) envelopes: Vec<Envelope>,
-    pub(super) sender: Arc<Sender>,
+    pub(super) sender: Arc<EventSender>,
     /// The QoS 2 exchange of the event, if it is a single one.
-    pub(super) exchange: Option<Offer>,
+    pub(super) exchange: Option<StoreRequest>,
     /// The job's share of the queue's bytes; returned when the job is dropped, also by a panic.
     pub(super) share: QueueShare,
     pub(super) reply_sender: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
@@ -56,12 +56,12 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct QueueShare {
     pub(super) bytes: usize,
-    pub(super) waiting: Arc<AtomicUsize>,
+    pub(super) queued_bytes: Arc<AtomicUsize>,
 }
 
 impl Drop for QueueShare {
     fn drop(&mut self) {
-        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.queued_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Decoder {
     context: IntakeContext,
     latest_config: Arc<Mutex<Arc<str>>>,
     /// The configuration with which the instance runs.
-    running: Arc<str>,
+    active_config: Arc<str>,
     state_key: String,
     ingester: Ingester,
     splitter: Splitter,
@@ -84,41 +84,41 @@ impl Decoder {
         let snapshot = context.store.state_get(&state_key)?;
         let ingester = Ingester::open(&context.sandbox, &running, snapshot.as_deref())?;
         let splitter = Splitter::new(context.partitions);
-        Ok(Self { context, latest_config: config, running, state_key, ingester, splitter })
+        Ok(Self { context, latest_config: config, active_config: running, state_key, ingester, splitter })
     }
 
     /// Decodes until all senders of jobs are dropped.
-    pub(super) fn run(&mut self, jobs: &Receiver<Job>, task: &TaskContext) {
+    pub(super) fn run(&mut self, jobs: &Receiver<DecodeJob>, task: &TaskContext) {
         while let Ok(first) = jobs.recv() {
             let mut bytes = first.share.bytes;
             let mut events = first.envelopes.len();
             let mut batch = vec![first];
-            while bytes < CALL_BYTES && events < CALL_EVENTS {
+            while bytes < MAX_CALL_BYTES && events < MAX_CALL_EVENTS {
                 let Ok(job) = jobs.try_recv() else { break };
                 bytes += job.share.bytes;
                 events += job.envelopes.len();
                 batch.push(job);
             }
-            self.take_new_config();
+            self.apply_latest_config();
             // The event of an exchange has its own records, which are tagged with the exchange.
             let mut batch_without_exchange = Vec::new();
             for mut job in batch {
                 match job.exchange.take() {
                     None => batch_without_exchange.push(job),
                     Some(offer) => {
-                        self.take(std::mem::take(&mut batch_without_exchange), None);
-                        self.take(vec![job], Some(offer));
+                        self.decode_batch(std::mem::take(&mut batch_without_exchange), None);
+                        self.decode_batch(vec![job], Some(offer));
                     }
                 }
             }
-            self.take(batch_without_exchange, None);
-            task.healthy();
+            self.decode_batch(batch_without_exchange, None);
+            task.mark_healthy();
         }
     }
 
-    fn take_new_config(&mut self) {
+    fn apply_latest_config(&mut self) {
         let wanted = Arc::clone(&self.latest_config.lock().unwrap_or_else(PoisonError::into_inner));
-        if Arc::ptr_eq(&wanted, &self.running) {
+        if Arc::ptr_eq(&wanted, &self.active_config) {
             return;
         }
         let opened = self
@@ -131,15 +131,15 @@ impl Decoder {
                 tracing::error!(%error, "the new configuration cannot be used; ingest keeps the previous one")
             }
         }
-        self.running = wanted;
+        self.active_config = wanted;
     }
 
-    fn take(&mut self, batch: Vec<Job>, offer: Option<Offer>) {
+    fn decode_batch(&mut self, batch: Vec<DecodeJob>, offer: Option<StoreRequest>) {
         if batch.is_empty() {
             return;
         }
         let (mut replies, mut shares, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
-        let mut senders: Vec<(Range<usize>, Arc<Sender>)> = Vec::new();
+        let mut senders: Vec<(Range<usize>, Arc<EventSender>)> = Vec::new();
         for job in batch {
             replies.push((job.reply_sender, job.envelopes.len()));
             // Returned when the batch is done.
@@ -153,16 +153,16 @@ impl Decoder {
                 payload: envelope.payload.into(),
             }));
         }
-        let decoded = match self.decode_permitted(&envelopes, &senders) {
+        let decoded = match self.decode_for_senders(&envelopes, &senders) {
             Ok(decoded) => decoded,
             Err(error) => {
                 let kind =
                     if error.kind() == StoreErrorKind::DiskFull { FailureKind::DiskFull } else { FailureKind::Other };
                 let message = format!("a new sensor could not be registered: {error}");
-                return reply(replies, &[], Err(IntakeError::Failed { kind, message }));
+                return send_replies(replies, &[], Err(IntakeError::Failed { kind, message }));
             }
         };
-        self.keep_state(decoded.state_changed);
+        self.save_state(decoded.state_changed);
         let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
         let receipts = receipts(&decoded, envelopes.len());
         // A replayed dead letter of which nothing is accepted stays; it was already counted when it was rejected.
@@ -171,7 +171,7 @@ impl Decoder {
             let replayed = any_replay && senders.iter().any(|(range, sender)| sender.is_replay && range.contains(&at));
             replayed && receipts.get(at).is_some_and(|receipt: &Receipt| receipt.accepted == 0)
         };
-        self.count(receipts.iter().enumerate().filter(|(at, _)| !has_dead_letter(*at)).map(|(_, receipt)| receipt));
+        self.count_receipts(receipts.iter().enumerate().filter(|(at, _)| !has_dead_letter(*at)).map(|(_, receipt)| receipt));
         let dead_letters = dead_letters(&decoded.refusals, &envelopes, has_dead_letter);
         let registry = &self.context.registry;
         let (mut parts, records) = match &offer {
@@ -182,7 +182,7 @@ impl Decoder {
             parts.push((usize::from(self.context.partitions), dead_letters));
         }
         if parts.is_empty() {
-            return reply(replies, &receipts, Ok(()));
+            return send_replies(replies, &receipts, Ok(()));
         }
         let commit = self.context.metrics.commit_seconds.clone();
         let started = Instant::now();
@@ -191,53 +191,53 @@ impl Decoder {
             commit.observe(started.elapsed().as_secs_f64());
             if let Some(offer) = offer.filter(|_| result.is_ok() && records > 0) {
                 // Before the acknowledgement, and before the next snapshot of the exchanges.
-                exchanges.stored(&offer.tag, records);
+                exchanges.mark_stored(&offer.tag, records);
             }
-            reply(replies, &receipts, result.map_err(IntakeError::from));
+            send_replies(replies, &receipts, result.map_err(IntakeError::from));
         });
-        self.context.committer.append(Append { parts, done });
+        self.context.committer.append(Append { batches: parts, on_complete: done });
     }
 
     /// Decodes events, and removes readings that their senders may not send. All sensors of the result are registered.
     ///
     /// # Errors
     /// When a new sensor cannot be registered.
-    fn decode_permitted(
+    fn decode_for_senders(
         &mut self,
         envelopes: &[WitEnvelope],
-        senders: &[(Range<usize>, Arc<Sender>)],
+        senders: &[(Range<usize>, Arc<EventSender>)],
     ) -> Result<Decoded, StoreError> {
         let restricted = senders.iter().any(|(_, sender)| sender.sites.is_some());
         if !restricted {
-            let decoded = self.decode(envelopes);
-            let places = self.context.registry.look_up(dictionary::names(&decoded.sensors));
+            let decoded = self.decode_with_retry(envelopes);
+            let places = self.context.registry.lookup(name_dictionary::names(&decoded.sensors));
             if places.iter().all(Option::is_some) {
                 return Ok(decoded);
             }
         }
         // One by one, as the result of a call does not say which event a reading came from.
-        let mut combined = nothing();
+        let mut combined = empty_decoded();
         for (index, envelope) in envelopes.iter().enumerate() {
             let sender = senders.iter().find(|(range, _)| range.contains(&index)).map(|(_, sender)| sender.as_ref());
             let sites = sender.and_then(|sender| sender.sites.as_deref());
             let one = std::slice::from_ref(envelope);
             let mut decoded = match sites {
-                None => self.decode(one),
+                None => self.decode_with_retry(one),
                 // Events rejected here must not reach ingest: they could change how Sparkplug data of others is
                 // decoded.
-                Some(sites) => sites::refuse_unseen(envelope, sites)
-                    .unwrap_or_else(|| sites::keep(self.decode(one), envelope, sites)),
+                Some(sites) => site_filter::reject_before_decoding(envelope, sites)
+                    .unwrap_or_else(|| site_filter::remove_foreign_readings(self.decode_with_retry(one), envelope, sites)),
             };
             let name = sender.and_then(|sender| sender.name.as_deref());
-            decoded = limits::admit(decoded, envelope, &self.context.registry, name)?;
-            append(&mut combined, decoded, u32::try_from(index).unwrap_or(u32::MAX));
+            decoded = sensor_limits::admit(decoded, envelope, &self.context.registry, name)?;
+            append_decoded(&mut combined, decoded, u32::try_from(index).unwrap_or(u32::MAX));
         }
         Ok(combined)
     }
 
     /// Decodes all events in one call. If the instance fails, decodes them one by one on new instances, and rejects an
     /// event that makes its instance fail twice.
-    fn decode(&mut self, envelopes: &[WitEnvelope]) -> Decoded {
+    fn decode_with_retry(&mut self, envelopes: &[WitEnvelope]) -> Decoded {
         let started = Instant::now();
         let result = self.ingester.decode(envelopes);
         self.context.metrics.stage(StageName::Ingest).observe(started.elapsed().as_secs_f64());
@@ -245,25 +245,25 @@ impl Decoder {
             Ok(decoded) => return decoded,
             Err(error) => error,
         };
-        self.replace(&error);
+        self.reopen_ingester(&error);
         if let [envelope] = envelopes {
             return match self.ingester.decode(envelopes) {
                 Ok(decoded) => decoded,
                 Err(error) => {
-                    self.replace(&error);
-                    refuse_whole(envelope, &error)
+                    self.reopen_ingester(&error);
+                    reject_event(envelope, &error)
                 }
             };
         }
-        let mut combined = nothing();
+        let mut combined = empty_decoded();
         for (index, envelope) in envelopes.iter().enumerate() {
-            let decoded = self.decode(std::slice::from_ref(envelope));
-            append(&mut combined, decoded, u32::try_from(index).unwrap_or(u32::MAX));
+            let decoded = self.decode_with_retry(std::slice::from_ref(envelope));
+            append_decoded(&mut combined, decoded, u32::try_from(index).unwrap_or(u32::MAX));
         }
         combined
     }
 
-    fn replace(&mut self, error: &CallError) {
+    fn reopen_ingester(&mut self, error: &CallError) {
         tracing::error!(%error, "ingest is reopened");
         self.context.metrics.restarts(StageName::Ingest).inc();
         let opened = self
@@ -271,7 +271,7 @@ impl Decoder {
             .store
             .state_get(&self.state_key)
             .map_err(anyhow::Error::from)
-            .and_then(|snapshot| Ok(Ingester::open(&self.context.sandbox, &self.running, snapshot.as_deref())?));
+            .and_then(|snapshot| Ok(Ingester::open(&self.context.sandbox, &self.active_config, snapshot.as_deref())?));
         match opened {
             Ok(ingester) => self.ingester = ingester,
             Err(error) => tracing::error!(%error, "ingest cannot be reopened"),
@@ -280,7 +280,7 @@ impl Decoder {
 
     /// Saves the state after Sparkplug births, which are the only state: they are rare, and later data cannot be
     /// decoded without them.
-    fn keep_state(&mut self, changed: bool) {
+    fn save_state(&mut self, changed: bool) {
         if !changed {
             return;
         }
@@ -294,13 +294,13 @@ impl Decoder {
         }
     }
 
-    fn count<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>) {
+    fn count_receipts<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>) {
         let metrics = &self.context.metrics;
         let mut accepted = 0;
         for receipt in receipts {
             accepted += receipt.accepted;
-            for refused in &receipt.refused {
-                metrics.refused(refused.reason).inc_by(u64::from(refused.readings));
+            for refused in &receipt.rejected {
+                metrics.rejected(refused.reason).inc_by(u64::from(refused.readings));
             }
         }
         metrics.readings_in.inc_by(accepted);
@@ -308,9 +308,9 @@ impl Decoder {
     }
 }
 
-type Told = oneshot::Sender<Result<Vec<Receipt>, IntakeError>>;
+type ReplySender = oneshot::Sender<Result<Vec<Receipt>, IntakeError>>;
 
-fn reply(replies: Vec<(Told, usize)>, receipts: &[Receipt], result: Result<(), IntakeError>) {
+fn send_replies(replies: Vec<(ReplySender, usize)>, receipts: &[Receipt], result: Result<(), IntakeError>) {
     let mut rest = receipts;
     for (reply_sender, events) in replies {
         let (own, later) = rest.split_at(events.min(rest.len()));
@@ -327,7 +327,7 @@ fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
     }
     for refusal in &decoded.refusals {
         if let Some(receipt) = receipts.get_mut(refusal.envelope as usize) {
-            receipt.refused.push(Refused {
+            receipt.rejected.push(RejectedPart {
                 position: refusal.position,
                 reason: reason_name(refusal.rejection.reason),
                 message: refusal.rejection.message.clone(),
@@ -354,16 +354,16 @@ fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope], has_dead_letter
             format: refusal.format.clone(),
         };
         match serde_json::to_vec(&event) {
-            Ok(json) => wheeltapper_log::frame(&json, &mut framed),
+            Ok(json) => wheeltapper_log::encode_frame(&json, &mut framed),
             Err(error) => tracing::error!(%error, "a dead letter cannot be written"),
         }
     }
     framed
 }
 
-fn nothing() -> Decoded {
+fn empty_decoded() -> Decoded {
     Decoded {
-        sensors: dictionary::empty(),
+        sensors: name_dictionary::empty(),
         readings: crate::components::wit::types::ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
         waveforms: vec![],
         accepted: vec![],
@@ -372,8 +372,8 @@ fn nothing() -> Decoded {
     }
 }
 
-fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
-    let kept = envelope.payload.len().min(KEPT_PAYLOAD);
+fn reject_event(envelope: &WitEnvelope, error: &CallError) -> Decoded {
+    let kept = envelope.payload.len().min(MAX_KEPT_PAYLOAD);
     let refusal = Refusal {
         envelope: 0,
         position: 0,
@@ -387,14 +387,14 @@ fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
         format: envelope.format.clone(),
         readings: 1,
     };
-    Decoded { accepted: vec![0], refusals: vec![refusal], ..nothing() }
+    Decoded { accepted: vec![0], refusals: vec![refusal], ..empty_decoded() }
 }
 
 /// Appends the result of one more event.
-fn append(combined: &mut Decoded, decoded: Decoded, envelope: u32) {
+fn append_decoded(combined: &mut Decoded, decoded: Decoded, envelope: u32) {
     let shift = u32::try_from(combined.sensors.ends.len()).unwrap_or(u32::MAX);
-    for name in dictionary::names(&decoded.sensors) {
-        dictionary::push(&mut combined.sensors, name);
+    for name in name_dictionary::names(&decoded.sensors) {
+        name_dictionary::push_name(&mut combined.sensors, name);
     }
     combined.readings.sensor.extend(decoded.readings.sensor.iter().map(|sensor| sensor + shift));
     combined.readings.time.extend(decoded.readings.time);

@@ -6,9 +6,9 @@
 
 mod decoder;
 pub(crate) mod exchanges;
-mod limits;
-pub(crate) mod sites;
-pub(crate) mod split;
+mod sensor_limits;
+pub(crate) mod site_filter;
+pub(crate) mod partition_splitter;
 
 use std::{
     sync::{
@@ -31,8 +31,8 @@ use crate::{
     registry::Registry,
     supervisor::{Supervisor, TaskHandle},
 };
-use decoder::{Decoder, Job, QueueShare};
-use exchanges::{Exchanges, Offer};
+use decoder::{Decoder, DecodeJob, QueueShare};
+use exchanges::{Exchanges, StoreRequest};
 
 /// An event as a trigger received it.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub struct Envelope {
 
 /// A rejected part of an event; it is kept as a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RejectedPart {
     /// Number of the line or element, from 1; 0 for the whole event.
     pub position: u32,
     /// Name of the reason, such as `malformed`.
@@ -68,7 +68,7 @@ pub struct Receipt {
     /// Number of accepted readings.
     pub accepted: u64,
     /// The rejected parts.
-    pub refused: Vec<Refused>,
+    pub rejected: Vec<RejectedPart>,
 }
 
 /// Why an event was not accepted at all; it may be sent again.
@@ -108,7 +108,7 @@ pub enum FailureKind {
 
 impl IntakeError {
     /// The reply to an event whose decoder ended before it replied: it is unknown whether the event was accepted.
-    fn lost() -> Self {
+    fn reply_lost() -> Self {
         let message = "the decoder failed on this event or on another one of the same call; send it again".to_owned();
         Self::Failed { kind: FailureKind::Other, message }
     }
@@ -119,7 +119,7 @@ impl From<CommitError> for IntakeError {
         let kind = match error.kind() {
             CommitErrorKind::Closed => return Self::Closed,
             CommitErrorKind::DiskFull => FailureKind::DiskFull,
-            CommitErrorKind::TryLater | CommitErrorKind::Invalid => FailureKind::Other,
+            CommitErrorKind::RetryLater | CommitErrorKind::Invalid => FailureKind::Other,
         };
         Self::Failed { kind, message: error.to_string() }
     }
@@ -127,7 +127,7 @@ impl From<CommitError> for IntakeError {
 
 /// The sender of events, with the rights that matter for their acceptance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sender {
+pub struct EventSender {
     /// The API key or the user; `None` for an anonymous sender.
     pub name: Option<String>,
     /// Sites of the sensors for which it may send; `None`: all.
@@ -138,7 +138,7 @@ pub struct Sender {
 }
 
 /// Resolves when the events are durable.
-pub type Answer = oneshot::Receiver<Result<Vec<Receipt>, IntakeError>>;
+pub type PendingReceipts = oneshot::Receiver<Result<Vec<Receipt>, IntakeError>>;
 
 /// Dependencies of the decoders.
 #[derive(Clone, Debug)]
@@ -162,16 +162,16 @@ pub struct IntakeContext {
 /// Accepts events from all triggers.
 #[derive(Debug)]
 pub struct Intake {
-    lanes: Vec<Queue<Job>>,
+    lanes: Vec<Queue<DecodeJob>>,
     tasks: Vec<TaskHandle>,
-    waiting: Arc<AtomicUsize>,
+    queued_bytes: Arc<AtomicUsize>,
     max_queued_bytes: usize,
     /// Bytes of the log that the line has not processed, as last set by the host, and their maximum.
-    behind: Arc<AtomicUsize>,
+    backlog: Arc<AtomicUsize>,
     max_backlog: usize,
     config: Arc<Mutex<Arc<str>>>,
     committer: Arc<Committer>,
-    dead_letters: usize,
+    dead_letter_partition: usize,
 }
 
 impl Intake {
@@ -210,13 +210,13 @@ impl Intake {
         Ok(Self {
             lanes,
             tasks,
-            waiting,
+            queued_bytes: waiting,
             max_queued_bytes,
-            behind,
+            backlog: behind,
             max_backlog,
             config,
             committer: Arc::clone(&context.committer),
-            dead_letters: usize::from(context.partitions),
+            dead_letter_partition: usize::from(context.partitions),
         })
     }
 
@@ -225,7 +225,7 @@ impl Intake {
     ///
     /// # Errors
     /// [`IntakeError::Busy`] or [`IntakeError::Closed`]: nothing was accepted.
-    pub fn submit(&self, lane: u64, envelopes: Vec<Envelope>) -> Result<Answer, IntakeError> {
+    pub fn submit(&self, lane: u64, envelopes: Vec<Envelope>) -> Result<PendingReceipts, IntakeError> {
         self.submit_from(lane, envelopes, Arc::default())
     }
 
@@ -233,8 +233,8 @@ impl Intake {
     ///
     /// # Errors
     /// See [`Self::submit`].
-    pub fn submit_from(&self, lane: u64, envelopes: Vec<Envelope>, sender: Arc<Sender>) -> Result<Answer, IntakeError> {
-        self.hand_over(lane, envelopes, sender, None)
+    pub fn submit_from(&self, lane: u64, envelopes: Vec<Envelope>, sender: Arc<EventSender>) -> Result<PendingReceipts, IntakeError> {
+        self.enqueue(lane, envelopes, sender, None)
     }
 
     /// Like [`Self::submit_from`], for the single event of a QoS 2 exchange.
@@ -245,25 +245,25 @@ impl Intake {
         &self,
         lane: u64,
         envelope: Envelope,
-        sender: Arc<Sender>,
-        offer: Offer,
-    ) -> Result<Answer, IntakeError> {
-        self.hand_over(lane, vec![envelope], sender, Some(offer))
+        sender: Arc<EventSender>,
+        offer: StoreRequest,
+    ) -> Result<PendingReceipts, IntakeError> {
+        self.enqueue(lane, vec![envelope], sender, Some(offer))
     }
 
-    fn hand_over(
+    fn enqueue(
         &self,
         lane: u64,
         envelopes: Vec<Envelope>,
-        sender: Arc<Sender>,
-        exchange: Option<Offer>,
-    ) -> Result<Answer, IntakeError> {
+        sender: Arc<EventSender>,
+        exchange: Option<StoreRequest>,
+    ) -> Result<PendingReceipts, IntakeError> {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
-        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        let share = QueueShare { bytes, waiting: Arc::clone(&self.waiting) };
+        let waiting = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let share = QueueShare { bytes, queued_bytes: Arc::clone(&self.queued_bytes) };
         let busy = |queued_bytes| IntakeError::Busy { queued_bytes, retry_after: Duration::from_secs(1) };
         if (waiting > 0 && waiting + bytes > self.max_queued_bytes)
-            || self.behind.load(Ordering::Relaxed) > self.max_backlog
+            || self.backlog.load(Ordering::Relaxed) > self.max_backlog
         {
             return Err(busy(waiting));
         }
@@ -273,7 +273,7 @@ impl Intake {
         let (reply_sender, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
             Some(jobs) => {
-                jobs.try_send(Job { envelopes, sender, exchange, share, reply_sender }).map_err(|error| error.is_full())
+                jobs.try_send(DecodeJob { envelopes, sender, exchange, share, reply_sender }).map_err(|error| error.is_full())
             }
             None => Err(false),
         };
@@ -287,23 +287,23 @@ impl Intake {
     ///
     /// # Errors
     /// [`IntakeError`], also when the decoder ended before it replied.
-    pub async fn receive(answer: Answer) -> Result<Vec<Receipt>, IntakeError> {
-        answer.await.unwrap_or_else(|_| Err(IntakeError::lost()))
+    pub async fn wait_for_receipts(answer: PendingReceipts) -> Result<Vec<Receipt>, IntakeError> {
+        answer.await.unwrap_or_else(|_| Err(IntakeError::reply_lost()))
     }
 
     /// Writes an event that a trigger rejected before decoding to the dead letters; returns when it is durable.
     ///
     /// # Errors
     /// [`IntakeError::Failed`] when it could not be written.
-    pub async fn refuse(&self, event: &DeadLetterEvent) -> Result<(), IntakeError> {
+    pub async fn record_rejected_event(&self, event: &DeadLetterEvent) -> Result<(), IntakeError> {
         let failed =
             |error: serde_json::Error| IntakeError::Failed { kind: FailureKind::Other, message: error.to_string() };
         let mut framed = Vec::new();
-        wheeltapper_log::frame(&serde_json::to_vec(event).map_err(failed)?, &mut framed);
+        wheeltapper_log::encode_frame(&serde_json::to_vec(event).map_err(failed)?, &mut framed);
         let (reply_sender, answer) = oneshot::channel();
         self.committer.append(Append {
-            parts: vec![(self.dead_letters, framed)],
-            done: Box::new(move |result| {
+            batches: vec![(self.dead_letter_partition, framed)],
+            on_complete: Box::new(move |result| {
                 let _ = reply_sender.send(result);
             }),
         });
@@ -311,13 +311,13 @@ impl Intake {
     }
 
     /// Sets how many bytes of the log the line has not processed.
-    pub fn set_behind(&self, bytes: usize) {
-        self.behind.store(bytes, Ordering::Relaxed);
+    pub fn set_backlog(&self, bytes: usize) {
+        self.backlog.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes of events that wait to be decoded.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
     }
 
     /// Sets a configuration that the decoders apply before their next call.

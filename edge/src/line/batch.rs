@@ -6,16 +6,16 @@ use wheeltapper_log::Record;
 
 use super::{
     record::{RawRecord, RecordError},
-    sieve::Sieve,
+    replay_filter::ReplayFilter,
 };
 use crate::{
     components::wit::types::{Arrival, ReadingBatch, ReadingColumns, SensorTable, Waveform},
-    dictionary,
+    name_dictionary,
     registry::Registry,
 };
 
 /// Maximum waveform samples per batch: spectra take the most CPU time, and a call has a limit.
-const MOST_SAMPLES: usize = 1 << 18;
+const MAX_WAVEFORM_SAMPLES: usize = 1 << 18;
 
 /// A step of the stages.
 #[derive(Debug)]
@@ -44,13 +44,13 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Number of readings and waveform samples.
-    pub(super) fn len(&self) -> u64 {
+    pub(super) fn value_count(&self) -> u64 {
         let samples: usize = self.readings.waveforms.iter().map(|waveform| waveform.samples.len()).sum();
         (self.readings.readings.sensor.len() + samples) as u64
     }
 
     /// Number of readings and samples at these indices; waveforms are numbered after the readings.
-    pub(super) fn count(&self, indices: &[u32]) -> u64 {
+    pub(super) fn value_count_of(&self, indices: &[u32]) -> u64 {
         let one = |&index: &u32| match (index as usize).checked_sub(self.readings.readings.sensor.len()) {
             None => 1,
             Some(waveform) => self.readings.waveforms.get(waveform).map_or(0, |waveform| waveform.samples.len() as u64),
@@ -70,7 +70,7 @@ impl Batch {
 
 /// A step, and the offset after its records.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(super) struct PlannedStep {
     pub(super) step: Step,
     pub(super) next: u64,
 }
@@ -80,93 +80,93 @@ pub(super) struct Planned {
 pub(super) struct Batcher {
     registry: Arc<Registry>,
     /// By sensor number: the last batch that contained the sensor, and its index in that batch's table.
-    met: Vec<(u64, u32)>,
-    batch: u64,
+    table_indices: Vec<(u64, u32)>,
+    batch_number: u64,
     max_readings: usize,
 }
 
 impl Batcher {
     pub(super) fn new(registry: Arc<Registry>, max_readings: usize) -> Self {
-        Self { registry, met: Vec::new(), batch: 0, max_readings: max_readings.max(1) }
+        Self { registry, table_indices: Vec::new(), batch_number: 0, max_readings: max_readings.max(1) }
     }
 
     /// Returns the steps for the records that `filter` lets through, in order; the last step ends at the end of
     /// `records`. A batch ends before a tick, before a scalar reading that follows a waveform, and at `max_readings`.
     /// The results of the stages do not depend on the batch limits.
-    pub(super) fn plan(&mut self, records: &[Record], filter: &Sieve) -> Result<Vec<Planned>, RecordError> {
-        let mut steps: Vec<Planned> = Vec::new();
-        let mut open: Option<Open> = None;
+    pub(super) fn plan_steps(&mut self, records: &[Record], filter: &ReplayFilter) -> Result<Vec<PlannedStep>, RecordError> {
+        let mut steps: Vec<PlannedStep> = Vec::new();
+        let mut open: Option<OpenBatch> = None;
         for record in records {
-            let Some(decoded) = self.sift(record, filter)? else { continue };
+            let Some(decoded) = self.filter_record(record, filter)? else { continue };
             match decoded {
                 RawRecord::Readings { arrival, sensor, time, value } => {
                     if open
                         .as_ref()
                         .is_some_and(|open| !open.waveforms.is_empty() || open.sensor.len() >= self.max_readings)
                     {
-                        self.close(&mut open, &mut steps);
+                        self.close_batch(&mut open, &mut steps);
                     }
-                    let open = self.opened(&mut open);
+                    let open = self.open_batch(&mut open);
                     open.origins.push((open.count(), record.offset));
                     open.arrival = open.arrival.min(arrival);
                     if open.arrivals.last().is_none_or(|last| last.time != arrival) {
                         open.arrivals.push(Arrival { first: open.count(), time: arrival });
                     }
                     for &number in &sensor {
-                        let index = self.index(number, open);
+                        let index = self.table_index(number, open);
                         open.sensor.push(index);
                     }
                     open.time.extend(time);
                     open.value.extend(value);
-                    open.next = record.next;
+                    open.next = record.next_offset;
                 }
                 RawRecord::Waveform { arrival, sensor, start, rate, samples } => {
-                    if open.as_ref().is_some_and(|open| open.samples + samples.len() > MOST_SAMPLES && open.samples > 0)
+                    if open.as_ref().is_some_and(|open| open.samples + samples.len() > MAX_WAVEFORM_SAMPLES && open.samples > 0)
                     {
-                        self.close(&mut open, &mut steps);
+                        self.close_batch(&mut open, &mut steps);
                     }
-                    let open = self.opened(&mut open);
+                    let open = self.open_batch(&mut open);
                     open.samples += samples.len();
                     open.origins.push((open.count(), record.offset));
                     open.arrival = open.arrival.min(arrival);
-                    let sensor = self.index(sensor, open);
+                    let sensor = self.table_index(sensor, open);
                     open.waveforms.push(Waveform { sensor, start, rate, samples });
-                    open.next = record.next;
+                    open.next = record.next_offset;
                 }
                 RawRecord::Tick { now } => {
-                    self.close(&mut open, &mut steps);
-                    steps.push(Planned { step: Step::Tick(now), next: record.next });
+                    self.close_batch(&mut open, &mut steps);
+                    steps.push(PlannedStep { step: Step::Tick(now), next: record.next_offset });
                 }
                 RawRecord::Flush => {
-                    self.close(&mut open, &mut steps);
-                    steps.push(Planned { step: Step::Flush, next: record.next });
+                    self.close_batch(&mut open, &mut steps);
+                    steps.push(PlannedStep { step: Step::Flush, next: record.next_offset });
                 }
             }
         }
-        self.close(&mut open, &mut steps);
+        self.close_batch(&mut open, &mut steps);
         if let Some(last) = records.last()
-            && steps.last().is_none_or(|step| step.next < last.next)
+            && steps.last().is_none_or(|step| step.next < last.next_offset)
         {
-            steps.push(Planned { step: Step::Dropped, next: last.next });
+            steps.push(PlannedStep { step: Step::Dropped, next: last.next_offset });
         }
         Ok(steps)
     }
 
     /// Decodes a record and removes what the replay filter drops; `None` when nothing remains.
-    fn sift(&self, record: &Record, filter: &Sieve) -> Result<Option<RawRecord>, RecordError> {
+    fn filter_record(&self, record: &Record, filter: &ReplayFilter) -> Result<Option<RawRecord>, RecordError> {
         let decoded = RawRecord::decode(&record.payload)?;
-        if !filter.concerns(record.offset) {
+        if !filter.may_drop_from(record.offset) {
             return Ok(Some(decoded));
         }
-        if filter.drops(record.offset) {
+        if filter.drops_record(record.offset) {
             return Ok(None);
         }
-        let keeps = |asset| filter.keeps(record.offset, asset);
+        let keeps = |asset| filter.passes(record.offset, asset);
         Ok(match decoded {
             RawRecord::Readings { arrival, sensor, time, value } => {
                 let kept: Vec<bool> = self.registry.assets_of(&sensor).into_iter().map(keeps).collect();
-                let sensor = chosen(sensor, &kept);
-                let (time, value) = (chosen(time, &kept), chosen(value, &kept));
+                let sensor = filter_column(sensor, &kept);
+                let (time, value) = (filter_column(time, &kept), filter_column(value, &kept));
                 (!sensor.is_empty()).then_some(RawRecord::Readings { arrival, sensor, time, value })
             }
             RawRecord::Waveform { sensor, .. } => {
@@ -176,39 +176,39 @@ impl Batcher {
         })
     }
 
-    fn opened<'a>(&mut self, open: &'a mut Option<Open>) -> &'a mut Open {
+    fn open_batch<'a>(&mut self, open: &'a mut Option<OpenBatch>) -> &'a mut OpenBatch {
         if open.is_none() {
-            self.batch += 1;
+            self.batch_number += 1;
         }
-        open.get_or_insert_with(Open::default)
+        open.get_or_insert_with(OpenBatch::default)
     }
 
     /// The sensor's index in the batch's table; adds the sensor if needed.
-    fn index(&mut self, number: u32, open: &mut Open) -> u32 {
+    fn table_index(&mut self, number: u32, open: &mut OpenBatch) -> u32 {
         let at = number as usize;
-        if self.met.len() <= at {
-            self.met.resize(at + 1, (0, 0));
+        if self.table_indices.len() <= at {
+            self.table_indices.resize(at + 1, (0, 0));
         }
-        match self.met.get_mut(at) {
-            Some((batch, index)) if *batch == self.batch => *index,
+        match self.table_indices.get_mut(at) {
+            Some((batch, index)) if *batch == self.batch_number => *index,
             Some(slot) => {
                 let index = u32::try_from(open.numbers.len()).unwrap_or(u32::MAX);
                 open.numbers.push(number);
-                *slot = (self.batch, index);
+                *slot = (self.batch_number, index);
                 index
             }
             None => 0,
         }
     }
 
-    fn close(&self, open: &mut Option<Open>, steps: &mut Vec<Planned>) {
+    fn close_batch(&self, open: &mut Option<OpenBatch>, steps: &mut Vec<PlannedStep>) {
         let Some(open) = open.take() else { return };
-        let mut table = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+        let mut table = SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
         let mut sensors = Vec::with_capacity(open.numbers.len());
         let mut assets = std::collections::BTreeMap::new();
-        self.registry.describe(&open.numbers, |name, place, asset| {
-            dictionary::push(&mut table.names, name);
-            let index = *assets.entry(place.asset).or_insert_with(|| dictionary::push(&mut table.assets, asset));
+        self.registry.for_each_known(&open.numbers, |name, place, asset| {
+            name_dictionary::push_name(&mut table.names, name);
+            let index = *assets.entry(place.asset).or_insert_with(|| name_dictionary::push_name(&mut table.assets, asset));
             table.asset.push(index);
             sensors.push((place.sensor, Arc::clone(name)));
         });
@@ -219,18 +219,18 @@ impl Batcher {
             origins: open.origins,
             arrival: open.arrival,
         };
-        steps.push(Planned { step: Step::Push(Box::new(batch)), next: open.next });
+        steps.push(PlannedStep { step: Step::Push(Box::new(batch)), next: open.next });
     }
 }
 
 /// The cells of a column for which `kept` is true.
-fn chosen<T>(column: Vec<T>, kept: &[bool]) -> Vec<T> {
+fn filter_column<T>(column: Vec<T>, kept: &[bool]) -> Vec<T> {
     column.into_iter().zip(kept).filter_map(|(cell, &kept)| kept.then_some(cell)).collect()
 }
 
 /// A batch that still accepts records.
 #[derive(Debug)]
-struct Open {
+struct OpenBatch {
     numbers: Vec<u32>,
     sensor: Vec<u32>,
     time: Vec<i64>,
@@ -244,7 +244,7 @@ struct Open {
     next: u64,
 }
 
-impl Default for Open {
+impl Default for OpenBatch {
     fn default() -> Self {
         Self {
             numbers: Vec::new(),
@@ -261,7 +261,7 @@ impl Default for Open {
     }
 }
 
-impl Open {
+impl OpenBatch {
     fn count(&self) -> u32 {
         u32::try_from(self.sensor.len() + self.waveforms.len()).unwrap_or(u32::MAX)
     }

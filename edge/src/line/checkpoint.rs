@@ -7,22 +7,22 @@ use std::{io, sync::Arc, thread};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use serde::{Deserialize, Serialize};
-use wheeltapper_store::{Checkpoint, Commit, SensorColumn, Store, StoreError, WaveformRow, WindowBlock};
+use wheeltapper_store::{Checkpoint, Commit, SensorReadings, Store, StoreError, WaveformRow, WindowBlock};
 
-use super::{recovery::SnapshotFolder, stages::StageSnapshots};
+use super::{snapshot_folder::SnapshotFolder, stages::StageSnapshots};
 use crate::supervisor::panic_message;
 
 /// Data that the store keeps with a snapshot's offset.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(super) struct SnapshotNote {
+pub(super) struct SnapshotMetadata {
     /// End of processed-data at the snapshot.
     pub(super) processed: u64,
 }
 
 /// The data of a checkpoint.
 #[derive(Debug, Default)]
-pub(super) struct Stored {
-    pub(super) readings: Vec<SensorColumn>,
+pub(super) struct CheckpointData {
+    pub(super) readings: Vec<SensorReadings>,
     pub(super) waveforms: Vec<WaveformRow>,
     pub(super) windows: Vec<WindowBlock>,
     /// Number of readings and waveform samples.
@@ -31,20 +31,20 @@ pub(super) struct Stored {
 
 /// A checkpoint to be written.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct CheckpointJob {
     /// Offset up to which the stages have processed records.
     pub(super) offset: u64,
-    pub(super) metadata: SnapshotNote,
+    pub(super) metadata: SnapshotMetadata,
     pub(super) snapshots: StageSnapshots,
     /// Shared with the worker, which answers queries from it until it is in the store.
-    pub(super) stored: Arc<Stored>,
+    pub(super) data: Arc<CheckpointData>,
 }
 
 /// A checkpoint that is in the store.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenCheckpoint {
     pub(super) offset: u64,
-    pub(super) metadata: SnapshotNote,
+    pub(super) metadata: SnapshotMetadata,
     pub(super) count: u64,
 }
 
@@ -63,18 +63,18 @@ pub(super) enum CheckpointError {
 /// holds it, so that other commits and crashes happen between two transactions.
 pub(crate) trait CheckpointGate: Send + Sync + std::fmt::Debug {
     /// Called before each transaction; false ends the write unfinished, like the death of the process.
-    fn pass(&self) -> bool {
+    fn may_continue(&self) -> bool {
         true
     }
 
     /// Called by the worker before it hands a checkpoint over.
-    fn began(&self) {}
+    fn on_begin(&self) {}
 
     /// Called when a checkpoint has been written, or has failed.
-    fn ended(&self) {}
+    fn on_end(&self) {}
 
     /// Called when the worker is about to wait for the checkpoint in progress.
-    fn awaited(&self) {}
+    fn on_wait(&self) {}
 }
 
 /// The gate of a running host, which never holds a checkpoint.
@@ -86,8 +86,8 @@ impl CheckpointGate for OpenGate {}
 /// The thread that writes one partition's checkpoints, one at a time. A panic in it reaches the worker as an error.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
-    jobs: Option<Sender<Job>>,
-    done: Receiver<Result<Written, CheckpointError>>,
+    jobs: Option<Sender<CheckpointJob>>,
+    results: Receiver<Result<WrittenCheckpoint, CheckpointError>>,
     under_way: bool,
     gate: Arc<dyn CheckpointGate>,
     thread: Option<thread::JoinHandle<()>>,
@@ -100,18 +100,18 @@ impl Checkpointer {
         snapshots: SnapshotFolder,
         gate: Arc<dyn CheckpointGate>,
     ) -> io::Result<Self> {
-        let (jobs, waiting) = bounded::<Job>(1);
+        let (jobs, waiting) = bounded::<CheckpointJob>(1);
         let (report, done) = bounded(1);
         let own_gate = Arc::clone(&gate);
         let thread = thread::Builder::new().name(format!("checkpoint-{partition}")).spawn(move || {
             for job in waiting {
-                let written = write(partition, &store, &snapshots, &job, own_gate.as_ref()).transpose();
+                let written = write_checkpoint(partition, &store, &snapshots, &job, own_gate.as_ref()).transpose();
                 if matches!(written, Some(Ok(_)))
-                    && let Err(error) = store.fold()
+                    && let Err(error) = store.checkpoint_wal()
                 {
                     tracing::warn!(%error, "the store's write-ahead log could not be checkpointed; it grows until this succeeds");
                 }
-                own_gate.ended();
+                own_gate.on_end();
                 let Some(written) = written else { return };
                 let failed = written.is_err();
                 if report.send(written).is_err() || failed {
@@ -119,11 +119,11 @@ impl Checkpointer {
                 }
             }
         })?;
-        Ok(Self { jobs: Some(jobs), done, under_way: false, gate, thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), results: done, under_way: false, gate, thread: Some(thread) })
     }
 
     /// Whether a checkpoint is being written.
-    pub(super) fn under_way(&self) -> bool {
+    pub(super) fn is_writing(&self) -> bool {
         self.under_way
     }
 
@@ -131,25 +131,25 @@ impl Checkpointer {
     ///
     /// # Errors
     /// [`CheckpointError::ThreadEnded`].
-    pub(super) fn begin(&mut self, job: Job) -> Result<(), CheckpointError> {
-        self.gate.began();
+    pub(super) fn start_writing(&mut self, job: CheckpointJob) -> Result<(), CheckpointError> {
+        self.gate.on_begin();
         self.under_way = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        if self.under_way { Ok(()) } else { Err(self.ended()) }
+        if self.under_way { Ok(()) } else { Err(self.thread_ended_error()) }
     }
 
     /// Returns the checkpoint that was written since the last call; with `wait`, waits for the one in progress.
     ///
     /// # Errors
     /// Why it could not be written. The worker must be reopened then.
-    pub(super) fn written(&mut self, wait: bool) -> Result<Option<Written>, CheckpointError> {
+    pub(super) fn take_written(&mut self, wait: bool) -> Result<Option<WrittenCheckpoint>, CheckpointError> {
         if !self.under_way {
             return Ok(None);
         }
         let result = if wait {
-            self.gate.awaited();
-            self.done.recv().map_err(|_| TryRecvError::Disconnected)
+            self.gate.on_wait();
+            self.results.recv().map_err(|_| TryRecvError::Disconnected)
         } else {
-            self.done.try_recv()
+            self.results.try_recv()
         };
         match result {
             Ok(written) => {
@@ -157,12 +157,12 @@ impl Checkpointer {
                 written.map(Some)
             }
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => Err(self.ended()),
+            Err(TryRecvError::Disconnected) => Err(self.thread_ended_error()),
         }
     }
 
     /// The error for a thread that has ended, with its panic message.
-    fn ended(&mut self) -> CheckpointError {
+    fn thread_ended_error(&mut self) -> CheckpointError {
         self.under_way = false;
         let panic = self.thread.take().and_then(|thread| thread.join().err());
         let message = panic.map_or_else(|| "it was stopped".to_owned(), |payload| panic_message(payload.as_ref()));
@@ -181,15 +181,15 @@ impl Drop for Checkpointer {
 }
 
 /// Writes a checkpoint; returns `None` when the gate ended the write.
-fn write(
+fn write_checkpoint(
     partition: u16,
     store: &Store,
     folder: &SnapshotFolder,
-    job: &Job,
+    job: &CheckpointJob,
     gate: &dyn CheckpointGate,
-) -> Result<Option<Written>, CheckpointError> {
+) -> Result<Option<WrittenCheckpoint>, CheckpointError> {
     let began = std::time::Instant::now();
-    if !gate.pass() {
+    if !gate.may_continue() {
         return Ok(None);
     }
     folder.write(job.offset, &job.snapshots)?;
@@ -198,14 +198,14 @@ fn write(
     let commit = Commit {
         partition,
         checkpoint: Some(Checkpoint { snapshot_offset: job.offset, snapshot }),
-        readings: &job.stored.readings,
-        waveforms: &job.stored.waveforms,
-        windows: &job.stored.windows,
+        readings: &job.data.readings,
+        waveforms: &job.data.waveforms,
+        windows: &job.data.windows,
         ..Commit::default()
     };
     let mut writer = store.begin_checkpoint(&commit)?;
     loop {
-        if !gate.pass() {
+        if !gate.may_continue() {
             return Ok(None);
         }
         if !writer.step()? {
@@ -213,6 +213,6 @@ fn write(
         }
     }
     writer.finish()?;
-    tracing::debug!(partition, count = job.stored.count, snapshots = ?wrote, all = ?began.elapsed(), "checkpoint");
-    Ok(Some(Written { offset: job.offset, metadata: job.metadata, count: job.stored.count }))
+    tracing::debug!(partition, count = job.data.count, snapshots = ?wrote, all = ?began.elapsed(), "checkpoint");
+    Ok(Some(WrittenCheckpoint { offset: job.offset, metadata: job.metadata, count: job.data.count }))
 }

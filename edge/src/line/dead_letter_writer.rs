@@ -9,11 +9,11 @@ use std::{
 };
 
 use wheeltapper_log::Reader;
-use wheeltapper_store::{Applied, Commit, Store};
+use wheeltapper_store::{AppliedOffset, Commit, Store};
 
 use super::{
-    effects::letter,
-    read::{Read, read},
+    pending_output::dead_letter_row,
+    topic_reader::{ReadOutcome, read_or_skip},
     record::DeadLetterEvent,
 };
 use crate::supervisor::{Supervisor, TaskContext, TaskHandle};
@@ -22,7 +22,7 @@ use crate::supervisor::{Supervisor, TaskContext, TaskHandle};
 pub(crate) const DEAD_LETTER_OWNER: u16 = u16::MAX - 1;
 const READ_BYTES: usize = 1 << 20;
 /// How long to wait for records at a time.
-const IDLE: Duration = Duration::from_millis(50);
+const IDLE_WAIT: Duration = Duration::from_millis(50);
 
 /// The thread that writes dead letters to the store.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl DeadLetterWriter {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, at) = (Arc::clone(&stop), Arc::clone(&position));
         let mut reader = reader;
-        let task = supervisor.spawn("dead-letters", move |context| run(context, &mut reader, &store, &stopped, &at))?;
+        let task = supervisor.spawn("dead-letters", move |context| run_writer(context, &mut reader, &store, &stopped, &at))?;
         Ok(Self { stop, position, task })
     }
 
@@ -59,7 +59,7 @@ impl DeadLetterWriter {
     }
 }
 
-fn run(
+fn run_writer(
     context: &TaskContext,
     reader: &mut Reader,
     store: &Store,
@@ -67,25 +67,25 @@ fn run(
     position: &AtomicU64,
 ) -> anyhow::Result<()> {
     loop {
-        let stopping = stop.load(Ordering::Acquire) || context.stopping();
+        let stopping = stop.load(Ordering::Acquire) || context.is_stopping();
         let at = position.load(Ordering::Acquire);
         let next = write_batch(reader, store, at)?;
         if next > at {
             position.store(next, Ordering::Release);
-            context.healthy();
+            context.mark_healthy();
         } else if stopping {
             return Ok(());
         } else {
-            reader.wait(at, IDLE);
+            reader.wait(at, IDLE_WAIT);
         }
     }
 }
 
 /// Stores the dead letters from `at` on; returns the offset after them.
 fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u64> {
-    let records = match read(reader, at, u64::MAX, READ_BYTES)? {
-        Read::Records(records) => records,
-        Read::Lost(resume) => {
+    let records = match read_or_skip(reader, at, u64::MAX, READ_BYTES)? {
+        ReadOutcome::Records(records) => records,
+        ReadOutcome::Lost(resume) => {
             tracing::error!(from = at, to = resume, "dead letters in the log are damaged or missing and are skipped");
             return Ok(resume);
         }
@@ -94,7 +94,7 @@ fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u6
     let mut rows = Vec::with_capacity(records.len());
     for record in &records {
         match serde_json::from_slice::<DeadLetterEvent>(&record.payload) {
-            Ok(event) => rows.push(letter(format!("ingest|{}", record.offset), &event)),
+            Ok(event) => rows.push(dead_letter_row(format!("ingest|{}", record.offset), &event)),
             // It will not become readable; the ones after it must not wait forever.
             Err(error) => {
                 tracing::error!(%error, offset = record.offset, "a dead letter cannot be read and is skipped");
@@ -103,11 +103,11 @@ fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u6
     }
     store.commit(&Commit {
         partition: DEAD_LETTER_OWNER,
-        applied: Some(Applied { offset: last.next, topic_ends: "{}" }),
+        applied: Some(AppliedOffset { offset: last.next_offset, topic_ends: "{}" }),
         dead_letters: &rows,
         ..Commit::default()
     })?;
-    Ok(last.next)
+    Ok(last.next_offset)
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_that_cannot_be_read_does_not_hold_up_those_behind_it() {
+    fn an_unreadable_record_does_not_block_later_records() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Partition::open(&folder.path().join("log"), 1 << 20).unwrap();
         let event = DeadLetterEvent {

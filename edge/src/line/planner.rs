@@ -12,15 +12,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_log::{Reader, storage::Storage};
-use wheeltapper_store::{Applied, Checkpoint, Commit, DeadLetter, Store};
+use wheeltapper_store::{AppliedOffset, Checkpoint, Commit, DeadLetter, Store};
 
 use super::{
-    effects::{Finding, letter, work_order_row},
-    proposal::{self, Proposal},
-    read::{Read, read},
+    pending_output::{Finding, dead_letter_row, work_order_row},
+    what_if::{self, WhatIfRequest},
+    topic_reader::{ReadOutcome, read_or_skip},
     record::DeadLetterEvent,
-    recovery::SnapshotFolder,
-    wishes::Wish,
+    snapshot_folder::SnapshotFolder,
+    planner_commands::PlannerCommand,
 };
 use crate::{
     components::{
@@ -42,11 +42,11 @@ const PLANNER_OWNER: u16 = u16::MAX;
 pub(crate) const PLANNER_SNAPSHOT: (u16, &str) = (PLANNER_OWNER, "planner");
 const READ_BYTES: usize = 1 << 20;
 /// Maximum number of rejection reasons that are kept for callers.
-const REFUSALS: usize = 1_000;
+const MAX_KEPT_REJECTIONS: usize = 1_000;
 /// Panics on one command before it is rejected.
-const MAX_PANICS: u32 = 3;
+const MAX_PANICS_PER_COMMAND: u32 = 3;
 /// Interval at which the planner looks for new alerts.
-const POLL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The planner's checkpoint, as JSON in the store.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -64,23 +64,23 @@ struct PlannerCheckpoint {
 pub(super) struct PlannerShared {
     stop: AtomicBool,
     /// The newest tick that was not planned for yet; 0 when there is none.
-    tick: AtomicI64,
+    pending_tick: AtomicI64,
     /// The newest tick that was planned for.
-    planned: AtomicI64,
+    planned_tick: AtomicI64,
     /// The active configuration (JSON).
     config: Mutex<String>,
     /// A changed configuration that the stage has not applied yet.
-    wanted_config: Mutex<Option<String>>,
+    pending_config: Mutex<Option<String>>,
     /// Sum of the offsets, so that others can see whether the planner has caught up.
     position: AtomicU64,
     /// The offsets from which a restart would read.
-    durable: Mutex<Vec<u64>>,
+    durable_offsets: Mutex<Vec<u64>>,
     /// Number of the newest plan.
     plan: AtomicU64,
     /// Number of the last command that was processed.
-    wish: AtomicU64,
+    last_command: AtomicU64,
     /// Commands that were rejected, with the reason.
-    refusals: Mutex<BTreeMap<u64, String>>,
+    rejections: Mutex<BTreeMap<u64, String>>,
     /// Number of the current command, and how often it ended in a panic.
     attempts: Mutex<(u64, u32)>,
 }
@@ -97,13 +97,13 @@ impl PlannerShared {
     }
 
     /// Sets a configuration for the stage to apply.
-    pub(super) fn want_config(&self, config: String) {
-        *lock(&self.wanted_config) = Some(config);
+    pub(super) fn set_pending_config(&self, config: String) {
+        *lock(&self.pending_config) = Some(config);
     }
 
     /// Requests a new plan from `now`.
-    pub(super) fn tick(&self, now: i64) {
-        self.tick.store(now, Ordering::Release);
+    pub(super) fn request_tick(&self, now: i64) {
+        self.pending_tick.store(now, Ordering::Release);
     }
 }
 
@@ -159,7 +159,7 @@ pub struct Planner {
 }
 
 /// The anomaly-events of one partition, and their committed end.
-type Source = (Reader, Arc<AtomicU64>);
+type FindingsSource = (Reader, Arc<AtomicU64>);
 
 /// Dependencies of the planner.
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ pub(crate) struct PlannerConfig {
     /// Opens the stage.
     pub(crate) factory: Arc<dyn ScheduleFactory>,
     /// The findings of each partition.
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<FindingsSource>,
     /// The store for work orders.
     pub(crate) store: Store,
     /// Prometheus metrics.
@@ -185,7 +185,7 @@ pub(super) struct PlannerTask {
     shared: Arc<PlannerShared>,
     factory: Arc<dyn ScheduleFactory>,
     config: String,
-    sources: Vec<Source>,
+    sources: Vec<FindingsSource>,
     store: Store,
     metrics: Arc<Metrics>,
     scheduler: Box<dyn ScheduleStage>,
@@ -220,13 +220,13 @@ impl Planner {
     }
 
     /// Requests a new plan from `now` (nanoseconds since 1970).
-    pub fn tick(&self, now: i64) {
-        self.shared.tick(now);
+    pub fn request_tick(&self, now: i64) {
+        self.shared.request_tick(now);
     }
 
     /// The newest tick that has been planned for; 0 when there is none.
-    pub fn planned(&self) -> i64 {
-        self.shared.planned.load(Ordering::Acquire)
+    pub fn planned_tick(&self) -> i64 {
+        self.shared.planned_tick.load(Ordering::Acquire)
     }
 
     /// Sum of the offsets up to which alerts have been planned for.
@@ -235,28 +235,28 @@ impl Planner {
     }
 
     /// Number of the newest plan.
-    pub fn plan(&self) -> u64 {
+    pub fn plan_number(&self) -> u64 {
         self.shared.plan.load(Ordering::Acquire)
     }
 
     /// Outcome of a command: `None` while it is pending, then `Ok`, or the reason why it was rejected.
-    pub fn granted(&self, wish: u64) -> Option<Result<(), String>> {
-        if self.shared.wish.load(Ordering::Acquire) < wish {
+    pub fn command_outcome(&self, wish: u64) -> Option<Result<(), String>> {
+        if self.shared.last_command.load(Ordering::Acquire) < wish {
             return None;
         }
-        let rejected = lock(&self.shared.refusals).remove(&wish);
+        let rejected = lock(&self.shared.rejections).remove(&wish);
         Some(rejected.map_or(Ok(()), Err))
     }
 
     /// The first offset in each partition's anomaly-events that a restart would read; retention keeps everything from
     /// there.
-    pub fn needed(&self) -> Vec<u64> {
-        lock(&self.shared.durable).clone()
+    pub fn retained_offsets(&self) -> Vec<u64> {
+        lock(&self.shared.durable_offsets).clone()
     }
 
     /// Sets a changed configuration, which the planner applies before its next plan.
     pub fn configure(&self, config: String) {
-        self.shared.want_config(config);
+        self.shared.set_pending_config(config);
     }
 
     /// Plans for the remaining alerts and stops the thread; returns false when it does not stop within `limit`.
@@ -278,17 +278,17 @@ impl PlannerTask {
         checkpoint.offsets.resize(sources.len(), 0);
         let snapshots = SnapshotFolder::open(storage, &snapshots, "planner")?;
         let snapshot = match &state {
-            Some(_) => Some(snapshot(&store, &snapshots, checkpoint.plan)?),
+            Some(_) => Some(load_snapshot(&store, &snapshots, checkpoint.plan)?),
             // The snapshot of a backup, if the store was restored from one.
             None => store.state_get(PLANNER_SNAPSHOT.1)?,
         };
         if let Some(snapshot) = snapshot.as_ref().filter(|_| state.is_none()) {
-            store.state_put(&key(checkpoint.plan), snapshot)?;
+            store.state_put(&snapshot_key(checkpoint.plan), snapshot)?;
         }
         let config = lock(&shared.config).clone();
         let scheduler = factory.open_schedule(&config, snapshot.as_deref())?;
-        lock(&shared.durable).clone_from(&checkpoint.offsets);
-        shared.wish.store(checkpoint.wish, Ordering::Release);
+        lock(&shared.durable_offsets).clone_from(&checkpoint.offsets);
+        shared.last_command.store(checkpoint.wish, Ordering::Release);
         let has_snapshot = snapshot.is_some();
         let task =
             Self { shared, factory, config, sources, store, metrics, scheduler, snapshots, checkpoint, has_snapshot };
@@ -299,29 +299,29 @@ impl PlannerTask {
     fn run(&mut self, context: &TaskContext) -> anyhow::Result<()> {
         loop {
             let stopping = self.shared.stop.load(Ordering::Acquire);
-            let worked = self.round()?;
-            context.healthy();
+            let worked = self.run_round()?;
+            context.mark_healthy();
             if !worked {
                 if stopping {
                     return Ok(());
                 }
-                context.sleep(POLL);
+                context.sleep(POLL_INTERVAL);
             }
         }
     }
 
     /// Plans for new commands, alerts and ticks; returns whether there were any. After an error the task must be
     /// reopened, as the stage may know of a plan that is not in the store.
-    pub(super) fn round(&mut self) -> anyhow::Result<bool> {
-        self.take_new_config()?;
-        let wished = self.take_wish()?;
-        let tick = self.shared.tick.load(Ordering::Acquire);
+    pub(super) fn run_round(&mut self) -> anyhow::Result<bool> {
+        self.apply_pending_config()?;
+        let wished = self.process_command()?;
+        let tick = self.shared.pending_tick.load(Ordering::Acquire);
         let (offsets, alerts) = self.read_alerts()?;
         let moved = offsets != self.checkpoint.offsets;
         if !moved && tick == 0 {
             return Ok(wished);
         }
-        let (orders, rejected) = self.plan(&alerts, tick)?;
+        let (orders, rejected) = self.plan_with_retries(&alerts, tick)?;
         if alerts.is_empty() && orders.is_empty() && tick == 0 {
             // Only anomalies were read: they are read again after a restart, which has no effect.
             self.checkpoint.offsets = offsets;
@@ -331,8 +331,8 @@ impl PlannerTask {
         self.commit(offsets, &orders, &rejected)?;
         if tick != 0 {
             // A newer tick stays for the next round.
-            let _ = self.shared.tick.compare_exchange(tick, 0, Ordering::AcqRel, Ordering::Acquire);
-            self.shared.planned.store(tick, Ordering::Release);
+            let _ = self.shared.pending_tick.compare_exchange(tick, 0, Ordering::AcqRel, Ordering::Acquire);
+            self.shared.planned_tick.store(tick, Ordering::Release);
         }
         Ok(true)
     }
@@ -342,9 +342,9 @@ impl PlannerTask {
         let mut offsets = self.checkpoint.offsets.clone();
         let mut alerts: Vec<Alert> = Vec::new();
         for ((reader, end), offset) in self.sources.iter_mut().zip(&mut offsets) {
-            let records = match read(reader, *offset, end.load(Ordering::Acquire), READ_BYTES)? {
-                Read::Records(records) => records,
-                Read::Lost(resume) => {
+            let records = match read_or_skip(reader, *offset, end.load(Ordering::Acquire), READ_BYTES)? {
+                ReadOutcome::Records(records) => records,
+                ReadOutcome::Lost(resume) => {
                     tracing::error!(
                         from = *offset,
                         to = resume,
@@ -363,30 +363,30 @@ impl PlannerTask {
                         tracing::error!(%error, offset = record.offset, "a finding cannot be read and is skipped")
                     }
                 }
-                *offset = record.next;
+                *offset = record.next_offset;
             }
         }
         Ok((offsets, alerts))
     }
 
     /// Processes the next command, if there is one.
-    fn take_wish(&mut self) -> anyhow::Result<bool> {
-        let Some((number, body)) = self.store.wish_after(self.checkpoint.wish)? else { return Ok(false) };
+    fn process_command(&mut self) -> anyhow::Result<bool> {
+        let Some((number, body)) = self.store.planner_command_after(self.checkpoint.wish)? else { return Ok(false) };
         let granted = match self.count_attempt(number) {
-            Ok(()) => self.grant(&body)?,
+            Ok(()) => self.execute(&body)?,
             Err(reason) => Err((reason, None)),
         };
         let orders = match granted {
             Ok(orders) => orders,
             Err((reason, error)) => {
-                if let Some(error) = error.filter(|error| matches!(error, CallError::Lost { .. })) {
-                    self.reopen(&error)?;
+                if let Some(error) = error.filter(|error| matches!(error, CallError::InstanceFailed { .. })) {
+                    self.reopen_stage(&error)?;
                 }
                 tracing::warn!(number, %reason, "a planner command was rejected");
-                let mut refusals = lock(&self.shared.refusals);
+                let mut refusals = lock(&self.shared.rejections);
                 refusals.insert(number, reason);
                 // Callers of old commands no longer wait.
-                while refusals.len() > REFUSALS {
+                while refusals.len() > MAX_KEPT_REJECTIONS {
                     refusals.pop_first();
                 }
                 Vec::new()
@@ -395,8 +395,8 @@ impl PlannerTask {
         *lock(&self.shared.attempts) = (0, 0);
         self.checkpoint.wish = number;
         self.commit(self.checkpoint.offsets.clone(), &orders, &[])?;
-        self.store.forget_wishes(number)?;
-        self.shared.wish.store(number, Ordering::Release);
+        self.store.delete_planner_commands(number)?;
+        self.shared.last_command.store(number, Ordering::Release);
         Ok(true)
     }
 
@@ -407,7 +407,7 @@ impl PlannerTask {
         if attempts.0 != number {
             *attempts = (number, 0);
         }
-        if attempts.1 >= MAX_PANICS {
+        if attempts.1 >= MAX_PANICS_PER_COMMAND {
             return Err("the planner failed on it several times; see the host's log for the reason".to_owned());
         }
         attempts.1 += 1;
@@ -416,14 +416,14 @@ impl PlannerTask {
 
     /// Executes a command; the inner error is the reason why it is rejected.
     #[allow(clippy::type_complexity, reason = "an outcome in a fallible call")]
-    fn grant(&mut self, body: &[u8]) -> anyhow::Result<Result<Vec<WorkOrder>, (String, Option<CallError>)>> {
+    fn execute(&mut self, body: &[u8]) -> anyhow::Result<Result<Vec<WorkOrder>, (String, Option<CallError>)>> {
         Ok(match serde_json::from_slice(body) {
-            Ok(Wish::Repair(alert)) => self.attempt(&[alert], 0).map_err(|error| (error.to_string(), Some(error))),
-            Ok(Wish::Amend { amendment, now }) => {
+            Ok(PlannerCommand::Repair(alert)) => self.run_stage(&[alert], 0).map_err(|error| (error.to_string(), Some(error))),
+            Ok(PlannerCommand::Amend { amendment, now }) => {
                 self.amend(&amendment, now).map_err(|error| (error.to_string(), Some(error)))
             }
-            Ok(Wish::Plan { task, now, request, assets }) => {
-                self.propose(&task, now, &request, assets.as_deref())?;
+            Ok(PlannerCommand::Plan { task, now, request, assets }) => {
+                self.answer_what_if(&task, now, &request, assets.as_deref())?;
                 Ok(Vec::new())
             }
             Err(error) => Err((format!("the command cannot be read: {error}"), None)),
@@ -438,10 +438,10 @@ impl PlannerTask {
     }
 
     /// Computes a what-if plan and stores it as the result of the task.
-    fn propose(&mut self, task: &str, now: i64, request: &str, assets: Option<&[String]>) -> anyhow::Result<()> {
+    fn answer_what_if(&mut self, task: &str, now: i64, request: &str, assets: Option<&[String]>) -> anyhow::Result<()> {
         let snapshot = self.scheduler.snapshot()?;
-        let proposal = Proposal { now, request, assets };
-        match proposal::propose(self.factory.as_ref(), &self.config, &snapshot, &proposal) {
+        let proposal = WhatIfRequest { now, request, assets };
+        match what_if::compute_what_if(self.factory.as_ref(), &self.config, &snapshot, &proposal) {
             Ok(plan) => self.store.finish_task(task, "done", &plan, now)?,
             Err(error) => {
                 let reason = serde_json::json!({ "error": error.to_string() }).to_string();
@@ -453,43 +453,43 @@ impl PlannerTask {
 
     /// Runs the stage on the alerts and the tick. If the stage fails, it is retried once on a new instance, then with
     /// one alert at a time, so that an alert on which it fails becomes a dead letter and the others are planned.
-    fn plan(&mut self, alerts: &[Alert], tick: i64) -> anyhow::Result<(Vec<WorkOrder>, Vec<DeadLetter>)> {
+    fn plan_with_retries(&mut self, alerts: &[Alert], tick: i64) -> anyhow::Result<(Vec<WorkOrder>, Vec<DeadLetter>)> {
         for _ in 0..2 {
-            match self.attempt(alerts, tick) {
+            match self.run_stage(alerts, tick) {
                 Ok(orders) => return Ok((orders, Vec::new())),
-                Err(error) => self.reopen(&error)?,
+                Err(error) => self.reopen_stage(&error)?,
             }
         }
         let mut orders = Vec::new();
         let mut good: Vec<Alert> = Vec::new();
         let mut rejected = Vec::new();
         for alert in alerts {
-            match self.attempt(std::slice::from_ref(alert), 0) {
+            match self.run_stage(std::slice::from_ref(alert), 0) {
                 Ok(changed) => {
                     orders.extend(changed);
                     good.push(alert.clone());
                 }
                 Err(error) => {
-                    self.reopen(&error)?;
-                    self.attempt(&good, 0)?;
+                    self.reopen_stage(&error)?;
+                    self.run_stage(&good, 0)?;
                     rejected.push(dead_letter(alert, &error));
                 }
             }
         }
         if tick != 0 {
-            match self.attempt(&[], tick) {
+            match self.run_stage(&[], tick) {
                 Ok(changed) => orders.extend(changed),
                 Err(error) => {
                     // The next tick plans again.
-                    self.reopen(&error)?;
-                    self.attempt(&good, 0)?;
+                    self.reopen_stage(&error)?;
+                    self.run_stage(&good, 0)?;
                 }
             }
         }
         Ok((orders, rejected))
     }
 
-    fn attempt(&mut self, alerts: &[Alert], tick: i64) -> Result<Vec<WorkOrder>, CallError> {
+    fn run_stage(&mut self, alerts: &[Alert], tick: i64) -> Result<Vec<WorkOrder>, CallError> {
         let mut orders = Vec::new();
         if !alerts.is_empty() {
             let began = Instant::now();
@@ -507,19 +507,19 @@ impl PlannerTask {
 
     fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], rejected: &[DeadLetter]) -> anyhow::Result<()> {
         let checkpoint = PlannerCheckpoint { offsets, plan: self.checkpoint.plan + 1, wish: self.checkpoint.wish };
-        self.store.state_put(&key(checkpoint.plan), &self.scheduler.snapshot()?)?;
+        self.store.state_put(&snapshot_key(checkpoint.plan), &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {
             partition: PLANNER_OWNER,
-            applied: Some(Applied { offset: checkpoint.plan, topic_ends: &serde_json::to_string(&checkpoint)? }),
+            applied: Some(AppliedOffset { offset: checkpoint.plan, topic_ends: &serde_json::to_string(&checkpoint)? }),
             checkpoint: Some(Checkpoint { snapshot_offset: checkpoint.plan, snapshot: "files".to_owned() }),
             work_orders: &rows,
             dead_letters: rejected,
             ..Commit::default()
         })?;
-        self.store.state_keep_only(&key(""), &key(checkpoint.plan))?;
+        self.store.delete_other_states(&snapshot_key(""), &snapshot_key(checkpoint.plan))?;
         self.snapshots.keep_only(checkpoint.plan);
-        lock(&self.shared.durable).clone_from(&checkpoint.offsets);
+        lock(&self.shared.durable_offsets).clone_from(&checkpoint.offsets);
         self.checkpoint = checkpoint;
         self.has_snapshot = true;
         self.metrics.work_orders.inc_by(rows.len() as u64);
@@ -532,17 +532,17 @@ impl PlannerTask {
         self.shared.plan.store(self.checkpoint.plan, Ordering::Release);
     }
 
-    fn reopen(&mut self, error: &CallError) -> anyhow::Result<()> {
+    fn reopen_stage(&mut self, error: &CallError) -> anyhow::Result<()> {
         tracing::warn!(%error, "schedule is reopened");
         self.metrics.restarts(StageName::Schedule).inc();
         let snapshot =
-            if self.has_snapshot { Some(snapshot(&self.store, &self.snapshots, self.checkpoint.plan)?) } else { None };
+            if self.has_snapshot { Some(load_snapshot(&self.store, &self.snapshots, self.checkpoint.plan)?) } else { None };
         self.scheduler = self.factory.open_schedule(&self.config, snapshot.as_deref())?;
         Ok(())
     }
 
-    fn take_new_config(&mut self) -> anyhow::Result<()> {
-        let wanted = lock(&self.shared.wanted_config).take();
+    fn apply_pending_config(&mut self) -> anyhow::Result<()> {
+        let wanted = lock(&self.shared.pending_config).take();
         let Some(config) = wanted else { return Ok(()) };
         let snapshot = self.scheduler.snapshot()?;
         match self.factory.open_schedule(&config, Some(&snapshot)) {
@@ -564,15 +564,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Store key of the snapshot of a plan.
-fn key(plan: impl std::fmt::Display) -> String {
+fn snapshot_key(plan: impl std::fmt::Display) -> String {
     format!("{}/{plan}", PLANNER_SNAPSHOT.1)
 }
 
 /// The snapshot of a plan. Earlier versions kept it in a file.
-fn snapshot(store: &Store, files: &SnapshotFolder, plan: u64) -> anyhow::Result<Vec<u8>> {
-    match store.state_get(&key(plan))? {
+fn load_snapshot(store: &Store, files: &SnapshotFolder, plan: u64) -> anyhow::Result<Vec<u8>> {
+    match store.state_get(&snapshot_key(plan))? {
         Some(snapshot) => Ok(snapshot),
-        None => Ok(files.read_one(plan, "schedule")?),
+        None => Ok(files.read_stage(plan, "schedule")?),
     }
 }
 
@@ -588,5 +588,5 @@ fn dead_letter(alert: &Alert, error: &CallError) -> DeadLetter {
         sensor: Some(alert.sensor.clone()),
         format: None,
     };
-    letter(format!("planner|{}|{}", alert.id, alert.updated), &event)
+    dead_letter_row(format!("planner|{}|{}", alert.id, alert.updated), &event)
 }

@@ -15,10 +15,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::intake::exchanges::Tag;
+use crate::intake::exchanges::ExchangeTag;
 
 /// The kind of a tagged record.
-const TAGGED: u8 = 5;
+const TAGGED_KIND: u8 = 5;
 
 /// One record of the topic raw-sensor-data.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +74,7 @@ impl RawRecord {
                 out.extend_from_slice(&sensor.to_le_bytes());
                 out.extend_from_slice(&start.to_le_bytes());
                 out.extend_from_slice(&rate.to_le_bytes());
-                out.extend_from_slice(&count(samples.len()));
+                out.extend_from_slice(&encode_count(samples.len()));
                 out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
             }
             Self::Tick { now } => {
@@ -92,29 +92,29 @@ impl RawRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         // The line ignores how a reading was sent.
         let mut bytes = match bytes.split_first() {
-            Some((&TAGGED, rest)) => rest.get(Tag::BYTES..).ok_or(RecordError("it ends early"))?,
+            Some((&TAGGED_KIND, rest)) => rest.get(ExchangeTag::ENCODED_LEN..).ok_or(RecordError("it ends early"))?,
             _ => bytes,
         };
-        let record = match take::<1>(&mut bytes)? {
+        let record = match take_bytes::<1>(&mut bytes)? {
             [1] => {
-                let arrival = i64::from_le_bytes(take(&mut bytes)?);
-                let count = u32::from_le_bytes(take(&mut bytes)?) as usize;
+                let arrival = i64::from_le_bytes(take_bytes(&mut bytes)?);
+                let count = u32::from_le_bytes(take_bytes(&mut bytes)?) as usize;
                 Self::Readings {
                     arrival,
-                    sensor: column(&mut bytes, count, u32::from_le_bytes)?,
-                    time: column(&mut bytes, count, i64::from_le_bytes)?,
-                    value: column(&mut bytes, count, f64::from_le_bytes)?,
+                    sensor: decode_column(&mut bytes, count, u32::from_le_bytes)?,
+                    time: decode_column(&mut bytes, count, i64::from_le_bytes)?,
+                    value: decode_column(&mut bytes, count, f64::from_le_bytes)?,
                 }
             }
             [2] => {
-                let arrival = i64::from_le_bytes(take(&mut bytes)?);
-                let sensor = u32::from_le_bytes(take(&mut bytes)?);
-                let start = i64::from_le_bytes(take(&mut bytes)?);
-                let rate = f64::from_le_bytes(take(&mut bytes)?);
-                let count = u32::from_le_bytes(take(&mut bytes)?) as usize;
-                Self::Waveform { arrival, sensor, start, rate, samples: column(&mut bytes, count, f32::from_le_bytes)? }
+                let arrival = i64::from_le_bytes(take_bytes(&mut bytes)?);
+                let sensor = u32::from_le_bytes(take_bytes(&mut bytes)?);
+                let start = i64::from_le_bytes(take_bytes(&mut bytes)?);
+                let rate = f64::from_le_bytes(take_bytes(&mut bytes)?);
+                let count = u32::from_le_bytes(take_bytes(&mut bytes)?) as usize;
+                Self::Waveform { arrival, sensor, start, rate, samples: decode_column(&mut bytes, count, f32::from_le_bytes)? }
             }
-            [3] => Self::Tick { now: i64::from_le_bytes(take(&mut bytes)?) },
+            [3] => Self::Tick { now: i64::from_le_bytes(take_bytes(&mut bytes)?) },
             [4] => Self::Flush,
             _ => return Err(RecordError("its kind is unknown")),
         };
@@ -122,15 +122,15 @@ impl RawRecord {
     }
 
     /// The tag of the QoS 2 exchange that the record belongs to, if it has one.
-    pub(crate) fn tag(bytes: &[u8]) -> Option<&[u8; Tag::BYTES]> {
+    pub(crate) fn tag(bytes: &[u8]) -> Option<&[u8; ExchangeTag::BYTES]> {
         let (&kind, rest) = bytes.split_first()?;
-        rest.first_chunk().filter(|_| kind == TAGGED)
+        rest.first_chunk().filter(|_| kind == TAGGED_KIND)
     }
 
     /// Prepends the tag of record `part` of `parts` to an encoded record.
-    pub(crate) fn tagged(tag: &Tag, part: u16, parts: u16, record: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1 + Tag::BYTES + record.len());
-        out.push(TAGGED);
+    pub(crate) fn encode_tagged(tag: &ExchangeTag, part: u16, parts: u16, record: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1 + ExchangeTag::ENCODED_LEN + record.len());
+        out.push(TAGGED_KIND);
         tag.write(part, parts, &mut out);
         out.extend_from_slice(record);
         out
@@ -142,23 +142,23 @@ pub(crate) fn encode_readings(arrival: i64, sensor: &[u32], time: &[i64], value:
     out.reserve(13 + sensor.len() * 20);
     out.push(1);
     out.extend_from_slice(&arrival.to_le_bytes());
-    out.extend_from_slice(&count(sensor.len()));
+    out.extend_from_slice(&encode_count(sensor.len()));
     out.extend(sensor.iter().flat_map(|sensor| sensor.to_le_bytes()));
     out.extend(time.iter().flat_map(|time| time.to_le_bytes()));
     out.extend(value.iter().flat_map(|value| value.to_le_bytes()));
 }
 
-fn count(length: usize) -> [u8; 4] {
+fn encode_count(length: usize) -> [u8; 4] {
     u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], RecordError> {
+fn take_bytes<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], RecordError> {
     let (head, rest) = bytes.split_first_chunk().ok_or(RecordError("it ends early"))?;
     *bytes = rest;
     Ok(*head)
 }
 
-fn column<T, const N: usize>(bytes: &mut &[u8], count: usize, read: fn([u8; N]) -> T) -> Result<Vec<T>, RecordError> {
+fn decode_column<T, const N: usize>(bytes: &mut &[u8], count: usize, read: fn([u8; N]) -> T) -> Result<Vec<T>, RecordError> {
     let length = count.checked_mul(N).filter(|&length| length <= bytes.len()).ok_or(RecordError("it ends early"))?;
     let (head, rest) = bytes.split_at(length);
     *bytes = rest;
@@ -192,7 +192,7 @@ pub struct DeadLetterEvent {
 
 impl DeadLetterEvent {
     /// Prefix of the format of a body whose Content-Encoding could not be decoded.
-    pub const ENCODED: &str = "encoding ";
+    pub const ENCODING_PREFIX: &str = "encoding ";
 }
 
 mod base64_bytes {
@@ -240,7 +240,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn decoding_arbitrary_bytes_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = RawRecord::decode(&bytes);
         }
     }

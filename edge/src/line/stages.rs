@@ -12,7 +12,7 @@ use crate::{
             types::{Alert, Anomaly, Drift, FeatureBatch, Prognosis, SensorTable},
         },
     },
-    dictionary,
+    name_dictionary,
     metrics::Metrics,
 };
 
@@ -39,7 +39,7 @@ pub(crate) trait Stages: std::fmt::Debug + Send {
     fn snapshot(&mut self) -> Result<StageSnapshots, CallError>;
 
     /// Scores windows with the detector without learning from them.
-    fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError>;
+    fn dry_run(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError>;
 }
 
 /// Opens the stages of a partition: as components in the host, as plain functions in a simulation.
@@ -58,7 +58,7 @@ impl StageFactory for Sandbox {
 #[derive(Debug)]
 pub(crate) struct StepOutput {
     pub(super) features: FeatureBatch,
-    pub(super) refused: Vec<Refused>,
+    pub(super) rejected: Vec<Refused>,
     /// Readings that are already stored; indices as in `rejected`.
     pub(super) repeated: Vec<u32>,
     /// Readings that arrived after their sensor's watermark.
@@ -70,11 +70,11 @@ pub(crate) struct StepOutput {
 }
 
 impl StepOutput {
-    pub(super) fn nothing() -> Self {
-        let sensors = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+    pub(super) fn empty() -> Self {
+        let sensors = SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
         Self {
             features: FeatureBatch { sensors, blocks: Vec::new() },
-            refused: Vec::new(),
+            rejected: Vec::new(),
             repeated: Vec::new(),
             late: Vec::new(),
             anomalies: Vec::new(),
@@ -116,7 +116,7 @@ impl PartitionStages {
 
 impl PartitionStages {
     /// Runs the alert stage on detections, and adds both to the output.
-    fn alert(&mut self, detected: Detected, output: &mut StepOutput, metrics: &Metrics) -> Result<(), CallError> {
+    fn run_alert_stage(&mut self, detected: Detected, output: &mut StepOutput, metrics: &Metrics) -> Result<(), CallError> {
         let Detected { scores, anomalies, drifts, prognoses, .. } = detected;
         let scored = scores.asset.len();
         if scored > 0 || !anomalies.is_empty() {
@@ -142,13 +142,13 @@ impl Stages for PartitionStages {
     }
 
     // A trap makes the instance unusable, which the next step detects.
-    fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError> {
+    fn dry_run(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError> {
         let results = batches.iter().map(|batch| self.detector.dry_run(batch, model));
         Ok(results.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError> {
-        let mut output = StepOutput::nothing();
+        let mut output = StepOutput::empty();
         let started = Instant::now();
         let mut part = match step {
             Step::Push(batch) => self.featurizer.push(&batch.readings)?,
@@ -158,7 +158,7 @@ impl Stages for PartitionStages {
         };
         if let Step::Push(batch) = step {
             metrics.stage(StageName::Featurize).observe(started.elapsed().as_secs_f64());
-            metrics.items(StageName::Featurize).inc_by(batch.len());
+            metrics.items(StageName::Featurize).inc_by(batch.value_count());
         }
         // Featurize may return its results in several calls; each passes through the stages separately.
         loop {
@@ -170,9 +170,9 @@ impl Stages for PartitionStages {
                 metrics.stage(StageName::Detect).observe(started.elapsed().as_secs_f64());
                 metrics.items(StageName::Detect).inc_by(windows as u64);
             }
-            self.alert(detected, &mut output, metrics)?;
-            join(&mut output.features, features);
-            output.refused.extend(refused);
+            self.run_alert_stage(detected, &mut output, metrics)?;
+            append_features(&mut output.features, features);
+            output.rejected.extend(refused);
             output.repeated.extend(repeated);
             output.late.extend(late);
             if !more {
@@ -187,7 +187,7 @@ impl Stages for PartitionStages {
         };
         loop {
             let more = waited.more;
-            self.alert(waited, &mut output, metrics)?;
+            self.run_alert_stage(waited, &mut output, metrics)?;
             if !more {
                 break;
             }
@@ -201,18 +201,18 @@ impl Stages for PartitionStages {
 }
 
 /// Appends features. A sensor that occurs in both is twice in the table, which is valid.
-fn join(all: &mut FeatureBatch, more: FeatureBatch) {
+fn append_features(all: &mut FeatureBatch, more: FeatureBatch) {
     if all.blocks.is_empty() {
         *all = more;
         return;
     }
     let sensors = u32::try_from(all.sensors.names.ends.len()).unwrap_or(u32::MAX);
     let assets = u32::try_from(all.sensors.assets.ends.len()).unwrap_or(u32::MAX);
-    for name in dictionary::names(&more.sensors.names) {
-        dictionary::push(&mut all.sensors.names, name);
+    for name in name_dictionary::names(&more.sensors.names) {
+        name_dictionary::push_name(&mut all.sensors.names, name);
     }
-    for asset in dictionary::names(&more.sensors.assets) {
-        dictionary::push(&mut all.sensors.assets, asset);
+    for asset in name_dictionary::names(&more.sensors.assets) {
+        name_dictionary::push_name(&mut all.sensors.assets, asset);
     }
     all.sensors.asset.extend(more.sensors.asset.into_iter().map(|asset| asset + assets));
     all.blocks.extend(more.blocks.into_iter().map(|mut block| {

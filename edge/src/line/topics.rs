@@ -9,7 +9,7 @@ use std::{
 use wheeltapper_log::{LogError, Partition, storage::Storage};
 
 /// Segment size of the log of exchanges, in bytes.
-const EXCHANGE_SEGMENT: u64 = 1 << 20;
+const EXCHANGE_SEGMENT_SIZE: u64 = 1 << 20;
 
 /// A named stream of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Topics {
     }
 
     /// The partition of dlq-sensor-data that ingest writes to; the line's workers write to the partitions before it.
-    pub fn ingest_dead_letters(&self) -> u16 {
+    pub fn ingest_dead_letter_partition(&self) -> u16 {
         self.partitions
     }
 
@@ -72,9 +72,9 @@ impl Topics {
     ///
     /// # Errors
     /// [`LogError::Io`] when the files cannot be opened.
-    pub(crate) fn exchanges(&self) -> Result<Partition, LogError> {
+    pub(crate) fn open_exchanges(&self) -> Result<Partition, LogError> {
         let folder = self.folder.join(Topic::Exchanges.to_string()).join("0");
-        Partition::open_on(Arc::clone(&self.storage), &folder, EXCHANGE_SEGMENT)
+        Partition::open_with_storage(Arc::clone(&self.storage), &folder, EXCHANGE_SEGMENT_SIZE)
     }
 
     /// Opens a partition for writing. A partition may have only one writer.
@@ -83,7 +83,7 @@ impl Topics {
     /// [`LogError::Io`] when the files cannot be opened.
     pub fn open(&self, topic: Topic, partition: u16) -> Result<Partition, LogError> {
         let folder = self.folder.join(topic.to_string()).join(partition.to_string());
-        Partition::open_on(Arc::clone(&self.storage), &folder, self.segment_size)
+        Partition::open_with_storage(Arc::clone(&self.storage), &folder, self.segment_size)
     }
 }
 

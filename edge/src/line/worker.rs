@@ -1,7 +1,7 @@
 //! The worker of one partition.
 
-mod keep;
-mod sift;
+mod commit;
+mod bisect;
 
 use std::{
     io,
@@ -13,20 +13,20 @@ use std::{
 use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use wheeltapper_log::{LogError, Partition, Reader, Retention};
+use wheeltapper_log::{LogError, Partition, Reader, LogRetention};
 use wheeltapper_store::{Store, StoreError};
 
 use super::{
     Topic, Topics,
-    batch::{Batcher, Planned, Step},
-    checkpoint::{CheckpointError, CheckpointGate, Checkpointer, SnapshotNote, Stored},
-    effects::{Effects, Finding},
-    handle::{WorkerHandle, WorkerShared},
-    questions::{Fresh, Question},
-    read::{Read, read},
+    batch::{Batcher, PlannedStep, Step},
+    checkpoint::{CheckpointError, CheckpointGate, Checkpointer, SnapshotMetadata, CheckpointData},
+    pending_output::{PendingOutput, Finding},
+    worker_handle::{WorkerHandle, WorkerShared},
+    worker_queries::{Unstored, WorkerQuery},
+    topic_reader::{ReadOutcome, read_or_skip},
     record::RecordError,
-    recovery::SnapshotFolder,
-    sieve::{Sieve, Skip},
+    snapshot_folder::SnapshotFolder,
+    replay_filter::{ReplayFilter, SkippedRange},
     stages::{StageConfigs, StageFactory, StageSnapshots, Stages, StepOutput},
 };
 use crate::{
@@ -39,15 +39,15 @@ use crate::{
 /// Bytes of the log per read.
 const READ_BYTES: usize = 1 << 20;
 /// A checkpoint is made when this many readings are pending, to bound memory.
-const PENDING_READINGS: u64 = 4_000_000;
+const MAX_PENDING_READINGS: u64 = 4_000_000;
 /// Minimum interval between two commits of findings in a running host, so that many findings share a commit.
-pub(crate) const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const MIN_COMMIT_INTERVAL: Duration = Duration::from_millis(10);
 /// Feature batches that are buffered before they are written to processed-data.
-const MAX_PROCESSED: usize = 64;
+const MAX_PROCESSED_BATCHES: usize = 64;
 /// How long to wait for records at a time.
-const IDLE: Duration = Duration::from_millis(50);
+const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// How long to wait while a checkpoint is being written.
-const CHECKPOINT_POLL: Duration = Duration::from_millis(2);
+const CHECKPOINT_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Configuration and dependencies of a worker.
 #[derive(Clone, Debug)]
@@ -65,17 +65,17 @@ pub struct WorkerConfig {
     /// Folder of the stages' snapshots.
     pub snapshots: PathBuf,
     /// Receives findings once they are committed.
-    pub findings: broadcast::Sender<Arc<Finding>>,
+    pub findings_sender: broadcast::Sender<Arc<Finding>>,
     /// Approximate maximum of readings per call of the stages.
     pub max_batch: usize,
     /// Interval between checkpoints.
-    pub checkpoint: Duration,
+    pub checkpoint_interval: Duration,
     /// Minimum interval between two commits of findings.
-    pub commit_pause: Duration,
+    pub min_commit_interval: Duration,
     /// Retention of the topics that the line writes.
-    pub retention: Retention,
+    pub retention: LogRetention,
     /// The stages' configurations as JSON: featurize, detect, alert.
-    pub stages: [String; 3],
+    pub stage_configs: [String; 3],
     /// Decides when a checkpoint may continue.
     pub(crate) checkpoint_gate: Arc<dyn CheckpointGate>,
 }
@@ -126,7 +126,7 @@ impl WorkerTopics {
     }
 
     /// A reader of the findings.
-    pub(super) fn findings(&self) -> Reader {
+    pub(super) fn findings_reader(&self) -> Reader {
         self.lock().anomalies.reader()
     }
 
@@ -138,16 +138,16 @@ impl WorkerTopics {
 
 impl TopicFiles {
     /// Truncates the topics to their ends at the last commit of the store; reopens topics that failed.
-    fn rewind(&mut self, processed: u64, ends: TopicEnds) -> Result<(), LogError> {
+    fn rewind_to_commit(&mut self, processed: u64, ends: TopicEnds) -> Result<(), LogError> {
         for (topic, end) in [
             (&mut self.processed, processed),
             (&mut self.anomalies, ends.anomalies),
             (&mut self.dead_letters, ends.dead_letters),
         ] {
-            if topic.broken().is_some() {
-                topic.reopen()?;
+            if topic.failure().is_some() {
+                topic.heal()?;
             }
-            if topic.written() < end {
+            if topic.written_end() < end {
                 // The log was lost but the store was not. New records must not reuse offsets that readers have passed.
                 topic.advance_to(end)?;
             } else {
@@ -160,7 +160,7 @@ impl TopicFiles {
 
 /// Result of a round of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Round {
+pub(super) enum RoundOutcome {
     /// It processed records.
     Progress,
     /// There were no records.
@@ -182,24 +182,24 @@ pub(super) struct Worker {
     snapshots: SnapshotFolder,
     checkpointer: Checkpointer,
     /// The data of the checkpoint that is being written.
-    storing: Option<Arc<Stored>>,
+    checkpoint_data: Option<Arc<CheckpointData>>,
     topics: Arc<WorkerTopics>,
     /// End of processed-data at the last checkpoint.
     processed_end: u64,
-    ends: TopicEnds,
-    effects: Effects,
+    topic_ends: TopicEnds,
+    output: PendingOutput,
     /// Offset up to which the stages have processed records.
     position: u64,
     /// Offset up to which findings were committed before the restart.
-    applied: u64,
+    applied_offset: u64,
     /// Offset of the last checkpoint.
     snapshot_offset: u64,
     has_snapshot: bool,
-    sieve: Sieve,
+    filter: ReplayFilter,
     last_checkpoint: Instant,
     last_commit: Instant,
     /// The earliest arrival time of the readings whose findings are not committed.
-    arrival: i64,
+    earliest_arrival: i64,
 }
 
 /// Starts the worker of `partition` with `reader`, at the offset in the store. After a fault it is reopened in the same
@@ -214,9 +214,9 @@ pub fn start_worker(
     reader: Reader,
 ) -> anyhow::Result<WorkerHandle> {
     let config = Arc::new(config);
-    let shared = Arc::new(WorkerShared::new(StageConfigs::from(config.stages.clone())));
+    let shared = Arc::new(WorkerShared::new(StageConfigs::from(config.stage_configs.clone())));
     let topics = Arc::new(WorkerTopics::open(&config.topics, partition)?);
-    let (findings, raw) = (topics.findings(), reader.clone());
+    let (findings, raw) = (topics.findings_reader(), reader.clone());
     let own = Arc::clone(&shared);
     let (report, opened) = bounded(1);
     let mut report = Some(report);
@@ -238,7 +238,7 @@ pub fn start_worker(
             }
             (Err(error), None) => return Err(error.into()),
         };
-        let _running = Running::new(&own);
+        let _running = RunningGuard::new(&own);
         Ok(worker.run(context)?)
     })?;
     match opened.recv() {
@@ -249,16 +249,16 @@ pub fn start_worker(
 }
 
 /// The worker accepts queries while this guard lives.
-struct Running<'a>(&'a WorkerShared);
+struct RunningGuard<'a>(&'a WorkerShared);
 
-impl<'a> Running<'a> {
+impl<'a> RunningGuard<'a> {
     fn new(shared: &'a WorkerShared) -> Self {
         shared.set_running(true);
         Self(shared)
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningGuard<'_> {
     fn drop(&mut self) {
         self.0.set_running(false);
     }
@@ -278,15 +278,15 @@ impl Worker {
         // On a full disk this write fails, while a read would not.
         config.store.state_put(&format!("probe/{partition}"), &reader.end().to_le_bytes())?;
         // An earlier attempt may have left a partial checkpoint.
-        config.store.abandon_staged(partition)?;
+        config.store.discard_staged(partition)?;
         let state = config.store.checkpoints()?.into_iter().find(|state| state.partition == partition);
         let ends: TopicEnds =
             state.as_ref().and_then(|state| serde_json::from_str(&state.topic_ends).ok()).unwrap_or_default();
-        let note: SnapshotNote =
+        let note: SnapshotMetadata =
             state.as_ref().and_then(|state| serde_json::from_str(state.snapshot.as_deref()?).ok()).unwrap_or_default();
-        topics.lock().rewind(note.processed, ends)?;
+        topics.lock().rewind_to_commit(note.processed, ends)?;
         let snapshots = SnapshotFolder::open(config.topics.storage(), &config.snapshots, &partition.to_string())?;
-        let configs = shared.configs_in_force();
+        let configs = shared.active_configs();
         let mut snapshot_offset = reader.start();
         let mut has_snapshot = false;
         let mut applied = snapshot_offset;
@@ -299,13 +299,13 @@ impl Worker {
             open_stages(config.stage_factory.as_ref(), &configs, &snapshots, has_snapshot.then_some(snapshot_offset))?;
         shared.findings_end.store(topics.lock().anomalies.end(), Ordering::Release);
         shared.position.store(snapshot_offset, Ordering::Release);
-        shared.needed.store(snapshot_offset, Ordering::Release);
-        shared.checkpointed.store(if has_snapshot { snapshot_offset } else { 0 }, Ordering::Release);
+        shared.replay_offset.store(snapshot_offset, Ordering::Release);
+        shared.checkpointed_offset.store(if has_snapshot { snapshot_offset } else { 0 }, Ordering::Release);
         let gate = Arc::clone(&config.checkpoint_gate);
         let checkpointer = Checkpointer::start(partition, config.store.clone(), snapshots.clone(), gate)?;
         Ok(Self {
             batcher: Batcher::new(Arc::clone(&config.registry), config.max_batch),
-            sieve: Sieve::new(skips(&config, partition, snapshot_offset)?),
+            filter: ReplayFilter::new(load_skipped_ranges(&config, partition, snapshot_offset)?),
             config,
             configs,
             partition,
@@ -313,19 +313,19 @@ impl Worker {
             reader,
             stages,
             checkpointer,
-            storing: None,
+            checkpoint_data: None,
             snapshots,
             topics,
             processed_end: note.processed,
-            ends,
-            effects: Effects::default(),
+            topic_ends: ends,
+            output: PendingOutput::default(),
             position: snapshot_offset,
-            applied,
+            applied_offset: applied,
             snapshot_offset,
             has_snapshot,
             last_checkpoint: Instant::now(),
             last_commit: Instant::now(),
-            arrival: i64::MAX,
+            earliest_arrival: i64::MAX,
         })
     }
 
@@ -337,68 +337,68 @@ impl Worker {
 
     fn run(&mut self, context: &TaskContext) -> Result<(), WorkerError> {
         loop {
-            let wakes = self.reader.wakes();
-            match self.round()? {
-                Round::Stopped => return Ok(()),
-                Round::Progress => context.healthy(),
-                Round::Idle => {
-                    context.healthy();
-                    let pause = if self.checkpointer.under_way() { CHECKPOINT_POLL } else { IDLE };
-                    self.reader.wait_or_wake(self.position, pause, wakes);
+            let wakes = self.reader.wake_count();
+            match self.run_round()? {
+                RoundOutcome::Stopped => return Ok(()),
+                RoundOutcome::Progress => context.mark_healthy(),
+                RoundOutcome::Idle => {
+                    context.mark_healthy();
+                    let pause = if self.checkpointer.is_writing() { CHECKPOINT_POLL_INTERVAL } else { IDLE_WAIT };
+                    self.reader.wait_interruptible(self.position, pause, wakes);
                 }
             }
         }
     }
 
     /// Processes the next records of the log, and commits and stores what is due.
-    pub(super) fn round(&mut self) -> Result<Round, WorkerError> {
-        self.take_new_config()?;
-        self.answer_questions()?;
-        let until = self.read_until();
-        let records = read(&mut self.reader, self.position, until, READ_BYTES)?;
+    pub(super) fn run_round(&mut self) -> Result<RoundOutcome, WorkerError> {
+        self.apply_pending_config()?;
+        self.answer_queries()?;
+        let until = self.read_limit();
+        let records = read_or_skip(&mut self.reader, self.position, until, READ_BYTES)?;
         self.config
             .metrics
             .lag(self.partition)
             .set(i64::try_from(self.reader.end().saturating_sub(self.position)).unwrap_or(i64::MAX));
-        self.take_written(false)?;
+        self.collect_checkpoint(false)?;
         let records = match records {
-            Read::Records(records) if records.is_empty() => return self.idle_round(),
-            Read::Records(records) => records,
-            Read::Lost(resume) => {
-                self.report_lost(resume);
+            ReadOutcome::Records(records) if records.is_empty() => return self.idle_round(),
+            ReadOutcome::Records(records) => records,
+            ReadOutcome::Lost(resume) => {
+                self.report_lost_records(resume);
                 self.advance(resume)?;
-                return Ok(Round::Progress);
+                return Ok(RoundOutcome::Progress);
             }
         };
-        for planned in self.batcher.plan(&records, &self.sieve)? {
+        for planned in self.batcher.plan_steps(&records, &self.filter)? {
             self.step(planned)?;
-            self.answer_questions()?;
+            self.answer_queries()?;
         }
-        if self.last_commit.elapsed() >= self.config.commit_pause {
+        if self.last_commit.elapsed() >= self.config.min_commit_interval {
             self.commit()?;
         }
         if self.checkpoint_due() {
-            self.checkpoint()?;
+            self.begin_checkpoint()?;
         }
-        Ok(Round::Progress)
+        Ok(RoundOutcome::Progress)
     }
 
     /// A round without records.
-    fn idle_round(&mut self) -> Result<Round, WorkerError> {
+    fn idle_round(&mut self) -> Result<RoundOutcome, WorkerError> {
         if self.shared.stop.load(Ordering::Acquire) {
-            self.checkpoint_now()?;
-            return Ok(Round::Stopped);
+            self.checkpoint_and_wait()?;
+            return Ok(RoundOutcome::Stopped);
         }
         self.commit()?;
-        if self.shared.checkpoint_wanted.swap(false, Ordering::AcqRel) || self.checkpoint_due() {
-            self.checkpoint()?;
+        if self.shared.checkpoint_requested.swap(false, Ordering::AcqRel) || self.checkpoint_due() {
+            self.begin_checkpoint()?;
         }
-        Ok(Round::Idle)
+        Ok(RoundOutcome::Idle)
     }
 
     /// Reports that acknowledged readings are lost. They cannot be recovered, and later readings must not wait for
     /// them.
-    fn report_lost(&self, resume: u64) {
+    fn report_lost_records(&self, resume: u64) {
         let bytes = resume.saturating_sub(self.position);
         self.config.metrics.log_lost_bytes(self.partition).inc_by(bytes);
         tracing::error!(
@@ -412,29 +412,29 @@ impl Worker {
     }
 
     /// End offset of the next read: a batch must not span the offset that was committed before the restart.
-    fn read_until(&self) -> u64 {
-        if self.position < self.applied { self.applied } else { u64::MAX }
+    fn read_limit(&self) -> u64 {
+        if self.position < self.applied_offset { self.applied_offset } else { u64::MAX }
     }
 
     fn checkpoint_due(&self) -> bool {
         // One checkpoint at a time, unless the pending readings would fill the memory.
-        let full = self.effects.pending_readings >= PENDING_READINGS;
+        let full = self.output.pending_readings >= MAX_PENDING_READINGS;
         self.position > self.snapshot_offset
-            && (full || !self.checkpointer.under_way())
-            && (full || self.last_checkpoint.elapsed() >= self.config.checkpoint)
+            && (full || !self.checkpointer.is_writing())
+            && (full || self.last_checkpoint.elapsed() >= self.config.checkpoint_interval)
     }
 
-    fn step(&mut self, planned: Planned) -> Result<(), WorkerError> {
-        let Planned { step, next } = planned;
-        match self.run_twice(&step)? {
-            Ok(output) => self.take(&step, output, next),
-            Err(error) => self.sift(&step, next, &error)?,
+    fn step(&mut self, planned: PlannedStep) -> Result<(), WorkerError> {
+        let PlannedStep { step, next } = planned;
+        match self.run_with_retry(&step)? {
+            Ok(output) => self.accept_output(&step, output, next),
+            Err(error) => self.bisect(&step, next, &error)?,
         }
         self.advance(next)
     }
 
     /// Runs a step; if the stages fail, runs it again on new stages and returns their error if they fail too.
-    fn run_twice(&mut self, step: &Step) -> Result<Result<StepOutput, CallError>, WorkerError> {
+    fn run_with_retry(&mut self, step: &Step) -> Result<Result<StepOutput, CallError>, WorkerError> {
         match self.stages.run(step, &self.config.metrics) {
             Ok(output) => Ok(Ok(output)),
             Err(error) => {
@@ -445,30 +445,30 @@ impl Worker {
     }
 
     /// Adds the output of a step; `next` is the offset after the step.
-    fn take(&mut self, step: &Step, output: StepOutput, next: u64) {
+    fn accept_output(&mut self, step: &Step, output: StepOutput, next: u64) {
         if let Step::Push(batch) = step
             && !output.anomalies.is_empty()
         {
-            self.arrival = self.arrival.min(batch.arrival);
+            self.earliest_arrival = self.earliest_arrival.min(batch.arrival);
         }
         let metrics = &self.config.metrics;
-        for refused in &output.refused {
-            metrics.refused(crate::intake::split::reason_name(refused.rejection.reason)).inc();
+        for refused in &output.rejected {
+            metrics.rejected(crate::intake::partition_splitter::reason_name(refused.rejection.reason)).inc();
         }
         metrics.readings_late.inc_by(output.late.len() as u64);
         if let Step::Push(batch) = step {
-            metrics.readings_repeated.inc_by(batch.count(&output.repeated));
+            metrics.readings_repeated.inc_by(batch.value_count_of(&output.repeated));
         }
         metrics.windows.inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
         // Findings up to `applied_offset` were committed before the restart.
-        let found = next > self.applied;
-        self.effects.take(self.partition, step, output, &self.config.registry, found);
+        let found = next > self.applied_offset;
+        self.output.add_step_output(self.partition, step, output, &self.config.registry, found);
     }
 
     fn advance(&mut self, next: u64) -> Result<(), WorkerError> {
         self.position = next;
         self.shared.position.store(next, Ordering::Release);
-        if self.effects.processed.len() > MAX_PROCESSED {
+        if self.output.processed.len() > MAX_PROCESSED_BATCHES {
             self.write_processed()?;
         }
         Ok(())
@@ -476,15 +476,15 @@ impl Worker {
 
     /// Applies a changed configuration. During a replay up to the offset that was committed before the restart it must
     /// wait: no checkpoint can be made there, so reopened stages would miss the records after the last checkpoint.
-    fn take_new_config(&mut self) -> Result<(), WorkerError> {
-        if self.position < self.applied {
+    fn apply_pending_config(&mut self) -> Result<(), WorkerError> {
+        if self.position < self.applied_offset {
             return Ok(());
         }
-        let Some(configs) = self.shared.take_wanted_configs() else { return Ok(()) };
+        let Some(configs) = self.shared.take_pending_configs() else { return Ok(()) };
         // From here on a replay must use the new configuration, so everything processed with the old one is stored
         // first.
-        if let Err(error) = self.checkpoint_now() {
-            self.shared.want_configs_again(configs);
+        if let Err(error) = self.checkpoint_and_wait() {
+            self.shared.restore_pending_configs(configs);
             return Err(error);
         }
         let snapshot = self.has_snapshot.then_some(self.snapshot_offset);
@@ -492,7 +492,7 @@ impl Worker {
             Ok(stages) => {
                 self.stages = stages;
                 self.configs = configs.clone();
-                self.shared.set_configs_in_force(configs);
+                self.shared.set_active_configs(configs);
             }
             Err(error) => {
                 tracing::error!(%error, "the new configuration cannot be used; the line keeps the previous one")
@@ -502,20 +502,20 @@ impl Worker {
     }
 
     /// Answers the queries that have arrived since the last step. It is harmless if the sender no longer waits.
-    fn answer_questions(&mut self) -> Result<(), WorkerError> {
-        for question in self.shared.take_questions() {
+    fn answer_queries(&mut self) -> Result<(), WorkerError> {
+        for question in self.shared.take_queries() {
             match question {
-                Question::Fresh(wanted, answer) => {
-                    let mut fresh = Fresh::default();
-                    if let Some(storing) = &self.storing {
-                        fresh.gather_stored(&wanted, storing);
+                WorkerQuery::Unstored(wanted, answer) => {
+                    let mut fresh = Unstored::default();
+                    if let Some(storing) = &self.checkpoint_data {
+                        fresh.add_checkpoint_data(&wanted, storing);
                     }
-                    self.effects.fresh(&wanted, &mut fresh);
+                    self.output.add_unstored(&wanted, &mut fresh);
                     let _ = answer.send(fresh);
                 }
-                Question::Probe(batches, model, answer) => {
-                    let result = self.stages.probe(&batches, model.as_deref());
-                    let lost = result.as_ref().err().filter(|error| matches!(error, CallError::Lost { .. })).cloned();
+                WorkerQuery::DryRun(batches, model, answer) => {
+                    let result = self.stages.dry_run(&batches, model.as_deref());
+                    let lost = result.as_ref().err().filter(|error| matches!(error, CallError::InstanceFailed { .. })).cloned();
                     let _ = answer.send(result);
                     if let Some(error) = lost {
                         self.replace_stages(&error)?;
@@ -528,11 +528,11 @@ impl Worker {
 }
 
 /// The ranges that were quarantined and that a replay may read again.
-fn skips(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<Skip>, StoreError> {
-    let rows = config.store.skipped(partition)?.into_iter().filter(|row| row.stop > from);
+fn load_skipped_ranges(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<SkippedRange>, StoreError> {
+    let rows = config.store.skipped_ranges(partition)?.into_iter().filter(|row| row.stop > from);
     // An unknown asset has no readings.
     let asset = |name: String| config.registry.asset_number(&name).unwrap_or(u32::MAX);
-    Ok(rows.map(|row| Skip { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
+    Ok(rows.map(|row| SkippedRange { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
 }
 
 fn open_stages(
@@ -544,7 +544,7 @@ fn open_stages(
     let snapshots: Option<StageSnapshots> = match snapshot.map(|offset| folder.read(offset)) {
         Some(Ok(snapshots)) => Some(snapshots),
         Some(Err(error)) => {
-            return Err(CallError::Refused {
+            return Err(CallError::Rejected {
                 stage: StageName::Featurize,
                 message: format!("the snapshot files cannot be read: {error}; restore the data folder from a backup"),
             });

@@ -14,11 +14,11 @@ use tokio::sync::broadcast;
 use wheeltapper_front::{Filter, Table};
 use wheeltapper_log::Reader;
 
-use super::announcer::Announcer;
+use super::broadcaster::Broadcaster;
 use crate::{
-    api::Desk,
+    api::QueryService,
     host::Host,
-    line::{Finding, Read, read},
+    line::{Finding, ReadOutcome, read_or_skip},
     supervisor::TaskHandle,
 };
 
@@ -31,12 +31,12 @@ const READ_BYTES: usize = 256 << 10;
 
 /// A position in the stream: the offset in each partition's anomaly-events, and the number of the plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct StreamPosition {
     offsets: Vec<u64>,
     plan: u64,
 }
 
-impl Place {
+impl StreamPosition {
     /// Whether `other` does not lie after this position in any part.
     fn covers(&self, other: &Self) -> bool {
         self.plan >= other.plan && self.offsets.iter().zip(&other.offsets).all(|(own, other)| own >= other)
@@ -44,7 +44,7 @@ impl Place {
 }
 
 /// The numbers separated by dots, the plan last.
-impl fmt::Display for Place {
+impl fmt::Display for StreamPosition {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for offset in &self.offsets {
             write!(out, "{offset}.")?;
@@ -53,7 +53,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for StreamPosition {
     type Err = std::num::ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -73,14 +73,14 @@ pub struct Event {
     /// The row in the API's format, as it is now.
     pub data: String,
     /// The position after the event.
-    pub place: Place,
+    pub position: StreamPosition,
 }
 
 /// The stream of events.
 pub struct Feed {
-    query_service: Arc<Desk>,
+    query_service: Arc<QueryService>,
     sources: Vec<(Reader, Arc<AtomicU64>)>,
-    announcer: Announcer<Place, Event>,
+    announcer: Broadcaster<StreamPosition, Event>,
     task: Mutex<Option<TaskHandle>>,
 }
 
@@ -95,20 +95,20 @@ impl Feed {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn start(query_service: Arc<Desk>) -> std::io::Result<Arc<Self>> {
+    pub fn start(query_service: Arc<QueryService>) -> std::io::Result<Arc<Self>> {
         let host = query_service.host();
         let sources = host.workers().iter().map(|worker| (worker.findings_reader(), worker.findings_end())).collect();
         let feed = Arc::new(Self {
-            announcer: Announcer::new(current_position(host), CHANNEL_CAPACITY),
+            announcer: Broadcaster::new(current_position(host), CHANNEL_CAPACITY),
             sources,
             task: Mutex::default(),
             query_service,
         });
         let publisher = Arc::clone(&feed);
         let task = feed.query_service.host().supervisor.spawn("feed", move |task| {
-            while !task.stopping() {
+            while !task.is_stopping() {
                 let has_more = publisher.step()?;
-                task.healthy();
+                task.mark_healthy();
                 if !has_more {
                     task.sleep(POLL_INTERVAL);
                 }
@@ -127,19 +127,19 @@ impl Feed {
     }
 
     /// The position up to which events have been sent.
-    pub fn position(&self) -> Place {
+    pub fn position(&self) -> StreamPosition {
         self.announcer.position()
     }
 
     /// The events from now on, and the current position.
-    pub fn listen(&self) -> (broadcast::Receiver<Arc<Event>>, Place) {
-        self.announcer.listen()
+    pub fn subscribe(&self) -> (broadcast::Receiver<Arc<Event>>, StreamPosition) {
+        self.announcer.subscribe()
     }
 
     /// Parses a position that a listener names, if it is one of this host's. Events that are no longer in the log are
     /// skipped.
-    pub fn resume(&self, text: &str) -> Option<Place> {
-        let mut position: Place = text.parse().ok()?;
+    pub fn parse_position(&self, text: &str) -> Option<StreamPosition> {
+        let mut position: StreamPosition = text.parse().ok()?;
         let now = self.position();
         let fits = position.offsets.len() == now.offsets.len() && now.covers(&position);
         for (offset, (reader, _)) in position.offsets.iter_mut().zip(&self.sources) {
@@ -154,11 +154,11 @@ impl Feed {
     /// If log or store cannot be read; the next step begins at the same position.
     fn step(&self) -> anyhow::Result<bool> {
         let (mut at, until) = (self.position(), current_position(self.query_service.host()));
-        if at == until || self.announcer.skip_unheard(&until) {
+        if at == until || self.announcer.skip_if_unheard(&until) {
             return Ok(false);
         }
         let events = self.read(&mut at, &until)?;
-        self.announcer.announce(events, &at);
+        self.announcer.publish(events, &at);
         Ok(at != until)
     }
 
@@ -167,14 +167,14 @@ impl Feed {
     ///
     /// # Errors
     /// If log or store cannot be read.
-    pub fn read(&self, at: &mut Place, until: &Place) -> anyhow::Result<Vec<Event>> {
+    pub fn read(&self, at: &mut StreamPosition, until: &StreamPosition) -> anyhow::Result<Vec<Event>> {
         let mut events = Vec::new();
         for (partition, (reader, _)) in self.sources.iter().enumerate() {
             let (Some(&from), Some(&end)) = (at.offsets.get(partition), until.offsets.get(partition)) else { continue };
             let mut reader = reader.clone();
-            let records = match read(&mut reader, from, end, READ_BYTES)? {
-                Read::Records(records) => records,
-                Read::Lost(resume) => {
+            let records = match read_or_skip(&mut reader, from, end, READ_BYTES)? {
+                ReadOutcome::Records(records) => records,
+                ReadOutcome::Lost(resume) => {
                     if let Some(offset) = at.offsets.get_mut(partition) {
                         *offset = resume;
                     }
@@ -183,7 +183,7 @@ impl Feed {
             };
             for record in records {
                 if let Some(offset) = at.offsets.get_mut(partition) {
-                    *offset = record.next;
+                    *offset = record.next_offset;
                 }
                 // The planner has already logged a record that cannot be parsed.
                 if let Ok(finding) = serde_json::from_slice(&record.payload) {
@@ -194,18 +194,18 @@ impl Feed {
         let is_behind = at.offsets.iter().zip(&until.offsets).any(|(at, until)| at < until);
         // A work order follows from an alert, so it is sent after it.
         if !is_behind && at.plan < until.plan {
-            for (id, asset) in self.query_service.host().store.orders_of_plans(at.plan, until.plan)? {
+            for (id, asset) in self.query_service.host().store.work_orders_of_plans(at.plan, until.plan)? {
                 events.extend(self.row_event("work-order", Table::WorkOrders, &id, &asset, at)?);
             }
             at.plan = until.plan;
             if let Some(last) = events.last_mut().filter(|last| last.kind == "work-order") {
-                last.place.plan = until.plan;
+                last.position.plan = until.plan;
             }
         }
         Ok(events)
     }
 
-    fn finding_event(&self, finding: &Finding, position: &Place) -> anyhow::Result<Option<Event>> {
+    fn finding_event(&self, finding: &Finding, position: &StreamPosition) -> anyhow::Result<Option<Event>> {
         match finding {
             Finding::Anomaly(found) => self.row_event("anomaly", Table::Anomalies, &found.id, &found.asset, position),
             Finding::Alert(alert) => self.row_event("alert", Table::Alerts, &alert.id, &alert.asset, position),
@@ -222,18 +222,18 @@ impl Feed {
         table: Table,
         id: &str,
         asset: &str,
-        position: &Place,
+        position: &StreamPosition,
     ) -> anyhow::Result<Option<Event>> {
         let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
-        let data = self.query_service.item(table, &filter, None)?;
-        Ok(data.map(|data| Event { kind, asset: asset.to_owned(), data, place: position.clone() }))
+        let data = self.query_service.query_row(table, &filter, None)?;
+        Ok(data.map(|data| Event { kind, asset: asset.to_owned(), data, position: position.clone() }))
     }
 }
 
 /// The current position of the line.
-fn current_position(host: &Host) -> Place {
+fn current_position(host: &Host) -> StreamPosition {
     let offset = |worker: &crate::line::WorkerHandle| worker.findings_end().load(Ordering::Acquire);
-    Place { offsets: host.workers().iter().map(offset).collect(), plan: host.plan() }
+    StreamPosition { offsets: host.workers().iter().map(offset).collect(), plan: host.plan_number() }
 }
 
 #[cfg(test)]
@@ -242,11 +242,11 @@ mod tests {
 
     #[test]
     fn a_position_survives_its_text_form() {
-        let position = Place { offsets: vec![12, 0, 7], plan: 3 };
+        let position = StreamPosition { offsets: vec![12, 0, 7], plan: 3 };
         assert_eq!(position.to_string(), "12.0.7.3");
         assert_eq!("12.0.7.3".parse(), Ok(position.clone()));
-        assert!("12.x".parse::<Place>().is_err());
-        assert!(position.covers(&Place { offsets: vec![12, 0, 6], plan: 3 }));
-        assert!(!position.covers(&Place { offsets: vec![12, 1, 6], plan: 3 }));
+        assert!("12.x".parse::<StreamPosition>().is_err());
+        assert!(position.covers(&StreamPosition { offsets: vec![12, 0, 6], plan: 3 }));
+        assert!(!position.covers(&StreamPosition { offsets: vec![12, 1, 6], plan: 3 }));
     }
 }

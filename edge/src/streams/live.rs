@@ -19,8 +19,8 @@ use super::time_text;
 use crate::{
     api::history,
     host::Host,
-    line::{Fresh, Question, Wanted},
-    registry::Place,
+    line::{Unstored, WorkerQuery, UnstoredQuery},
+    registry::SensorLocation,
 };
 
 /// How often the line is polled for new readings.
@@ -38,12 +38,12 @@ const MAX_FRAME_READINGS: usize = 2_000;
 
 /// New readings of one sensor, in order of time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
+pub struct ReadingFrame {
     /// Times in nanoseconds since 1970, and values.
     pub readings: Vec<(i64, f64)>,
 }
 
-impl Frame {
+impl ReadingFrame {
     /// The data of the event with the readings later than `after`, and the time of the newest; `None` if there are no
     /// later ones.
     pub fn text(&self, sensor: &str, after: i64) -> Option<(i64, String)> {
@@ -62,19 +62,19 @@ impl Frame {
 #[derive(Debug)]
 struct WatchedSensor {
     partition: u16,
-    frames: broadcast::Sender<Arc<Frame>>,
+    frames: broadcast::Sender<Arc<ReadingFrame>>,
     /// The time of the newest reading that was sent.
     last_sent: i64,
 }
 
 /// The sensors with listeners, and their new readings.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveReadings {
     host: Arc<Host>,
     watched: Mutex<HashMap<u32, WatchedSensor>>,
 }
 
-impl Live {
+impl LiveReadings {
     /// Without listeners; [`Self::run`] has to run.
     pub fn new(host: Arc<Host>) -> Arc<Self> {
         Arc::new(Self { host, watched: Mutex::default() })
@@ -86,7 +86,7 @@ impl Live {
             tokio::time::sleep(POLL_INTERVAL).await;
             // All partitions at once: a partition that does not answer delays only its own listeners.
             join_all(self.queries().into_iter().map(async |(partition, sensors)| {
-                let unstored = self.query_worker(partition, Wanted { readings: sensors, ..Wanted::default() }).await;
+                let unstored = self.query_worker(partition, UnstoredQuery { readings: sensors, ..UnstoredQuery::default() }).await;
                 self.send_frames(unstored);
             }))
             .await;
@@ -94,17 +94,17 @@ impl Live {
     }
 
     /// The frames of a sensor from now on, and the time of its newest reading before them.
-    pub async fn listen(&self, location: Place) -> (broadcast::Receiver<Arc<Frame>>, i64) {
+    pub async fn subscribe(&self, location: SensorLocation) -> (broadcast::Receiver<Arc<ReadingFrame>>, i64) {
         if let Some(known) = self.subscribe_existing(location.sensor) {
             return known;
         }
-        let query = Wanted { readings: vec![(location.sensor, i64::MIN)], ..Wanted::default() };
+        let query = UnstoredQuery { readings: vec![(location.sensor, i64::MIN)], ..UnstoredQuery::default() };
         let unstored = self.query_worker(location.partition, query).await;
         let newest = unstored.readings.iter().flat_map(|column| &column.times).max().copied();
         let last_sent = match newest {
             Some(newest) => newest,
             None => {
-                self.read(move |store| store.newest_reading(location.sensor)).await.ok().flatten().unwrap_or(i64::MIN)
+                self.read(move |store| store.newest_reading_time(location.sensor)).await.ok().flatten().unwrap_or(i64::MIN)
             }
         };
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +116,7 @@ impl Live {
         (entry.frames.subscribe(), entry.last_sent)
     }
 
-    fn subscribe_existing(&self, sensor: u32) -> Option<(broadcast::Receiver<Arc<Frame>>, i64)> {
+    fn subscribe_existing(&self, sensor: u32) -> Option<(broadcast::Receiver<Arc<ReadingFrame>>, i64)> {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.get(&sensor).map(|watched| (watched.frames.subscribe(), watched.last_sent))
     }
@@ -126,8 +126,8 @@ impl Live {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn since(&self, location: Place, after: i64) -> anyhow::Result<Vec<Frame>> {
-        let query = Wanted { readings: vec![(location.sensor, after)], ..Wanted::default() };
+    pub async fn readings_since(&self, location: SensorLocation, after: i64) -> anyhow::Result<Vec<ReadingFrame>> {
+        let query = UnstoredQuery { readings: vec![(location.sensor, after)], ..UnstoredQuery::default() };
         let unstored = self.query_worker(location.partition, query).await;
         let from = after.saturating_add(1);
         let mut readings = self.read(move |store| history::newest(store, location.sensor, from, MAX_CATCH_UP)).await?;
@@ -135,7 +135,7 @@ impl Live {
             readings.extend(column.times.into_iter().zip(column.values));
         }
         sort_unique(&mut readings);
-        Ok(readings.chunks(MAX_FRAME_READINGS).map(|chunk| Frame { readings: chunk.to_vec() }).collect())
+        Ok(readings.chunks(MAX_FRAME_READINGS).map(|chunk| ReadingFrame { readings: chunk.to_vec() }).collect())
     }
 
     /// The queries for each partition. Sensors without listeners are removed.
@@ -149,10 +149,10 @@ impl Live {
         queries.into_iter().collect()
     }
 
-    async fn query_worker(&self, partition: u16, query: Wanted) -> Fresh {
+    async fn query_worker(&self, partition: u16, query: UnstoredQuery) -> Unstored {
         let (sender, receiver) = oneshot::channel();
         if let Some(worker) = self.host.worker(partition) {
-            worker.ask(Question::Fresh(query, sender));
+            worker.query(WorkerQuery::Unstored(query, sender));
         }
         timeout(WORKER_TIMEOUT, receiver).await.ok().and_then(Result::ok).unwrap_or_default()
     }
@@ -171,7 +171,7 @@ impl Live {
         Ok(read.await??)
     }
 
-    fn send_frames(&self, unstored: Fresh) {
+    fn send_frames(&self, unstored: Unstored) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let mut frames: HashMap<u32, Vec<(i64, f64)>> = HashMap::new();
         for column in unstored.readings {
@@ -185,7 +185,7 @@ impl Live {
             }
             for chunk in readings.chunks(MAX_FRAME_READINGS) {
                 // The listener may have disconnected.
-                let _ = watched.frames.send(Arc::new(Frame { readings: chunk.to_vec() }));
+                let _ = watched.frames.send(Arc::new(ReadingFrame { readings: chunk.to_vec() }));
             }
         }
     }
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_frame_contains_only_new_readings() {
-        let frame = Frame { readings: vec![(1_000_000_000, 1.5), (2_000_000_000, 2.0)] };
+        let frame = ReadingFrame { readings: vec![(1_000_000_000, 1.5), (2_000_000_000, 2.0)] };
         let (newest, text) = frame.text("a/b", 1_000_000_000).unwrap_or_default();
         assert_eq!(newest, 2_000_000_000);
         assert_eq!(text, r#"{"items":[{"time":"1970-01-01T00:00:02Z","value":2.0}],"sensor":"a/b"}"#);

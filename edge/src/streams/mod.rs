@@ -4,12 +4,12 @@
 //! line and the store. Events that a slow listener has not taken are not kept in memory for it; it reads on from its
 //! own position.
 
-mod announcer;
+mod broadcaster;
 mod feed;
 mod live;
 
-pub use feed::{Event, Feed, Place};
-pub use live::{Frame, Live};
+pub use feed::{Event, Feed, StreamPosition};
+pub use live::{ReadingFrame, LiveReadings};
 
 /// Nanoseconds since 1970 as RFC 3339.
 pub(crate) fn time_text(time: i64) -> String {

@@ -6,6 +6,6 @@ pub mod nats;
 pub mod timer;
 
 /// Returns once `stop` is true or its sender is gone.
-pub(crate) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
+pub(crate) async fn wait_for_stop(stop: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -9,7 +9,7 @@ use async_nats::jetstream::{
     stream,
 };
 use tokio::{task::JoinSet, time};
-use wheeltapper_config::Nats;
+use wheeltapper_config::NatsServer;
 use wheeltapper_mqtt::Mapping;
 
 use crate::{
@@ -29,7 +29,7 @@ const FIRST_LANE: u64 = 1 << 62;
 
 /// Consumes messages until the future is dropped; reconnects when the server disconnects. `number` distinguishes the
 /// connections of `[[nats]]`.
-pub async fn run(host: Arc<Host>, config: Nats, mapping: Arc<Mapping>, number: u64) {
+pub async fn run(host: Arc<Host>, config: NatsServer, mapping: Arc<Mapping>, number: u64) {
     loop {
         if let Err(error) = consume(&host, &config, &mapping, FIRST_LANE + number).await {
             tracing::warn!(url = %config.url, error = format!("{error:#}"), "NATS: reconnecting in {RECONNECT_INTERVAL:?}");
@@ -38,7 +38,7 @@ pub async fn run(host: Arc<Host>, config: Nats, mapping: Arc<Mapping>, number: u
     }
 }
 
-async fn connect(config: &Nats) -> anyhow::Result<async_nats::Client> {
+async fn connect(config: &NatsServer) -> anyhow::Result<async_nats::Client> {
     let mut options = async_nats::ConnectOptions::new().name("wheeltapper");
     let secret = |name: &Option<String>| -> anyhow::Result<Option<String>> {
         name.as_ref()
@@ -57,7 +57,7 @@ async fn connect(config: &Nats) -> anyhow::Result<async_nats::Client> {
     options.connect(&config.url).await.with_context(|| format!("connecting to {}", config.url))
 }
 
-async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>, lane: u64) -> anyhow::Result<()> {
+async fn consume(host: &Arc<Host>, config: &NatsServer, mapping: &Arc<Mapping>, lane: u64) -> anyhow::Result<()> {
     let client = connect(config).await?;
     let context = jetstream::new(client);
     let stream = context

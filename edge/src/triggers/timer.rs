@@ -22,11 +22,11 @@ pub async fn run(host: Arc<Host>, period: Duration, task: TaskContext) -> anyhow
                 let host = Arc::clone(&host);
                 tokio::task::spawn_blocking(move || {
                     host.housekeeping();
-                    host.keep_exchanges();
-                    host.store.compact()
+                    host.snapshot_exchanges();
+                    host.store.merge_small_chunks()
                 })
                 .await??;
-                task.healthy();
+                task.mark_healthy();
             }
             _ = tick.tick() => {
                 let host = Arc::clone(&host);

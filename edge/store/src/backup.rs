@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, backup::Backup, params};
 
-use crate::{Store, StoreError, connection::make_private, schema::IDENTITY};
+use crate::{Store, StoreError, connection::ensure_private_file, schema::IDENTITY_KEY};
 
 /// Pages copied per step, before other connections get access.
 const PAGES_PER_STEP: i32 = 1024;
@@ -24,8 +24,8 @@ impl Store {
     /// [`StoreError`] when `to` cannot be written or is this store. An existing file at `to` is then unchanged.
     pub fn backup(&self, to: &Path, offset_keys: &[&str], planner: (u16, &str)) -> Result<(), StoreError> {
         // The copy needs one snapshot to its end, so it has no time limit.
-        self.read_for(None, |connection| {
-            replace(&self.shared.path, to, |part| copy_pages(connection, part, offset_keys, planner))
+        self.read_with_timeout(None, |connection| {
+            replace_atomically(&self.shared.path, to, |part| copy_without_offsets(connection, part, offset_keys, planner))
         })
     }
 }
@@ -38,15 +38,15 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = Connection::open_with_flags(from, flags)?;
     source.busy_timeout(Duration::from_secs(10))?;
-    replace(from, to, |part| pages(&source, part).map(drop))
+    replace_atomically(from, to, |part| copy_database(&source, part).map(drop))
 }
 
 /// Writes a temporary file next to `to` and renames it to `to` when it is complete.
-fn replace(from: &Path, to: &Path, write: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+fn replace_atomically(from: &Path, to: &Path, write: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
     if let (Ok(from), Ok(target)) = (from.canonicalize(), to.canonicalize())
         && from == target
     {
-        return Err(StoreError::Onto(target));
+        return Err(StoreError::CopyOntoItself(target));
     }
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
@@ -64,8 +64,8 @@ fn replace(from: &Path, to: &Path, write: impl FnOnce(&Path) -> Result<(), Store
     written
 }
 
-fn copy_pages(from: &Connection, to: &Path, offset_keys: &[&str], (owner, key): (u16, &str)) -> Result<(), StoreError> {
-    let mut copy = pages(from, to)?;
+fn copy_without_offsets(from: &Connection, to: &Path, offset_keys: &[&str], (owner, key): (u16, &str)) -> Result<(), StoreError> {
+    let mut copy = copy_database(from, to)?;
     let transaction = copy.transaction()?;
     let snapshot_prefix = format!("{key}/");
     transaction.execute(
@@ -83,7 +83,7 @@ fn copy_pages(from: &Connection, to: &Path, offset_keys: &[&str], (owner, key): 
          UPDATE dead_letters SET id = lower(hex(randomblob(16)));",
     )?;
     // The copy belongs to another log, so it needs its own identity.
-    transaction.execute("UPDATE state SET value = randomblob(16) WHERE key = ?1", params![IDENTITY])?;
+    transaction.execute("UPDATE state SET value = randomblob(16) WHERE key = ?1", params![IDENTITY_KEY])?;
     for prefix in offset_keys.iter().copied().chain([snapshot_prefix.as_str()]) {
         transaction.execute("DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1", params![prefix])?;
     }
@@ -92,8 +92,8 @@ fn copy_pages(from: &Connection, to: &Path, offset_keys: &[&str], (owner, key): 
 }
 
 /// Copies the current content of the database to a new file, and returns a connection to it.
-fn pages(from: &Connection, to: &Path) -> Result<Connection, StoreError> {
-    make_private(to)?;
+fn copy_database(from: &Connection, to: &Path) -> Result<Connection, StoreError> {
+    ensure_private_file(to)?;
     let mut copy = Connection::open(to)?;
     // Without this read transaction, every concurrent write would restart the copy.
     from.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
@@ -111,7 +111,7 @@ fn pages(from: &Connection, to: &Path) -> Result<Connection, StoreError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::{Applied, Checkpoint, Commit, DeadLetter, SensorColumn, SkippedRow};
+    use crate::{AppliedOffset, Checkpoint, Commit, DeadLetter, SensorReadings, SkippedRange};
 
     fn letter() -> DeadLetter {
         DeadLetter {
@@ -128,13 +128,13 @@ mod tests {
     }
 
     fn commit<'a>(
-        readings: &'a [SensorColumn],
+        readings: &'a [SensorReadings],
         dead_letters: &'a [DeadLetter],
-        skipped: &'a [SkippedRow],
+        skipped: &'a [SkippedRange],
     ) -> Commit<'a> {
         Commit {
             partition: 0,
-            applied: Some(Applied { offset: 900, topic_ends: "{}" }),
+            applied: Some(AppliedOffset { offset: 900, topic_ends: "{}" }),
             checkpoint: Some(Checkpoint { snapshot_offset: 900, snapshot: "{}".into() }),
             readings,
             dead_letters,
@@ -148,8 +148,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (here, there) = (folder.path().join("store.db"), folder.path().join("copy.db"));
         let store = Store::open(&here).unwrap();
-        let readings = [SensorColumn { sensor: 0, times: vec![1, 2], values: vec![3.0, 4.0] }];
-        store.commit(&commit(&readings, &[letter()], &[SkippedRow { start: 5, stop: 10, asset: None }])).unwrap();
+        let readings = [SensorReadings { sensor: 0, times: vec![1, 2], values: vec![3.0, 4.0] }];
+        store.commit(&commit(&readings, &[letter()], &[SkippedRange { start: 5, stop: 10, asset: None }])).unwrap();
         store.state_put("courier/ops", b"7").unwrap();
         store.state_put("ingest/0", b"aliases").unwrap();
         for offset in [899, 900, 901] {
@@ -161,7 +161,7 @@ mod tests {
 
         let copy = Store::open(&there).unwrap();
         assert_eq!(copy.readings(0, 0, 9).unwrap(), (vec![1, 2], vec![3.0, 4.0]));
-        assert!(copy.checkpoints().unwrap().is_empty() && copy.skipped(0).unwrap().is_empty());
+        assert!(copy.checkpoints().unwrap().is_empty() && copy.skipped_ranges(0).unwrap().is_empty());
         assert_eq!(copy.state_get("courier/ops").unwrap(), None);
         assert_eq!(copy.state_get("ingest/0").unwrap().as_deref(), Some(b"aliases".as_slice()));
         assert_eq!(copy.state_get("planner").unwrap().as_deref(), Some(b"900".as_slice()));
@@ -184,7 +184,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().join("store.db");
         let store = Store::open(&here).unwrap();
-        assert!(matches!(store.backup(&here, &[], (0, "planner")), Err(StoreError::Onto(_))));
+        assert!(matches!(store.backup(&here, &[], (0, "planner")), Err(StoreError::CopyOntoItself(_))));
         assert!(matches!(
             store.backup(&folder.path().join("none/copy.db"), &[], (0, "planner")),
             Err(StoreError::Copy { .. })

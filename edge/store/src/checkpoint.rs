@@ -12,16 +12,16 @@ use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering};
 use rusqlite::{Connection, Row, params};
 
 use crate::{
-    Commit, SensorColumn, Store, StoreError, WaveformRow,
-    chunk::{encode_f32, encode_f64, encode_i64},
-    counts::add,
-    findings::{
-        number, put_alerts, put_anomalies, put_dead_letters, put_drifts, put_partition, put_prognoses, put_skipped,
+    Commit, SensorReadings, Store, StoreError, WaveformRow,
+    column_codec::{encode_f32, encode_f64, encode_i64},
+    counts::add_to_counter,
+    finding_writes::{
+        to_sql_integer, put_alerts, put_anomalies, put_dead_letters, put_drifts, put_partition, put_prognoses, put_skipped,
         put_work_orders,
     },
-    merge,
+    chunk_merge,
     repeats::without_repeats,
-    windows::{self, WindowChunk},
+    window_chunks::{self, WindowChunk},
 };
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -36,7 +36,7 @@ pub(crate) struct ReadingChunk {
     pub(crate) values: Vec<u8>,
 }
 
-struct HourSums {
+struct HourlySums {
     count: i64,
     mean: f64,
     m2: f64,
@@ -50,7 +50,7 @@ pub struct CheckpointWriter<'a> {
     store: Store,
     commit: &'a Commit<'a>,
     attempt: i64,
-    hours: BTreeMap<(u32, i64), HourSums>,
+    hours: BTreeMap<(u32, i64), HourlySums>,
     chunks: Vec<ReadingChunk>,
     waveforms: Vec<Vec<u8>>,
     windows: Vec<WindowChunk<'a>>,
@@ -58,13 +58,13 @@ pub struct CheckpointWriter<'a> {
     /// Number of chunks that were staged.
     staged: i64,
     /// Indexes of chunks with the same start time as an existing chunk. The last transaction merges them.
-    met: Vec<usize>,
+    conflicting: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     /// Chunks staged by earlier attempts are to be deleted.
-    TakingBack,
+    DiscardingStaged,
     /// Index of the next chunk to stage.
     Staging(usize),
     Finished,
@@ -97,21 +97,21 @@ impl Store {
         let chunks: Vec<ReadingChunk> = new_readings
             .iter()
             .filter(|column| !column.times.is_empty())
-            .map(|column| compress(column, &mut hours))
+            .map(|column| compress_readings(column, &mut hours))
             .collect();
         // Readings without a checkpoint are not staged; the last transaction writes them.
-        let progress = if commit.checkpoint.is_some() { Progress::TakingBack } else { Progress::Staging(0) };
+        let progress = if commit.checkpoint.is_some() { Progress::DiscardingStaged } else { Progress::Staging(0) };
         Ok(CheckpointWriter {
             store: self.clone(),
             commit,
-            attempt: self.shared.attempts.fetch_add(1, Ordering::Relaxed),
+            attempt: self.shared.next_attempt.fetch_add(1, Ordering::Relaxed),
             hours,
             chunks,
             waveforms: commit.waveforms.iter().map(|waveform| encode_f32(&waveform.samples)).collect(),
             windows: commit.windows.iter().map(WindowChunk::new).collect(),
             progress,
             staged: 0,
-            met: Vec::new(),
+            conflicting: Vec::new(),
         })
     }
 
@@ -120,9 +120,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; the next call deletes the remaining chunks.
-    pub fn recover(&self) -> Result<(), StoreError> {
-        let batch_size = self.chunks_at_once();
-        while self.write(|to| take_back(to, None, batch_size))? {}
+    pub fn discard_all_staged(&self) -> Result<(), StoreError> {
+        let batch_size = self.chunks_per_transaction();
+        while self.write(|to| discard_staged_chunks(to, None, batch_size))? {}
         Ok(())
     }
 
@@ -131,14 +131,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; the next call deletes the remaining chunks.
-    pub fn abandon_staged(&self, partition: u16) -> Result<(), StoreError> {
-        let batch_size = self.chunks_at_once();
-        while self.write(|to| take_back(to, Some(partition), batch_size))? {}
+    pub fn discard_staged(&self, partition: u16) -> Result<(), StoreError> {
+        let batch_size = self.chunks_per_transaction();
+        while self.write(|to| discard_staged_chunks(to, Some(partition), batch_size))? {}
         Ok(())
     }
 
-    fn chunks_at_once(&self) -> usize {
-        self.shared.options.chunks_at_once.max(1)
+    fn chunks_per_transaction(&self) -> usize {
+        self.shared.options.chunks_per_transaction.max(1)
     }
 }
 
@@ -151,12 +151,12 @@ impl CheckpointWriter<'_> {
         let Some(checkpoint) = &self.commit.checkpoint else { return Ok(false) };
         let (partition, attempt) = (self.commit.partition, self.attempt);
         let next = match self.progress {
-            Progress::TakingBack => 0,
+            Progress::DiscardingStaged => 0,
             Progress::Staging(next) => next,
             Progress::Finished => return Ok(false),
         };
-        let batch_size = self.store.chunks_at_once();
-        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition), batch_size))? {
+        let batch_size = self.store.chunks_per_transaction();
+        if self.progress == Progress::DiscardingStaged && self.store.write(|to| discard_staged_chunks(to, Some(partition), batch_size))? {
             return Ok(true);
         }
         self.progress = Progress::Staging(next);
@@ -164,13 +164,13 @@ impl CheckpointWriter<'_> {
         if batch.is_empty() {
             return Ok(false);
         }
-        let offset = number(checkpoint.snapshot_offset);
+        let offset = to_sql_integer(checkpoint.snapshot_offset);
         let met = self.store.write(|to| {
-            let mut insert = to.prepare_cached(merge::INSERT)?;
+            let mut insert = to.prepare_cached(chunk_merge::INSERT_CHUNK)?;
             let mut list_staged = to.prepare_cached("INSERT INTO staged VALUES (?1, ?2, ?3, ?4, ?5)")?;
             let mut met = Vec::new();
             for (index, chunk) in batch.iter().enumerate() {
-                if insert.execute(chunk.row())? == 0 {
+                if insert.execute(chunk.insert_params())? == 0 {
                     met.push(next + index);
                 } else {
                     list_staged.execute(params![chunk.sensor, chunk.start, partition, offset, attempt])?;
@@ -179,7 +179,7 @@ impl CheckpointWriter<'_> {
             Ok(met)
         })?;
         self.staged += i64::try_from(batch.len() - met.len()).unwrap_or(i64::MAX);
-        self.met.extend(met);
+        self.conflicting.extend(met);
         let next = next + batch.len();
         self.progress = Progress::Staging(next);
         Ok(next < self.chunks.len())
@@ -195,10 +195,10 @@ impl CheckpointWriter<'_> {
         while self.step()? {}
         let next = match self.progress {
             Progress::Staging(next) => next,
-            Progress::TakingBack => 0,
+            Progress::DiscardingStaged => 0,
             Progress::Finished => return Ok(()),
         };
-        let Self { commit, attempt, hours, chunks, waveforms, windows, staged, met, .. } = &*self;
+        let Self { commit, attempt, hours, chunks, waveforms, windows, staged, conflicting: met, .. } = &*self;
         self.store.write(|to| {
             if commit.checkpoint.is_some() {
                 let deleted = to
@@ -210,17 +210,17 @@ impl CheckpointWriter<'_> {
             }
             let unstaged = chunks.get(next..).unwrap_or_default();
             for chunk in met.iter().filter_map(|&index| chunks.get(index)).chain(unstaged) {
-                merge::put(to, chunk)?;
+                chunk_merge::insert_or_merge(to, chunk)?;
             }
-            add(to, "readings", chunks.iter().map(|chunk| chunk.count as u64).sum())?;
-            put_hours(to, hours)?;
+            add_to_counter(to, "readings", chunks.iter().map(|chunk| chunk.count as u64).sum())?;
+            put_hourly_sums(to, hours)?;
             put_waveforms(to, commit.waveforms, waveforms)?;
-            windows::put(to, windows)?;
+            window_chunks::insert_or_merge(to, windows)?;
             put_anomalies(to, commit.anomalies)?;
             put_alerts(to, commit.alerts)?;
             put_drifts(to, commit.drifts)?;
             put_prognoses(to, commit.prognoses)?;
-            let plan = commit.applied.map_or(0, |applied| number(applied.offset));
+            let plan = commit.applied.map_or(0, |applied| to_sql_integer(applied.offset));
             put_work_orders(to, commit.work_orders, plan)?;
             put_dead_letters(to, commit.dead_letters)?;
             put_skipped(to, commit.partition, commit.skipped)?;
@@ -232,7 +232,7 @@ impl CheckpointWriter<'_> {
 }
 
 /// Deletes up to `batch_size` staged chunks, of one partition or of all. Returns whether there may be more.
-fn take_back(to: &Connection, partition: Option<u16>, batch_size: usize) -> Result<bool, StoreError> {
+fn discard_staged_chunks(to: &Connection, partition: Option<u16>, batch_size: usize) -> Result<bool, StoreError> {
     let limit = i64::try_from(batch_size).unwrap_or(i64::MAX);
     let key = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let batch: Vec<(u32, i64)> = match partition {
@@ -255,7 +255,7 @@ fn take_back(to: &Connection, partition: Option<u16>, batch_size: usize) -> Resu
 }
 
 /// Sorts and compresses one sensor's readings, and aggregates them by hour.
-fn compress(column: &SensorColumn, hours: &mut BTreeMap<(u32, i64), HourSums>) -> ReadingChunk {
+fn compress_readings(column: &SensorReadings, hours: &mut BTreeMap<(u32, i64), HourlySums>) -> ReadingChunk {
     let (times, values): (Cow<'_, [i64]>, Cow<'_, [f64]>) = if column.times.is_sorted() {
         (Cow::Borrowed(&column.times), Cow::Borrowed(&column.values))
     } else {
@@ -270,7 +270,7 @@ fn compress(column: &SensorColumn, hours: &mut BTreeMap<(u32, i64), HourSums>) -
         let hour = first.div_euclid(HOUR) * HOUR;
         let count = rest.partition_point(|&time| time.div_euclid(HOUR) * HOUR == hour);
         if let Some(values) = values.get(at..at + count) {
-            hours.insert((column.sensor, hour), sums(values));
+            hours.insert((column.sensor, hour), hourly_sums(values));
         }
         at += count;
         rest = rest.get(count..).unwrap_or_default();
@@ -286,10 +286,10 @@ fn compress(column: &SensorColumn, hours: &mut BTreeMap<(u32, i64), HourSums>) -
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of an hour are far below 2^52")]
-fn sums(values: &[f64]) -> HourSums {
+fn hourly_sums(values: &[f64]) -> HourlySums {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    HourSums {
+    HourlySums {
         count: i64::try_from(values.len()).unwrap_or(i64::MAX),
         mean,
         m2: values.iter().map(|value| (value - mean) * (value - mean)).sum(),
@@ -299,7 +299,7 @@ fn sums(values: &[f64]) -> HourSums {
 }
 
 /// Merges the counts, means and sums of squared deviations of two sets (Chan et al. 1979).
-fn put_hours(to: &Connection, hours: &BTreeMap<(u32, i64), HourSums>) -> Result<(), StoreError> {
+fn put_hourly_sums(to: &Connection, hours: &BTreeMap<(u32, i64), HourlySums>) -> Result<(), StoreError> {
     let mut upsert = to.prepare_cached(
         "INSERT INTO reading_hourly_sums AS old VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (sensor, hour) DO UPDATE SET
@@ -323,5 +323,5 @@ fn put_waveforms(to: &Connection, waveforms: &[WaveformRow], encoded: &[Vec<u8>]
         insert.execute(params![waveform.sensor, waveform.start, waveform.rate, count, encoded])?;
         samples += waveform.samples.len() as u64;
     }
-    add(to, "waveform_samples", samples)
+    add_to_counter(to, "waveform_samples", samples)
 }

@@ -2,11 +2,11 @@
 
 use std::{thread, time::Duration};
 
-use crate::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SkippedRow, Store, StoreError, WorkOrderRow};
+use crate::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SkippedRange, Store, StoreError, WorkOrderRow};
 
 /// Readings of one sensor, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SensorColumn {
+pub struct SensorReadings {
     /// The sensor's id.
     pub sensor: u32,
     /// Times, in nanoseconds since 1970.
@@ -65,7 +65,7 @@ pub struct Checkpoint {
 
 /// How far the findings of a commit extend.
 #[derive(Clone, Copy, Debug)]
-pub struct Applied<'a> {
+pub struct AppliedOffset<'a> {
     /// Offset in the partition's log.
     pub offset: u64,
     /// End offsets of the output topics, in a format defined by the host.
@@ -78,11 +78,11 @@ pub struct Commit<'a> {
     /// The partition.
     pub partition: u16,
     /// The offset that its findings reach; `None` if it has no findings.
-    pub applied: Option<Applied<'a>>,
+    pub applied: Option<AppliedOffset<'a>>,
     /// The snapshot, if one was taken.
     pub checkpoint: Option<Checkpoint>,
     /// Raw scalar readings.
-    pub readings: &'a [SensorColumn],
+    pub readings: &'a [SensorReadings],
     /// Waveforms.
     pub waveforms: &'a [WaveformRow],
     /// Windows.
@@ -100,7 +100,7 @@ pub struct Commit<'a> {
     /// Dead letters.
     pub dead_letters: &'a [DeadLetter],
     /// Ranges of the log that were skipped.
-    pub skipped: &'a [SkippedRow],
+    pub skipped: &'a [SkippedRange],
 }
 
 impl Store {

@@ -12,12 +12,12 @@ use std::{
 
 use rusqlite::{Connection, InterruptHandle, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::{Store, StoreError, StoreErrorKind, schema, wal};
+use crate::{Store, StoreError, StoreErrorKind, schema, wal_checkpoint};
 
 /// Idle readers that are kept for later reads.
-const IDLE_READERS: usize = 8;
+const MAX_IDLE_READERS: usize = 8;
 /// SQLite virtual machine instructions between two checks of the time limit; some tens of microseconds.
-const INSTRUCTIONS: i32 = 4_000;
+const INSTRUCTIONS_PER_CHECK: i32 = 4_000;
 
 /// Options for opening a store. The defaults suit a host on one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +27,15 @@ pub struct StoreOptions {
     /// How long a statement waits for a lock held by another process or by a checkpoint of the write-ahead log.
     pub busy_timeout: Duration,
     /// Time limit of one read, because a read keeps the write-ahead log from being reset; `None` for no limit.
-    pub read_limit: Option<Duration>,
+    pub read_timeout: Option<Duration>,
     /// [`Store::checkpoint_wal`] resets the write-ahead log when it is larger than this many bytes. Commits call it
     /// when the log is four times as large, so that it stays below five times the limit, unless a single transaction, a
     /// backup, or a long read of another program needs more.
-    pub wal_limit: u64,
+    pub max_wal_bytes: u64,
     /// Chunks of readings that one transaction of a checkpoint writes or deletes.
-    pub chunks_at_once: usize,
+    pub chunks_per_transaction: usize,
     /// Time limit of a quick [`Store::check_integrity`].
-    pub quick_check: Duration,
+    pub quick_check_timeout: Duration,
 }
 
 impl Default for StoreOptions {
@@ -43,10 +43,10 @@ impl Default for StoreOptions {
         Self {
             vfs: None,
             busy_timeout: Duration::from_secs(30),
-            read_limit: Some(Duration::from_secs(30)),
-            wal_limit: 64 << 20,
-            chunks_at_once: 512,
-            quick_check: Duration::from_secs(2),
+            read_timeout: Some(Duration::from_secs(30)),
+            max_wal_bytes: 64 << 20,
+            chunks_per_transaction: 512,
+            quick_check_timeout: Duration::from_secs(2),
         }
     }
 }
@@ -56,27 +56,27 @@ impl StoreOptions {
     /// release, and small transactions, so that a checkpoint of a few sensors needs several.
     pub fn simulation(vfs: impl Into<String>) -> Self {
         let vfs = Some(vfs.into());
-        Self { vfs, busy_timeout: Duration::ZERO, read_limit: None, chunks_at_once: 4, ..Self::default() }
+        Self { vfs, busy_timeout: Duration::ZERO, read_timeout: None, chunks_per_transaction: 4, ..Self::default() }
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct StoreShared {
     pub(crate) path: PathBuf,
     pub(crate) options: StoreOptions,
     /// SQLite has one writer at a time. This mutex is fairer than its busy handler.
     writer: Option<Mutex<Writer>>,
     /// Readers that are not in use.
-    idle: Mutex<Vec<Reader>>,
+    idle_readers: Mutex<Vec<PooledReader>>,
     /// Reads in progress.
-    active: Mutex<Vec<Active>>,
+    active_reads: Mutex<Vec<ActiveRead>>,
     /// Held during a checkpoint of the write-ahead log.
-    pub(crate) folding: Mutex<()>,
+    pub(crate) wal_checkpoint_lock: Mutex<()>,
     /// Time of the last commit whose checkpoint of the write-ahead log failed.
-    pub(crate) folded_in_vain: Mutex<Option<Instant>>,
+    pub(crate) last_failed_wal_checkpoint: Mutex<Option<Instant>>,
     /// Number of the next attempt to write a checkpoint.
-    pub(crate) attempts: AtomicI64,
-    reads: AtomicU64,
+    pub(crate) next_attempt: AtomicI64,
+    next_read_number: AtomicU64,
     identity: String,
 }
 
@@ -88,24 +88,24 @@ struct Writer {
 }
 
 #[derive(Debug)]
-struct Reader {
+struct PooledReader {
     connection: Connection,
     /// Time limit of the current read, in nanoseconds since `epoch`.
     deadline: Arc<AtomicU64>,
-    base: Instant,
+    epoch: Instant,
 }
 
-struct Active {
+struct ActiveRead {
     number: u64,
-    since: Instant,
+    started: Instant,
     /// False for a backup, which needs its snapshot to the end.
-    may_end: bool,
+    can_interrupt: bool,
     handle: InterruptHandle,
 }
 
-impl std::fmt::Debug for Active {
+impl std::fmt::Debug for ActiveRead {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { number, since, may_end, .. } = self;
+        let Self { number, started: since, can_interrupt: may_end, .. } = self;
         formatter
             .debug_struct("Active")
             .field("number", number)
@@ -116,19 +116,19 @@ impl std::fmt::Debug for Active {
 }
 
 /// Removes a read from the list of active reads, also after a panic.
-struct Registered<'a> {
-    shared: &'a Shared,
+struct ActiveReadGuard<'a> {
+    shared: &'a StoreShared,
     number: u64,
 }
 
-impl Drop for Registered<'_> {
+impl Drop for ActiveReadGuard<'_> {
     fn drop(&mut self) {
-        lock(&self.shared.active).retain(|active| active.number != self.number);
+        lock_unpoisoned(&self.shared.active_reads).retain(|active| active.number != self.number);
     }
 }
 
 /// Locks a mutex even if it is poisoned: a panic of another thread does not make a list of connections invalid.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -146,16 +146,16 @@ impl Store {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        make_private(path)?;
+        ensure_private_file(path)?;
         let mut connection = open_writer(path, &options)?;
-        schema::prepare(&mut connection)?;
+        schema::migrate(&mut connection)?;
         let identity = schema::identity(&connection)?;
         let store = Self::new(path, options, Some(connection), identity);
         if store.wal_bytes() > 0 {
             // A crashed host has left a log. After a damaged commit it may contain later commits, which SQLite ignores. They
             // would become valid again if the next commit had the same bytes as the damaged one, which a replay can produce;
             // so the log is restarted. A read of another program may prevent this.
-            wal::start_anew(&store.shared, Duration::from_millis(250))?;
+            wal_checkpoint::reset_wal(&store.shared, Duration::from_millis(250))?;
         }
         Ok(store)
     }
@@ -166,7 +166,7 @@ impl Store {
     /// [`StoreError`] when the file does not exist or has another version.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let read_limit = Some(Duration::from_secs(120));
-        Self::open_read_only_with(path, StoreOptions { read_limit, ..StoreOptions::default() })
+        Self::open_read_only_with(path, StoreOptions { read_timeout: read_limit, ..StoreOptions::default() })
     }
 
     /// Opens an existing store read-only, with `options`.
@@ -175,24 +175,24 @@ impl Store {
     /// As [`Self::open_read_only`].
     pub fn open_read_only_with(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let reader = open_reader(path, &options)?;
-        schema::check(&reader.connection)?;
+        schema::check_version(&reader.connection)?;
         let identity = schema::identity(&reader.connection)?;
         let store = Self::new(path, options, None, identity);
-        lock(&store.shared.idle).push(reader);
+        lock_unpoisoned(&store.shared.idle_readers).push(reader);
         Ok(store)
     }
 
     fn new(path: &Path, options: StoreOptions, writer: Option<Connection>, identity: String) -> Self {
-        let shared = Shared {
+        let shared = StoreShared {
             path: path.to_owned(),
             options,
             writer: writer.map(|connection| Mutex::new(Writer { connection, healthy: true })),
-            idle: Mutex::default(),
-            active: Mutex::default(),
-            folding: Mutex::default(),
-            folded_in_vain: Mutex::default(),
-            attempts: AtomicI64::new(1),
-            reads: AtomicU64::new(0),
+            idle_readers: Mutex::default(),
+            active_reads: Mutex::default(),
+            wal_checkpoint_lock: Mutex::default(),
+            last_failed_wal_checkpoint: Mutex::default(),
+            next_attempt: AtomicI64::new(1),
+            next_read_number: AtomicU64::new(0),
             identity,
         };
         Self { shared: Arc::new(shared) }
@@ -212,7 +212,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let mutex = self.shared.writer.as_ref().ok_or(StoreError::ReadOnly)?;
         let result = {
-            let mut writer = lock(mutex);
+            let mut writer = lock_unpoisoned(mutex);
             // If a thread panicked while it held the lock, its transaction was rolled back during unwinding.
             mutex.clear_poison();
             let left_open = !writer.connection.is_autocommit();
@@ -223,7 +223,7 @@ impl Store {
                 writer.connection = self.reopen()?;
                 writer.healthy = true;
             }
-            let result = transact(&mut writer.connection, work);
+            let result = run_transaction(&mut writer.connection, work);
             if let Err(error) = &result
                 && matches!(error.kind(), StoreErrorKind::Io | StoreErrorKind::ReadOnly | StoreErrorKind::Corrupt)
             {
@@ -238,7 +238,7 @@ impl Store {
             result
         };
         if result.is_ok() {
-            self.bound_wal();
+            self.limit_wal_size();
         }
         result
     }
@@ -246,34 +246,34 @@ impl Store {
     /// Opens a new writing connection after a failure.
     fn reopen(&self) -> Result<Connection, StoreError> {
         let connection = open_writer(&self.shared.path, &self.shared.options)?;
-        schema::check(&connection)?;
-        if schema::identity(&connection)? == self.shared.identity { Ok(connection) } else { Err(StoreError::Replaced) }
+        schema::check_version(&connection)?;
+        if schema::identity(&connection)? == self.shared.identity { Ok(connection) } else { Err(StoreError::FileReplaced) }
     }
 
     /// Runs `query` on a read-only connection, within the time limit of the options.
     pub(crate) fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.read_for(self.shared.options.read_limit, query)
+        self.read_with_timeout(self.shared.options.read_timeout, query)
     }
 
     /// Runs `query` on a read-only connection, for at most `limit`; `None` for no limit.
-    pub(crate) fn read_for<T>(
+    pub(crate) fn read_with_timeout<T>(
         &self,
         limit: Option<Duration>,
         query: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let shared = &*self.shared;
-        let idle = lock(&shared.idle).pop();
+        let idle = lock_unpoisoned(&shared.idle_readers).pop();
         let reader = match idle {
             Some(reader) => reader,
             None => open_reader(&shared.path, &shared.options)?,
         };
         let since = Instant::now();
-        let deadline = limit.and_then(|limit| nanos(since.duration_since(reader.base).saturating_add(limit)));
+        let deadline = limit.and_then(|limit| to_nanos(since.duration_since(reader.epoch).saturating_add(limit)));
         reader.deadline.store(deadline.unwrap_or(u64::MAX), Ordering::Relaxed);
-        let number = shared.reads.fetch_add(1, Ordering::Relaxed);
+        let number = shared.next_read_number.fetch_add(1, Ordering::Relaxed);
         let handle = reader.connection.get_interrupt_handle();
-        lock(&shared.active).push(Active { number, since, may_end: limit.is_some(), handle });
-        let registered = Registered { shared, number };
+        lock_unpoisoned(&shared.active_reads).push(ActiveRead { number, started: since, can_interrupt: limit.is_some(), handle });
+        let registered = ActiveReadGuard { shared, number };
         let result = query(&reader.connection);
         drop(registered);
         let reusable = match &result {
@@ -282,28 +282,28 @@ impl Store {
         };
         // A failed connection is not reused.
         if reusable && reader.connection.is_autocommit() {
-            let mut idle = lock(&shared.idle);
-            if idle.len() < IDLE_READERS {
+            let mut idle = lock_unpoisoned(&shared.idle_readers);
+            if idle.len() < MAX_IDLE_READERS {
                 idle.push(reader);
             }
         }
-        result.map_err(|error| if error.is_interrupt() { StoreError::TooLong(since.elapsed()) } else { error })
+        result.map_err(|error| if error.is_interrupt() { StoreError::ReadTimeout(since.elapsed()) } else { error })
     }
 }
 
-impl Shared {
+impl StoreShared {
     /// Interrupts the reads that are older than `age`, so that the write-ahead log can be reset.
-    pub(crate) fn end_reads(&self, age: Duration) {
+    pub(crate) fn interrupt_reads(&self, age: Duration) {
         // The lock is held during the loop, so that an interrupt cannot hit a later read on the same connection.
-        for active in lock(&self.active).iter() {
-            if active.may_end && active.since.elapsed() >= age {
+        for active in lock_unpoisoned(&self.active_reads).iter() {
+            if active.can_interrupt && active.started.elapsed() >= age {
                 active.handle.interrupt();
             }
         }
     }
 }
 
-fn transact<T>(
+fn run_transaction<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
@@ -341,29 +341,29 @@ fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreE
     connection.pragma_update(None, "cache_size", -32_768)?;
     // Checkpoints of the WAL would delay a commit; [`Store::checkpoint_wal`] runs them separately.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    let limit = i64::try_from(options.wal_limit).unwrap_or(i64::MAX);
+    let limit = i64::try_from(options.max_wal_bytes).unwrap_or(i64::MAX);
     connection.pragma_update(None, "journal_size_limit", limit)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-fn open_reader(path: &Path, options: &StoreOptions) -> Result<Reader, StoreError> {
+fn open_reader(path: &Path, options: &StoreOptions) -> Result<PooledReader, StoreError> {
     let options = StoreOptions { busy_timeout: options.busy_timeout.min(Duration::from_secs(10)), ..options.clone() };
     let mut connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_ONLY, &options)?;
     let (deadline, base) = (Arc::new(AtomicU64::new(u64::MAX)), Instant::now());
     let limit = Arc::clone(&deadline);
-    let is_expired = move || nanos(base.elapsed()).is_none_or(|now| now > limit.load(Ordering::Relaxed));
-    connection.progress_handler(INSTRUCTIONS, Some(is_expired))?;
-    Ok(Reader { connection, deadline, base })
+    let is_expired = move || to_nanos(base.elapsed()).is_none_or(|now| now > limit.load(Ordering::Relaxed));
+    connection.progress_handler(INSTRUCTIONS_PER_CHECK, Some(is_expired))?;
+    Ok(PooledReader { connection, deadline, epoch: base })
 }
 
-fn nanos(duration: Duration) -> Option<u64> {
+fn to_nanos(duration: Duration) -> Option<u64> {
     u64::try_from(duration.as_nanos()).ok()
 }
 
 /// Creates the file, readable by its owner only, or removes the permissions of other users from an existing file.
 /// SQLite gives the files next to it the same permissions.
-pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn ensure_private_file(path: &Path) -> Result<(), StoreError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -376,7 +376,7 @@ pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             #[cfg(unix)]
             for suffix in ["", "-wal", "-shm"] {
-                take_from_others(&beside(path, suffix))?;
+                remove_other_permissions(&with_suffix(path, suffix))?;
             }
             Ok(())
         }
@@ -385,7 +385,7 @@ pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
 }
 
 #[cfg(unix)]
-fn take_from_others(path: &Path) -> Result<(), StoreError> {
+fn remove_other_permissions(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
     let mode = metadata.permissions().mode();
@@ -405,7 +405,7 @@ fn take_from_others(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Returns the path with a suffix such as `-wal`.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path_with_suffix = path.as_os_str().to_owned();
     path_with_suffix.push(suffix);
     PathBuf::from(path_with_suffix)

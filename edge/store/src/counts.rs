@@ -28,7 +28,7 @@ pub struct Counts {
     pub rejected_readings: u64,
 }
 
-pub(crate) fn add(connection: &Connection, name: &str, by: u64) -> Result<(), StoreError> {
+pub(crate) fn add_to_counter(connection: &Connection, name: &str, by: u64) -> Result<(), StoreError> {
     if by > 0 {
         connection
             .prepare_cached(

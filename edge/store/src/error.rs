@@ -13,13 +13,13 @@ pub enum StoreError {
     Sqlite(#[from] rusqlite::Error),
     /// A statement from the user is invalid.
     #[error("{0}")]
-    Statement(String),
+    InvalidStatement(String),
     /// A compressed column cannot be decoded.
     #[error("the store holds a damaged column: {0}; restore it from a backup")]
-    Column(String),
+    CorruptColumn(String),
     /// A page or an index of the file is damaged.
     #[error("the store is damaged: {0}; stop the host, keep the file and restore the newest backup")]
-    Damaged(String),
+    Corrupt(String),
     /// The store was opened read-only.
     #[error("the store was opened read-only")]
     ReadOnly,
@@ -28,7 +28,7 @@ pub enum StoreError {
         "the store has schema version {found}, this program supports version {known}; a starting host migrates \
          an older store, a newer one needs the program that made it"
     )]
-    Version {
+    UnsupportedVersion {
         /// Version of the file.
         found: i64,
         /// Version that this program supports.
@@ -36,7 +36,7 @@ pub enum StoreError {
     },
     /// The file at the store's path is not the one that was opened.
     #[error("another file has replaced the store since it was opened; put the store back, or restart the host")]
-    Replaced,
+    FileReplaced,
     /// Only SELECT statements are allowed.
     #[error("only SELECT statements are allowed: {0}")]
     NotSelect(String),
@@ -46,16 +46,16 @@ pub enum StoreError {
          shrinking; request a shorter time range or fewer rows",
         .0.as_secs_f64()
     )]
-    TooLong(Duration),
+    ReadTimeout(Duration),
     /// Another attempt to write the same partition's checkpoint deleted the chunks that this one had staged.
     #[error("the checkpoint of partition {0} was superseded by another attempt; write it again from the start")]
     Superseded(u16),
     /// The maximum number of commands is waiting for the planner.
     #[error("{0} commands wait for the planner, which is the maximum; wait until it has processed them")]
-    TooManyRequests(u64),
+    TooManyPlannerCommands(u64),
     /// The target of a copy is its source.
     #[error("{} is the source of the copy; choose another target", .0.display())]
-    Onto(PathBuf),
+    CopyOntoItself(PathBuf),
     /// A copy could not be written.
     #[error("writing {}: {error}; check that the folder exists and has free space", to.display())]
     Copy {
@@ -108,10 +108,10 @@ impl StoreError {
     pub fn kind(&self) -> StoreErrorKind {
         match self {
             Self::Sqlite(error) => sqlite_error_kind(error),
-            Self::Column(_) | Self::Damaged(_) => StoreErrorKind::Corrupt,
+            Self::CorruptColumn(_) | Self::Corrupt(_) => StoreErrorKind::Corrupt,
             Self::ReadOnly => StoreErrorKind::ReadOnly,
-            Self::TooLong(_) | Self::Superseded(_) | Self::TooManyRequests(_) => StoreErrorKind::Busy,
-            Self::Replaced => StoreErrorKind::Io,
+            Self::ReadTimeout(_) | Self::Superseded(_) | Self::TooManyPlannerCommands(_) => StoreErrorKind::Busy,
+            Self::FileReplaced => StoreErrorKind::Io,
             Self::Io(error) | Self::Copy { error, .. } => match error.kind() {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreErrorKind::DiskFull,
                 std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
@@ -119,7 +119,7 @@ impl StoreError {
                 }
                 _ => StoreErrorKind::Io,
             },
-            Self::Statement(_) | Self::Version { .. } | Self::NotSelect(_) | Self::Onto(_) | Self::Export(_) => {
+            Self::InvalidStatement(_) | Self::UnsupportedVersion { .. } | Self::NotSelect(_) | Self::CopyOntoItself(_) | Self::Export(_) => {
                 StoreErrorKind::Other
             }
         }

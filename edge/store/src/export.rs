@@ -11,7 +11,7 @@ use parquet::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Filter, SensorRow, Span, Store, StoreError, WindowRow};
+use crate::{Filter, SensorRow, WindowFilter, Store, StoreError, WindowRow};
 
 /// Rows per Parquet row group.
 const ROW_GROUP_SIZE: usize = 100_000;
@@ -41,7 +41,7 @@ enum ColumnType {
     Text,
 }
 
-fn columns(table: Table) -> &'static [(&'static str, ColumnType)] {
+fn export_columns(table: Table) -> &'static [(&'static str, ColumnType)] {
     use ColumnType::{Integer, Real, Text};
     match table {
         Table::Readings => &[("time", Integer), ("sensor", Text), ("value", Real)],
@@ -121,10 +121,10 @@ type RowVisitor<'a> = &'a mut dyn FnMut(Vec<Value>) -> Result<(), StoreError>;
 
 impl Store {
     /// Calls `visit` with each row, as values in the order of the table's columns.
-    fn each(&self, table: Table, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
+    fn for_each_row(&self, table: Table, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
         match table {
-            Table::Readings => self.each_reading_of(filter, visit),
-            Table::Windows => self.each_window(filter, visit),
+            Table::Readings => self.for_each_exported_reading(filter, visit),
+            Table::Windows => self.for_each_exported_window(filter, visit),
             Table::Anomalies => visit_rows(table, self.anomalies(filter)?, visit),
             Table::Alerts => visit_rows(table, self.alerts(filter)?, visit),
             Table::WorkOrders => visit_rows(table, self.work_orders(filter)?, visit),
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    fn each_reading_of(&self, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
+    fn for_each_exported_reading(&self, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
         let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
         let wanted = |sensor: &SensorRow| {
             filter.sensor.as_ref().is_none_or(|name| *name == sensor.name)
@@ -141,7 +141,7 @@ impl Store {
         let sensors: Vec<SensorRow> = self.sensors()?.into_iter().filter(wanted).collect();
         let Some(limit) = filter.limit else {
             for sensor in sensors {
-                self.each_reading(sensor.id, from, to, |time, value| {
+                self.for_each_reading(sensor.id, from, to, |time, value| {
                     visit(vec![time.into(), sensor.name.clone().into(), value.into()])?;
                     Ok(ControlFlow::Continue(()))
                 })?;
@@ -168,7 +168,7 @@ impl Store {
         Ok(())
     }
 
-    fn each_window(&self, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
+    fn for_each_exported_window(&self, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
         let sensors = self.sensors()?;
         let names: HashMap<u32, &str> = sensors.iter().map(|sensor| (sensor.id, sensor.name.as_str())).collect();
         let name = |sensor: u32| names.get(&sensor).copied().unwrap_or_default();
@@ -185,7 +185,7 @@ impl Store {
             ])
         };
         let Some(limit) = filter.limit else {
-            return self.each_window_block(filter, |block| {
+            return self.for_each_window_block(filter, |block| {
                 for (row, values) in block.rows.iter().zip(block.values.chunks(block.features.len().max(1))) {
                     for (feature, value) in block.features.iter().zip(values).filter(|_| wanted(row.sensor)) {
                         write(&block.asset, *row, feature, *value)?;
@@ -195,7 +195,7 @@ impl Store {
             });
         };
         // The newest windows; each has at least one row. `after` excludes windows that end at it.
-        let span = Span {
+        let span = WindowFilter {
             asset: filter.asset.clone(),
             sensor: filter
                 .sensor
@@ -233,11 +233,11 @@ impl Store {
     /// [`StoreError`].
     pub fn export_csv(&self, to: impl Write, table: Table, filter: &Filter) -> Result<u64, StoreError> {
         let mut writer = csv::Writer::from_writer(to);
-        writer.write_record(columns(table).iter().map(|(name, _)| name)).map_err(csv_error)?;
+        writer.write_record(export_columns(table).iter().map(|(name, _)| name)).map_err(csv_error)?;
         let mut rows = 0;
-        self.each(table, filter, &mut |row| {
+        self.for_each_row(table, filter, &mut |row| {
             rows += 1;
-            let cells = row.iter().zip(columns(table)).map(|(value, (_, column_type))| cell(value, *column_type));
+            let cells = row.iter().zip(export_columns(table)).map(|(value, (_, column_type))| csv_field(value, *column_type));
             writer.write_record(cells).map_err(csv_error)
         })?;
         writer.flush()?;
@@ -251,7 +251,7 @@ impl Store {
     pub fn export_parquet(&self, to: &Path, table: Table, filter: &Filter) -> Result<u64, StoreError> {
         let failed = |error: parquet::errors::ParquetError| StoreError::Export(error.to_string());
         let mut fields = Vec::new();
-        for (name, column_type) in columns(table) {
+        for (name, column_type) in export_columns(table) {
             let (physical, logical) = match column_type {
                 ColumnType::Integer => (Physical::INT64, None),
                 ColumnType::Real => (Physical::DOUBLE, None),
@@ -268,7 +268,7 @@ impl Store {
             SerializedFileWriter::new(File::create(to)?, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
         let mut group: Vec<Vec<Value>> = Vec::new();
         let mut rows = 0;
-        self.each(table, filter, &mut |row| {
+        self.for_each_row(table, filter, &mut |row| {
             rows += 1;
             group.push(row);
             if group.len() >= ROW_GROUP_SIZE {
@@ -298,14 +298,14 @@ fn csv_error(error: csv::Error) -> StoreError {
 fn visit_rows<T: Serialize>(table: Table, rows: Vec<T>, visit: RowVisitor<'_>) -> Result<(), StoreError> {
     for row in rows {
         let row = serde_json::to_value(row).map_err(|error| StoreError::Export(error.to_string()))?;
-        visit(columns(table).iter().map(|(name, _)| row.get(name).cloned().unwrap_or(Value::Null)).collect())?;
+        visit(export_columns(table).iter().map(|(name, _)| row.get(name).cloned().unwrap_or(Value::Null)).collect())?;
     }
     Ok(())
 }
 
 /// Formats a value as a CSV field.
-fn cell(value: &Value, column_type: ColumnType) -> String {
-    let mut text = text(value);
+fn csv_field(value: &Value, column_type: ColumnType) -> String {
+    let mut text = to_text(value);
     // Texts come from devices and users. A spreadsheet evaluates a text with one of these prefixes (OWASP, "CSV
     // Injection").
     if column_type == ColumnType::Text
@@ -316,7 +316,7 @@ fn cell(value: &Value, column_type: ColumnType) -> String {
     text
 }
 
-fn text(value: &Value) -> String {
+fn to_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -330,7 +330,7 @@ fn write_group(
     rows: &[Vec<Value>],
 ) -> Result<(), parquet::errors::ParquetError> {
     let mut group = writer.next_row_group()?;
-    for (index, (_, column_type)) in columns(table).iter().enumerate() {
+    for (index, (_, column_type)) in export_columns(table).iter().enumerate() {
         let cells: Vec<&Value> = rows.iter().filter_map(|row| row.get(index)).collect();
         let Some(mut column) = group.next_column()? else { continue };
         let definition_levels =
@@ -350,7 +350,7 @@ fn write_group(
                 let values: Vec<ByteArray> = cells
                     .iter()
                     .filter(|cell| !cell.is_null())
-                    .map(|cell| ByteArray::from(text(cell).into_bytes()))
+                    .map(|cell| ByteArray::from(to_text(cell).into_bytes()))
                     .collect();
                 let levels = definition_levels(&|cell| !cell.is_null());
                 column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None)?;
@@ -366,9 +366,9 @@ fn write_group(
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::{AlertRow, AnomalyRow, Commit, DeadLetter, SensorColumn, WindowBlock, WorkOrderRow};
+    use crate::{AlertRow, AnomalyRow, Commit, DeadLetter, SensorReadings, WindowBlock, WorkOrderRow};
 
-    fn order() -> WorkOrderRow {
+    fn work_order() -> WorkOrderRow {
         WorkOrderRow {
             id: "=cmd|' /C calc'!A0".into(),
             alert: "@SUM(1)".into(),
@@ -408,7 +408,7 @@ mod tests {
     #[test]
     fn no_text_is_a_formula_and_numbers_stay_numbers() {
         let (_folder, store) = store();
-        store.commit(&Commit { work_orders: &[order()], ..Commit::default() }).unwrap();
+        store.commit(&Commit { work_orders: &[work_order()], ..Commit::default() }).unwrap();
         let rows = csv(&store, Table::WorkOrders, &Filter::default());
         let expected =
             ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'\tm", "'-1", "2", "planned", "-5", "60", "'+49", "[\"=x\"]"];
@@ -425,7 +425,7 @@ mod tests {
             names
         }
         fn exported(table: Table) -> Vec<String> {
-            let mut names: Vec<String> = columns(table).iter().map(|(name, _)| (*name).to_owned()).collect();
+            let mut names: Vec<String> = export_columns(table).iter().map(|(name, _)| (*name).to_owned()).collect();
             names.sort();
             names
         }
@@ -477,14 +477,14 @@ mod tests {
         };
         assert_eq!(fields(anomaly), exported(Table::Anomalies));
         assert_eq!(fields(alert), exported(Table::Alerts));
-        assert_eq!(fields(order()), exported(Table::WorkOrders));
+        assert_eq!(fields(work_order()), exported(Table::WorkOrders));
         assert_eq!(fields(dead_letter), exported(Table::DeadLetters));
     }
 
     #[test]
     fn a_limit_holds_for_all_tables_and_takes_the_newest() {
         let (_folder, store) = store();
-        let readings = [0_u32, 1].map(|sensor| SensorColumn {
+        let readings = [0_u32, 1].map(|sensor| SensorReadings {
             sensor,
             times: (0..100).map(|at| at * 10 + i64::from(sensor)).collect(),
             values: vec![1.0; 100],

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use crate::{Filter, Store, StoreError, StoreOptions, connection::beside};
+use crate::{Filter, Store, StoreError, StoreOptions, connection::with_suffix};
 
 /// Opens a small store in `folder` with an arbitrary write-ahead log, as a starting host does, and reads everything.
 /// `file` is the database file, or empty for a new one; see [`seed_files`].
@@ -12,12 +12,12 @@ use crate::{Filter, Store, StoreError, StoreOptions, connection::beside};
 pub fn open_with_wal(folder: &Path, file: &[u8], wal: &[u8]) -> Result<(), StoreError> {
     let path = folder.join("fuzz.db");
     fs::write(&path, file)?;
-    fs::write(beside(&path, "-wal"), wal)?;
-    let _ = fs::remove_file(beside(&path, "-shm"));
+    fs::write(with_suffix(&path, "-wal"), wal)?;
+    let _ = fs::remove_file(with_suffix(&path, "-shm"));
     let limit = Duration::from_millis(500);
-    let options = StoreOptions { read_limit: Some(limit), quick_check: limit, ..StoreOptions::default() };
+    let options = StoreOptions { read_timeout: Some(limit), quick_check_timeout: limit, ..StoreOptions::default() };
     let store = Store::open_with(&path, options)?;
-    store.recover()?;
+    store.discard_all_staged()?;
     store.counts()?;
     store.sizes()?;
     store.checkpoints()?;
@@ -25,8 +25,8 @@ pub fn open_with_wal(folder: &Path, file: &[u8], wal: &[u8]) -> Result<(), Store
         store.readings(sensor.id, i64::MIN, i64::MAX)?;
     }
     store.windows(&Filter { limit: Some(16), ..Filter::default() })?;
-    store.check(true)?;
-    store.compact()?;
+    store.check_integrity(true)?;
+    store.merge_small_chunks()?;
     store.state_put("fuzz", b"written")
 }
 
@@ -35,11 +35,11 @@ pub fn open_with_wal(folder: &Path, file: &[u8], wal: &[u8]) -> Result<(), Store
 ///
 /// # Errors
 /// [`StoreError`] when `folder` cannot be written.
-pub fn template(folder: &Path) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+pub fn seed_files(folder: &Path) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
     let path = folder.join("template.db");
     let store = Store::open(&path)?;
     store.register_sensors(&[("pump/vibration", "pump", "mm/s", "velocity")])?;
-    let readings = [crate::SensorColumn { sensor: 0, times: (0..100).collect(), values: vec![1.5; 100] }];
+    let readings = [crate::SensorReadings { sensor: 0, times: (0..100).collect(), values: vec![1.5; 100] }];
     store.commit(&crate::Commit { readings: &readings, ..crate::Commit::default() })?;
-    Ok((fs::read(&path)?, fs::read(beside(&path, "-wal"))?))
+    Ok((fs::read(&path)?, fs::read(with_suffix(&path, "-wal"))?))
 }

@@ -5,52 +5,52 @@
 //! checkpoint becomes visible at once.
 
 mod backup;
-mod check;
+mod integrity_check;
 mod checkpoint;
-mod chunk;
+mod column_codec;
 mod commit;
 mod connection;
 mod counts;
-mod course;
-mod deeds;
+mod drift_queries;
+mod actions;
 mod error;
-mod expire;
+mod retention;
 mod export;
-mod findings;
+mod finding_writes;
 #[cfg(feature = "simulation")]
 pub mod fuzz;
-mod letters;
-mod look;
-mod merge;
-mod newest;
+mod dead_letters;
+mod queries;
+mod chunk_merge;
+mod window_queries;
 mod readings;
 mod repeats;
 mod rows;
 mod schema;
 #[cfg(feature = "simulation")]
 pub mod simulated;
-mod thin;
-mod wal;
-mod windows;
+mod downsample;
+mod wal_checkpoint;
+mod window_chunks;
 
 pub use backup::copy_file;
-pub use check::Checked;
+pub use integrity_check::CheckOutcome;
 pub use checkpoint::CheckpointWriter;
-pub use chunk::{decode_f64, decode_i64, encode_f64, encode_i64};
-pub use commit::{Applied, Checkpoint, Commit, SensorColumn, WaveformRow, WindowBlock, WindowRow};
+pub use column_codec::{decode_f64, decode_i64, encode_f64, encode_i64};
+pub use commit::{AppliedOffset, Checkpoint, Commit, SensorReadings, WaveformRow, WindowBlock, WindowRow};
 pub use connection::StoreOptions;
 pub use counts::Counts;
-pub use deeds::{ActionRow, Deed, TaskRow};
+pub use actions::{ActionRow, ActionWrite, TaskRow};
 pub use error::{StoreError, StoreErrorKind};
-pub use expire::{Expired, Retention};
+pub use retention::{ExpiredRows, StoreRetention};
 pub use export::Table;
-pub use look::{Filter, Hour};
-pub use newest::{FeatureWindow, Span};
+pub use queries::{Filter, HourlyAggregate};
+pub use window_queries::{FeatureWindow, WindowFilter};
 pub use rows::{
-    AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionState, PrognosisRow, SensorRow, SkippedRow, WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionProgress, PrognosisRow, SensorRow, SkippedRange, WorkOrderRow,
 };
-pub use thin::ThinnedReadings;
-pub use wal::{Folded, StoreSizes};
+pub use downsample::DownsampledReadings;
+pub use wal_checkpoint::{WalCheckpoint, StoreSizes};
 
 use std::sync::Arc;
 
@@ -60,5 +60,5 @@ pub use rusqlite::types::Value as Cell;
 /// A handle to the store; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<connection::Shared>,
+    shared: Arc<connection::StoreShared>,
 }

@@ -8,7 +8,7 @@ use rusqlite::{Row, params};
 
 use crate::{
     Store, StoreError,
-    chunk::{decode_f64, decode_i64},
+    column_codec::{decode_f64, decode_i64},
 };
 
 /// Readings in order of time, and the start time of the next page; `None` for the last page.
@@ -23,13 +23,13 @@ pub(crate) const UNSTAGED_CHUNKS: &str =
     AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)";
 
 /// Decodes the columns `times` and `vals` of a row, at the indexes `first` and `first + 1`.
-pub(crate) fn columns(chunk: &Row<'_>, first: usize) -> Result<(Vec<i64>, Vec<f64>), StoreError> {
+pub(crate) fn decode_columns(chunk: &Row<'_>, first: usize) -> Result<(Vec<i64>, Vec<f64>), StoreError> {
     let times = decode_i64(chunk.get_ref(first)?.as_blob().map_err(rusqlite::Error::from)?)?;
     let values = decode_f64(chunk.get_ref(first + 1)?.as_blob().map_err(rusqlite::Error::from)?)?;
     if times.len() == values.len() {
         Ok((times, values))
     } else {
-        Err(StoreError::Column(format!("it has {} times but {} values", times.len(), values.len())))
+        Err(StoreError::CorruptColumn(format!("it has {} times but {} values", times.len(), values.len())))
     }
 }
 
@@ -41,7 +41,7 @@ impl Store {
     /// [`StoreError`].
     pub fn readings(&self, sensor: u32, from: i64, to: i64) -> Result<(Vec<i64>, Vec<f64>), StoreError> {
         let mut readings = (Vec::new(), Vec::new());
-        self.each_reading(sensor, from, to, |time, value| {
+        self.for_each_reading(sensor, from, to, |time, value| {
             readings.0.push(time);
             readings.1.push(value);
             Ok(ControlFlow::Continue(()))
@@ -55,7 +55,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`], or the error of `visit`.
-    pub fn each_reading(
+    pub fn for_each_reading(
         &self,
         sensor: u32,
         from: i64,
@@ -64,7 +64,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut next = Some(from);
         while let Some(from) = next {
-            let (page, after) = self.page(sensor, from, to)?;
+            let (page, after) = self.read_page(sensor, from, to)?;
             for (time, value) in page {
                 if visit(time, value)?.is_break() {
                     return Ok(());
@@ -77,7 +77,7 @@ impl Store {
 
     /// Readings from `from` on in order of time, and the start time of the next page. A time is used rather than a
     /// chunk, because chunks may be merged between two pages.
-    fn page(&self, sensor: u32, from: i64, to: i64) -> Result<ReadingPage, StoreError> {
+    fn read_page(&self, sensor: u32, from: i64, to: i64) -> Result<ReadingPage, StoreError> {
         self.read(|connection| {
             let keys: Vec<i64> = connection
                 .prepare_cached(&format!("SELECT start_time {UNSTAGED_CHUNKS} ORDER BY start_time"))?
@@ -97,7 +97,7 @@ impl Store {
                 }
                 let mut chunks = chunk.query(params![sensor, key])?;
                 if let Some(chunk) = chunks.next()? {
-                    let (times, values) = columns(chunk, 0)?;
+                    let (times, values) = decode_columns(chunk, 0)?;
                     rows.extend(times.into_iter().zip(values).filter(|&(time, _)| time >= from && time < to));
                 }
             }
@@ -136,7 +136,7 @@ impl Store {
                 if newest.len() >= limit && newest.peek().is_some_and(|Reverse((oldest, _))| *oldest > end) {
                     break;
                 }
-                let (times, values) = columns(chunk, 0)?;
+                let (times, values) = decode_columns(chunk, 0)?;
                 for (time, value) in times.into_iter().zip(values).filter(|&(time, _)| time >= from && time < to) {
                     newest.push(Reverse((time, value.to_bits())));
                     if newest.len() > limit {
@@ -154,7 +154,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn newest_reading(&self, sensor: u32) -> Result<Option<i64>, StoreError> {
+    pub fn newest_reading_time(&self, sensor: u32) -> Result<Option<i64>, StoreError> {
         self.read(|connection| {
             let statement = format!("SELECT max(end_time) {UNSTAGED_CHUNKS}");
             let newest = connection

@@ -8,8 +8,8 @@ use std::{borrow::Cow, collections::HashSet};
 use rusqlite::{CachedStatement, Connection, params};
 
 use crate::{
-    SensorColumn, StoreError,
-    chunk::{decode_f64, decode_i64},
+    SensorReadings, StoreError,
+    column_codec::{decode_f64, decode_i64},
 };
 
 /// Returns the columns without repeats of a reading with the same sensor, time and value, in the store or in the column
@@ -17,8 +17,8 @@ use crate::{
 /// as nearly all do, costs one index lookup.
 pub(crate) fn without_repeats<'a>(
     connection: &Connection,
-    columns: &'a [SensorColumn],
-) -> Result<Vec<Cow<'a, SensorColumn>>, StoreError> {
+    columns: &'a [SensorReadings],
+) -> Result<Vec<Cow<'a, SensorReadings>>, StoreError> {
     // Staged chunks may be discarded.
     let mut overlapping = connection.prepare_cached(
         "SELECT start_time, end_time, times, vals FROM reading_chunks AS chunk
@@ -30,8 +30,8 @@ pub(crate) fn without_repeats<'a>(
 
 fn column_without_repeats<'a>(
     overlapping: &mut CachedStatement<'_>,
-    column: &'a SensorColumn,
-) -> Result<Cow<'a, SensorColumn>, StoreError> {
+    column: &'a SensorReadings,
+) -> Result<Cow<'a, SensorReadings>, StoreError> {
     let (Some(&first), Some(&last)) = (column.times.iter().min(), column.times.iter().max()) else {
         return Ok(Cow::Borrowed(column));
     };
@@ -62,5 +62,5 @@ fn column_without_repeats<'a>(
     let mut known = repeated;
     let readings = column.times.iter().copied().zip(column.values.iter().copied());
     let (times, values) = readings.filter(|&(time, value)| known.insert((time, value.to_bits()))).unzip();
-    Ok(Cow::Owned(SensorColumn { sensor: column.sensor, times, values }))
+    Ok(Cow::Owned(SensorReadings { sensor: column.sensor, times, values }))
 }

@@ -19,7 +19,7 @@ pub struct SensorRow {
 
 /// The progress of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionState {
+pub struct PartitionProgress {
     /// The partition.
     pub partition: u16,
     /// Log offset of the newest snapshot.
@@ -34,7 +34,7 @@ pub struct PartitionState {
 
 /// A skipped range of a partition's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SkippedRow {
+pub struct SkippedRange {
     /// First offset of the range.
     pub start: u64,
     /// First offset after the range.

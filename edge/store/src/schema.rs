@@ -7,14 +7,14 @@ use crate::StoreError;
 const VERSION: i64 = 4;
 
 /// The migration from each version to the next. A new file starts at version 0.
-const STEPS: [&str; 4] = [TABLES, PEOPLE, SKIPPED, BOUNDED];
+const MIGRATIONS: [&str; 4] = [MIGRATION_TO_V1, MIGRATION_TO_V2, MIGRATION_TO_V3, MIGRATION_TO_V4];
 
 /// Key in the table `state` of the random bytes that identify the store.
-pub(crate) const IDENTITY: &str = "store/identity";
+pub(crate) const IDENTITY_KEY: &str = "store/identity";
 
 /// Since version 4: staged chunks name their checkpoint, old rows are found by an index on time, and the store has an
 /// identity.
-const BOUNDED: &str = "
+const MIGRATION_TO_V4: &str = "
 ALTER TABLE staged RENAME TO staged_before;
 -- Chunks staged by unfinished checkpoints. checkpoint: its log offset; attempt: number of the attempt to write it.
 CREATE TABLE staged (
@@ -38,7 +38,7 @@ INSERT OR IGNORE INTO state VALUES ('store/identity', randomblob(16));
 ";
 
 /// Since version 3: a skipped range may belong to one asset. An empty asset means all assets.
-const SKIPPED: &str = "
+const MIGRATION_TO_V3: &str = "
 ALTER TABLE skipped RENAME TO skipped_whole;
 CREATE TABLE skipped (
     partition INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, asset TEXT NOT NULL,
@@ -49,7 +49,7 @@ DROP TABLE skipped_whole;
 ";
 
 /// Since version 2: user actions.
-const PEOPLE: &str = "
+const MIGRATION_TO_V2: &str = "
 ALTER TABLE work_orders ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
 -- The number of the plan that last changed it.
 ALTER TABLE work_orders ADD COLUMN plan INTEGER NOT NULL DEFAULT 0;
@@ -74,7 +74,7 @@ CREATE INDEX work_orders_of_asset ON work_orders (asset, status, scheduled_time)
 ";
 
 /// Version 1. Times are nanoseconds since 1970 in UTC; the `*_readable` views show them as text.
-const TABLES: &str = "
+const MIGRATION_TO_V1: &str = "
 CREATE TABLE sensors (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, asset TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL
 ) STRICT;
@@ -171,9 +171,9 @@ CREATE VIEW dead_letters_readable AS
 ";
 
 /// Creates the tables in a new file, and migrates an older one. A file of a newer version is not changed.
-pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let found = version(connection)?;
-    for (step, next) in STEPS.iter().zip(1..).skip(usize::try_from(found).unwrap_or(STEPS.len())) {
+    for (step, next) in MIGRATIONS.iter().zip(1..).skip(usize::try_from(found).unwrap_or(MIGRATIONS.len())) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if version(&transaction)? >= next {
             // Another process has already migrated the file.
@@ -183,18 +183,18 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.pragma_update(None, "user_version", next)?;
         transaction.commit()?;
     }
-    check(connection)
+    check_version(connection)
 }
 
-pub(crate) fn check(connection: &Connection) -> Result<(), StoreError> {
+pub(crate) fn check_version(connection: &Connection) -> Result<(), StoreError> {
     let found = version(connection)?;
-    if found == VERSION { Ok(()) } else { Err(StoreError::Version { found, known: VERSION }) }
+    if found == VERSION { Ok(()) } else { Err(StoreError::UnsupportedVersion { found, known: VERSION }) }
 }
 
 /// The store's identity, as hexadecimal digits.
 pub(crate) fn identity(connection: &Connection) -> Result<String, StoreError> {
     let statement = "SELECT lower(hex(value)) FROM state WHERE key = ?1";
-    Ok(connection.query_row(statement, [IDENTITY], |row| row.get(0)).optional()?.unwrap_or_default())
+    Ok(connection.query_row(statement, [IDENTITY_KEY], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
 fn version(connection: &Connection) -> Result<i64, StoreError> {
@@ -214,9 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_version_before_is_brought_up_and_keeps_its_rows() {
+    fn a_file_of_an_older_version_is_migrated_and_keeps_its_rows() {
         let mut old = Connection::open_in_memory().unwrap();
-        old.execute_batch(TABLES).unwrap();
+        old.execute_batch(MIGRATION_TO_V1).unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         old.execute_batch(
             "INSERT INTO work_orders VALUES ('o', 'a', 'm', 'inspection', 2, 'planned', 7, 60, 'Ada', '[]', '[]', 60.0, '');
@@ -226,8 +226,8 @@ mod tests {
              INSERT INTO dead_letters VALUES ('d', 1, 's', 'late', '', x'010203', 1, NULL, NULL)",
         )
         .unwrap();
-        prepare(&mut old).unwrap();
-        prepare(&mut old).unwrap();
+        migrate(&mut old).unwrap();
+        migrate(&mut old).unwrap();
         let row = |sql: &str| old.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!((row("SELECT pinned FROM work_orders WHERE id = 'o'"), row("PRAGMA user_version")), (0, VERSION));
         assert_eq!(row("SELECT stop FROM skipped WHERE partition = 1 AND start = 10 AND asset = ''"), 20);
@@ -243,15 +243,15 @@ mod tests {
         // A number is never reused, so processed commands can be recognised.
         assert_eq!(row("SELECT seq FROM requests"), 2);
         let mut new = Connection::open_in_memory().unwrap();
-        prepare(&mut new).unwrap();
+        migrate(&mut new).unwrap();
         assert_eq!(schema_objects(&old), schema_objects(&new));
     }
 
     #[test]
-    fn a_file_of_a_later_version_is_left_alone() {
+    fn a_file_of_a_newer_version_is_not_changed() {
         let mut later = Connection::open_in_memory().unwrap();
         later.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(prepare(&mut later), Err(StoreError::Version { found: 99, known: VERSION })));
+        assert!(matches!(migrate(&mut later), Err(StoreError::UnsupportedVersion { found: 99, known: VERSION })));
         assert!(schema_objects(&later).is_empty());
     }
 }

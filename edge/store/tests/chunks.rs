@@ -1,14 +1,14 @@
 //! Chunks of readings: written completely or discarded, and merged when there are many small ones.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use wheeltapper_store::{Applied, Checkpoint, Commit, Filter, SensorColumn, Store, WindowBlock, WindowRow};
+use wheeltapper_store::{AppliedOffset, Checkpoint, Commit, Filter, SensorReadings, Store, WindowBlock, WindowRow};
 
 const HOUR: i64 = 3_600_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
-fn columns(sensors: u32, from: i64, count: i64) -> Vec<SensorColumn> {
+fn columns(sensors: u32, from: i64, count: i64) -> Vec<SensorReadings> {
     (0..sensors)
-        .map(|sensor| SensorColumn {
+        .map(|sensor| SensorReadings {
             sensor,
             times: (from..from + count).map(|second| second * SECOND).collect(),
             values: (from..from + count).map(|second| second as f64 + f64::from(sensor)).collect(),
@@ -16,10 +16,10 @@ fn columns(sensors: u32, from: i64, count: i64) -> Vec<SensorColumn> {
         .collect()
 }
 
-fn checkpoint<'a>(readings: &'a [SensorColumn], offset: u64) -> Commit<'a> {
+fn checkpoint<'a>(readings: &'a [SensorReadings], offset: u64) -> Commit<'a> {
     Commit {
         partition: 0,
-        applied: Some(Applied { offset, topic_ends: "{}" }),
+        applied: Some(AppliedOffset { offset, topic_ends: "{}" }),
         checkpoint: Some(Checkpoint { snapshot_offset: offset, snapshot: "{}".to_owned() }),
         readings,
         ..Commit::default()
@@ -27,7 +27,7 @@ fn checkpoint<'a>(readings: &'a [SensorColumn], offset: u64) -> Commit<'a> {
 }
 
 #[test]
-fn what_a_dead_host_had_begun_to_write_is_taken_back() {
+fn chunks_staged_by_a_crashed_host_are_discarded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
     let store = Store::open(&path).unwrap();
@@ -39,10 +39,10 @@ fn what_a_dead_host_had_begun_to_write_is_taken_back() {
          INSERT INTO staged SELECT sensor, start_time, 0, 2, 1 FROM reading_chunks WHERE start_time = 10000000000;",
     )
     .unwrap();
-    assert_eq!(store.compact().unwrap(), 0, "staged chunks are not merged");
+    assert_eq!(store.merge_small_chunks().unwrap(), 0, "staged chunks are not merged");
     drop(store);
     let store = Store::open(&path).unwrap();
-    store.recover().unwrap();
+    store.discard_all_staged().unwrap();
     assert_eq!(store.counts().unwrap().readings, 6000);
     let (times, _) = store.readings(3, i64::MIN, i64::MAX).unwrap();
     assert_eq!(times.len(), 10);
@@ -55,7 +55,7 @@ fn what_a_dead_host_had_begun_to_write_is_taken_back() {
 }
 
 #[test]
-fn small_chunks_are_merged_and_say_the_same() {
+fn small_chunks_are_merged_without_changing_readings() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
     let store = Store::open(&path).unwrap();
@@ -63,11 +63,11 @@ fn small_chunks_are_merged_and_say_the_same() {
         store.commit(&checkpoint(&columns(3, part * 30, 30), part as u64)).unwrap();
     }
     let before = store.readings(2, i64::MIN, i64::MAX).unwrap();
-    let hours = store.hourly(2, i64::MIN, i64::MAX).unwrap();
-    assert_eq!(store.compact().unwrap(), 3);
-    assert_eq!(store.compact().unwrap(), 0);
+    let hours = store.hourly_aggregates(2, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(store.merge_small_chunks().unwrap(), 3);
+    assert_eq!(store.merge_small_chunks().unwrap(), 0);
     assert_eq!(store.readings(2, i64::MIN, i64::MAX).unwrap(), before);
-    assert_eq!(store.hourly(2, i64::MIN, i64::MAX).unwrap(), hours);
+    assert_eq!(store.hourly_aggregates(2, i64::MIN, i64::MAX).unwrap(), hours);
     assert_eq!(store.readings(2, 100 * SECOND, 110 * SECOND).unwrap().0.len(), 10);
     let raw = rusqlite::Connection::open(&path).unwrap();
     let chunks: i64 = raw.query_row("SELECT count(*) FROM reading_chunks", [], |row| row.get(0)).unwrap();
@@ -75,14 +75,14 @@ fn small_chunks_are_merged_and_say_the_same() {
 }
 
 #[test]
-fn a_late_reading_joins_the_chunk_that_starts_at_its_time() {
+fn a_late_reading_is_merged_into_the_chunk_with_its_start_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("s.db")).unwrap();
     store.commit(&checkpoint(&columns(1, 5, 1), 1)).unwrap();
-    let late = [SensorColumn { sensor: 0, times: vec![5 * SECOND + 1, 5 * SECOND], values: vec![7.0, 6.0] }];
+    let late = [SensorReadings { sensor: 0, times: vec![5 * SECOND + 1, 5 * SECOND], values: vec![7.0, 6.0] }];
     store.commit(&checkpoint(&late, 2)).unwrap();
     assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0.len(), 3);
-    assert_eq!(store.hourly(0, 0, HOUR).unwrap().first().unwrap().count, 3);
+    assert_eq!(store.hourly_aggregates(0, 0, HOUR).unwrap().first().unwrap().count, 3);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn readings_that_come_again_are_stored_once() {
         store.commit(&checkpoint(&columns(3, part * 100, 100), part as u64)).unwrap();
     }
     let before = store.readings(1, i64::MIN, i64::MAX).unwrap();
-    store.compact().unwrap();
+    store.merge_small_chunks().unwrap();
     // All of them again, out of order, with one that is new and one that contradicts a stored reading.
     let mut again = columns(3, 0, 2000);
     for column in &mut again {
@@ -108,7 +108,7 @@ fn readings_that_come_again_are_stored_once() {
     assert_eq!(times.len(), before.0.len() + 2);
     assert!(before.0.iter().zip(&before.1).all(|stored| times.iter().zip(&values).any(|found| found == stored)));
     assert_eq!(store.counts().unwrap().readings, 3 * 2002);
-    assert_eq!(store.hourly(1, 0, HOUR).unwrap().iter().map(|hour| hour.count).sum::<u64>(), 2002);
+    assert_eq!(store.hourly_aggregates(1, 0, HOUR).unwrap().iter().map(|hour| hour.count).sum::<u64>(), 2002);
 }
 
 #[test]

@@ -51,13 +51,13 @@ pub struct Event {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct About {
+struct CaseToml {
     shows: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "kebab-case")]
-enum Line {
+enum StepLine {
     Event {
         source: String,
         #[serde(default)]
@@ -106,12 +106,12 @@ impl Case {
             let path = folder.join(name);
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
         };
-        let about: About = toml::from_str(&text("case.toml")?).context("case.toml")?;
+        let about: CaseToml = toml::from_str(&text("case.toml")?).context("case.toml")?;
         let config = wheeltapper_config::parse(&text("plant.toml")?, "plant.toml")?;
         let steps = text("events.ndjson")?
             .lines()
             .zip(1..)
-            .map(|(line, number)| step(line).with_context(|| format!("events.ndjson, line {number}")))
+            .map(|(line, number)| parse_step(line).with_context(|| format!("events.ndjson, line {number}")))
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -125,10 +125,10 @@ impl Case {
     }
 }
 
-fn step(line: &str) -> anyhow::Result<Step> {
+fn parse_step(line: &str) -> anyhow::Result<Step> {
     Ok(match serde_json::from_str(line)? {
-        Line::Tick { now } => Step::Tick(i64::try_from(now.parse::<jiff::Timestamp>()?.as_nanosecond())?),
-        Line::Event { source, format, sensor, payload, payload_base64 } => {
+        StepLine::Tick { now } => Step::Tick(i64::try_from(now.parse::<jiff::Timestamp>()?.as_nanosecond())?),
+        StepLine::Event { source, format, sensor, payload, payload_base64 } => {
             let payload = match (payload, payload_base64) {
                 (Some(text), None) => text.into_bytes(),
                 (None, Some(text)) => STANDARD.decode(text)?,

@@ -4,18 +4,18 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, io};
 
 use anyhow::{Context as _, bail};
 
-use crate::{Case, Found, Host, Step, Table};
+use crate::{Case, CanonicalTables, Host, Step, CanonicalTable};
 
 /// The maximum number of differences shown for each table and direction.
-const SHOWN: usize = 3;
+const MAX_DIFFERENCES: usize = 3;
 
 /// Runs a case on a host and compares its tables. With `UPDATE_EXPECTED=1` in the environment, the reference host
 /// writes the expected files instead.
 ///
 /// # Errors If the host fails or a table differs; the message shows the first differences.
-pub fn check(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
+pub fn run_case(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
     host.start(case).context("starting the host")?;
-    let mut receipts = Found::default();
+    let mut receipts = CanonicalTables::default();
     let mut has_receipts = true;
     for (step, number) in case.steps.iter().zip(1..) {
         match step {
@@ -26,22 +26,22 @@ pub fn check(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
             Step::Tick(now) => host.tick(*now).with_context(|| format!("event {number}, a tick"))?,
         }
     }
-    let store = host.found().context("reading the store")?;
-    let update = host.is_the_reference() && std::env::var_os("UPDATE_EXPECTED").is_some_and(|value| value == "1");
+    let store = host.tables().context("reading the store")?;
+    let update = host.is_reference() && std::env::var_os("UPDATE_EXPECTED").is_some_and(|value| value == "1");
     let mut differing = String::new();
-    for table in Table::ALL {
+    for table in CanonicalTable::ALL {
         let lines = match table {
-            Table::Receipts if !has_receipts => continue,
-            Table::Receipts => receipts.lines(table),
+            CanonicalTable::Receipts if !has_receipts => continue,
+            CanonicalTable::Receipts => receipts.lines(table),
             table => store.lines(table),
         };
         if update {
-            write(case, table, &lines)?;
+            write_expected(case, table, &lines)?;
         } else {
-            let expected = read(case, table)?;
+            let expected = read_expected(case, table)?;
             let expected: Vec<&str> = expected.lines().collect();
             if expected != lines {
-                differences(table, &expected, &lines, &mut differing);
+                append_differences(table, &expected, &lines, &mut differing);
             }
         }
     }
@@ -51,7 +51,7 @@ pub fn check(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(case: &Case, table: Table) -> anyhow::Result<String> {
+fn read_expected(case: &Case, table: CanonicalTable) -> anyhow::Result<String> {
     let path = case.folder.join("expected").join(format!("{}.ndjson", table.name()));
     match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
@@ -59,7 +59,7 @@ fn read(case: &Case, table: Table) -> anyhow::Result<String> {
     }
 }
 
-fn write(case: &Case, table: Table, lines: &[String]) -> anyhow::Result<()> {
+fn write_expected(case: &Case, table: CanonicalTable, lines: &[String]) -> anyhow::Result<()> {
     let folder = case.folder.join("expected");
     fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{}.ndjson", table.name()));
@@ -73,15 +73,15 @@ fn write(case: &Case, table: Table, lines: &[String]) -> anyhow::Result<()> {
     fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
 }
 
-fn differences(table: Table, expected: &[&str], actual: &[String], out: &mut String) {
+fn append_differences(table: CanonicalTable, expected: &[&str], actual: &[String], out: &mut String) {
     // Writing to a string does not fail.
     let _ = writeln!(out, "  {}: {} rows expected, {} found", table.name(), expected.len(), actual.len());
     let (expected_lines, actual_lines): (BTreeSet<&str>, BTreeSet<&str>) =
         (expected.iter().copied().collect(), actual.iter().map(String::as_str).collect());
-    for line in expected_lines.difference(&actual_lines).take(SHOWN) {
+    for line in expected_lines.difference(&actual_lines).take(MAX_DIFFERENCES) {
         let _ = writeln!(out, "    - {line}");
     }
-    for line in actual_lines.difference(&expected_lines).take(SHOWN) {
+    for line in actual_lines.difference(&expected_lines).take(MAX_DIFFERENCES) {
         let _ = writeln!(out, "    + {line}");
     }
 }
@@ -89,7 +89,7 @@ fn differences(table: Table, expected: &[&str], actual: &[String], out: &mut Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Event, Receipt, Refused};
+    use crate::{Event, Receipt, RejectedPart};
 
     /// A host that rejects every event and stores nothing.
     struct EmptyHost;
@@ -99,21 +99,21 @@ mod tests {
             Ok(())
         }
         fn event(&mut self, _event: &Event) -> anyhow::Result<Option<Receipt>> {
-            let part = Refused { position: 1, reason: "late".into(), message: "too late for that".into() };
-            Ok(Some(Receipt { accepted: 0, rejected: 1, refused: vec![part] }))
+            let part = RejectedPart { position: 1, reason: "late".into(), message: "too late for that".into() };
+            Ok(Some(Receipt { accepted: 0, rejected: 1, rejected_parts: vec![part] }))
         }
         fn tick(&mut self, _now: i64) -> anyhow::Result<()> {
             Ok(())
         }
-        fn found(&mut self) -> anyhow::Result<Found> {
-            Ok(Found::default())
+        fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
+            Ok(CanonicalTables::default())
         }
     }
 
     #[test]
     fn differences_are_shown() {
         let cases = Case::all().unwrap();
-        let error = check(cases.first().unwrap(), &mut EmptyHost).unwrap_err().to_string();
+        let error = run_case(cases.first().unwrap(), &mut EmptyHost).unwrap_err().to_string();
         assert!(error.contains("  features: ") && error.contains(" rows expected, 0 found"), "{error}");
         assert!(
             error.contains("    - {") && error.contains("    + {") && error.contains("too late for that"),

@@ -1,11 +1,11 @@
 //! The operations that a host has to provide to be tested.
 
-use crate::{Case, Event, Found};
+use crate::{Case, Event, CanonicalTables};
 
 /// A host of the line.
 pub trait Host {
     /// Returns whether this host defines the expected files. Only the edge host does.
-    fn is_the_reference(&self) -> bool {
+    fn is_reference(&self) -> bool {
         false
     }
 
@@ -31,7 +31,7 @@ pub trait Host {
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn found(&mut self) -> anyhow::Result<Found>;
+    fn tables(&mut self) -> anyhow::Result<CanonicalTables>;
 }
 
 /// The receipt of an event.
@@ -42,12 +42,12 @@ pub struct Receipt {
     /// The number of rejected readings and samples.
     pub rejected: u64,
     /// The rejected parts, in the order of the event.
-    pub refused: Vec<Refused>,
+    pub rejected_parts: Vec<RejectedPart>,
 }
 
 /// A part of an event that was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RejectedPart {
     /// The line or element, counted from 1. 0 means the whole event.
     pub position: u64,
     /// The name of the reason, such as `malformed`.

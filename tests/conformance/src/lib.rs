@@ -4,18 +4,18 @@
 //! with the case's `expected/`, which the edge host wrote. To test another host, implement [`Host`] for it:
 //! [`platform::found`] reads the store of every platform that has the schema of `components/line`.
 
-mod canonical;
+mod canonical_rows;
 mod case;
 mod compare;
-mod findings;
+mod shared_tables;
 mod host;
 pub mod http;
-pub mod platform;
-mod rows;
+pub mod platform_store;
+mod sql_store;
 
-pub use canonical::{Found, Key, Table, double};
+pub use canonical_rows::{CanonicalTables, SortKey, CanonicalTable, double_to_json};
 pub use case::{Case, Event, Step};
-pub use compare::check;
-pub use findings::findings;
-pub use host::{Host, Receipt, Refused};
-pub use rows::{Cell, Rows, Sqlite};
+pub use compare::run_case;
+pub use shared_tables::read_shared_tables;
+pub use host::{Host, Receipt, RejectedPart};
+pub use sql_store::{SqlValue, SqlStore, Sqlite};

@@ -7,5 +7,5 @@ mod host;
 
 #[test]
 fn the_edge_host_conforms() {
-    common::all_cases(&mut host::Edge::default());
+    common::run_all_cases(&mut host::Edge::default());
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rusqlite::{Connection, params};
-use wheeltapper_conformance::{Sqlite, Table, platform};
+use wheeltapper_conformance::{Sqlite, CanonicalTable, platform_store};
 use wheeltapper_line::{Dialect, schema};
 
 #[test]
@@ -29,22 +29,22 @@ fn every_table_of_the_schema_is_read() {
              INSERT INTO dead_letters VALUES ('x', 1, 'src', 'late', 'm', x'ff', 1, NULL, 'json');",
         )
         .unwrap();
-    let found = platform::found(&mut Sqlite::from(store)).unwrap();
+    let found = platform_store::read_tables(&mut Sqlite::from(store)).unwrap();
     assert_eq!(
-        found.lines(Table::Readings),
+        found.lines(CanonicalTable::Readings),
         [r#"{"readings":[[1,0.1]],"sensor":"a/s"}"#, r#"{"readings":[[60000000000,-0.0]],"sensor":"a/s"}"#]
     );
-    let features = found.lines(Table::Features);
+    let features = found.lines(CanonicalTable::Features);
     assert!(features[0].contains(r#""names":["mean","skewness"]"#), "{features:?}");
     assert!(features[1].contains(r#""values":[2.5,"NaN"]"#), "{features:?}");
-    assert!(found.lines(Table::Waveforms)[0].contains(r#""count":1"#));
-    assert!(found.lines(Table::Anomalies)[0].contains(r#""metadata":{"contributions":[],"trend":null}"#));
-    assert!(found.lines(Table::Alerts)[0].contains(r#""resolved":null"#));
-    assert!(found.lines(Table::Drifts)[0].contains(r#""sensors":["a/s"]"#));
-    assert!(found.lines(Table::Prognoses)[0].contains(r#""p10_hours":null,"p50_hours":2.0"#));
-    assert!(found.lines(Table::WorkOrders)[0].contains(r#""skills":["mechanic"]"#));
+    assert!(found.lines(CanonicalTable::Waveforms)[0].contains(r#""count":1"#));
+    assert!(found.lines(CanonicalTable::Anomalies)[0].contains(r#""metadata":{"contributions":[],"trend":null}"#));
+    assert!(found.lines(CanonicalTable::Alerts)[0].contains(r#""resolved":null"#));
+    assert!(found.lines(CanonicalTable::Drifts)[0].contains(r#""sensors":["a/s"]"#));
+    assert!(found.lines(CanonicalTable::Prognoses)[0].contains(r#""p10_hours":null,"p50_hours":2.0"#));
+    assert!(found.lines(CanonicalTable::WorkOrders)[0].contains(r#""skills":["mechanic"]"#));
     assert_eq!(
-        found.lines(Table::DeadLetters),
+        found.lines(CanonicalTable::DeadLetters),
         [r#"{"message":"m","payload":"/w==","readings":1,"reason":"late","sensor":null,"source":"src"}"#]
     );
 }

@@ -7,7 +7,7 @@ use std::{fs, process::Command};
 
 use common::server::{Api, Program};
 use tempfile::TempDir;
-use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Sqlite, http::TICK_TOKEN, platform};
+use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, Sqlite, http::TICK_TOKEN, platform_store};
 use wheeltapper_worlds::{composed, free_port};
 
 #[test]
@@ -74,8 +74,8 @@ impl Host for Spin {
         self.running()?.api.tick(now)
     }
 
-    fn found(&mut self) -> anyhow::Result<Found> {
-        platform::found(&mut Sqlite::open(&self.running()?.folder.path().join(".spin/sqlite_db.db"))?)
+    fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
+        platform_store::read_tables(&mut Sqlite::open(&self.running()?.folder.path().join(".spin/sqlite_db.db"))?)
     }
 }
 

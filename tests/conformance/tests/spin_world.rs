@@ -5,8 +5,8 @@
 mod common;
 
 use tempfile::TempDir;
-use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Sqlite, http, platform};
-use wheeltapper_spin_world::{Event as Trigger, Loaded, Settings, SpinWorld};
+use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, Sqlite, http, platform_store};
+use wheeltapper_spin_world::{TriggerEvent as Trigger, LoadedComponent, Settings, SpinTestHost};
 use wheeltapper_worlds::composed;
 
 #[test]
@@ -19,9 +19,9 @@ struct Spin(Option<Running>);
 
 struct Running {
     folder: TempDir,
-    world: SpinWorld,
-    http: Loaded,
-    cron: Loaded,
+    world: SpinTestHost,
+    http: LoadedComponent,
+    cron: LoadedComponent,
 }
 
 fn to_error(error: impl std::fmt::Debug) -> anyhow::Error {
@@ -41,11 +41,11 @@ impl Host for Spin {
         self.0 = Some(match self.0.take() {
             // The components are compiled once.
             Some(Running { world, http, cron, .. }) => {
-                let world = world.beside(folder.path(), settings).map_err(to_error)?;
+                let world = world.open_another(folder.path(), settings).map_err(to_error)?;
                 Running { folder, world, http, cron }
             }
             None => {
-                let world = SpinWorld::open(folder.path(), settings).map_err(to_error)?;
+                let world = SpinTestHost::open(folder.path(), settings).map_err(to_error)?;
                 let http = world.load(&composed("spin", "http")).map_err(to_error)?;
                 let cron = world.load(&composed("spin", "cron")).map_err(to_error)?;
                 Running { folder, world, http, cron }
@@ -56,12 +56,12 @@ impl Host for Spin {
 
     fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>> {
         let running = self.running()?;
-        let mut request = ::http::Request::post(format!("http://localhost{}", http::ingest(event)));
+        let mut request = ::http::Request::post(format!("http://localhost{}", http::ingest_path(event)));
         if let Some(format) = &event.format {
             request = request.header("content-type", format);
         }
         let answer = running.world.http(&running.http, request.body(event.payload.clone())?).map_err(to_error)?;
-        http::receipt(answer.status().as_u16(), answer.body()).map(Some)
+        http::parse_receipt(answer.status().as_u16(), answer.body()).map(Some)
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
@@ -70,9 +70,9 @@ impl Host for Spin {
         running.world.event(&running.cron, &Trigger::Cron(seconds), None).map_err(to_error)
     }
 
-    fn found(&mut self) -> anyhow::Result<Found> {
+    fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let running = self.running()?;
         anyhow::ensure!(running.folder.path().is_dir(), "the application's folder was deleted");
-        platform::found(&mut Sqlite::open(running.world.database())?)
+        platform_store::read_tables(&mut Sqlite::open(running.world.database())?)
     }
 }

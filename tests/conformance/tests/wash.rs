@@ -14,8 +14,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use common::{postgres::cells, server::Api};
-use wheeltapper_conformance::{Case, Cell, Event, Found, Host, Receipt, platform};
-use wheeltapper_wasmcloud_world::real::{RealWash, Shape};
+use wheeltapper_conformance::{Case, SqlValue, Event, CanonicalTables, Host, Receipt, platform_store};
+use wheeltapper_wasmcloud_world::wash::{WashProcess, Layout};
 use wheeltapper_worlds::composed;
 
 /// The timeout for processing one event.
@@ -32,27 +32,27 @@ const PROGRESS_SQL: &str = "SELECT count(*) FILTER (WHERE positions.position IS 
 #[test]
 #[ignore = "needs wash, nats-server and PostgreSQL: cargo xtask conformance --host wash"]
 fn the_line_in_one_component_conforms_on_wash() {
-    common::all_cases(&mut Wash { shape: Shape::Whole, running: None });
+    common::all_cases(&mut Wash { shape: Layout::SingleComponent, running: None });
 }
 
 #[test]
 #[ignore = "needs wash, nats-server and PostgreSQL: cargo xtask conformance --host wash"]
 fn the_line_in_a_component_a_stage_conforms_on_wash() {
-    common::all_cases(&mut Wash { shape: Shape::Staged, running: None });
+    common::all_cases(&mut Wash { shape: Layout::ComponentPerStage, running: None });
 }
 
 struct Wash {
-    shape: Shape,
-    running: Option<(RealWash, Api)>,
+    shape: Layout,
+    running: Option<(WashProcess, Api)>,
 }
 
 impl Wash {
-    fn running(&self) -> anyhow::Result<&(RealWash, Api)> {
+    fn running(&self) -> anyhow::Result<&(WashProcess, Api)> {
         self.running.as_ref().context("wash is not started")
     }
 
     /// Waits until all queues are processed.
-    fn settle(&self) -> anyhow::Result<()> {
+    fn wait_until_idle(&self) -> anyhow::Result<()> {
         let (wash, _) = self.running()?;
         let started = Instant::now();
         let (mut last, mut idle_checks) = (Vec::new(), 0);
@@ -64,7 +64,7 @@ impl Wash {
             );
             thread::sleep(Duration::from_millis(100));
             let current = cells(&wash.rows(PROGRESS_SQL)?)?.pop().context("no row")?;
-            let is_idle = current.first() == Some(&Cell::Integer(0));
+            let is_idle = current.first() == Some(&SqlValue::Integer(0));
             idle_checks = if is_idle && current == last { idle_checks + 1 } else { 0 };
             last = current;
         }
@@ -75,10 +75,10 @@ impl Wash {
 impl Host for Wash {
     fn start(&mut self, case: &Case) -> anyhow::Result<()> {
         self.running = None;
-        let program = RealWash::find().context("wash is neither in WHEELTAPPER_WASH nor on the path")?;
+        let program = WashProcess::find().context("wash is neither in WHEELTAPPER_WASH nor on the path")?;
         let http = composed("wasmcloud", "http");
         let composed = http.parent().context("no folder")?;
-        let wash = RealWash::start(&program, composed, &case.plant, self.shape)?;
+        let wash = WashProcess::start(&program, composed, &case.plant, self.shape)?;
         let api = Api::on(wash.port());
         self.running = Some((wash, api));
         Ok(())
@@ -87,7 +87,7 @@ impl Host for Wash {
     fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>> {
         let (_, api) = self.running()?;
         let receipt = api.event(event)?;
-        self.settle()?;
+        self.wait_until_idle()?;
         Ok(Some(receipt))
     }
 
@@ -95,13 +95,13 @@ impl Host for Wash {
         let (wash, _) = self.running()?;
         wash.publish("tick", [now.to_string().as_bytes()])?;
         // The planner's event is the last that a tick appends to a queue.
-        wash.until(&format!("SELECT count(*) FROM events WHERE topic = 'alert-events' AND time = {now}"), 1)?;
-        self.settle()
+        wash.wait_for_number(&format!("SELECT count(*) FROM events WHERE topic = 'alert-events' AND time = {now}"), 1)?;
+        self.wait_until_idle()
     }
 
-    fn found(&mut self) -> anyhow::Result<Found> {
+    fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let (wash, _) = self.running()?;
         let mut rows = |sql: &str| cells(&wash.rows(sql)?);
-        platform::found(&mut rows)
+        platform_store::read_tables(&mut rows)
     }
 }

@@ -6,8 +6,8 @@ mod common;
 
 use std::collections::VecDeque;
 
-use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, http, platform};
-use wheeltapper_wasmcloud_world::{Loaded, Message, Postgres, Settings, WasmCloudWorld};
+use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, http, platform_store};
+use wheeltapper_wasmcloud_world::{LoadedComponent, Message, PostgresServer, Settings, WasmCloudTestHost};
 use wheeltapper_worlds::composed;
 
 #[test]
@@ -16,22 +16,22 @@ fn the_line_in_one_component_conforms() {
 }
 
 #[test]
-fn the_line_in_a_component_a_stage_conforms() {
+fn the_line_in_one_component_per_stage_conforms() {
     common::all_cases(&mut WasmCloud::new(&["whole", "featurize", "detect", "alert", "schedule"]));
 }
 
 struct WasmCloud {
     components: &'static [&'static str],
-    postgres: Postgres,
+    postgres: PostgresServer,
     databases: usize,
     running: Option<Running>,
 }
 
 struct Running {
-    world: WasmCloudWorld,
-    http: Loaded,
+    world: WasmCloudTestHost,
+    http: LoadedComponent,
     /// The component with all stages is the first. It takes the ticks.
-    listeners: Vec<Loaded>,
+    listeners: Vec<LoadedComponent>,
 }
 
 fn to_error(error: impl std::fmt::Debug) -> anyhow::Error {
@@ -40,7 +40,7 @@ fn to_error(error: impl std::fmt::Debug) -> anyhow::Error {
 
 impl WasmCloud {
     fn new(components: &'static [&'static str]) -> Self {
-        Self { components, postgres: Postgres::start().unwrap(), databases: 0, running: None }
+        Self { components, postgres: PostgresServer::start().unwrap(), databases: 0, running: None }
     }
 
     fn running(&self) -> anyhow::Result<&Running> {
@@ -50,8 +50,8 @@ impl WasmCloud {
 
 impl Running {
     /// Delivers messages until none is pending.
-    fn settle(&self) -> anyhow::Result<()> {
-        let mut messages: VecDeque<Message> = self.world.published().into();
+    fn deliver_pending(&self) -> anyhow::Result<()> {
+        let mut messages: VecDeque<Message> = self.world.take_published().into();
         while let Some(message) = messages.pop_front() {
             let stage = match message.subject.split('.').next() {
                 Some("raw-sensor-data") => 1,
@@ -63,8 +63,8 @@ impl Running {
             };
             let listener = self.listeners.get(stage).or(self.listeners.first());
             let listener = listener.ok_or_else(|| anyhow::anyhow!("there is no component for the message"))?;
-            self.world.message(listener, &message, None).map_err(to_error)?;
-            messages.extend(self.world.published());
+            self.world.deliver(listener, &message, None).map_err(to_error)?;
+            messages.extend(self.world.take_published());
         }
         Ok(())
     }
@@ -73,15 +73,15 @@ impl Running {
 impl Host for WasmCloud {
     fn start(&mut self, case: &Case) -> anyhow::Result<()> {
         self.databases += 1;
-        let postgres = self.postgres.database(&format!("case{}", self.databases))?;
+        let postgres = self.postgres.create_database(&format!("case{}", self.databases))?;
         let settings = Settings { config: [("plant".to_owned(), case.plant.clone())].into(), postgres };
         self.running = Some(match self.running.take() {
             // The components are compiled once.
             Some(Running { world, http, listeners }) => {
-                Running { world: world.beside(settings).map_err(to_error)?, http, listeners }
+                Running { world: world.open_another(settings).map_err(to_error)?, http, listeners }
             }
             None => {
-                let world = WasmCloudWorld::open(settings).map_err(to_error)?;
+                let world = WasmCloudTestHost::open(settings).map_err(to_error)?;
                 let load = |name: &str| world.load(&composed("wasmcloud", name)).map_err(to_error);
                 let http = load("http")?;
                 let listeners = self.components.iter().map(|name| load(name)).collect::<Result<_, _>>()?;
@@ -93,14 +93,14 @@ impl Host for WasmCloud {
 
     fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>> {
         let running = self.running()?;
-        let mut request = ::http::Request::post(format!("http://localhost{}", http::ingest(event)));
+        let mut request = ::http::Request::post(format!("http://localhost{}", http::ingest_path(event)));
         if let Some(format) = &event.format {
             request = request.header("content-type", format);
         }
         let response =
             running.world.http(&running.http, request.body(event.payload.clone())?, None).map_err(to_error)?;
-        let receipt = http::receipt(response.status().as_u16(), response.body())?;
-        running.settle()?;
+        let receipt = http::parse_receipt(response.status().as_u16(), response.body())?;
+        running.deliver_pending()?;
         Ok(Some(receipt))
     }
 
@@ -109,12 +109,12 @@ impl Host for WasmCloud {
         let whole =
             running.listeners.first().ok_or_else(|| anyhow::anyhow!("there is no component for the message"))?;
         let tick = Message { subject: "tick".to_owned(), body: now.to_string().into_bytes() };
-        running.world.message(whole, &tick, None).map_err(to_error)
+        running.world.deliver(whole, &tick, None).map_err(to_error)
     }
 
-    fn found(&mut self) -> anyhow::Result<Found> {
+    fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let running = self.running()?;
         let mut rows = |sql: &str| common::postgres::cells(&running.world.rows(sql, &[]).map_err(to_error)?);
-        platform::found(&mut rows)
+        platform_store::read_tables(&mut rows)
     }
 }

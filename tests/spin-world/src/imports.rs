@@ -1,11 +1,11 @@
 //! The imports that Spin supports.
 
-use wheeltapper_worlds::Imports;
+use wheeltapper_worlds::SupportedImports;
 
 /// The imports of Spin 4.1.
-const SPIN: Imports = Imports {
-    newest: 6,
-    others: &[
+const SPIN_IMPORTS: SupportedImports = SupportedImports {
+    max_patch: 6,
+    additional: &[
         "fermyon:spin/llm@2.0.0",
         "fermyon:spin/redis@2.0.0",
         "fermyon:spin/mqtt@2.0.0",
@@ -30,17 +30,17 @@ const SPIN: Imports = Imports {
 ///
 /// # Errors
 /// If the bytes are not a component.
-pub fn strangers(component: &[u8]) -> wasmtime::Result<Vec<String>> {
-    SPIN.strangers(component)
+pub fn unsupported_imports(component: &[u8]) -> wasmtime::Result<Vec<String>> {
+    SPIN_IMPORTS.unsupported(component)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::SPIN;
+    use super::SPIN_IMPORTS;
 
     #[test]
     fn unsupported_imports_are_recognised() {
-        assert!(SPIN.has("wasi:http/types@0.2.6") && SPIN.has("wasi:cli/stderr@0.2.0"));
+        assert!(SPIN_IMPORTS.supports("wasi:http/types@0.2.6") && SPIN_IMPORTS.supports("wasi:cli/stderr@0.2.0"));
         for import in [
             "wasi:http/types@0.2.7",
             "wasi:http/types@0.3.0",
@@ -49,7 +49,7 @@ mod tests {
             "wheeltapper:pipeline/types@0.1.0",
             "wasmcloud:messaging/types@0.2.0",
         ] {
-            assert!(!SPIN.has(import), "{import}");
+            assert!(!SPIN_IMPORTS.supports(import), "{import}");
         }
     }
 }

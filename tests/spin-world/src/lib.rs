@@ -3,11 +3,11 @@
 //!
 //! The services behind it are real: SQLite files with Spin's layout, a Redis server, an MQTT broker.
 
-mod guest;
+mod host_state;
 mod imports;
 mod interfaces;
 pub mod manifest;
-mod world;
+mod host;
 
-pub use imports::strangers;
-pub use world::{Event, Loaded, Settings, SpinWorld};
+pub use imports::unsupported_imports;
+pub use host::{TriggerEvent, LoadedComponent, Settings, SpinTestHost};

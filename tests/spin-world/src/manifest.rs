@@ -79,7 +79,7 @@ struct Build {
 }
 
 /// Returns the required and the optional keys of a trigger, or `None` for an unknown kind of trigger.
-fn keys_of_trigger(kind: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
+fn trigger_keys(kind: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
     Some(match kind {
         "http" => (&["component", "route"], &["id", "executor"]),
         "redis" => (&["component", "channel"], &["id", "address"]),
@@ -90,7 +90,7 @@ fn keys_of_trigger(kind: &str) -> Option<(&'static [&'static str], &'static [&'s
 }
 
 /// Returns the keys of a trigger's table under `[application.trigger]`; all are required.
-fn keys_of_application(kind: &str) -> &'static [&'static str] {
+fn application_trigger_keys(kind: &str) -> &'static [&'static str] {
     match kind {
         "redis" => &["address"],
         "mqtt" => &["address", "username", "password", "keep_alive_interval"],
@@ -102,88 +102,88 @@ fn keys_of_application(kind: &str) -> &'static [&'static str] {
 ///
 /// # Errors
 /// If the file cannot be read or is not a manifest.
-pub fn faults(path: &Path) -> wasmtime::Result<Vec<String>> {
+pub fn manifest_faults(path: &Path) -> wasmtime::Result<Vec<String>> {
     let text = fs::read_to_string(path).map_err(|error| wasmtime::format_err!("{}: {error}", path.display()))?;
     let manifest: Manifest =
         toml::from_str(&text).map_err(|error| wasmtime::format_err!("{}: {error}", path.display()))?;
     let mut faults = Vec::new();
     if manifest.spin_manifest_version != 2 {
-        faults.push(format!("spin_manifest_version is {}, not 2", manifest.spin_manifest_version));
+        manifest_faults.push(format!("spin_manifest_version is {}, not 2", manifest.spin_manifest_version));
     }
     if manifest.application.name.is_empty() || manifest.application.version.split('.').count() != 3 {
-        faults.push("the application has no name, or a version that is not like 0.1.0".to_owned());
+        manifest_faults.push("the application has no name, or a version that is not like 0.1.0".to_owned());
     }
     for (name, variable) in &manifest.variables {
-        identifier(name, '_', true, &mut faults);
+        check_identifier(name, '_', true, &mut manifest_faults);
         if variable.required == variable.default.is_some() {
-            faults.push(format!("variable {name} must be required or have a default, and not both"));
+            manifest_faults.push(format!("variable {name} must be required or have a default, and not both"));
         }
     }
     for (kind, settings) in &manifest.application.trigger {
-        exact(&format!("[application.trigger.{kind}]"), settings, keys_of_application(kind), &[], &mut faults);
+        check_keys(&format!("[application.trigger.{kind}]"), settings, application_trigger_keys(kind), &[], &mut manifest_faults);
         for value in settings.values() {
-            variables_in(value.as_str().unwrap_or(""), &manifest, &mut faults);
+            check_variables(value.as_str().unwrap_or(""), &manifest, &mut manifest_faults);
         }
     }
     for (kind, triggers) in &manifest.trigger {
-        let Some((required, optional)) = keys_of_trigger(kind) else {
-            faults.push(format!("the trigger {kind} is unknown"));
+        let Some((required, optional)) = trigger_keys(kind) else {
+            manifest_faults.push(format!("the trigger {kind} is unknown"));
             continue;
         };
-        let settings = keys_of_application(kind);
+        let settings = application_trigger_keys(kind);
         if !settings.is_empty() && !manifest.application.trigger.contains_key(kind) {
-            faults.push(format!("[application.trigger.{kind}] is missing"));
+            manifest_faults.push(format!("[application.trigger.{kind}] is missing"));
         }
         for trigger in triggers {
-            exact(&format!("[[trigger.{kind}]]"), trigger, required, optional, &mut faults);
+            check_keys(&format!("[[trigger.{kind}]]"), trigger, required, optional, &mut manifest_faults);
             let component = trigger.get("component").and_then(toml::Value::as_str).unwrap_or("");
             if !manifest.component.contains_key(component) {
-                faults.push(format!("a {kind} trigger names component {component:?}, which does not exist"));
+                manifest_faults.push(format!("a {kind} trigger names component {component:?}, which does not exist"));
             }
         }
     }
     for (name, component) in &manifest.component {
-        identifier(name, '-', false, &mut faults);
-        check_component(name, component, &manifest, path, &mut faults);
+        check_identifier(name, '-', false, &mut manifest_faults);
+        check_component(name, component, &manifest, path, &mut manifest_faults);
     }
-    Ok(faults)
+    Ok(manifest_faults)
 }
 
 fn check_component(name: &str, component: &Component, manifest: &Manifest, path: &Path, faults: &mut Vec<String>) {
     let named = |trigger: &toml::Table| trigger.get("component").and_then(toml::Value::as_str) == Some(name);
     if !manifest.trigger.values().flatten().any(named) {
-        faults.push(format!("no trigger names component {name}"));
+        manifest_faults.push(format!("no trigger names component {name}"));
     }
     let source = path.parent().unwrap_or(Path::new(".")).join(&component.source);
     if !source.is_file() {
-        faults.push(format!("{name}: {} is missing; run `cargo xtask compose`", source.display()));
+        manifest_faults.push(format!("{name}: {} is missing; run `cargo xtask compose`", source.display()));
     }
     for (variable, value) in &component.variables {
-        identifier(variable, '_', true, faults);
-        variables_in(value, manifest, faults);
+        check_identifier(variable, '_', true, manifest_faults);
+        check_variables(value, manifest, manifest_faults);
     }
     for host in &component.allowed_outbound_hosts {
-        variables_in(host, manifest, faults);
-        let resolved = resolve(host, manifest);
-        if !allowed_host(&resolved) {
-            faults.push(format!("{name}: allowed host {resolved:?} is not scheme://host:port"));
+        check_variables(host, manifest, manifest_faults);
+        let resolved = resolve_templates(host, manifest);
+        if !is_valid_host(&resolved) {
+            manifest_faults.push(format!("{name}: allowed host {resolved:?} is not scheme://host:port"));
         }
     }
     for store in component.key_value_stores.iter().chain(&component.sqlite_databases) {
         if store != "default" {
-            faults.push(format!("{name}: store {store} needs a runtime configuration; only \"default\" always exists"));
+            manifest_faults.push(format!("{name}: store {store} needs a runtime configuration; only \"default\" always exists"));
         }
     }
     for dependency in component.dependencies.keys() {
         let package = dependency.contains(':') && !dependency.starts_with(':');
         if !package {
-            identifier(dependency, '-', false, faults);
+            check_identifier(dependency, '-', false, manifest_faults);
         }
     }
 }
 
 /// Checks an id: words of letters and digits that begin with a letter, joined by `delimiter`.
-fn identifier(name: &str, delimiter: char, lower: bool, faults: &mut Vec<String>) {
+fn check_identifier(name: &str, delimiter: char, lower: bool, faults: &mut Vec<String>) {
     let word = |word: &str| {
         word.starts_with(|first: char| first.is_ascii_alphabetic())
             && word.chars().all(|each| each.is_ascii_alphanumeric())
@@ -191,46 +191,46 @@ fn identifier(name: &str, delimiter: char, lower: bool, faults: &mut Vec<String>
                 || (!lower && word.chars().all(|each| !each.is_ascii_lowercase())))
     };
     if !name.split(delimiter).all(word) {
-        faults.push(format!("{name:?} is not an id of words joined by {delimiter:?}"));
+        manifest_faults.push(format!("{name:?} is not an id of words joined by {delimiter:?}"));
     }
 }
 
-fn exact(name: &str, table: &toml::Table, required: &[&str], optional: &[&str], faults: &mut Vec<String>) {
+fn check_keys(name: &str, table: &toml::Table, required: &[&str], optional: &[&str], faults: &mut Vec<String>) {
     for key in required.iter().filter(|key| !table.contains_key(**key)) {
-        faults.push(format!("{name} has no {key}"));
+        manifest_faults.push(format!("{name} has no {key}"));
     }
     for (key, value) in table {
         if !required.contains(&key.as_str()) && !optional.contains(&key.as_str()) {
-            faults.push(format!("{name} has the key {key}, which Spin does not know"));
+            manifest_faults.push(format!("{name} has the key {key}, which Spin does not know"));
         }
         if !value.is_str() {
-            faults.push(format!("{name}: {key} must be a string"));
+            manifest_faults.push(format!("{name}: {key} must be a string"));
         }
     }
 }
 
 /// Returns the names between `{{` and `}}`.
-fn templates(text: &str) -> impl Iterator<Item = &str> {
+fn template_names(text: &str) -> impl Iterator<Item = &str> {
     text.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0.trim()))
 }
 
-fn variables_in(text: &str, manifest: &Manifest, faults: &mut Vec<String>) {
+fn check_variables(text: &str, manifest: &Manifest, faults: &mut Vec<String>) {
     if text.matches("{{").count() != text.matches("}}").count() {
-        faults.push(format!("{text:?} opens a template that it does not close"));
+        manifest_faults.push(format!("{text:?} opens a template that it does not close"));
     }
-    for name in templates(text).filter(|name| !manifest.variables.contains_key(*name)) {
-        faults.push(format!("{text:?} names the variable {name}, which does not exist"));
+    for name in template_names(text).filter(|name| !manifest.variables.contains_key(*name)) {
+        manifest_faults.push(format!("{text:?} names the variable {name}, which does not exist"));
     }
 }
 
-fn resolve(text: &str, manifest: &Manifest) -> String {
-    templates(text).fold(text.to_owned(), |resolved, name| {
+fn resolve_templates(text: &str, manifest: &Manifest) -> String {
+    template_names(text).fold(text.to_owned(), |resolved, name| {
         let value = manifest.variables.get(name).and_then(|variable| variable.default.as_deref()).unwrap_or("x");
         resolved.replace(&format!("{{{{ {name} }}}}"), value)
     })
 }
 
-fn allowed_host(host: &str) -> bool {
+fn is_valid_host(host: &str) -> bool {
     let Some((scheme, rest)) = host.split_once("://") else { return false };
     let (name, port) = rest.rsplit_once(':').unwrap_or((rest, "443"));
     let scheme = scheme == "*" || (!scheme.is_empty() && scheme.chars().all(|each| each.is_ascii_alphanumeric()));
@@ -244,7 +244,7 @@ mod tests {
 
     use std::fs;
 
-    use super::faults;
+    use super::manifest_faults;
 
     const VALID: &str = r#"
         spin_manifest_version = 2
@@ -270,7 +270,7 @@ mod tests {
         fs::write(folder.path().join("a.wasm"), b"").unwrap();
         let path = folder.path().join("spin.toml");
         fs::write(&path, text).unwrap();
-        faults(&path).map_or_else(|error| format!("{error:#}"), |faults| faults.join("; "))
+        manifest_faults(&path).map_or_else(|error| format!("{error:#}"), |faults| manifest_faults.join("; "))
     }
 
     #[test]

@@ -9,15 +9,15 @@ use common::{
     App,
     servers::{Redis, Server, Subscription, free_port, publish},
 };
-use wheeltapper_spin_world::{Event, Loaded};
-use wheeltapper_worlds::plant::{PLANT, START, events};
+use wheeltapper_spin_world::{TriggerEvent, LoadedComponent};
+use wheeltapper_worlds::plant::{PLANT, START, plant_events};
 
 const SECONDS: i64 = 280;
 const FAULT_START: i64 = 210;
 /// The channels of spin.toml that connect the stages.
 const STAGES: [&str; 4] = ["raw-sensor-data", "processed-data", "anomaly-events", "alert-events"];
 /// If no message comes for this long, none is on its way, because this thread is the only sender.
-const QUIET: Duration = Duration::from_millis(200);
+const IDLE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Selects the tables as users see them; `seq`, which counts arrivals, is left out.
 const TABLES: [&str; 5] = [
@@ -30,12 +30,12 @@ const TABLES: [&str; 5] = [
 
 /// Acts as Spin's Redis trigger: passes one message after the other to the components of its channel. Returns the
 /// number of messages of each channel.
-fn deliver(app: &App, subscription: &mut Redis, readings: &Loaded, stages: &Loaded) -> [usize; 5] {
+fn deliver_messages(app: &App, subscription: &mut Redis, readings: &LoadedComponent, stages: &LoadedComponent) -> [usize; 5] {
     let mut count = [0; 5];
-    while let Some((channel, payload)) = subscription.message(QUIET) {
+    while let Some((channel, payload)) = subscription.next_message(IDLE_TIMEOUT) {
         let stage = STAGES.iter().position(|stage| *stage == channel);
         let component = if stage.is_some() { stages } else { readings };
-        app.world.event(component, &Event::Redis(payload), None).unwrap();
+        app.host.event(component, &TriggerEvent::Redis(payload), None).unwrap();
         count[stage.map_or(0, |at| at + 1)] += 1;
     }
     count
@@ -49,23 +49,23 @@ fn tables(app: &App) -> Vec<Vec<Vec<rusqlite::types::Value>>> {
 fn redis_connects_the_stages() {
     let server = Server::redis();
     let address = server.address("redis");
-    let app = App::reaching(&[("plant", PLANT), ("bus", &address)], &[&address]);
+    let app = App::with_outbound(&[("plant", PLANT), ("bus", &address)], &[&address]);
     let readings = app.load("redis", &[("role", "readings"), ("channel", "readings")]);
     let stages = app.load("redis", &[("role", "events")]);
     let cron = app.load("cron", &[]);
 
     let mut subscription = Redis::subscribed(&server, &[&["readings"], &STAGES[..]].concat());
     let mut device = Redis::connect(&server);
-    for event in events(SECONDS, FAULT_START) {
+    for event in plant_events(SECONDS, FAULT_START) {
         device.publish("readings", &event);
     }
-    let delivered = deliver(&app, &mut subscription, &readings, &stages);
+    let delivered = deliver_messages(&app, &mut subscription, &readings, &stages);
     assert_eq!(delivered[0], SECONDS as usize);
     assert!(delivered.iter().all(|&count| count > 0), "a channel has no messages: {delivered:?}");
     // The tick is published on the bus as well, and the second tick processes what follows from the first.
     for after in [60, 61] {
-        app.world.event(&cron, &Event::Cron((START + SECONDS + after) as u64), None).unwrap();
-        deliver(&app, &mut subscription, &readings, &stages);
+        app.host.event(&cron, &TriggerEvent::Cron((START + SECONDS + after) as u64), None).unwrap();
+        deliver_messages(&app, &mut subscription, &readings, &stages);
     }
     assert_eq!(app.count("alerts WHERE asset = 'north/pump-1'"), 1);
     assert_eq!(app.count("work_orders WHERE asset = 'north/pump-1' AND technician = 'ada'"), 1);
@@ -74,12 +74,12 @@ fn redis_connects_the_stages() {
     // The same events in one instance, without a bus, give the expected rows.
     let inline = App::new(&[("plant", PLANT)]);
     let readings = inline.load("redis", &[("role", "readings"), ("channel", "readings")]);
-    for event in events(SECONDS, FAULT_START) {
-        inline.world.event(&readings, &Event::Redis(event), None).unwrap();
+    for event in plant_events(SECONDS, FAULT_START) {
+        inline.host.event(&readings, &TriggerEvent::Redis(event), None).unwrap();
     }
     let cron = inline.load("cron", &[]);
     for after in [60, 61] {
-        inline.world.event(&cron, &Event::Cron((START + SECONDS + after) as u64), None).unwrap();
+        inline.host.event(&cron, &TriggerEvent::Cron((START + SECONDS + after) as u64), None).unwrap();
     }
     for ((table, expected), actual) in TABLES.iter().zip(tables(&inline)).zip(tables(&app)) {
         assert!(!expected.is_empty(), "{table} returns no rows");
@@ -91,10 +91,10 @@ fn redis_connects_the_stages() {
 fn no_reading_is_lost_while_the_bus_is_down() {
     let port = free_port();
     let address = format!("redis://127.0.0.1:{port}");
-    let app = App::reaching(&[("plant", PLANT), ("bus", &address)], &[&address]);
+    let app = App::with_outbound(&[("plant", PLANT), ("bus", &address)], &[&address]);
     let readings = app.load("redis", &[("role", "readings"), ("channel", "readings")]);
-    for event in events(60, 99) {
-        app.world.event(&readings, &Event::Redis(event), None).unwrap();
+    for event in plant_events(60, 99) {
+        app.host.event(&readings, &TriggerEvent::Redis(event), None).unwrap();
     }
     assert_eq!(app.count("events WHERE topic = 'raw-sensor-data'"), 2 * 60, "an event for each machine");
     assert_eq!(app.count("windows"), 0);
@@ -102,8 +102,8 @@ fn no_reading_is_lost_while_the_bus_is_down() {
     let server = Server::redis_at(port, &[]);
     let mut subscription = Redis::subscribed(&server, &STAGES);
     let (stages, cron) = (app.load("redis", &[("role", "events")]), app.load("cron", &[]));
-    app.world.event(&cron, &Event::Cron((START + 61) as u64), None).unwrap();
-    deliver(&app, &mut subscription, &readings, &stages);
+    app.host.event(&cron, &TriggerEvent::Cron((START + 61) as u64), None).unwrap();
+    deliver_messages(&app, &mut subscription, &readings, &stages);
     assert!(app.count("windows") >= 4 * 9, "{}", app.count("windows"));
     assert_eq!(app.rows("SELECT sum(count) FROM readings"), [[rusqlite::types::Value::Integer(240)]]);
 }
@@ -112,11 +112,11 @@ fn no_reading_is_lost_while_the_bus_is_down() {
 fn a_host_that_is_not_allowed_gets_no_message() {
     let server = Server::redis();
     let address = server.address("redis");
-    let app = App::reaching(&[("plant", PLANT), ("bus", &address)], &["redis://127.0.0.1:1"]);
+    let app = App::with_outbound(&[("plant", PLANT), ("bus", &address)], &["redis://127.0.0.1:1"]);
     let readings = app.load("redis", &[("role", "readings"), ("channel", "readings")]);
     let mut subscription = Redis::subscribed(&server, &STAGES);
-    app.world.event(&readings, &Event::Redis(events(1, 9).remove(0)), None).unwrap();
-    assert!(subscription.message(QUIET).is_none());
+    app.host.event(&readings, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap();
+    assert!(subscription.next_message(IDLE_TIMEOUT).is_none());
     assert_eq!(app.count("events WHERE topic = 'raw-sensor-data'"), 2);
 }
 
@@ -124,13 +124,13 @@ fn a_host_that_is_not_allowed_gets_no_message() {
 fn the_password_belongs_to_the_bus_not_to_the_allowed_host() {
     let server = Server::redis_at(free_port(), &["--requirepass", "hammer"]);
     let (allowed, bus) = (server.address("redis"), format!("redis://:hammer@127.0.0.1:{}", server.port()));
-    let app = App::reaching(&[("plant", PLANT), ("bus", &bus)], &[&allowed]);
+    let app = App::with_outbound(&[("plant", PLANT), ("bus", &bus)], &[&allowed]);
     let readings = app.load("redis", &[("role", "readings"), ("channel", "readings")]);
     let mut subscription = Redis::connect(&server);
-    subscription.login("hammer");
+    subscription.authenticate("hammer");
     let mut subscription = subscription.subscribe(&STAGES);
-    app.world.event(&readings, &Event::Redis(events(1, 9).remove(0)), None).unwrap();
-    assert!(subscription.message(QUIET).is_some_and(|(channel, _)| channel == "raw-sensor-data"));
+    app.host.event(&readings, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap();
+    assert!(subscription.next_message(IDLE_TIMEOUT).is_some_and(|(channel, _)| channel == "raw-sensor-data"));
 }
 
 #[test]
@@ -138,11 +138,11 @@ fn a_message_without_a_valid_role_is_an_error() {
     let app = App::new(&[("plant", PLANT)]);
     for role in ["", "reader"] {
         let component = app.load("redis", &[("role", role)]);
-        app.world.event(&component, &Event::Redis(b"{}".to_vec()), None).unwrap_err();
+        app.host.event(&component, &TriggerEvent::Redis(b"{}".to_vec()), None).unwrap_err();
     }
     let stages = app.load("redis", &[("role", "events")]);
     for payload in [b"".as_slice(), b"{}", b"{\"topic\": \"lunch\", \"key\": \"noon\"}", b"\xff\xfe"] {
-        app.world.event(&stages, &Event::Redis(payload.to_vec()), None).unwrap_err();
+        app.host.event(&stages, &TriggerEvent::Redis(payload.to_vec()), None).unwrap_err();
     }
 }
 
@@ -151,20 +151,20 @@ fn an_mqtt_broker_delivers_readings_and_connects_the_stages() {
     let server = Server::mosquitto();
     let address = server.address("mqtt");
     let bus = format!("{address}?client_id=wheeltapper-test");
-    let app = App::reaching(&[("plant", PLANT), ("bus", &bus)], &[&address]);
+    let app = App::with_outbound(&[("plant", PLANT), ("bus", &bus)], &[&address]);
     let (readings, stages) = (app.load("mqtt", &[]), app.load("mqtt", &[("role", "events")]));
 
     let mut devices = Subscription::open(&server, "readings/#", "probe/devices");
     let mut raw = Subscription::open(&server, "raw-sensor-data/#", "probe/raw");
-    for event in events(20, 99) {
+    for event in plant_events(20, 99) {
         publish(&server, "readings/north/gateway", &event);
-        let (topic, payload) = devices.message();
+        let (topic, payload) = devices.next_message();
         assert_eq!((topic.as_str(), &payload), ("readings/north/gateway", &event));
-        app.world.event(&readings, &Event::Mqtt { topic, payload }, None).unwrap();
+        app.host.event(&readings, &TriggerEvent::Mqtt { topic, payload }, None).unwrap();
         for _ in ["north/pump-1", "south/fan-2"] {
-            let (topic, payload) = raw.message();
+            let (topic, payload) = raw.next_message();
             assert!(topic.starts_with("raw-sensor-data/"), "{topic}");
-            app.world.event(&stages, &Event::Mqtt { topic, payload }, None).unwrap();
+            app.host.event(&stages, &TriggerEvent::Mqtt { topic, payload }, None).unwrap();
         }
     }
     assert_eq!(app.rows("SELECT sum(count) FROM readings"), [[rusqlite::types::Value::Integer(80)]]);

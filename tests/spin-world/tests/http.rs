@@ -4,10 +4,10 @@
 mod common;
 
 use common::App;
-use wheeltapper_spin_world::Loaded;
-use wheeltapper_worlds::plant::{PLANT, events, is_told};
+use wheeltapper_spin_world::LoadedComponent;
+use wheeltapper_worlds::plant::{PLANT, plant_events, assert_api_reports};
 
-fn request(app: &App, http: &Loaded, builder: http::request::Builder, body: &[u8]) -> (u16, String) {
+fn request(app: &App, http: &LoadedComponent, builder: http::request::Builder, body: &[u8]) -> (u16, String) {
     let response = app.world.http(http, builder.body(body.to_vec()).unwrap()).unwrap();
     (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
 }
@@ -17,12 +17,12 @@ fn readings_are_accepted_and_can_be_queried() {
     let app = App::new(&[("plant", PLANT)]);
     let http = app.load("http", &[]);
     let post = || http::Request::post("http://localhost/api/v1/ingest").header("content-type", "application/x-ndjson");
-    for event in events(30, 99) {
+    for event in plant_events(30, 99) {
         let (status, body) = request(&app, &http, post(), &event);
         assert_eq!(status, 202, "{body}");
         assert!(body.contains("\"accepted\":4"), "{body}");
     }
     let (status, body) = request(&app, &http, post(), b"nonsense");
     assert_eq!(status, 422, "{body}");
-    is_told(|path| request(&app, &http, http::Request::get(format!("http://localhost{path}")), b""));
+    assert_api_reports(|path| request(&app, &http, http::Request::get(format!("http://localhost{path}")), b""));
 }

@@ -6,16 +6,16 @@ mod common;
 use std::{fs, path::Path};
 
 use common::composed;
-use wheeltapper_spin_world::{manifest::faults, strangers};
+use wheeltapper_spin_world::{manifest::manifest_faults, unsupported_imports};
 
 #[test]
 fn the_manifests_follow_spins_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for manifest in ["spin.toml", "infra/spin/small.toml"] {
-        let faults = faults(&root.join(manifest)).unwrap();
+        let faults = manifest_faults(&root.join(manifest)).unwrap();
         // With another target folder the composed components are in that folder.
         let elsewhere = std::env::var_os("CARGO_TARGET_DIR").is_some();
-        let faults: Vec<_> = faults.into_iter().filter(|fault| !(elsewhere && fault.contains("is missing"))).collect();
+        let faults: Vec<_> = manifest_faults.into_iter().filter(|fault| !(elsewhere && fault.contains("is missing"))).collect();
         assert!(faults.is_empty(), "{manifest}: {faults:#?}");
     }
 }
@@ -26,7 +26,7 @@ fn components_import_only_what_spin_has() {
         let path = composed(name);
         let bytes =
             fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask compose`", path.display()));
-        let unsupported = strangers(&bytes).unwrap();
+        let unsupported = unsupported_imports(&bytes).unwrap();
         assert!(unsupported.is_empty(), "{name} imports {unsupported:?}, which Spin does not have");
     }
 }

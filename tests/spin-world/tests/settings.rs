@@ -4,12 +4,12 @@
 mod common;
 
 use common::{App, composed};
-use wheeltapper_spin_world::{Event, Loaded, Settings, SpinWorld};
-use wheeltapper_worlds::plant::{PLANT, events};
+use wheeltapper_spin_world::{TriggerEvent, LoadedComponent, Settings, SpinTestHost};
+use wheeltapper_worlds::plant::{PLANT, plant_events};
 
-fn status(
+fn request(
     app: &App,
-    http: &Loaded,
+    http: &LoadedComponent,
     method: &str,
     path: &str,
     token: Option<&str>,
@@ -29,9 +29,9 @@ fn the_apis_tokens_are_variables() {
     let app = App::new(&[("plant", PLANT)]);
     let foreign = "http://elsewhere";
     let open = app.load("http", &[("api_token", ""), ("tick_token", "")]);
-    assert_eq!(status(&app, &open, "GET", "/api/v1/alerts", None, foreign).0, 200);
+    assert_eq!(request(&app, &open, "GET", "/api/v1/alerts", None, foreign).0, 200);
     assert_eq!(
-        status(&app, &open, "POST", "/api/v1/tick", Some(""), foreign).0,
+        request(&app, &open, "POST", "/api/v1/tick", Some(""), foreign).0,
         404,
         "without a tick token the route does not exist"
     );
@@ -39,20 +39,20 @@ fn the_apis_tokens_are_variables() {
     let closed = [("api_token", "wheel"), ("tick_token", "tock"), ("cors_origins", "https://plant.example")];
     let closed = app.load("http", &closed);
     for (token, expected) in [(None, 401), (Some("tock"), 401), (Some("wheel"), 200)] {
-        assert_eq!(status(&app, &closed, "GET", "/api/v1/alerts", token, foreign).0, expected, "{token:?}");
+        assert_eq!(request(&app, &closed, "GET", "/api/v1/alerts", token, foreign).0, expected, "{token:?}");
     }
     for (token, expected) in [(None, 401), (Some("wheel"), 401)] {
-        assert_eq!(status(&app, &closed, "POST", "/api/v1/tick", token, foreign).0, expected, "{token:?}");
+        assert_eq!(request(&app, &closed, "POST", "/api/v1/tick", token, foreign).0, expected, "{token:?}");
     }
-    let (ticked, _) = status(&app, &closed, "POST", "/api/v1/tick", Some("tock"), foreign);
+    let (ticked, _) = request(&app, &closed, "POST", "/api/v1/tick", Some("tock"), foreign);
     assert!((200..300).contains(&ticked), "{ticked}");
     let origin = "https://plant.example";
-    let (_, headers) = status(&app, &closed, "GET", "/api/v1/alerts", Some("wheel"), origin);
+    let (_, headers) = request(&app, &closed, "GET", "/api/v1/alerts", Some("wheel"), origin);
     assert_eq!(headers.get("access-control-allow-origin").unwrap(), origin);
 }
 
 /// Opens an application with a mounted folder that contains the plant.
-fn mounted(plant: &str) -> (tempfile::TempDir, SpinWorld, Loaded) {
+fn app_with_mounted_plant(plant: &str) -> (tempfile::TempDir, SpinTestHost, LoadedComponent) {
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("files");
     std::fs::create_dir(&files).unwrap();
@@ -61,10 +61,10 @@ fn mounted(plant: &str) -> (tempfile::TempDir, SpinWorld, Loaded) {
         variables: [("plant", "@/plant.json"), ("role", "readings")]
             .map(|(name, value)| (name.into(), value.into()))
             .into(),
-        mounted: Some(files),
+        mounted_folder: Some(files),
         ..Settings::default()
     };
-    let world = SpinWorld::open(folder.path(), settings).unwrap();
+    let world = SpinTestHost::open(folder.path(), settings).unwrap();
     let component = world.load(&composed("redis")).unwrap();
     (folder, world, component)
 }
@@ -72,8 +72,8 @@ fn mounted(plant: &str) -> (tempfile::TempDir, SpinWorld, Loaded) {
 #[test]
 fn the_plant_may_be_a_file() {
     let plant = r#"{"assets": {"north/pump-1/temperature": "the old pump"}}"#;
-    let (_folder, world, component) = mounted(plant);
-    world.event(&component, &Event::Redis(events(1, 9).remove(0)), None).unwrap();
+    let (_folder, world, component) = app_with_mounted_plant(plant);
+    world.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap();
     let connection = rusqlite::Connection::open(world.database()).unwrap();
     let asset =
         connection.query_row("SELECT asset FROM sensors WHERE name = 'north/pump-1/temperature'", [], |row| row.get(0));
@@ -83,10 +83,10 @@ fn the_plant_may_be_a_file() {
 #[test]
 fn an_invalid_plant_is_an_error() {
     for plant in ["{", r#"{"asets": {}}"#] {
-        let (_folder, world, component) = mounted(plant);
-        world.event(&component, &Event::Redis(events(1, 9).remove(0)), None).unwrap_err();
+        let (_folder, world, component) = app_with_mounted_plant(plant);
+        world.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap_err();
     }
     let app = App::new(&[("plant", "@/nowhere.json"), ("role", "readings")]);
     let component = app.load("redis", &[]);
-    app.world.event(&component, &Event::Redis(events(1, 9).remove(0)), None).unwrap_err();
+    app.world.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap_err();
 }

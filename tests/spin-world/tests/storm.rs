@@ -16,8 +16,8 @@ use std::{
 
 use common::App;
 use rusqlite::types::Value;
-use wheeltapper_spin_world::Event;
-use wheeltapper_worlds::plant::{PLANT, START, TABLES, events};
+use wheeltapper_spin_world::TriggerEvent;
+use wheeltapper_worlds::plant::{PLANT, START, TABLE_QUERIES, plant_events};
 
 const SECONDS: i64 = 280;
 const FAULT_START: i64 = 210;
@@ -33,7 +33,7 @@ const DISORDER: usize = 20;
 const LATENESS: &str = "\"lateness_seconds\": 200";
 
 fn tables(app: &App) -> Vec<Vec<Vec<Value>>> {
-    TABLES.iter().map(|table| app.rows(table)).collect()
+    TABLE_QUERIES.iter().map(|table| app.rows(table)).collect()
 }
 
 struct Random(u64);
@@ -50,11 +50,11 @@ impl Random {
 /// Returns the deliveries: the first of each event near its position, and up to four more at any later time.
 fn deliveries(events: &[Vec<u8>], random: &mut Random) -> VecDeque<usize> {
     let mut order: Vec<(usize, usize)> = Vec::new();
-    for event in 0..events.len() {
+    for event in 0..plant_events.len() {
         let first = event + random.below(DISORDER);
         order.push((first * 1000 + random.below(1000), event));
         for _ in 0..random.below(5) {
-            order.push((first * 1000 + 1000 + random.below(events.len() * 1000), event));
+            order.push((first * 1000 + 1000 + random.below(plant_events.len() * 1000), event));
         }
     }
     order.sort_unstable();
@@ -62,8 +62,8 @@ fn deliveries(events: &[Vec<u8>], random: &mut Random) -> VecDeque<usize> {
 }
 
 #[test]
-fn ends_as_a_clean_run_does() {
-    let events = events(SECONDS, FAULT_START);
+fn redelivered_and_killed_events_write_the_rows_of_a_clean_run() {
+    let events = plant_events(SECONDS, FAULT_START);
     // A short poison timeout, so that an event would be quarantined soon if it were to be.
     let plant = PLANT
         .replace("\"lateness_seconds\": 10", LATENESS)
@@ -71,16 +71,16 @@ fn ends_as_a_clean_run_does() {
     assert_ne!(plant, PLANT);
     let clean = App::new(&[("plant", &plant)]);
     let readings = clean.load("redis", &[("role", "readings")]);
-    for event in &events {
-        clean.world.event(&readings, &Event::Redis(event.clone()), None).unwrap();
+    for event in &plant_events {
+        clean.world.event(&readings, &TriggerEvent::Redis(event.clone()), None).unwrap();
     }
-    let ticks: Vec<Event> = TICKS.iter().map(|after| Event::Cron((START + SECONDS + after) as u64)).collect();
+    let ticks: Vec<TriggerEvent> = TICKS.iter().map(|after| TriggerEvent::Cron((START + SECONDS + after) as u64)).collect();
     let cron = clean.load("cron", &[]);
     for tick in &ticks {
         clean.world.event(&cron, tick, None).unwrap();
     }
     let expected = tables(&clean);
-    for (table, rows) in TABLES.iter().zip(&expected).take(6) {
+    for (table, rows) in TABLE_QUERIES.iter().zip(&expected).take(6) {
         assert!(!rows.is_empty(), "the clean run gives nothing for {table}");
     }
 
@@ -89,19 +89,19 @@ fn ends_as_a_clean_run_does() {
         let readings = app.load("redis", &[("role", "readings")]);
         let cron = app.load("cron", &[]);
         let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ round);
-        let queue = Mutex::new(deliveries(&events, &mut random));
+        let queue = Mutex::new(deliveries(&plant_events, &mut random));
         let delivered = queue.lock().unwrap().len();
         let killed = AtomicU32::new(0);
         thread::scope(|scope| {
             for instance in 0..INSTANCES {
                 let (queue, killed, app, readings, cron, events, ticks) =
-                    (&queue, &killed, &app, &readings, &cron, &events, &ticks);
+                    (&queue, &killed, &app, &readings, &cron, &plant_events, &ticks);
                 scope.spawn(move || {
                     let mut random = Random(round * 1_000_003 + instance as u64);
                     loop {
                         let Some(event) = queue.lock().unwrap().pop_front() else { break };
                         let kill = (random.below(5) == 0).then(|| random.below(60) as u32);
-                        let message = Event::Redis(events[event].clone());
+                        let message = TriggerEvent::Redis(plant_events[event].clone());
                         if app.world.event(readings, &message, kill).is_err() {
                             // The event was not acknowledged, so it comes again.
                             assert!(kill.is_some(), "an instance failed that was not killed");
@@ -121,7 +121,7 @@ fn ends_as_a_clean_run_does() {
         }
         let dead_letters = app.rows("SELECT reason, sensor, message FROM dead_letters ORDER BY time");
         assert!(dead_letters.is_empty(), "{dead_letters:?}");
-        for ((table, expected), actual) in TABLES.iter().zip(&expected).zip(tables(&app)) {
+        for ((table, expected), actual) in TABLE_QUERIES.iter().zip(&expected).zip(tables(&app)) {
             let differs = expected.iter().zip(&actual).find(|(expected, actual)| expected != actual);
             assert!(*expected == actual, "{table}: {} rows, expected {}; {differs:?}", actual.len(), expected.len());
         }

@@ -1,11 +1,11 @@
 //! The imports that wasmCloud supports.
 
-use wheeltapper_worlds::Imports;
+use wheeltapper_worlds::SupportedImports;
 
 /// The imports of wash 2.7's wasmtime. The additional ones are enabled by default.
-const WASMCLOUD: Imports = Imports {
-    newest: 12,
-    others: &[
+const WASMCLOUD_IMPORTS: SupportedImports = SupportedImports {
+    max_patch: 12,
+    additional: &[
         "wasi:config/store@0.2.0-rc.1",
         "wasi:logging/logging@0.1.0-draft",
         "wasi:keyvalue/store@0.2.0-draft",
@@ -39,17 +39,17 @@ const WASMCLOUD: Imports = Imports {
 ///
 /// # Errors
 /// If the bytes are not a component.
-pub fn strangers(component: &[u8]) -> wasmtime::Result<Vec<String>> {
-    WASMCLOUD.strangers(component)
+pub fn unsupported_imports(component: &[u8]) -> wasmtime::Result<Vec<String>> {
+    WASMCLOUD_IMPORTS.unsupported(component)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::WASMCLOUD;
+    use super::WASMCLOUD_IMPORTS;
 
     #[test]
     fn unsupported_imports_are_recognised() {
-        assert!(WASMCLOUD.has("wasi:http/types@0.2.6") && WASMCLOUD.has("wasmcloud:keyvalue/cas@0.2.0"));
+        assert!(WASMCLOUD_IMPORTS.supports("wasi:http/types@0.2.6") && WASMCLOUD_IMPORTS.supports("wasmcloud:keyvalue/cas@0.2.0"));
         for import in [
             "wasi:nn/graph@0.2.0-rc-2024-10-28",
             "wasi:keyvalue/store@0.2.0-draft2",
@@ -59,7 +59,7 @@ mod tests {
             "spin:sqlite/sqlite@3.0.0",
             "wasmcloud:messaging/types@0.4.0",
         ] {
-            assert!(!WASMCLOUD.has(import), "{import}");
+            assert!(!WASMCLOUD_IMPORTS.supports(import), "{import}");
         }
     }
 }

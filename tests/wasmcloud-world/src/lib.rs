@@ -5,16 +5,16 @@
 //! queue until the test delivers it, delivers it twice, or drops it. [`real`] runs the same components on a real
 //! `wash`.
 
-mod guest;
+mod host_state;
 mod imports;
 mod interfaces;
-mod postgres;
-pub mod real;
-mod server;
-mod world;
+mod connection_pool;
+pub mod wash;
+mod postgres_server;
+mod host;
 
-pub use imports::strangers;
-pub use postgres::Pool;
-pub use server::Postgres;
+pub use imports::unsupported_imports;
+pub use connection_pool::ConnectionPool;
+pub use postgres_server::PostgresServer;
 pub use tokio_postgres::Row;
-pub use world::{Loaded, Message, Settings, WasmCloudWorld};
+pub use host::{LoadedComponent, Message, Settings, WasmCloudTestHost};

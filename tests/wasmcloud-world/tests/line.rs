@@ -6,8 +6,8 @@ mod common;
 use std::collections::VecDeque;
 
 use common::{App, STAGES, assert_same, tick};
-use wheeltapper_wasmcloud_world::{Loaded, Message};
-use wheeltapper_worlds::plant::{PLANT, events};
+use wheeltapper_wasmcloud_world::{LoadedComponent, Message};
+use wheeltapper_worlds::plant::{PLANT, plant_events};
 
 const SECONDS: i64 = 280;
 const FAULT_START: i64 = 210;
@@ -16,7 +16,7 @@ const FAULT_START: i64 = 210;
 fn tables_of_one_component() -> Vec<Vec<String>> {
     let app = App::new(&[("plant", PLANT)]);
     let whole = app.load("whole");
-    for event in events(SECONDS, FAULT_START) {
+    for event in plant_events(SECONDS, FAULT_START) {
         app.send(&whole, "readings.plant", &event);
     }
     app.send(&whole, "tick", tick(340).as_bytes());
@@ -28,18 +28,18 @@ fn tables_of_one_component() -> Vec<Vec<String>> {
     assert_eq!(app.count("alerts WHERE asset = 'north/pump-1'"), 1);
     assert_eq!(app.count("work_orders WHERE asset = 'north/pump-1' AND technician = 'ada'"), 1);
     assert_eq!(app.count("alerts WHERE asset = 'south/fan-2'"), 0);
-    assert_eq!(app.world.published(), []);
+    assert_eq!(app.world.take_published(), []);
     app.tables()
 }
 
 /// The five stages, each in a component of its own.
-struct Staged {
+struct StagedLine {
     app: App,
-    stages: Vec<(&'static str, Loaded)>,
+    stages: Vec<(&'static str, LoadedComponent)>,
     pending: VecDeque<Message>,
 }
 
-impl Staged {
+impl StagedLine {
     fn new(config: &[(&str, &str)]) -> Self {
         let app = App::new(config);
         let stages = STAGES.iter().map(|&(name, topic)| (topic, app.load(name))).collect();
@@ -49,21 +49,21 @@ impl Staged {
     fn deliver(&mut self, message: &Message, kill_after: Option<u32>) -> bool {
         let topic = message.subject.split('.').next().unwrap();
         let (_, stage) = self.stages.iter().find(|(input, _)| *input == topic).unwrap();
-        let is_accepted = self.app.world.message(stage, message, kill_after).is_ok();
+        let is_accepted = self.app.world.deliver(stage, message, kill_after).is_ok();
         assert!(is_accepted || kill_after.is_some(), "{}", message.subject);
-        self.pending.extend(self.app.world.published());
+        self.pending.extend(self.app.world.take_published());
         is_accepted
     }
 
     /// Delivers messages until none is pending.
-    fn settle(&mut self) {
+    fn deliver_pending(&mut self) {
         while let Some(message) = self.pending.pop_front() {
             self.deliver(&message, None);
         }
     }
 }
 
-fn readings(body: Vec<u8>) -> Message {
+fn readings_message(body: Vec<u8>) -> Message {
     Message { subject: "readings.plant".to_owned(), body }
 }
 
@@ -72,10 +72,10 @@ fn one_component_and_five_write_the_same_rows() {
     let expected = tables_of_one_component();
 
     // The stages run one after the other, notified over the bus.
-    let mut staged = Staged::new(&[("plant", PLANT)]);
-    for event in events(SECONDS, FAULT_START) {
-        staged.deliver(&readings(event), None);
-        staged.settle();
+    let mut staged = StagedLine::new(&[("plant", PLANT)]);
+    for event in plant_events(SECONDS, FAULT_START) {
+        staged.deliver(&readings_message(event), None);
+        staged.deliver_pending();
     }
     let whole = staged.app.load("whole");
     staged.app.send(&whole, "tick", tick(340).as_bytes());
@@ -86,12 +86,12 @@ fn one_component_and_five_write_the_same_rows() {
 fn lost_repeated_and_reordered_messages_do_not_change_the_rows() {
     let expected = tables_of_one_component();
     for state in ["keyvalue", "postgres"] {
-        let mut staged = Staged::new(&[("plant", PLANT), ("state", state)]);
+        let mut staged = StagedLine::new(&[("plant", PLANT), ("state", state)]);
         let mut kills = 0;
-        for (number, event) in events(SECONDS, FAULT_START).into_iter().enumerate() {
+        for (number, event) in plant_events(SECONDS, FAULT_START).into_iter().enumerate() {
             // Every seventh event also kills an instance, after a different number of calls; the device sends the
             // event again.
-            let event = readings(event);
+            let event = readings_message(event);
             if number % 7 == 0 && !staged.deliver(&event, Some((number / 7) as u32)) {
                 kills += 1;
             }
@@ -111,7 +111,7 @@ fn lost_repeated_and_reordered_messages_do_not_change_the_rows() {
                 staged.deliver(&message, None);
             }
             if number % 5 == 0 {
-                staged.settle();
+                staged.deliver_pending();
             }
         }
         assert!(kills > 5, "{kills}");
@@ -134,14 +134,14 @@ fn a_rejected_reading_is_kept_as_a_dead_letter() {
 fn invalid_messages_and_settings_are_errors() {
     let app = App::new(&[("plant", PLANT)]);
     let detect = app.load("detect");
-    let error = app.world.message(&detect, &readings(b"{}".to_vec()), None).unwrap_err();
+    let error = app.world.deliver(&detect, &readings_message(b"{}".to_vec()), None).unwrap_err();
     assert!(format!("{error:#}").contains("subscriptions"), "{error:#}");
     let whole = app.load("whole");
     let noon = Message { subject: "tick".to_owned(), body: b"noon".to_vec() };
-    let error = app.world.message(&whole, &noon, None).unwrap_err();
+    let error = app.world.deliver(&whole, &noon, None).unwrap_err();
     assert!(format!("{error:#}").contains("nanoseconds"), "{error:#}");
     let plant = App::new(&[("plant", "{\"lunch\": true}")]);
     let whole = plant.load("whole");
-    let error = plant.world.message(&whole, &readings(b"{}".to_vec()), None).unwrap_err();
+    let error = plant.world.deliver(&whole, &readings_message(b"{}".to_vec()), None).unwrap_err();
     assert!(format!("{error:#}").contains("config plant"), "{error:#}");
 }

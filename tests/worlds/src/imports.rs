@@ -8,34 +8,34 @@ const WASI: [&str; 7] =
 
 /// The imports that a platform supports.
 #[derive(Clone, Copy, Debug)]
-pub struct Imports {
+pub struct SupportedImports {
     /// The newest patch release of WASI 0.2.
-    pub newest: u32,
+    pub max_patch: u32,
     /// All other supported interfaces, by their exact names.
-    pub others: &'static [&'static str],
+    pub additional: &'static [&'static str],
 }
 
-impl Imports {
+impl SupportedImports {
     /// Returns whether the platform supports the import.
-    pub fn has(&self, name: &str) -> bool {
-        if self.others.contains(&name) {
+    pub fn supports(&self, name: &str) -> bool {
+        if self.additional.contains(&name) {
             return true;
         }
         let Some((interface, version)) = name.split_once("@0.2.") else { return false };
         let package = interface.split('/').next().unwrap_or(interface);
-        WASI.contains(&package) && version.parse::<u32>().is_ok_and(|patch| patch <= self.newest)
+        WASI.contains(&package) && version.parse::<u32>().is_ok_and(|patch| patch <= self.max_patch)
     }
 
     /// Returns the names of a component's imports that the platform does not support.
     ///
     /// # Errors
     /// If the bytes are not a component.
-    pub fn strangers(&self, component: &[u8]) -> wasmtime::Result<Vec<String>> {
-        strangers(component, |name| self.has(name))
+    pub fn unsupported(&self, component: &[u8]) -> wasmtime::Result<Vec<String>> {
+        unsupported_imports(component, |name| self.supports(name))
     }
 }
 
-fn strangers(component: &[u8], has: impl Fn(&str) -> bool) -> wasmtime::Result<Vec<String>> {
+fn unsupported_imports(component: &[u8], has: impl Fn(&str) -> bool) -> wasmtime::Result<Vec<String>> {
     let mut strangers = Vec::new();
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(component) {

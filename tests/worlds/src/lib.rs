@@ -2,15 +2,15 @@
 //! platform provides.
 
 mod imports;
-mod instance;
+mod instance_state;
 pub mod plant;
-mod world;
+mod engine;
 
 use std::{io, net::TcpListener, path::PathBuf};
 
-pub use imports::Imports;
-pub use instance::Instance;
-pub use world::{load, open, respond};
+pub use imports::SupportedImports;
+pub use instance_state::InstanceState;
+pub use engine::{load_component, engine_and_linker, handle_request};
 
 /// Returns the path of a component that `cargo xtask compose` made for a host: in `target/composed`, or in the folder
 /// named by the variable `WHEELTAPPER_COMPOSED`.

@@ -8,7 +8,7 @@ pub const PLANT: &str = r#"{
 }"#;
 
 /// Selects what users can query. The column `seq`, which depends on the order of the events, is left out.
-pub const TABLES: [&str; 8] = [
+pub const TABLE_QUERIES: [&str; 8] = [
     "SELECT * FROM sensors ORDER BY name",
     "SELECT * FROM readings ORDER BY sensor, start_time, event",
     "SELECT * FROM windows ORDER BY sensor, start_time, features",
@@ -23,7 +23,7 @@ pub const TABLES: [&str; 8] = [
 /// a path and returns status and body.
 ///
 /// # Panics If an answer is not as expected.
-pub fn is_told(get: impl Fn(&str) -> (u16, String)) {
+pub fn assert_api_reports(get: impl Fn(&str) -> (u16, String)) {
     for (path, expected) in [
         ("/api/v1/sensors", "north/pump-1/temperature"),
         ("/api/v1/sensors/north%2Fpump-1%2Ftemperature/readings?points=10", "2026-01-05T00:00:"),
@@ -44,7 +44,7 @@ pub const START: i64 = 1_767_571_200;
 
 /// Returns one event for each second, with the readings of two machines with two sensors each. The temperature of one
 /// machine rises from the second `hot` on.
-pub fn events(seconds: i64, hot: i64) -> Vec<Vec<u8>> {
+pub fn plant_events(seconds: i64, hot: i64) -> Vec<Vec<u8>> {
     let mut noise = 88_172_645_463_325_252_u64;
     let mut normal = || {
         noise ^= noise << 13;

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::{answer::Answer, page};
+use crate::{api_response::ApiResponse, dashboard};
 
 const FILES: [(&str, &str); 3] = [
     ("docs.html", include_str!("docs.html")),
@@ -11,10 +11,10 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 /// Responds with one of the page's files.
-pub(crate) fn file(name: &str) -> Answer {
+pub(crate) fn file(name: &str) -> ApiResponse {
     let text = FILES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
-    Answer::text(StatusCode::OK, page::kind(name), text.to_owned())
-        .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY))
-        .with(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))
+    ApiResponse::text(StatusCode::OK, dashboard::content_type(name), text.to_owned())
+        .with_header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(dashboard::CONTENT_SECURITY_POLICY))
+        .with_header(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+        .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))
 }

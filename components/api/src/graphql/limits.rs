@@ -12,11 +12,11 @@ use async_graphql::{
 };
 
 /// Maximum nesting of brackets. Fields may be nested 20 deep, each with arguments.
-const DEEPEST_BRACKETS: usize = 64;
+const MAX_BRACKET_DEPTH: usize = 64;
 /// Maximum number of fields, inline fragments and spreads after expanding all spreads.
-const MOST_SELECTIONS: u64 = 2_000;
+const MAX_SELECTIONS: u64 = 2_000;
 /// Maximum nesting of selection sets after expanding all spreads.
-const DEEPEST_SELECTIONS: u32 = 32;
+const MAX_SELECTION_DEPTH: u32 = 32;
 
 /// Rejects a text whose brackets are nested so deeply that the parser could run out of stack.
 ///
@@ -30,9 +30,9 @@ pub(super) fn check_nesting(text: &str) -> Result<(), String> {
         match byte {
             b'[' | b'{' | b'(' => {
                 depth += 1;
-                if depth > DEEPEST_BRACKETS {
+                if depth > MAX_BRACKET_DEPTH {
                     return Err(format!(
-                        "the document nests more than {DEEPEST_BRACKETS} brackets at byte {at}; nest selections and lists less deeply"
+                        "the document nests more than {MAX_BRACKET_DEPTH} brackets at byte {at}; nest selections and lists less deeply"
                     ));
                 }
             }
@@ -78,26 +78,26 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
 /// # Errors
 /// A message with what was expected, what was received and what to do.
 pub(super) fn check_expansion(document: &ExecutableDocument) -> Result<(), String> {
-    let mut counter = Counter { fragments: &document.fragments, known: HashMap::new() };
-    let mut total = Size::default();
+    let mut counter = ExpansionCounter { fragments: &document.fragments, fragment_sizes: HashMap::new() };
+    let mut total = ExpandedSize::default();
     for (_, operation) in document.operations.iter() {
         total.add(counter.size(&operation.node.selection_set.node)?);
     }
     // Fragments that no operation spreads are validated as well.
     for (name, fragment) in &document.fragments {
-        if !counter.known.contains_key(name) {
+        if !counter.fragment_sizes.contains_key(name) {
             total.add(counter.fragment(name, fragment)?);
         }
     }
-    if total.selections > MOST_SELECTIONS {
+    if total.selections > MAX_SELECTIONS {
         return Err(format!(
-            "the document expands to {} selections, at most {MOST_SELECTIONS} are allowed; spread fragments less often or ask for fewer fields",
+            "the document expands to {} selections, at most {MAX_SELECTIONS} are allowed; spread fragments less often or ask for fewer fields",
             if total.selections == u64::MAX { "too many".to_owned() } else { total.selections.to_string() }
         ));
     }
-    if total.depth > DEEPEST_SELECTIONS {
+    if total.depth > MAX_SELECTION_DEPTH {
         return Err(format!(
-            "the document is too deep: {} selections within one another, at most {DEEPEST_SELECTIONS} are allowed; nest less deeply",
+            "the document is too deep: {} selections within one another, at most {MAX_SELECTION_DEPTH} are allowed; nest less deeply",
             total.depth
         ));
     }
@@ -106,27 +106,27 @@ pub(super) fn check_expansion(document: &ExecutableDocument) -> Result<(), Strin
 
 /// The size of a selection set after expansion.
 #[derive(Clone, Copy, Debug, Default)]
-struct Size {
+struct ExpandedSize {
     selections: u64,
     depth: u32,
 }
 
-impl Size {
+impl ExpandedSize {
     fn add(&mut self, other: Self) {
         self.selections = self.selections.saturating_add(other.selections);
         self.depth = self.depth.max(other.depth);
     }
 }
 
-struct Counter<'a> {
+struct ExpansionCounter<'a> {
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
     /// The sizes of counted fragments; `None` while a fragment is being counted.
-    known: HashMap<&'a Name, Option<Size>>,
+    fragment_sizes: HashMap<&'a Name, Option<ExpandedSize>>,
 }
 
-impl<'a> Counter<'a> {
-    fn size(&mut self, set: &'a SelectionSet) -> Result<Size, String> {
-        let mut size = Size::default();
+impl<'a> ExpansionCounter<'a> {
+    fn size(&mut self, set: &'a SelectionSet) -> Result<ExpandedSize, String> {
+        let mut size = ExpandedSize::default();
         for selection in &set.items {
             let mut inner = match &selection.node {
                 Selection::Field(field) => self.size(&field.node.selection_set.node)?,
@@ -135,7 +135,7 @@ impl<'a> Counter<'a> {
                     match self.fragments.get_key_value(&spread.node.fragment_name.node) {
                         Some((name, fragment)) => self.fragment(name, fragment)?,
                         // Validation reports an unknown fragment.
-                        None => Size::default(),
+                        None => ExpandedSize::default(),
                     }
                 }
             };
@@ -146,15 +146,15 @@ impl<'a> Counter<'a> {
         Ok(size)
     }
 
-    fn fragment(&mut self, name: &'a Name, fragment: &'a Positioned<FragmentDefinition>) -> Result<Size, String> {
-        match self.known.get(name) {
+    fn fragment(&mut self, name: &'a Name, fragment: &'a Positioned<FragmentDefinition>) -> Result<ExpandedSize, String> {
+        match self.fragment_sizes.get(name) {
             Some(Some(size)) => return Ok(*size),
             Some(None) => return Err(format!("the fragment {name} spreads itself; remove the spread")),
             None => {}
         }
-        self.known.insert(name, None);
+        self.fragment_sizes.insert(name, None);
         let size = self.size(&fragment.node.selection_set.node)?;
-        self.known.insert(name, Some(size));
+        self.fragment_sizes.insert(name, Some(size));
         Ok(size)
     }
 }

@@ -2,28 +2,28 @@
 
 use async_graphql::{Context, Error, Object};
 
-use super::desk::{Desk, Now, wrong};
-use crate::{Change, Deed, Table, listing, shapes::Anomaly};
+use super::data_loader::{DataLoader, RequestTime, graphql_error};
+use crate::{ActionRequest, Action, Table, listing, schemas::Anomaly};
 
 /// Maximum number of characters of a comment.
-const LONGEST: usize = 2_000;
+const MAX_COMMENT_CHARS: usize = 2_000;
 
-async fn act(context: &Context<'_>, deed: Deed, id: String, text: Option<String>) -> Result<Anomaly, Error> {
+async fn perform_action(context: &Context<'_>, deed: Action, id: String, text: Option<String>) -> Result<Anomaly, Error> {
     let text = text.unwrap_or_default();
-    if text.chars().count() > LONGEST || text.contains('\0') {
+    if text.chars().count() > MAX_COMMENT_CHARS || text.contains('\0') {
         return Err(Error::new(format!(
-            "comment must have at most {LONGEST} characters, without NUL; it has {}",
+            "comment must have at most {MAX_COMMENT_CHARS} characters, without NUL; it has {}",
             text.chars().count()
         )));
     }
-    let missing = || wrong(&listing::ANOMALIES.missing(&id));
+    let missing = || graphql_error(&listing::ANOMALIES.not_found(&id));
     if id.contains('\0') {
         return Err(missing());
     }
-    let desk = context.data::<Desk>()?;
-    let Now(now) = *context.data::<Now>()?;
-    desk.act(Change { deed, id: id.clone(), text, now }).await?;
-    desk.look(Table::Anomalies, listing::by_id(&id)).await?.pop().ok_or_else(missing)
+    let desk = context.data::<DataLoader>()?;
+    let RequestTime(now) = *context.data::<RequestTime>()?;
+    desk.perform_action(ActionRequest { action: deed, id: id.clone(), text, now }).await?;
+    desk.query(Table::Anomalies, listing::by_id(&id)).await?.pop().ok_or_else(missing)
 }
 
 /// The root of mutations.
@@ -38,7 +38,7 @@ impl Mutation {
         id: String,
         comment: Option<String>,
     ) -> Result<Anomaly, Error> {
-        act(context, Deed::Acknowledge, id, comment).await
+        perform_action(context, Action::Acknowledge, id, comment).await
     }
 
     /// Marks an anomaly as handled.
@@ -48,7 +48,7 @@ impl Mutation {
         id: String,
         comment: Option<String>,
     ) -> Result<Anomaly, Error> {
-        act(context, Deed::Handle, id, comment).await
+        perform_action(context, Action::Handle, id, comment).await
     }
 
     /// Marks an anomaly as a false alarm.
@@ -58,16 +58,16 @@ impl Mutation {
         id: String,
         comment: Option<String>,
     ) -> Result<Anomaly, Error> {
-        act(context, Deed::FalseAlarm, id, comment).await
+        perform_action(context, Action::FalseAlarm, id, comment).await
     }
 
     /// Comments on an anomaly.
     async fn comment_anomaly(&self, context: &Context<'_>, id: String, comment: String) -> Result<Anomaly, Error> {
-        act(context, Deed::Comment, id, Some(comment)).await
+        perform_action(context, Action::Comment, id, Some(comment)).await
     }
 
     /// Orders the repair for an anomaly.
     async fn order_repair(&self, context: &Context<'_>, id: String, comment: Option<String>) -> Result<Anomaly, Error> {
-        act(context, Deed::OrderRepair, id, comment).await
+        perform_action(context, Action::OrderRepair, id, comment).await
     }
 }

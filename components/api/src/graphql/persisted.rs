@@ -13,10 +13,10 @@ use async_graphql::Response as SchemaResponse;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::refusal;
+use super::error_response;
 
 /// Maximum number of cached documents; the newest are kept.
-const KEPT: usize = 64;
+const MAX_CACHED: usize = 64;
 
 /// Documents that are always available.
 const BUILT_IN: [&str; 3] = [
@@ -25,45 +25,45 @@ const BUILT_IN: [&str; 3] = [
     "query Plan($first: Int) { workOrders(status: PLANNED, first: $first) { nodes { id asset type priority scheduledTime estimatedDurationMinutes technician pinned } pageInfo { endCursor hasNextPage } } }",
 ];
 
-static KNOWN: Mutex<VecDeque<(String, String)>> = Mutex::new(VecDeque::new());
+static CACHE: Mutex<VecDeque<(String, String)>> = Mutex::new(VecDeque::new());
 
 /// Returns the document with the hash; `query` if it was sent along and matches.
 pub(super) fn resolve(persisted: &Value, query: Option<String>) -> Result<String, Box<SchemaResponse>> {
     let hash = persisted.get("sha256Hash").and_then(Value::as_str).map(str::to_ascii_lowercase);
     let version = persisted.get("version").and_then(Value::as_i64);
     let (Some(hash), Some(1)) = (hash, version) else {
-        return refused("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED");
+        return persisted_query_error("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED");
     };
     match query {
         Some(query) if hash_of(&query) == hash => {
-            remember(hash, &query);
+            cache_document(hash, &query);
             Ok(query)
         }
-        Some(_) => refused("provided sha does not match query", "PERSISTED_QUERY_HASH_MISMATCH"),
-        None => known(&hash).map_or_else(|| refused("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"), Ok),
+        Some(_) => persisted_query_error("provided sha does not match query", "PERSISTED_QUERY_HASH_MISMATCH"),
+        None => find_document(&hash).map_or_else(|| persisted_query_error("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"), Ok),
     }
 }
 
-fn refused(message: &str, code: &str) -> Result<String, Box<SchemaResponse>> {
-    Err(Box::new(refusal(message, code)))
+fn persisted_query_error(message: &str, code: &str) -> Result<String, Box<SchemaResponse>> {
+    Err(Box::new(error_response(message, code)))
 }
 
 fn hash_of(document: &str) -> String {
-    crate::answer::hex(&Sha256::digest(document.as_bytes()))
+    crate::api_response::hex(&Sha256::digest(document.as_bytes()))
 }
 
-fn known(hash: &str) -> Option<String> {
-    let cache = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+fn find_document(hash: &str) -> Option<String> {
+    let cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     let found = cache.iter().find(|(known, _)| known == hash).map(|(_, document)| document.clone());
     found.or_else(|| BUILT_IN.iter().find(|document| hash_of(document) == hash).map(|&document| document.to_owned()))
 }
 
-fn remember(hash: String, document: &str) {
-    let mut cache = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+fn cache_document(hash: String, document: &str) {
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if cache.iter().any(|(known, _)| *known == hash) {
         return;
     }
-    if cache.len() >= KEPT {
+    if cache.len() >= MAX_CACHED {
         cache.pop_front();
     }
     cache.push_back((hash, document.to_owned()));

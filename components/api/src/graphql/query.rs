@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use async_graphql::{Context, Enum, Error, Object, OutputType, SimpleObject};
 use serde::de::DeserializeOwned;
 
-use super::desk::Desk;
+use super::data_loader::DataLoader;
 use crate::{
     Filter, Table, assets,
-    query::{LIMIT, cursor, cursor_of},
-    shapes::{Action, Alert, Anomaly, Asset, Machine, Moment, Sensor, WorkOrder},
+    query_params::{DEFAULT_LIMIT, parse_cursor, format_cursor},
+    schemas::{ActionRow, Alert, Anomaly, Asset, Machine, Timestamp, Sensor, WorkOrder},
 };
 
 /// The severity of an anomaly or an alert.
@@ -70,8 +70,8 @@ pub(super) struct PageInfo {
 #[graphql(concrete(name = "AlertPage", params(Alert)))]
 #[graphql(concrete(name = "WorkOrderPage", params(WorkOrder)))]
 #[graphql(concrete(name = "MachinePage", params(Machine)))]
-#[graphql(concrete(name = "ActionPage", params(Action)))]
-pub(super) struct Page<T: OutputType> {
+#[graphql(concrete(name = "ActionPage", params(ActionRow)))]
+pub(super) struct GraphQlPage<T: OutputType> {
     nodes: Vec<T>,
     page_info: PageInfo,
 }
@@ -87,7 +87,7 @@ const MAX_QUERIES: u32 = 10;
 
 /// Returns the complexity of a page: its fields once per row, and the query to the store.
 fn page_cost(first: Option<i32>, cost_per_row: usize, query_cost: usize) -> usize {
-    let rows = first.and_then(|first| usize::try_from(first).ok()).unwrap_or(LIMIT as usize);
+    let rows = first.and_then(|first| usize::try_from(first).ok()).unwrap_or(DEFAULT_LIMIT as usize);
     rows.saturating_mul(cost_per_row).saturating_add(query_cost)
 }
 
@@ -99,19 +99,19 @@ const fn query_cost(is_scan: bool) -> usize {
 /// Returns limit and offset of the requested page.
 fn page_bounds(first: Option<i32>, after: Option<&str>) -> Result<(u32, u32), Error> {
     let limit = match first {
-        None => LIMIT,
+        None => DEFAULT_LIMIT,
         Some(first) => {
-            u32::try_from(first).ok().filter(|first| (1..=Filter::MOST).contains(first)).ok_or_else(|| {
+            u32::try_from(first).ok().filter(|first| (1..=Filter::MAX_ROWS).contains(first)).ok_or_else(|| {
                 Error::new(format!(
                     "first is {first}, which is not from 1 to {}; give one, or leave it out",
-                    Filter::MOST
+                    Filter::MAX_ROWS
                 ))
             })?
         }
     };
     let offset = match after {
         None => 0,
-        Some(after) => cursor(after).ok_or_else(|| {
+        Some(after) => parse_cursor(after).ok_or_else(|| {
             Error::new(format!("after is {after:?}, which is not a cursor; give the endCursor of the previous page"))
         })?,
     };
@@ -124,28 +124,28 @@ async fn page<T: DeserializeOwned + OutputType>(
     table: Table,
     mut filter: Filter,
     (first, after): (Option<i32>, Option<String>),
-) -> Result<Page<T>, Error> {
+) -> Result<GraphQlPage<T>, Error> {
     let (limit, offset) = page_bounds(first, after.as_deref())?;
     if can_match_nothing(&filter) {
-        return Ok(Page::of(Vec::new(), None, false));
+        return Ok(GraphQlPage::new(Vec::new(), None, false));
     }
-    let desk = context.data::<Desk>()?;
-    (filter.limit, filter.offset) = (Filter::MOST.min(limit.saturating_add(1)), offset);
-    let mut nodes: Vec<T> = desk.look(table, filter.clone()).await?;
+    let desk = context.data::<DataLoader>()?;
+    (filter.limit, filter.offset) = (Filter::MAX_ROWS.min(limit.saturating_add(1)), offset);
+    let mut nodes: Vec<T> = desk.query(table, filter.clone()).await?;
     let next = offset.saturating_add(limit);
     let has_more = match nodes.len() > limit as usize {
         true => true,
         // One row more than the maximum cannot be queried at once.
-        false if limit == Filter::MOST && nodes.len() == limit as usize => {
+        false if limit == Filter::MAX_ROWS && nodes.len() == limit as usize => {
             (filter.limit, filter.offset) = (1, next);
-            !desk.look::<T>(table, filter).await?.is_empty()
+            !desk.query::<T>(table, filter).await?.is_empty()
         }
         false => false,
     };
     nodes.truncate(limit as usize);
     let end = offset.saturating_add(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
     let end = (!nodes.is_empty()).then_some(end);
-    Ok(Page::of(nodes, end, has_more))
+    Ok(GraphQlPage::new(nodes, end, has_more))
 }
 
 /// Returns a page of the rows that match a condition that the line cannot filter by. The number of queries to the store
@@ -156,20 +156,20 @@ async fn filtered_page<T: DeserializeOwned + OutputType>(
     mut filter: Filter,
     (first, after): (Option<i32>, Option<String>),
     matches: impl Fn(&T) -> bool,
-) -> Result<Page<T>, Error> {
+) -> Result<GraphQlPage<T>, Error> {
     let (limit, offset) = page_bounds(first, after.as_deref())?;
     if can_match_nothing(&filter) {
-        return Ok(Page::of(Vec::new(), None, false));
+        return Ok(GraphQlPage::new(Vec::new(), None, false));
     }
-    let desk = context.data::<Desk>()?;
-    (filter.limit, filter.offset) = (Filter::MOST, offset);
+    let desk = context.data::<DataLoader>()?;
+    (filter.limit, filter.offset) = (Filter::MAX_ROWS, offset);
     let mut nodes = Vec::new();
     for _ in 0..MAX_QUERIES {
-        let rows: Vec<T> = desk.look_once(table, filter.clone()).await?;
+        let rows: Vec<T> = desk.query_cached(table, filter.clone()).await?;
         let last = rows.len() < filter.limit as usize;
         for row in rows {
             if nodes.len() == limit as usize {
-                return Ok(Page::of(nodes, Some(filter.offset), true));
+                return Ok(GraphQlPage::new(nodes, Some(filter.offset), true));
             }
             filter.offset = filter.offset.saturating_add(1);
             if matches(&row) {
@@ -178,10 +178,10 @@ async fn filtered_page<T: DeserializeOwned + OutputType>(
         }
         if last {
             let end = (!nodes.is_empty()).then_some(filter.offset);
-            return Ok(Page::of(nodes, end, false));
+            return Ok(GraphQlPage::new(nodes, end, false));
         }
     }
-    Ok(Page::of(nodes, Some(filter.offset), true))
+    Ok(GraphQlPage::new(nodes, Some(filter.offset), true))
 }
 
 /// Returns whether no row can match, because no name contains a NUL character. Some stores fail on a query with one.
@@ -190,13 +190,13 @@ fn can_match_nothing(filter: &Filter) -> bool {
     texts.into_iter().flatten().any(|text| text.contains('\0'))
 }
 
-impl<T: OutputType> Page<T> {
-    fn of(nodes: Vec<T>, end: Option<u32>, has_next_page: bool) -> Self {
-        Self { nodes, page_info: PageInfo { end_cursor: end.map(cursor_of), has_next_page } }
+impl<T: OutputType> GraphQlPage<T> {
+    fn new(nodes: Vec<T>, end: Option<u32>, has_next_page: bool) -> Self {
+        Self { nodes, page_info: PageInfo { end_cursor: end.map(format_cursor), has_next_page } }
     }
 }
 
-fn time_range(start: Option<Moment>, end: Option<Moment>) -> (Option<i64>, Option<i64>) {
+fn time_range(start: Option<Timestamp>, end: Option<Timestamp>) -> (Option<i64>, Option<i64>) {
     (start.map(|start| start.0.saturating_sub(1)), end.map(|end| end.0))
 }
 
@@ -214,7 +214,7 @@ impl Query {
         asset: Option<String>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Page<Sensor>, Error> {
+    ) -> Result<GraphQlPage<Sensor>, Error> {
         let filter = Filter { asset, ..Filter::default() };
         let Some(status) = status else { return page(context, Table::Sensors, filter, (first, after)).await };
         let alerting = open_alerts(context).await?;
@@ -230,12 +230,12 @@ impl Query {
         context: &Context<'_>,
         sensor_id: Option<String>,
         asset: Option<String>,
-        start_time: Option<Moment>,
-        end_time: Option<Moment>,
+        start_time: Option<Timestamp>,
+        end_time: Option<Timestamp>,
         severity: Option<Severity>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Page<Anomaly>, Error> {
+    ) -> Result<GraphQlPage<Anomaly>, Error> {
         let (from, before) = time_range(start_time, end_time);
         let kind = severity.map(|severity| severity.name().to_owned());
         let filter = Filter { sensor: sensor_id, asset, kind, after: from, before, ..Filter::default() };
@@ -256,7 +256,7 @@ impl Query {
         target: Option<String>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Page<Action>, Error> {
+    ) -> Result<GraphQlPage<ActionRow>, Error> {
         page(context, Table::Actions, Filter { id: target, ..Filter::default() }, (first, after)).await
     }
 
@@ -266,12 +266,12 @@ impl Query {
         let mut sensors: Vec<Sensor> = Vec::new();
         loop {
             let offset = u32::try_from(sensors.len()).unwrap_or(u32::MAX);
-            let filter = Filter { limit: Filter::MOST, offset, ..Filter::default() };
-            let rows = context.data::<Desk>()?.look_once(Table::Sensors, filter).await?;
-            let last = rows.len() < Filter::MOST as usize;
+            let filter = Filter { limit: Filter::MAX_ROWS, offset, ..Filter::default() };
+            let rows = context.data::<DataLoader>()?.query_cached(Table::Sensors, filter).await?;
+            let last = rows.len() < Filter::MAX_ROWS as usize;
             sensors.extend(rows);
-            if last || sensors.len() >= assets::MOST as usize {
-                return Ok(assets::tree(sensors));
+            if last || sensors.len() >= assets::MAX_SENSORS as usize {
+                return Ok(assets::asset_tree(sensors));
             }
         }
     }
@@ -286,7 +286,7 @@ impl Query {
         asset: Option<String>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Page<Alert>, Error> {
+    ) -> Result<GraphQlPage<Alert>, Error> {
         let of = |kind: &str| Filter { asset: asset.clone(), kind: Some(kind.to_owned()), ..Filter::default() };
         let severity = severity.map(Severity::name);
         match (state, severity) {
@@ -315,7 +315,7 @@ impl Query {
         asset: Option<String>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Page<WorkOrder>, Error> {
+    ) -> Result<GraphQlPage<WorkOrder>, Error> {
         let kind = status.map(|status| match status {
             OrderStatus::Planned => "planned",
             OrderStatus::Unscheduled => "unscheduled",
@@ -334,14 +334,14 @@ impl Query {
         asset: Option<String>,
         first: Option<i32>,
         after: Option<String>,
-    ) -> Result<Page<Machine>, Error> {
+    ) -> Result<GraphQlPage<Machine>, Error> {
         page(context, Table::Machines, Filter { asset, ..Filter::default() }, (first, after)).await
     }
 }
 
 /// Returns the machines with an open alert.
 async fn open_alerts(context: &Context<'_>) -> Result<BTreeSet<String>, Error> {
-    let filter = Filter { kind: Some("open".to_owned()), limit: Filter::MOST, ..Filter::default() };
-    let alerts: Vec<Alert> = context.data::<Desk>()?.look_once(Table::Alerts, filter).await?;
+    let filter = Filter { kind: Some("open".to_owned()), limit: Filter::MAX_ROWS, ..Filter::default() };
+    let alerts: Vec<Alert> = context.data::<DataLoader>()?.query_cached(Table::Alerts, filter).await?;
     Ok(alerts.into_iter().map(|alert| alert.asset).collect())
 }

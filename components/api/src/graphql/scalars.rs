@@ -3,16 +3,16 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
 use crate::{
-    shapes::{Loose, Moment},
+    schemas::{JsonObject, Timestamp},
     time,
 };
 
 /// A time as RFC 3339.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
-impl ScalarType for Moment {
+impl ScalarType for Timestamp {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::String(text) => time::rfc3339(text).map(Moment).ok_or_else(|| {
+            Value::String(text) => time::parse_rfc3339(text).map(Timestamp).ok_or_else(|| {
                 InputValueError::custom(format!("{text:?} is not a time; give RFC 3339, such as 2026-01-31T13:45:00Z"))
             }),
             _ => Err(InputValueError::expected_type(value)),
@@ -20,13 +20,13 @@ impl ScalarType for Moment {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(time::text(self.0))
+        Value::String(time::format_rfc3339(self.0))
     }
 }
 
 /// Any JSON.
 #[Scalar(name = "JSON")]
-impl ScalarType for Loose {
+impl ScalarType for JsonObject {
     fn parse(value: Value) -> InputValueResult<Self> {
         Ok(Self(value.into_json()?))
     }

@@ -1,7 +1,7 @@
 //! Routing. One table ([`ROUTES`]) is the single source for the dispatch, the methods of a path, the check of the
 //! query, the OpenAPI document, and the permissions that the guard of the edge host enforces.
 
-mod kinds;
+mod route_info;
 mod parameters;
 mod table;
 
@@ -10,33 +10,33 @@ use std::borrow::Cow;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-pub(crate) use kinds::{Body, Kind, Op, Parameter, Place, Reply};
-pub use kinds::{Class, Permission, RouteInfo};
+pub(crate) use route_info::{BodyInfo, ParameterKind, Handler, Parameter, ParameterLocation, ResponseInfo};
+pub use route_info::{RateLimitClass, Permission, RouteInfo};
 pub use table::ROUTES;
 
-use crate::{page::is_file, problem::Problem};
+use crate::{dashboard::is_file, problem::Problem};
 
 /// A path that matches a template of the table.
 #[derive(Debug)]
-pub(crate) struct Path<'a> {
+pub(crate) struct MatchedPath<'a> {
     /// The matching template.
     pub(crate) template: &'static str,
     /// The part in place of the template's `{…}`, percent-encoded as it was sent.
-    id: &'a str,
+    encoded_id: &'a str,
 }
 
-impl<'a> Path<'a> {
+impl<'a> MatchedPath<'a> {
     /// Matches a path against the templates. `None` if none matches.
-    pub(crate) fn of(path: &'a str) -> Option<Self> {
+    pub(crate) fn match_path(path: &'a str) -> Option<Self> {
         let mut best: Option<(Self, &str)> = None;
         for (index, route) in ROUTES.iter().enumerate() {
             // Routes of the same path are adjacent.
             if index > 0 && ROUTES[index - 1].path == route.path {
                 continue;
             }
-            let Some((before, after)) = route.halves() else {
+            let Some((before, after)) = route.split_template() else {
                 if route.path == path {
-                    return Some(Self { template: route.path, id: "" });
+                    return Some(Self { template: route.path, encoded_id: "" });
                 }
                 continue;
             };
@@ -47,7 +47,7 @@ impl<'a> Path<'a> {
             }
             // The longest suffix wins: `/sensors/a/readings` are the readings of `a`.
             if best.as_ref().is_none_or(|(_, ending)| after.len() > ending.len()) {
-                best = Some((Self { template: route.path, id }, after));
+                best = Some((Self { template: route.path, encoded_id: id }, after));
             }
         }
         best.map(|(path, _)| path)
@@ -76,15 +76,15 @@ impl<'a> Path<'a> {
     }
 
     /// Returns the percent-decoded id. A plus is not decoded as a space.
-    pub(crate) fn id(&self) -> Result<Cow<'a, str>, Problem> {
-        percent_decode_str(self.id).decode_utf8().map_err(|_| {
-            Problem::bad_request(format!("{} is not UTF-8 after percent-decoding; encode the id as UTF-8", self.id))
+    pub(crate) fn decoded_id(&self) -> Result<Cow<'a, str>, Problem> {
+        percent_decode_str(self.encoded_id).decode_utf8().map_err(|_| {
+            Problem::bad_request(format!("{} is not UTF-8 after percent-decoding; encode the id as UTF-8", self.encoded_id))
         })
     }
 }
 
 /// Returns the route of a method and a path, for the guard of a host. A file of the dashboard counts as `/`, HEAD as
 /// GET. `None`: the path does not exist, or does not allow the method.
-pub fn route_of(method: &Method, path: &str) -> Option<&'static RouteInfo> {
-    Path::of(if is_file(path) { "/" } else { path })?.route(method)
+pub fn find_route(method: &Method, path: &str) -> Option<&'static RouteInfo> {
+    MatchedPath::match_path(if is_file(path) { "/" } else { path })?.route(method)
 }

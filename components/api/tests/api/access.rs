@@ -13,7 +13,7 @@ fn ask(
     headers: &[(&str, &str)],
 ) -> Response<Vec<u8>> {
     let settings =
-        Settings::read(|name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()));
+        Settings::from_variables(|name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()));
     respond(line, &settings, NOW, request(method, uri, headers, b""))
 }
 

@@ -101,7 +101,7 @@ fn query() -> impl Strategy<Value = String> {
 
 /// Names that people could confuse with another name, or that a file system or a proxy would interpret as a path.
 #[test]
-fn names_that_mislead_are_refused() {
+fn misleading_names_are_rejected() {
     let line = plant();
     for name in ["a/..", "../a", "a//b", "a%2F%2Fb", "a/.", "a%00", "a%0A", "%E2%80%AEa", "a%E2%81%A6b", "a%C2%85"] {
         for path in [name.to_owned(), format!("{name}/readings"), format!("{name}/stream")] {

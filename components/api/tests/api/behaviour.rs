@@ -2,7 +2,7 @@
 
 use http::{Method, header};
 use serde_json::json;
-use wheeltapper_api::{FrontError, Settings, Table, broken_off, respond};
+use wheeltapper_api::{LineApiError, Settings, Table, incomplete_request, respond};
 
 use crate::memory::{Memory, NOW, body, get, get_with, problem, request, sensor, text};
 
@@ -20,7 +20,7 @@ fn a_problem_reads_so() {
 }
 
 #[test]
-fn what_has_not_changed_is_not_sent_again() {
+fn unchanged_content_is_a_304() {
     let first = send(Method::GET, "/api/v1/sensors", &[]);
     let tag = text(&first, "etag").unwrap().to_owned();
     assert_eq!(text(&first, "content-length").unwrap(), first.body().len().to_string());
@@ -51,7 +51,7 @@ fn head_is_get_without_a_body() {
 }
 
 #[test]
-fn a_request_can_be_found_again() {
+fn requests_have_an_id() {
     let id = |headers: &[_]| text(&send(Method::GET, "/health", headers), "x-request-id").unwrap().to_owned();
     assert_eq!(id(&[("x-request-id", "from-a-proxy.7")]), "from-a-proxy.7");
     let made = id(&[]);
@@ -61,13 +61,13 @@ fn a_request_can_be_found_again() {
     assert_eq!(id(&[("x-request-id", &"x".repeat(129))]), made);
     let later = respond(&Memory::default(), &Settings::default(), NOW + 1, request(Method::GET, "/health", &[], b""));
     assert_ne!(text(&later, "x-request-id"), Some(made.as_str()));
-    let broken = broken_off("the body broke off", NOW);
+    let broken = incomplete_request("the body broke off", NOW);
     assert_eq!(problem(&broken, 400), "the body broke off; send it again");
     assert!(text(&broken, "x-request-id").is_some());
 }
 
 #[test]
-fn other_methods_are_told_which_there_are() {
+fn a_405_lists_the_allowed_methods() {
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {
         let answer = send(method, "/api/v1/sensors/a/b", &[]);
         problem(&answer, 405);
@@ -82,7 +82,7 @@ fn alive_and_ready() {
     assert_eq!(body(&send(Method::GET, "/health", &[])), json!({ "status": "alive" }));
     assert_eq!(body(&send(Method::GET, "/ready", &[])), json!({ "status": "ready" }));
     for (failure, seconds) in
-        [(FrontError::Unavailable("locked".into()), "1"), (FrontError::Broken("no plant".into()), "30")]
+        [(LineApiError::Unavailable("locked".into()), "1"), (LineApiError::Internal("no plant".into()), "30")]
     {
         let line = Memory { failure: Some(failure), ..Memory::default() };
         assert_eq!(get(&line, "/health").status(), 200);

@@ -2,7 +2,7 @@
 
 use http::{Method, Response};
 use serde_json::{Value, json};
-use wheeltapper_api::FrontError;
+use wheeltapper_api::LineApiError;
 
 use crate::memory::{Memory, NOW, body, misfit, plant, problem, send};
 
@@ -17,7 +17,7 @@ fn sample(values: Value) -> Value {
 }
 
 #[test]
-fn values_are_judged() {
+fn values_are_scored() {
     let line = plant();
     let mut sent = sample(json!([1.5, -2]));
     sent["sensor_data"]["metadata"] = json!({ "sampling_hz": 100 });
@@ -51,7 +51,7 @@ fn values_are_judged() {
 }
 
 #[test]
-fn the_threshold_is_the_askers() {
+fn the_request_sets_the_threshold() {
     let line = plant();
     for (threshold, is_anomaly) in [(json!(0.96), true), (json!(0.97), false), (json!(0), true), (json!(1), false)] {
         let mut sent = sample(json!(1));
@@ -61,7 +61,7 @@ fn the_threshold_is_the_askers() {
 }
 
 #[test]
-fn what_is_no_sample_is_told() {
+fn invalid_samples_are_rejected() {
     let line = plant();
     let with = |pointer: &str, value: Value| {
         let mut sent = sample(json!(1));
@@ -105,13 +105,13 @@ fn what_is_no_sample_is_told() {
 }
 
 #[test]
-fn what_the_line_says_has_its_status() {
+fn line_errors_map_to_statuses() {
     for (failure, status) in [
-        (FrontError::Absent("no such sensor".into()), 404),
-        (FrontError::Conflict("it is still learnt".into()), 409),
-        (FrontError::Invalid("of no use".into()), 422),
-        (FrontError::Unavailable("locked".into()), 503),
-        (FrontError::Broken("b".into()), 500),
+        (LineApiError::NotFound("no such sensor".into()), 404),
+        (LineApiError::Conflict("it is still learnt".into()), 409),
+        (LineApiError::Invalid("of no use".into()), 422),
+        (LineApiError::Unavailable("locked".into()), 503),
+        (LineApiError::Internal("b".into()), 500),
     ] {
         let line = Memory { failure: Some(failure), ..Memory::default() };
         problem(&detect(&line, &sample(json!(1))), status);

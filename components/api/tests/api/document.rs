@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::Value;
-use wheeltapper_api::{Class, Permission, ROUTES, Settings, openapi, respond, route_of};
+use wheeltapper_api::{RateLimitClass, Permission, ROUTES, Settings, openapi, respond, find_route};
 
 use crate::memory::{Memory, NOW, body, get, get_with, plant, request, text};
 
@@ -12,11 +12,11 @@ fn the_document() {
 }
 
 #[test]
-fn it_is_served_as_the_host_is() {
+fn the_document_depends_on_the_host() {
     let line = Memory::default();
     let here = body(&get(&line, "/api/openapi.json"));
     assert!(here["paths"].get("/api/v1/users").is_none() && here["paths"].get("/ws/anomalies").is_none());
-    let settings = Settings::read(|name| (name == "WHEELTAPPER_HOST").then(|| "edge".to_owned()));
+    let settings = Settings::from_variables(|name| (name == "WHEELTAPPER_HOST").then(|| "edge".to_owned()));
     let there = respond(&line, &settings, NOW, request(Method::GET, "/api/openapi.json", &[], b""));
     assert!(body(&there)["paths"].get("/api/v1/users").is_some());
     assert_eq!(body(&there), openapi(true, env!("CARGO_PKG_VERSION")));
@@ -26,7 +26,7 @@ fn it_is_served_as_the_host_is() {
 
 /// Every reference resolves, every name is unique, and every example is accepted.
 #[test]
-fn it_hangs_together() {
+fn the_document_is_consistent() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(members) => {
@@ -44,7 +44,7 @@ fn it_hangs_together() {
     for reference in found {
         assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
     }
-    let mut names: Vec<&str> = ROUTES.iter().map(|route| route.name).collect();
+    let mut names: Vec<&str> = ROUTES.iter().map(|route| route.operation_id).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), ROUTES.len());
@@ -53,7 +53,7 @@ fn it_hangs_together() {
         for (method, operation) in item.as_object().unwrap() {
             let Some(body) = operation.pointer("/requestBody/content/application~1json/example") else { continue };
             let method: Method = method.to_uppercase().parse().unwrap();
-            if route_of(&method, path).unwrap().edge_only {
+            if find_route(&method, path).unwrap().edge_only {
                 continue;
             }
             let path = path.replace("{id}", "00000000000000000000000000000001");
@@ -64,8 +64,8 @@ fn it_hangs_together() {
 }
 
 #[test]
-fn a_guard_knows_what_a_route_takes() {
-    let of = |method: Method, path: &str| route_of(&method, path).map(|route| (route.name, route.permission));
+fn routes_have_a_permission_and_a_rate_limit() {
+    let of = |method: Method, path: &str| find_route(&method, path).map(|route| (route.operation_id, route.permission));
     assert_eq!(of(Method::GET, "/"), Some(("getPage", Permission::None)));
     assert_eq!(of(Method::HEAD, "/health"), Some(("getHealth", Permission::None)));
     assert_eq!(of(Method::GET, "/api/v1/sensors/a/b%2Fc/readings"), Some(("getReadings", Permission::Read)));
@@ -86,16 +86,16 @@ fn a_guard_knows_what_a_route_takes() {
     ] {
         assert_eq!(of(method.clone(), path), None, "{method} {path}");
     }
-    let class = |path: &str| route_of(&Method::POST, path).unwrap().class;
-    assert_eq!(class("/api/v1/detect"), Class::Detect);
-    assert_eq!(class("/api/v1/maintenance/schedule"), Class::Schedule);
-    assert_eq!(class("/api/v1/ingest"), Class::Ingest);
-    assert_eq!(class("/api/v1/auth/login"), Class::Login);
-    assert_eq!(class("/graphql"), Class::Other);
+    let class = |path: &str| find_route(&Method::POST, path).unwrap().rate_limit;
+    assert_eq!(class("/api/v1/detect"), RateLimitClass::Detect);
+    assert_eq!(class("/api/v1/maintenance/schedule"), RateLimitClass::Schedule);
+    assert_eq!(class("/api/v1/ingest"), RateLimitClass::Ingest);
+    assert_eq!(class("/api/v1/auth/login"), RateLimitClass::Login);
+    assert_eq!(class("/graphql"), RateLimitClass::Other);
 }
 
 #[test]
-fn paths_tell_what_they_take() {
+fn paths_list_their_methods() {
     for (path, allow) in [
         ("/graphql", "GET, HEAD, POST, OPTIONS"),
         ("/api/v1/work-orders/x", "GET, HEAD, PATCH, OPTIONS"),
@@ -112,7 +112,7 @@ fn paths_tell_what_they_take() {
 }
 
 #[test]
-fn long_answers_are_packed() {
+fn long_responses_are_compressed() {
     let line = plant();
     let plain = get(&line, "/api/openapi.json");
     assert_eq!((text(&plain, "content-encoding"), text(&plain, "vary")), (None, Some("Accept-Encoding")));

@@ -2,7 +2,7 @@
 
 use http::{Method, Response};
 use serde_json::{Value, json};
-use wheeltapper_api::{Deed, FrontError, Settings, Table, respond};
+use wheeltapper_api::{Action, LineApiError, Settings, Table, respond};
 
 use crate::memory::{Memory, NOW, alert, body, get, get_with, plant, problem, request, send, sensor, text};
 
@@ -87,7 +87,7 @@ fn sensors_of_machines_that_alert() {
 }
 
 #[test]
-fn rows_that_are_picked_take_few_looks() {
+fn filtered_pages_need_few_queries() {
     let mut line = plant();
     let sensors: Vec<Value> = (0..12_500).map(|at| sensor(&format!("north/m{at:05}/x"))).collect();
     line.rows.insert(Table::Sensors, sensors);
@@ -146,7 +146,7 @@ fn alerts_of_a_state_and_a_severity() {
 }
 
 #[test]
-fn a_page_of_the_most_rows_tells_whether_there_are_more() {
+fn the_longest_page_knows_whether_more_follow() {
     let mut line = plant();
     for (count, more) in [(1_000, false), (1_001, true)] {
         let sensors = (0..count).map(|at| sensor(&format!("n/m/s{at:04}"))).collect();
@@ -158,22 +158,22 @@ fn a_page_of_the_most_rows_tells_whether_there_are_more() {
 }
 
 #[test]
-fn what_people_do_is_done() {
+fn mutations_perform_actions() {
     for (field, deed) in [
-        ("acknowledgeAnomaly", Deed::Acknowledge),
-        ("handleAnomaly", Deed::Handle),
-        ("markFalseAlarm", Deed::FalseAlarm),
-        ("commentAnomaly", Deed::Comment),
-        ("orderRepair", Deed::OrderRepair),
+        ("acknowledgeAnomaly", Action::Acknowledge),
+        ("handleAnomaly", Action::Handle),
+        ("markFalseAlarm", Action::FalseAlarm),
+        ("commentAnomaly", Action::Comment),
+        ("orderRepair", Action::OrderRepair),
     ] {
         let line = plant();
         let query = format!(
             "mutation {{ {field}(id: \"00000000000000000000000000000001\", comment: \"c\") {{ id handled }} }}"
         );
         let changed = data(&line, &query);
-        assert_eq!(changed[field]["handled"], matches!(deed, Deed::Handle | Deed::FalseAlarm));
+        assert_eq!(changed[field]["handled"], matches!(deed, Action::Handle | Action::FalseAlarm));
         let change = line.acted.borrow()[0].clone();
-        assert_eq!((change.deed, change.text.as_str(), change.now), (deed, "c", NOW));
+        assert_eq!((change.action, change.text.as_str(), change.now), (deed, "c", NOW));
     }
     let line = plant();
     let missing = ask(&line, "mutation { acknowledgeAnomaly(id: \"ff\") { id } }");
@@ -183,7 +183,7 @@ fn what_people_do_is_done() {
 const MUTATION: &str = "mutation { acknowledgeAnomaly(id: \"00000000000000000000000000000001\") { id } }";
 
 #[test]
-fn who_may_only_read_changes_nothing() {
+fn mutations_require_the_permission_write() {
     let line = plant();
     let with = |permissions: &str, sent: &Value| {
         let headers = [("content-type", "application/json"), ("x-wheeltapper-permissions", permissions)];
@@ -205,7 +205,7 @@ fn who_may_only_read_changes_nothing() {
 }
 
 #[test]
-fn get_asks_and_changes_nothing() {
+fn get_accepts_queries_only() {
     let line = plant();
     let answer = get(&line, "/graphql?query=query($n:Int){machines(first:$n){nodes{asset}}}&variables=%7B%22n%22:1%7D");
     assert_eq!(body(&answer)["data"]["machines"]["nodes"], json!([{ "asset": "north/hall-1/pump-1" }]));
@@ -238,7 +238,7 @@ fn one_request_at_a_time() {
 }
 
 #[test]
-fn the_type_is_the_one_that_is_asked_for() {
+fn the_media_type_follows_accept() {
     let line = plant();
     let with = |accept: &str, query: &str| get_with(&line, &format!("/graphql?query={query}"), &[("accept", accept)]);
     let plain = with("*/*", "%7Bx%7D");
@@ -272,7 +272,7 @@ fn there_are_limits() {
 
 /// 1 KB that validation would visit for most of a minute, and lists that would overflow the stack of the parser.
 #[test]
-fn a_small_document_that_expands_to_a_large_one_is_refused_at_once() {
+fn expanding_documents_are_rejected_at_once() {
     let line = plant();
     let last = "fragment f27 on Query { machines { nodes { asset } } }";
     let bomb = (0..27).fold(format!("{{ ...f0 }} {last}"), |text, at| {
@@ -293,7 +293,7 @@ fn a_small_document_that_expands_to_a_large_one_is_refused_at_once() {
 
 /// The introspection query of graphql-core, the Python reference implementation: 17 fields deep.
 #[test]
-fn the_schema_can_be_asked_for() {
+fn introspection_is_answered() {
     let of_type = (0..9).fold("kind name".to_owned(), |inner, _| format!("kind name ofType {{ {inner} }}"));
     let query = format!(
         "query IntrospectionQuery {{ __schema {{ queryType {{ name }} mutationType {{ name }} types {{ ...T }}
@@ -336,8 +336,8 @@ fn documents_are_known_by_their_hash() {
 }
 
 #[test]
-fn a_line_that_does_not_answer_is_told() {
-    let line = Memory { failure: Some(FrontError::Unavailable("locked".into())), ..Memory::default() };
+fn line_errors_are_reported() {
+    let line = Memory { failure: Some(LineApiError::Unavailable("locked".into())), ..Memory::default() };
     let reply = ask(&line, "{ machines { nodes { asset } } sensors { nodes { name } } }");
     assert_eq!(reply["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     assert!(reply["errors"][0]["message"].as_str().unwrap().contains("locked"));

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
-use wheeltapper_api::{FrontError, LIMIT, Reason, Receipt, Refused, Submission};
+use wheeltapper_api::{LineApiError, MAX_BODY_BYTES, RejectionReason, Receipt, Rejection, Submission};
 
 use crate::memory::{Memory, body, get, post, problem, text};
 
@@ -14,13 +14,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn refused(readings: u32) -> Refused {
-    Refused { position: 2, reason: Reason::NonFinite, message: "value is NaN; send a number".to_owned(), readings }
+fn rejection(readings: u32) -> Rejection {
+    Rejection { position: 2, reason: RejectionReason::NonFinite, message: "value is NaN; send a number".to_owned(), readings }
 }
 
 #[test]
-fn what_was_taken_and_what_was_not_is_told() {
-    let line = Memory { receipt: Receipt { accepted: 3, refused: vec![refused(2)] }, ..Memory::default() };
+fn accepted_and_rejected_readings_are_reported() {
+    let line = Memory { receipt: Receipt { accepted: 3, rejections: vec![rejection(2)] }, ..Memory::default() };
     let answer = post(&line, "/api/v1/ingest?sensor=a%2Fb&topic=plant/x", &[("content-type", "text/csv")], b"1,2");
     assert_eq!(answer.status(), 202);
     assert_eq!(
@@ -41,15 +41,15 @@ fn what_was_taken_and_what_was_not_is_told() {
 
 #[test]
 fn without_a_topic_the_path_is_the_source() {
-    let line = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
+    let line = Memory { receipt: Receipt { accepted: 1, rejections: vec![] }, ..Memory::default() };
     assert_eq!(post(&line, "/api/v1/ingest?webhook=7", &[], b"{}").status(), 202);
     let submission = line.submitted.take().remove(0);
     assert_eq!((submission.source.as_str(), submission.format, submission.sensor), ("/api/v1/ingest", None, None));
 }
 
 #[test]
-fn what_times_count_goes_with_the_format() {
-    let line = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
+fn the_precision_is_added_to_the_format() {
+    let line = Memory { receipt: Receipt { accepted: 1, rejections: vec![] }, ..Memory::default() };
     for (query, kind, format) in [
         ("precision=ms", Some("text/plain; charset=utf-8"), Some("text/plain; charset=utf-8; precision=ms")),
         ("precision=u", None, Some("*/*; precision=u")),
@@ -65,8 +65,8 @@ fn what_times_count_goes_with_the_format() {
 }
 
 #[test]
-fn nothing_taken_is_a_problem() {
-    let line = Memory { receipt: Receipt { accepted: 0, refused: vec![refused(1); 150] }, ..Memory::default() };
+fn nothing_accepted_is_a_problem() {
+    let line = Memory { receipt: Receipt { accepted: 0, rejections: vec![rejection(1); 150] }, ..Memory::default() };
     let answer = post(&line, "/api/v1/ingest", &[], b"x");
     assert_eq!(problem(&answer, 422), "nothing was accepted: value is NaN; send a number");
     assert_eq!(body(&answer)["accepted"], 0);
@@ -77,8 +77,8 @@ fn nothing_taken_is_a_problem() {
 }
 
 #[test]
-fn gzip_is_unpacked() {
-    let line = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
+fn gzip_is_decompressed() {
+    let line = Memory { receipt: Receipt { accepted: 1, rejections: vec![] }, ..Memory::default() };
     for encoding in ["gzip", "X-GZip"] {
         let answer = post(&line, "/api/v1/ingest", &[("content-encoding", encoding)], &gzip(b"hello"));
         assert_eq!(answer.status(), 202);
@@ -95,9 +95,9 @@ fn gzip_is_unpacked() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_before_it_is_unpacked() {
+fn oversized_bodies_are_rejected() {
     let line = Memory::default();
-    let large = vec![b' '; LIMIT + 1];
+    let large = vec![b' '; MAX_BODY_BYTES + 1];
     assert!(problem(&post(&line, "/api/v1/ingest", &[], &large), 413).contains("16777216 bytes"));
     let compressed = post(&line, "/api/v1/ingest", &[("content-encoding", "gzip")], &gzip(&large));
     assert!(problem(&compressed, 413).contains("decompressed"));
@@ -107,7 +107,7 @@ fn what_is_too_large_is_refused_before_it_is_unpacked() {
     assert!(
         problem(
             &post(
-                &Memory { failure: Some(FrontError::Broken("b".into())), ..line },
+                &Memory { failure: Some(LineApiError::Internal("b".into())), ..line },
                 "/api/v1/ingest",
                 &[],
                 &large[1..]
@@ -118,13 +118,13 @@ fn what_is_too_large_is_refused_before_it_is_unpacked() {
 }
 
 #[test]
-fn a_line_that_does_not_answer_is_tried_again() {
+fn transient_line_errors_set_retry_after() {
     let failing = |failure| Memory { failure: Some(failure), ..Memory::default() };
-    let unavailable = failing(FrontError::Unavailable("the store is locked".to_owned()));
+    let unavailable = failing(LineApiError::Unavailable("the store is locked".to_owned()));
     let answer = post(&unavailable, "/api/v1/ingest", &[], b"{}");
     assert_eq!(problem(&answer, 503), "the store is locked; send the same request again");
     assert_eq!(text(&answer, "retry-after"), Some("1"));
-    let answer = post(&failing(FrontError::Broken("the plant is no JSON".to_owned())), "/api/v1/ingest", &[], b"{}");
+    let answer = post(&failing(LineApiError::Internal("the plant is no JSON".to_owned())), "/api/v1/ingest", &[], b"{}");
     assert_eq!(problem(&answer, 500), "the plant is no JSON");
     assert_eq!(text(&answer, "retry-after"), None);
 }

@@ -19,7 +19,7 @@ fn a_page_of_anomalies() {
 }
 
 #[test]
-fn the_filter_is_handed_on() {
+fn the_filter_is_passed_on() {
     let line = anomalies(10);
     let answer = get(
         &line,
@@ -37,7 +37,7 @@ fn the_filter_is_handed_on() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_told() {
+fn invalid_queries_are_rejected() {
     let line = anomalies(1);
     for (query, expected_detail) in [
         (
@@ -70,7 +70,7 @@ fn what_cannot_be_meant_is_told() {
 }
 
 #[test]
-fn a_span_that_holds_nothing_shows_nothing() {
+fn an_empty_range_returns_no_items() {
     let line = anomalies(3);
     for query in ["from=2&to=1", "from=9999-12-31T23:59:59-23:59", "to=0000-01-01t00:00:00.123456789123z"] {
         let page = body(&get(&line, &format!("/api/v1/anomalies?{query}")));
@@ -79,7 +79,7 @@ fn a_span_that_holds_nothing_shows_nothing() {
 }
 
 #[test]
-fn two_kinds_narrow_together() {
+fn two_kind_filters_combine() {
     let alert =
         |id: usize, severity: &str, state: &str| json!({ "id": id.to_string(), "severity": severity, "state": state });
     let alerts = (0..2_500).map(|id| alert(id, "high", if id % 500 == 499 { "open" } else { "resolved" }));
@@ -157,7 +157,7 @@ fn sensors_have_slashes_in_their_ids() {
 }
 
 #[test]
-fn a_payload_is_shown_with_its_letter() {
+fn dead_letters_include_the_payload() {
     let line = Memory::with(Table::DeadLetters, vec![letter(2)]);
     let item = body(&get(&line, "/api/v1/dead-letters"))["items"][0].clone();
     assert_eq!((&item["payload"], &item["readings"], &item["sensor"]), (&json!("{"), &json!(2), &Value::Null));
@@ -165,27 +165,27 @@ fn a_payload_is_shown_with_its_letter() {
 }
 
 #[test]
-fn an_answer_that_is_none_is_the_lines_fault() {
+fn an_invalid_reply_of_the_line_is_a_500() {
     #[derive(Debug)]
     struct InvalidLine(&'static str);
-    impl wheeltapper_api::Front for InvalidLine {
+    impl wheeltapper_api::LineApi for InvalidLine {
         fn submit(
             &self,
             _: wheeltapper_api::Submission,
-        ) -> Result<wheeltapper_api::Receipt, wheeltapper_api::FrontError> {
+        ) -> Result<wheeltapper_api::Receipt, wheeltapper_api::LineApiError> {
             Ok(wheeltapper_api::Receipt::default())
         }
-        fn look(&self, _: Table, _: &wheeltapper_api::Filter) -> Result<String, wheeltapper_api::FrontError> {
+        fn query(&self, _: Table, _: &wheeltapper_api::Filter) -> Result<String, wheeltapper_api::LineApiError> {
             Ok(self.0.to_owned())
         }
-        fn tick(&self, _: i64) -> Result<(), wheeltapper_api::FrontError> {
+        fn tick(&self, _: i64) -> Result<(), wheeltapper_api::LineApiError> {
             Ok(())
         }
-        fn act(&self, _: &wheeltapper_api::Change) -> Result<String, wheeltapper_api::FrontError> {
+        fn perform_action(&self, _: &wheeltapper_api::ActionRequest) -> Result<String, wheeltapper_api::LineApiError> {
             Ok(self.0.to_owned())
         }
-        fn detect(&self, _: &wheeltapper_api::Sample) -> Result<wheeltapper_api::Verdict, wheeltapper_api::FrontError> {
-            Err(wheeltapper_api::FrontError::Broken(self.0.to_owned()))
+        fn detect(&self, _: &wheeltapper_api::DetectRequest) -> Result<wheeltapper_api::Verdict, wheeltapper_api::LineApiError> {
+            Err(wheeltapper_api::LineApiError::Internal(self.0.to_owned()))
         }
     }
     for reply in ["", "{}", "[1]", "[{]"] {
@@ -227,7 +227,7 @@ proptest! {
 }
 
 #[test]
-fn the_longest_page_tells_whether_others_follow() {
+fn the_longest_page_knows_whether_more_follow() {
     for (count, follows) in [(1_000, false), (1_001, true)] {
         let page = body(&get(&anomalies(count), "/api/v1/anomalies?limit=1000"));
         assert_eq!(page["items"].as_array().unwrap().len(), 1_000);
@@ -236,7 +236,7 @@ fn the_longest_page_tells_whether_others_follow() {
 }
 
 #[test]
-fn windows_and_waveforms_are_passed_over_only_so_far() {
+fn offsets_of_windows_and_waveforms_are_bounded() {
     for (name, table) in [("windows", Table::Windows), ("waveforms", Table::Waveforms)] {
         let line = Memory::with(table, vec![]);
         for cursor in ["ffffffff", "000186a1"] {

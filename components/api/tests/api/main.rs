@@ -4,7 +4,7 @@
 mod access;
 mod bad_input;
 mod behaviour;
-mod deeds;
+mod actions;
 mod detect;
 mod document;
 mod graphql;

@@ -2,12 +2,12 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use wheeltapper_api::{Deed, Table};
+use wheeltapper_api::{Action, Table};
 
 use crate::memory::{Memory, T0, body, get, misfit, order, plant, problem, send, text};
 
 #[test]
-fn a_plan_is_asked_for_and_found_again() {
+fn a_plan_can_be_requested_and_read() {
     let line = plant();
     let sent = r#"{"sensor_ids": ["a/b"], "time_horizon_hours": 72, "constraints": {"technicians": ["Ada"], "not_before": "2026-01-01T00:00:00Z"}}"#;
     let answer = send(&line, Method::POST, "/api/v1/maintenance/schedule", sent);
@@ -16,7 +16,7 @@ fn a_plan_is_asked_for_and_found_again() {
     let uri = accepted["check_status_url"].as_str().unwrap().to_owned();
     assert_eq!(text(&answer, "location"), Some(uri.as_str()));
     let change = line.acted.borrow()[0].clone();
-    assert_eq!(change.deed, Deed::Plan);
+    assert_eq!(change.action, Action::Plan);
     assert_eq!(
         serde_json::from_str::<Value>(&change.text).unwrap(),
         json!({ "sensor_ids": ["a/b"], "horizon_hours": 72.0, "constraints": { "technicians": ["Ada"], "not_before": T0 } })
@@ -32,7 +32,7 @@ fn a_plan_is_asked_for_and_found_again() {
 }
 
 #[test]
-fn what_waits_has_no_plan_yet() {
+fn a_queued_task_has_no_plan() {
     let row = json!({ "id": "a/b", "status": "queued", "created": T0, "finished": null, "plan": null });
     let line = Memory::with(Table::Tasks, vec![row]);
     assert_eq!(

@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use http::{Method, Request, Response, header};
 use serde_json::{Value, json};
 use wheeltapper_api::{
-    Change, Deed, Filter, Front, FrontError, Receipt, Sample, Settings, Submission, Table, Verdict, respond,
+    ActionRequest, Action, Filter, LineApi, LineApiError, Receipt, DetectRequest, Settings, Submission, Table, Verdict, respond,
 };
 
 /// 2026-01-01T00:00:00Z.
@@ -19,14 +19,14 @@ pub const NOW: i64 = T0 + 3_600 * SECOND;
 pub struct Memory {
     pub rows: BTreeMap<Table, Vec<Value>>,
     pub receipt: Receipt,
-    pub failure: Option<FrontError>,
+    pub failure: Option<LineApiError>,
     pub submitted: RefCell<Vec<Submission>>,
-    pub asked: RefCell<Vec<(Table, Filter)>>,
+    pub queries: RefCell<Vec<(Table, Filter)>>,
     pub ticks: RefCell<Vec<i64>>,
-    pub acted: RefCell<Vec<Change>>,
-    pub judged: RefCell<Vec<Sample>>,
+    pub actions: RefCell<Vec<ActionRequest>>,
+    pub detect_requests: RefCell<Vec<DetectRequest>>,
     /// Rows that actions created or changed, newest first. They precede `rows`, and replace rows of the same id.
-    pub made: RefCell<BTreeMap<Table, Vec<Value>>>,
+    pub written_rows: RefCell<BTreeMap<Table, Vec<Value>>>,
 }
 
 impl Memory {
@@ -35,8 +35,8 @@ impl Memory {
     }
 
     /// Returns all rows of a table.
-    fn all(&self, table: Table) -> Vec<Value> {
-        let made = self.made.borrow().get(&table).cloned().unwrap_or_default();
+    fn rows_of(&self, table: Table) -> Vec<Value> {
+        let made = self.written_rows.borrow().get(&table).cloned().unwrap_or_default();
         let rows = self.rows.get(&table).cloned().unwrap_or_default();
         let is_old = |row: &Value| !row["id"].is_null() && made.iter().any(|newer| newer["id"] == row["id"]);
         let rows: Vec<Value> = rows.into_iter().filter(|row| !is_old(row)).collect();
@@ -44,33 +44,33 @@ impl Memory {
     }
 
     /// Returns the target row of an action.
-    fn target(&self, table: Table, id: &str) -> Result<Value, FrontError> {
-        let absent = || FrontError::Absent(format!("there is no {id:?}"));
-        self.all(table).into_iter().find(|row| row["id"] == id).ok_or_else(absent)
+    fn target(&self, table: Table, id: &str) -> Result<Value, LineApiError> {
+        let absent = || LineApiError::NotFound(format!("there is no {id:?}"));
+        self.rows_of(table).into_iter().find(|row| row["id"] == id).ok_or_else(absent)
     }
 
-    fn make(&self, table: Table, row: Value) {
-        let mut made = self.made.borrow_mut();
+    fn put_row(&self, table: Table, row: Value) {
+        let mut made = self.written_rows.borrow_mut();
         let rows = made.entry(table).or_default();
         rows.retain(|old| old["id"] != row["id"]);
         rows.insert(0, row);
     }
 
-    fn works(&self) -> Result<(), FrontError> {
+    fn check_failure(&self) -> Result<(), LineApiError> {
         self.failure.clone().map_or(Ok(()), Err)
     }
 }
 
-impl Front for Memory {
-    fn submit(&self, event: Submission) -> Result<Receipt, FrontError> {
-        self.works()?;
+impl LineApi for Memory {
+    fn submit(&self, event: Submission) -> Result<Receipt, LineApiError> {
+        self.check_failure()?;
         self.submitted.borrow_mut().push(event);
         Ok(self.receipt.clone())
     }
 
-    fn look(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
-        self.works()?;
-        self.asked.borrow_mut().push((table, filter.clone()));
+    fn query(&self, table: Table, filter: &Filter) -> Result<String, LineApiError> {
+        self.check_failure()?;
+        self.queries.borrow_mut().push((table, filter.clone()));
         let is = |row: &Value, columns: &[&str], value: &Option<String>| {
             value.as_ref().is_none_or(|value| columns.iter().any(|column| row[*column] == json!(value)))
         };
@@ -84,7 +84,7 @@ impl Front for Memory {
         // The id of a filter for actions is that of their target.
         let ids: &[&str] = if table == Table::Actions { &["target"] } else { &["id", "name"] };
         let rows: Vec<Value> = self
-            .all(table)
+            .rows_of(table)
             .into_iter()
             .filter(|row| is(row, ids, &filter.id) && is(row, &["asset"], &filter.asset))
             .filter(|row| is(row, &["sensor", "name"], &filter.sensor))
@@ -97,64 +97,64 @@ impl Front for Memory {
         Ok(json!(rows).to_string())
     }
 
-    fn tick(&self, now: i64) -> Result<(), FrontError> {
-        self.works()?;
+    fn tick(&self, now: i64) -> Result<(), LineApiError> {
+        self.check_failure()?;
         self.ticks.borrow_mut().push(now);
         Ok(())
     }
 
-    fn act(&self, change: &Change) -> Result<String, FrontError> {
-        self.works()?;
-        self.acted.borrow_mut().push(change.clone());
-        let Change { deed, id, text, now } = change;
+    fn perform_action(&self, change: &ActionRequest) -> Result<String, LineApiError> {
+        self.check_failure()?;
+        self.actions.borrow_mut().push(change.clone());
+        let ActionRequest { action: deed, id, text, now } = change;
         let row = match deed {
-            Deed::Plan => {
+            Action::Plan => {
                 let constraints: Value = serde_json::from_str(text).unwrap();
-                let count = self.acted.borrow().len();
-                let plan = json!({ "work_orders": self.all(Table::WorkOrders), "unscheduled": [], "makespan_hours": 3.5, "cost": 250.0 });
+                let count = self.actions.borrow().len();
+                let plan = json!({ "work_orders": self.rows_of(Table::WorkOrders), "unscheduled": [], "makespan_hours": 3.5, "cost": 250.0 });
                 let row = json!({
                     "id": format!("{count:032x}"), "status": "done", "progress": 1.0, "created": now, "finished": now,
                     "horizon_hours": constraints["horizon_hours"], "plan": plan.to_string(),
                 });
-                self.make(Table::Tasks, row.clone());
+                self.put_row(Table::Tasks, row.clone());
                 return Ok(row.to_string());
             }
-            Deed::Amend => {
+            Action::Amend => {
                 let mut row = self.target(Table::WorkOrders, id)?;
                 let changes: Value = serde_json::from_str(text).unwrap();
                 for (name, value) in changes.as_object().unwrap() {
                     row[name] = value.clone();
                 }
-                self.make(Table::WorkOrders, row.clone());
+                self.put_row(Table::WorkOrders, row.clone());
                 row
             }
             _ => {
                 let mut row = self.target(Table::Anomalies, id)?;
-                if matches!(deed, Deed::Handle | Deed::FalseAlarm) {
+                if matches!(deed, Action::Handle | Action::FalseAlarm) {
                     row["handled"] = json!(true);
-                    self.make(Table::Anomalies, row.clone());
+                    self.put_row(Table::Anomalies, row.clone());
                 }
                 row
             }
         };
-        let count = self.acted.borrow().len();
+        let count = self.actions.borrow().len();
         let action = json!({
             "id": format!("{count:032x}"), "time": now, "deed": format!("{deed:?}").to_lowercase(), "target": id,
             "asset": row["asset"], "actor": "local", "text": text,
         });
-        self.make(Table::Actions, action);
+        self.put_row(Table::Actions, action);
         Ok(row.to_string())
     }
 
-    fn detect(&self, sample: &Sample) -> Result<Verdict, FrontError> {
-        self.works()?;
-        self.judged.borrow_mut().push(sample.clone());
+    fn detect(&self, sample: &DetectRequest) -> Result<Verdict, LineApiError> {
+        self.check_failure()?;
+        self.detect_requests.borrow_mut().push(sample.clone());
         let event: Value = serde_json::from_slice(&sample.payload).unwrap();
-        let sensors = self.all(Table::Sensors);
-        let absent = || FrontError::Absent(format!("there is no sensor {}", event["sensor_id"]));
+        let sensors = self.rows_of(Table::Sensors);
+        let absent = || LineApiError::NotFound(format!("there is no sensor {}", event["sensor_id"]));
         let sensor = sensors.iter().find(|row| row["name"] == event["sensor_id"]).ok_or_else(absent)?;
         if sample.model != "ensemble" {
-            return Err(FrontError::Absent(format!("there is no detector {:?}", sample.model)));
+            return Err(LineApiError::NotFound(format!("there is no detector {:?}", sample.model)));
         }
         Ok(Verdict {
             asset: sensor["asset"].as_str().unwrap().to_owned(),
@@ -203,7 +203,7 @@ pub fn send(line: &Memory, method: Method, uri: &str, body: &str) -> Response<Ve
 }
 
 /// Checks that the response is a 422 for a body, and returns the pointer and the detail of the error.
-pub fn misfit(response: &Response<Vec<u8>>) -> (String, String) {
+pub fn invalid_body(response: &Response<Vec<u8>>) -> (String, String) {
     problem(response, 422);
     let error = body(response)["errors"][0].clone();
     (error["pointer"].as_str().unwrap().to_owned(), error["detail"].as_str().unwrap().to_owned())
@@ -249,7 +249,7 @@ pub fn order(index: i64, status: &str) -> Value {
     })
 }
 
-pub fn letter(readings: u32) -> Value {
+pub fn dead_letter(readings: u32) -> Value {
     json!({
         "id": "d", "time": T0, "source": "/api/v1/ingest", "reason": "malformed", "message": "m", "payload": "{",
         "readings": readings, "sensor": null, "format": "json",
@@ -305,12 +305,12 @@ pub fn plant() -> Memory {
                 "p90_hours": null, "model": "trend",
             })]),
             (Table::WorkOrders, vec![order]),
-            (Table::DeadLetters, vec![letter(2)]),
+            (Table::DeadLetters, vec![dead_letter(2)]),
             (Table::Waveforms, vec![json!({ "sensor": name, "start_time": T0, "rate": 12_800.0, "count": 2, "samples": [0.5, -0.5] })]),
             (Table::Machines, vec![machine("north/hall-1/pump-1"), machine("south")]),
         ]
         .into(),
-        receipt: Receipt { accepted: 1, refused: vec![] },
+        receipt: Receipt { accepted: 1, rejections: vec![] },
         ..Memory::default()
     }
 }

@@ -1,7 +1,7 @@
 //! The content of the first page.
 
 use serde_json::{Value, json};
-use wheeltapper_api::{FrontError, Table};
+use wheeltapper_api::{LineApiError, Table};
 
 use crate::memory::{Memory, NOW, SECOND, T0, alert, anomaly, body, get, letter, order, problem, sensor};
 
@@ -63,7 +63,7 @@ fn the_page_can_read_it() {
 }
 
 #[test]
-fn lower_bounds_are_called_so() {
+fn lower_bounds_are_named() {
     let rows = [
         (Table::DeadLetters, vec![letter(2); 300]),
         (Table::Sensors, (0..2_500).map(|index| sensor(&format!("a/{index}"))).collect()),
@@ -82,7 +82,7 @@ fn lower_bounds_are_called_so() {
 
 #[test]
 fn an_overview_of_a_line_that_does_not_answer() {
-    let line = Memory { failure: Some(FrontError::Unavailable("locked".into())), ..Memory::default() };
+    let line = Memory { failure: Some(LineApiError::Unavailable("locked".into())), ..Memory::default() };
     problem(&get(&line, "/api/v1/overview"), 503);
     problem(&get(&filled(), "/api/v1/overview?since=1"), 400);
 }

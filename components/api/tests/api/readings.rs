@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wheeltapper_api::{Table, thin};
+use wheeltapper_api::{Table, downsample};
 
 use crate::memory::{Memory, SECOND, T0, body, get, problem, sensor};
 
@@ -18,7 +18,7 @@ fn line(chunks: Vec<Value>) -> Memory {
 }
 
 #[test]
-fn chunks_become_one_course() {
+fn chunks_are_merged() {
     // Newest first, overlapping, one reading twice.
     let at = |second| T0 + second * SECOND;
     let line = line(vec![chunk(&[at(2), at(4)], &[2.0, 4.0]), chunk(&[at(0), at(2), at(3)], &[0.0, 2.0, 3.0])]);
@@ -35,7 +35,7 @@ fn chunks_become_one_course() {
 }
 
 #[test]
-fn a_long_course_is_thinned_and_goes_on() {
+fn long_series_are_downsampled_and_paged() {
     let chunks = |count: i64, length: i64| {
         let one = |index| {
             let times: Vec<i64> = (0..length).map(|reading| T0 + (index * length + reading) * SECOND).collect();
@@ -61,7 +61,7 @@ fn a_long_course_is_thinned_and_goes_on() {
 }
 
 #[test]
-fn nothing_is_not_nowhere() {
+fn a_sensor_without_readings_is_not_a_404() {
     let line = line(vec![]);
     assert_eq!(body(&get(&line, "/api/v1/sensors/a/b/readings"))["items"], json!([]));
     let missing = problem(&get(&line, "/api/v1/sensors/a/c/readings"), 404);
@@ -85,7 +85,7 @@ fn a_sensor_may_be_called_readings() {
 fn peaks_stay() {
     let values = [0.0, 0.1, 9.0, 0.0, 0.1, -7.0, 0.0, 0.0, 0.1, 5.0, 0.0];
     let readings: Vec<(i64, f64)> = (0..).zip(values).map(|(second, value)| (T0 + second * SECOND, value)).collect();
-    let sampled: Vec<f64> = thin(&readings, 5).into_iter().map(|(_, value)| value).collect();
+    let sampled: Vec<f64> = downsample(&readings, 5).into_iter().map(|(_, value)| value).collect();
     assert_eq!(sampled, [0.0, 9.0, -7.0, 5.0, 0.0]);
 }
 
@@ -98,7 +98,7 @@ proptest! {
     #[test]
     fn thinning_picks(mut readings in prop::collection::vec(reading(), 0..400), points in 2_usize..50) {
         readings.sort_by_key(|&(time, _)| time);
-        let sampled = thin(&readings, points);
+        let sampled = downsample(&readings, points);
         prop_assert_eq!(sampled.len(), readings.len().min(points));
         prop_assert_eq!(sampled.first(), readings.first());
         prop_assert_eq!(sampled.last(), readings.last());
@@ -114,7 +114,7 @@ proptest! {
         let readings: Vec<(i64, f64)> =
             (0..count).map(|index| (index as i64, f64::from((index as u32).wrapping_mul(seed) >> 16))).collect();
         let widest = 2 * count.div_ceil(points.min(count) - 2) as i64 + 1;
-        for pair in thin(&readings, points).windows(2) {
+        for pair in downsample(&readings, points).windows(2) {
             prop_assert!(pair[1].0 - pair[0].0 <= widest);
         }
     }
@@ -125,9 +125,9 @@ proptest! {
         let at = |shift: i64, scale: f64| -> Vec<(i64, f64)> {
             (0..).zip(&values).map(|(index, value)| (index * SECOND + shift, value * scale)).collect()
         };
-        let sampled: Vec<i64> = thin(&at(0, 1.0), points).into_iter().map(|(time, _)| time).collect();
+        let sampled: Vec<i64> = downsample(&at(0, 1.0), points).into_iter().map(|(time, _)| time).collect();
         // Scaled by a power of two, which is exact.
-        let moved: Vec<i64> = thin(&at(later, 8.0), points).into_iter().map(|(time, _)| time - later).collect();
+        let moved: Vec<i64> = downsample(&at(later, 8.0), points).into_iter().map(|(time, _)| time - later).collect();
         prop_assert_eq!(sampled, moved);
     }
 }

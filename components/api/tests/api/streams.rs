@@ -26,7 +26,7 @@ fn events(uri: &str, id: Option<&str>, line: &crate::memory::Memory) -> (Vec<(St
 }
 
 #[test]
-fn readings_go_on_where_the_client_was() {
+fn readings_continue_after_the_last_id() {
     let line = plant();
     let uri = "/api/v1/sensors/north%2Fhall-1%2Fpump-1%2Fvibration/stream";
     let newest = (T0 + 99 * SECOND).to_string();
@@ -47,7 +47,7 @@ fn readings_go_on_where_the_client_was() {
 }
 
 #[test]
-fn what_happens_is_told_once() {
+fn events_are_sent_once() {
     let mut line = plant();
     let uri = "/api/v1/anomalies/stream";
     let (received, start) = events(uri, None, &line);

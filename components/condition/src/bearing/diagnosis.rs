@@ -10,24 +10,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{geometry::Orders, harmonic::Slow};
+use super::{geometry::FaultOrders, harmonic::LowPassEnvelope};
 use crate::{
-    stats::positive,
-    wave::{
+    stats::is_positive,
+    waveform::{
         bands::{self, Band},
-        envelope::{Source, SquaredEnvelope},
-        fft::Transforms,
-        order::Lines,
+        envelope::{WaveformSpectrum, SquaredEnvelope},
+        fft::FftPlans,
+        spectrum::PowerSpectrum,
     },
 };
 
 /// Number of fault periods in a waveform from which the harmonics are read off the spectrum, as a Hann line covers four
 /// bins. Below it, harmonics and ratio come from the least-squares fit.
-const RESOLVED: f64 = 20.0;
+const MIN_RESOLVED_PERIODS: f64 = 20.0;
 /// Weight of the newest waveform in the running mean of the evidence.
-const NEWEST: f64 = 0.2;
+const EVIDENCE_SMOOTHING: f64 = 0.2;
 /// Smallest mean evidence for which a fault is reported over several waveforms.
-const MEAN_EVIDENCE: f64 = 3.5;
+const MIN_MEAN_EVIDENCE: f64 = 3.5;
 
 /// The faulty component of a rolling bearing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,31 +62,31 @@ impl Fault {
 /// visible were chosen on the same recordings, so figures on those recordings are not held out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Limits {
+pub struct DiagnosisLimits {
     /// Smallest evidence for which a fault is reported: −log₁₀ of a probability, see the field of the harmonic fit.
     pub min_evidence: f64,
     /// Smallest strength for which a fault is reported.
     pub min_strength: f64,
     /// Largest relative deviation from the computed frequency (slip).
-    pub slip: f64,
+    pub max_slip: f64,
     /// Smallest number of fault periods that a waveform must contain.
-    pub periods: f64,
+    pub min_periods: f64,
     /// Number of shaft revolutions that are analysed, from the start of the waveform. The cost grows with the square of
     /// it.
-    pub revolutions: f64,
+    pub max_revolutions: f64,
     /// Width of the narrowest candidate band in Hz.
-    pub narrowest: f64,
+    pub min_bandwidth: f64,
 }
 
-impl Default for Limits {
+impl Default for DiagnosisLimits {
     fn default() -> Self {
-        Self { min_evidence: 5.0, min_strength: 6.0, slip: 0.015, periods: 3.5, revolutions: 20.0, narrowest: 1000.0 }
+        Self { min_evidence: 5.0, min_strength: 6.0, max_slip: 0.015, min_periods: 3.5, max_revolutions: 20.0, min_bandwidth: 1000.0 }
     }
 }
 
 /// Evidence for one fault.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct FaultEvidence {
     /// The faulty component.
     pub fault: Fault,
     /// −log₁₀ of the probability that noise explains it, not corrected for the number of bands.
@@ -103,7 +103,7 @@ pub struct Finding {
     /// times their background.
     pub harmonics: u32,
     /// The largest amplitude of these harmonics divided by its background.
-    pub ratio: f64,
+    pub background_ratio: f64,
     /// Number of sidebands of the first two harmonics, at most four, with an amplitude of at least three times their
     /// background. The spacing is the shaft speed for the inner race and the cage speed for rolling elements.
     pub sidebands: u32,
@@ -115,9 +115,9 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnosis {
     /// All faults whose frequency the waveform can resolve, most evidence first.
-    pub findings: Vec<Finding>,
+    pub candidates: Vec<FaultEvidence>,
     /// Whether the first of them passes the limits.
-    pub named: bool,
+    pub is_detected: bool,
     /// Faults that the waveform is too short to resolve.
     pub unresolved: Vec<Fault>,
     shaft: f64,
@@ -126,15 +126,15 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Returns the evidence of the detected fault, or `None` if no fault passes the limits.
     #[must_use]
-    pub fn fault(&self) -> Option<&Finding> {
-        self.findings.first().filter(|_| self.named)
+    pub fn detected_fault(&self) -> Option<&FaultEvidence> {
+        self.candidates.first().filter(|_| self.is_detected)
     }
 
     /// Returns a confidence of 0 to 1: the share by which the evidence of the detected fault exceeds that of the next
     /// one; 0 if no fault is detected.
     #[must_use]
     pub fn confidence(&self) -> f64 {
-        match (self.fault(), self.findings.get(1)) {
+        match (self.detected_fault(), self.candidates.get(1)) {
             (Some(first), Some(second)) => 1.0 - (second.evidence / first.evidence).clamp(0.0, 1.0),
             (Some(_), None) => 1.0,
             (None, _) => 0.0,
@@ -144,8 +144,8 @@ impl Diagnosis {
     /// Returns a one-line summary, such as `outer-race defect, 107.4 Hz = 3.58 x shaft, 4 harmonics, 38 x the
     /// background`.
     #[must_use]
-    pub fn evidence(&self) -> String {
-        let Some(finding) = self.fault() else {
+    pub fn summary(&self) -> String {
+        let Some(finding) = self.detected_fault() else {
             return "no bearing defect frequency stands out".to_owned();
         };
         let plural = if finding.harmonics == 1 { "" } else { "s" };
@@ -155,7 +155,7 @@ impl Diagnosis {
             finding.frequency,
             finding.frequency / self.shaft,
             finding.harmonics,
-            finding.ratio
+            finding.background_ratio
         );
         if finding.sidebands > 0 {
             let spacing = if finding.fault == Fault::Element { "cage" } else { "shaft" };
@@ -169,19 +169,19 @@ impl Diagnosis {
 /// Diagnoses one waveform. `rate` is the sample rate and `shaft` the shaft speed, both in Hz. Returns `None` with fewer
 /// than 64 samples, a sample that is not finite, or a rate or speed that is not above 0.
 pub fn diagnose(
-    transforms: &mut Transforms,
+    transforms: &mut FftPlans,
     samples: &[f64],
     rate: f64,
     shaft: f64,
-    orders: &Orders,
-    limits: &Limits,
+    orders: &FaultOrders,
+    limits: &DiagnosisLimits,
 ) -> Option<Diagnosis> {
-    if samples.len() < 64 || !positive(rate) || !positive(shaft) || samples.iter().any(|sample| !sample.is_finite()) {
+    if samples.len() < 64 || !is_positive(rate) || !is_positive(shaft) || samples.iter().any(|sample| !sample.is_finite()) {
         return None;
     }
-    let max_samples = (limits.revolutions / shaft * rate).ceil().max(64.0) as usize;
+    let max_samples = (limits.max_revolutions / shaft * rate).ceil().max(64.0) as usize;
     let samples = samples.get(..max_samples).unwrap_or(samples);
-    let source = Source::new(transforms, samples, rate);
+    let source = WaveformSpectrum::new(transforms, samples, rate);
     let targets = [
         (Fault::Outer, orders.bpfo),
         (Fault::Inner, orders.bpfi),
@@ -189,12 +189,12 @@ pub fn diagnose(
         (Fault::Cage, orders.ftf),
     ];
     let highest = targets.iter().map(|(_, order)| order * shaft).fold(0.0, f64::max);
-    let mut strongest: Vec<(Fault, super::harmonic::Family, Band)> = Vec::new();
-    for band in bands::candidates(rate, limits.narrowest) {
-        let envelope = source.band(transforms, band.low, band.high);
-        let slow = Slow::new(transforms, &envelope, 4.0 * highest);
+    let mut strongest: Vec<(Fault, super::harmonic::HarmonicFit, Band)> = Vec::new();
+    for band in bands::candidate_bands(rate, limits.min_bandwidth) {
+        let envelope = source.squared_envelope(transforms, band.low, band.high);
+        let slow = LowPassEnvelope::new(transforms, &envelope, 4.0 * highest);
         for (fault, order) in targets {
-            let Some(family) = slow.family(transforms, order * shaft, limits.slip, limits.periods) else { continue };
+            let Some(family) = slow.fit_harmonics(transforms, order * shaft, limits.max_slip, limits.min_periods) else { continue };
             match strongest.iter_mut().find(|(candidate, ..)| *candidate == fault) {
                 Some((_, stored, stored_band)) => {
                     if family.evidence > stored.evidence {
@@ -211,18 +211,18 @@ pub fn diagnose(
         .filter(|fault| strongest.iter().all(|(candidate, ..)| candidate != fault))
         .collect();
     // A cage fault is reported only if no other fault passes, as its frequency also modulates rolling elements.
-    let passes = |family: &super::harmonic::Family| {
+    let passes = |family: &super::harmonic::HarmonicFit| {
         family.evidence >= limits.min_evidence && family.strength >= limits.min_strength
     };
     strongest.sort_by(|(a, x, _), (b, y, _)| {
-        let rank = |fault: &Fault, family: &super::harmonic::Family| (passes(family), *fault != Fault::Cage);
+        let rank = |fault: &Fault, family: &super::harmonic::HarmonicFit| (passes(family), *fault != Fault::Cage);
         rank(b, y).cmp(&rank(a, x)).then(y.evidence.total_cmp(&x.evidence))
     });
     let is_significant = strongest.first().is_some_and(|(_, family, _)| passes(family));
-    let candidates: Vec<Finding> = strongest
+    let candidates: Vec<FaultEvidence> = strongest
         .into_iter()
         .map(|(fault, family, band)| {
-            let mut finding = Finding {
+            let mut finding = FaultEvidence {
                 fault,
                 evidence: family.evidence,
                 strength: family.strength,
@@ -230,46 +230,46 @@ pub fn diagnose(
                 order: family.frequency / shaft,
                 band,
                 harmonics: 0,
-                ratio: 0.0,
+                background_ratio: 0.0,
                 sidebands: 0,
                 amplitude: family.amplitude.sqrt(),
             };
-            if family.frequency * samples.len() as f64 / rate < RESOLVED {
-                finding.harmonics = family.ratios.iter().take_while(|ratio| **ratio >= 1.5).count() as u32;
-                finding.ratio = family.ratios.iter().copied().fold(0.0, f64::max);
+            if family.frequency * samples.len() as f64 / rate < MIN_RESOLVED_PERIODS {
+                finding.harmonics = family.amplitude_ratios.iter().take_while(|ratio| **ratio >= 1.5).count() as u32;
+                finding.background_ratio = family.amplitude_ratios.iter().copied().fold(0.0, f64::max);
             } else {
-                let envelope = source.band(transforms, band.low, band.high);
-                describe(transforms, &envelope, &mut finding, shaft, orders);
+                let envelope = source.squared_envelope(transforms, band.low, band.high);
+                measure_harmonics(transforms, &envelope, &mut finding, shaft, orders);
             }
             finding
         })
         .collect();
     // A fault is reported only if its fundamental is visible.
     let is_detected = is_significant && candidates.first().is_some_and(|candidate| candidate.harmonics > 0);
-    Some(Diagnosis { findings: candidates, named: is_detected, unresolved, shaft })
+    Some(Diagnosis { candidates, is_detected, unresolved, shaft })
 }
 
 /// Fills in harmonics, background ratio and sidebands from the squared envelope spectrum.
-fn describe(
-    transforms: &mut Transforms,
+fn measure_harmonics(
+    transforms: &mut FftPlans,
     envelope: &SquaredEnvelope,
-    finding: &mut Finding,
+    finding: &mut FaultEvidence,
     shaft: f64,
-    orders: &Orders,
+    orders: &FaultOrders,
 ) {
     let base = finding.frequency;
     let (powers, step) = envelope.spectrum(transforms, 7.0 * base);
-    let lines = Lines { powers: &powers, step, duration: envelope.duration() };
-    let ratio = |frequency: f64| lines.at(frequency, 0.005, base / 2.0).map_or(0.0, |line| line.ratio);
+    let lines = PowerSpectrum { powers: &powers, line_spacing: step, duration: envelope.duration() };
+    let ratio = |frequency: f64| lines.peak_near(frequency, 0.005, base / 2.0).map_or(0.0, |line| line.background_ratio);
     for harmonic in 1..=6 {
         let line_ratio = ratio(f64::from(harmonic) * base);
         if line_ratio < 3.0 {
             break;
         }
         finding.harmonics += 1;
-        finding.ratio = finding.ratio.max(line_ratio);
+        finding.background_ratio = finding.background_ratio.max(line_ratio);
     }
-    finding.ratio = finding.ratio.max(ratio(base));
+    finding.background_ratio = finding.background_ratio.max(ratio(base));
     let spacing = match finding.fault {
         Fault::Inner => shaft,
         Fault::Element => orders.ftf * shaft,
@@ -290,18 +290,18 @@ fn describe(
 /// fifty. The evidence of each fault is averaged exponentially with a weight of 0.2 for the newest; the mean of noise
 /// stays near 2.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Accumulator {
+pub struct EvidenceAverage {
     means: Vec<(Fault, f64)>,
     count: u32,
 }
 
-impl Accumulator {
+impl EvidenceAverage {
     /// Adds a diagnosis.
     pub fn push(&mut self, diagnosis: &Diagnosis) {
         self.count = self.count.saturating_add(1);
         // A plain mean for the first waveforms.
-        let share = NEWEST.max(1.0 / f64::from(self.count));
-        for finding in &diagnosis.findings {
+        let share = EVIDENCE_SMOOTHING.max(1.0 / f64::from(self.count));
+        for finding in &diagnosis.candidates {
             match self.means.iter_mut().find(|(fault, _)| *fault == finding.fault) {
                 Some((_, mean)) => *mean += share * (finding.evidence - *mean),
                 None => self.means.push((finding.fault, finding.evidence)),
@@ -312,8 +312,8 @@ impl Accumulator {
     /// Returns the fault with the highest mean evidence and that evidence, once there are five waveforms and the mean
     /// is at least 3.5.
     #[must_use]
-    pub fn fault(&self) -> Option<(Fault, f64)> {
+    pub fn likely_fault(&self) -> Option<(Fault, f64)> {
         let strongest = self.means.iter().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        (self.count >= 5 && strongest.1 >= MEAN_EVIDENCE).then_some(*strongest)
+        (self.count >= 5 && strongest.1 >= MIN_MEAN_EVIDENCE).then_some(*strongest)
     }
 }

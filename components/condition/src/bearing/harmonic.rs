@@ -5,10 +5,10 @@ use nalgebra::{SMatrix, SVector};
 use rustfft::num_complex::Complex64;
 
 use crate::{
-    stats::f_evidence,
-    wave::{
+    stats::f_test_evidence,
+    waveform::{
         envelope::SquaredEnvelope,
-        fft::{Transforms, good_length},
+        fft::{FftPlans, fast_length},
     },
 };
 
@@ -18,14 +18,14 @@ const COLUMNS: usize = 2 * HARMONICS;
 
 /// An envelope limited to low frequencies and resampled to the rate that they need.
 #[derive(Clone, Debug)]
-pub struct Slow {
+pub struct LowPassEnvelope {
     values: Vec<f64>,
     rate: f64,
 }
 
 /// A least-squares fit of a family of harmonics.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Family {
+pub struct HarmonicFit {
     /// Fundamental frequency in Hz.
     pub frequency: f64,
     /// −log₁₀ of the probability that F reaches `strength` under noise. With the arithmetic mean of the harmonics this
@@ -35,14 +35,14 @@ pub struct Family {
     /// Geometric mean over the harmonics of their power divided by the residual power per line.
     pub strength: f64,
     /// Amplitude of each harmonic divided by the residual amplitude per line.
-    pub ratios: [f64; HARMONICS],
+    pub amplitude_ratios: [f64; HARMONICS],
     /// Amplitude of the fundamental in the squared envelope, in the sensor's unit squared.
     pub amplitude: f64,
 }
 
-impl Slow {
+impl LowPassEnvelope {
     /// Removes the mean of the envelope and everything above `limit` Hz.
-    pub fn new(transforms: &mut Transforms, envelope: &SquaredEnvelope, limit: f64) -> Self {
+    pub fn new(transforms: &mut FftPlans, envelope: &SquaredEnvelope, limit: f64) -> Self {
         let count = envelope.values.len();
         let mean = envelope.values.iter().sum::<f64>() / count as f64;
         let mut work: Vec<f64> = envelope.values.iter().map(|value| value - mean).collect();
@@ -52,7 +52,7 @@ impl Slow {
         if let Some(first) = lines.first_mut() {
             *first = Complex64::default();
         }
-        let length = good_length(2 * line_count + 2);
+        let length = fast_length(2 * line_count + 2);
         let mut values = transforms.inverse(&lines, length);
         let scale = length as f64 / count as f64;
         values.iter_mut().for_each(|value| *value *= scale);
@@ -62,7 +62,7 @@ impl Slow {
     /// Fits [`HARMONICS`] harmonics of a fundamental within ±`slip` of `nominal` Hz and returns the fit with the most
     /// evidence. The residual is evaluated from half the fundamental to half a fundamental above the last harmonic.
     /// Returns `None` when the envelope contains fewer than `periods` periods.
-    pub fn family(&self, transforms: &mut Transforms, nominal: f64, slip: f64, periods: f64) -> Option<Family> {
+    pub fn fit_harmonics(&self, transforms: &mut FftPlans, nominal: f64, slip: f64, periods: f64) -> Option<HarmonicFit> {
         let duration = self.values.len() as f64 / self.rate;
         if duration * nominal < periods {
             return None;
@@ -78,10 +78,10 @@ impl Slow {
         }
         // Neighbouring trial fundamentals are so close that their last harmonics are half a line apart.
         let steps = (2.0 * slip * HARMONICS as f64 * nominal * duration).ceil() as i32;
-        let mut best: Option<Family> = None;
+        let mut best: Option<HarmonicFit> = None;
         for step in -steps..=steps {
             let frequency = nominal * (1.0 + slip * f64::from(step) / f64::from(steps.max(1)));
-            let Some((amplitudes, mut residual)) = self.fit(frequency) else { continue };
+            let Some((amplitudes, mut residual)) = self.solve_least_squares(frequency) else { continue };
             let lines = transforms.forward(&mut residual);
             let noise = lines[low..=high].iter().map(|line| line.norm_sqr()).sum::<f64>() / degrees_of_freedom
                 + f64::MIN_POSITIVE;
@@ -89,10 +89,10 @@ impl Slow {
             let powers = amplitudes.map(|square| square * half * half);
             let logs = powers.iter().map(|power| (power / (2.0 * noise) + 1e-12).ln()).sum::<f64>();
             let strength = (logs / HARMONICS as f64).exp();
-            let evidence = f_evidence(strength, HARMONICS, degrees_of_freedom);
+            let evidence = f_test_evidence(strength, HARMONICS, degrees_of_freedom);
             if best.is_none_or(|best| evidence > best.evidence) {
                 let ratios = powers.map(|power| (power / (2.0 * noise)).sqrt());
-                best = Some(Family { frequency, evidence, strength, ratios, amplitude: amplitudes[0].sqrt() });
+                best = Some(HarmonicFit { frequency, evidence, strength, amplitude_ratios: ratios, amplitude: amplitudes[0].sqrt() });
             }
         }
         best
@@ -100,7 +100,7 @@ impl Slow {
 
     /// Returns the squared amplitudes of the harmonics of `frequency` and the envelope without them, or `None` if the
     /// normal equations have no solution.
-    fn fit(&self, frequency: f64) -> Option<([f64; HARMONICS], Vec<f64>)> {
+    fn solve_least_squares(&self, frequency: f64) -> Option<([f64; HARMONICS], Vec<f64>)> {
         let angle = 2.0 * std::f64::consts::PI * frequency / self.rate;
         let rotation = Complex64::from_polar(1.0, angle);
         let row = |phase: Complex64| {

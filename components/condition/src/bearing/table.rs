@@ -16,9 +16,9 @@ pub enum Certainty {
 
 /// One bearing of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Entry {
+pub struct BearingEntry {
     /// Designation, without suffixes.
-    pub name: &'static str,
+    pub designation: &'static str,
     /// Internal geometry.
     pub geometry: Geometry,
     /// Reliability of the geometry.
@@ -27,28 +27,28 @@ pub struct Entry {
     pub source: &'static str,
 }
 
-const fn ball(name: &'static str, elements: u32, diameter: f64, pitch: f64, source: &'static str) -> Entry {
+const fn published(name: &'static str, elements: u32, diameter: f64, pitch: f64, source: &'static str) -> BearingEntry {
     let geometry = Geometry { elements, diameter, pitch, angle: 0.0 };
-    Entry { name, geometry, certainty: Certainty::Published, source }
+    BearingEntry { designation: name, geometry, certainty: Certainty::Published, source }
 }
 
-const fn nominal(name: &'static str, elements: u32, diameter: f64, pitch: f64) -> Entry {
+const fn nominal(name: &'static str, elements: u32, diameter: f64, pitch: f64) -> BearingEntry {
     let geometry = Geometry { elements, diameter, pitch, angle: 0.0 };
-    Entry { name, geometry, certainty: Certainty::Nominal, source: "deep-groove series 62, nominal" }
+    BearingEntry { designation: name, geometry, certainty: Certainty::Nominal, source: "deep-groove series 62, nominal" }
 }
 
 /// The known bearings.
-pub const BEARINGS: [Entry; 9] = [
-    ball("6203", 8, 6.746, 28.499, "Case Western Reserve University, fan end, SKF 6203-2RS"),
+pub const BEARINGS: [BearingEntry; 9] = [
+    published("6203", 8, 6.746, 28.499, "Case Western Reserve University, fan end, SKF 6203-2RS"),
     nominal("6204", 8, 7.938, 33.5),
-    ball("6205", 9, 7.940, 39.040, "Case Western Reserve University, drive end, SKF 6205-2RS"),
+    published("6205", 9, 7.940, 39.040, "Case Western Reserve University, drive end, SKF 6205-2RS"),
     nominal("6206", 9, 9.525, 46.0),
     nominal("6207", 9, 11.112, 53.5),
     nominal("6208", 9, 11.906, 60.0),
-    ball("6804", 13, 3.5, 25.6, "FEMTO-ST PRONOSTIA, NSK 6804DD"),
-    ball("UER204", 8, 7.92, 34.55, "Xi'an Jiaotong University XJTU-SY, LDK UER204"),
-    Entry {
-        name: "ZA-2115",
+    published("6804", 13, 3.5, 25.6, "FEMTO-ST PRONOSTIA, NSK 6804DD"),
+    published("UER204", 8, 7.92, 34.55, "Xi'an Jiaotong University XJTU-SY, LDK UER204"),
+    BearingEntry {
+        designation: "ZA-2115",
         geometry: Geometry { elements: 16, diameter: 8.407, pitch: 71.501, angle: 15.17 },
         certainty: Certainty::Published,
         source: "IMS, University of Cincinnati, Rexnord ZA-2115 (0.331 in, 2.815 in)",
@@ -58,11 +58,11 @@ pub const BEARINGS: [Entry; 9] = [
 /// Finds the entry for a designation such as `SKF 6205-2RS`, `6205 C3` or `Rexnord ZA-2115`: one of its words must be
 /// the name of the entry, with or without a suffix.
 #[must_use]
-pub fn find(designation: &str) -> Option<&'static Entry> {
+pub fn find_bearing(designation: &str) -> Option<&'static BearingEntry> {
     let upper = designation.to_ascii_uppercase();
     BEARINGS.iter().find(|entry| {
         upper.split([' ', '/', ',']).any(|word| {
-            word.strip_prefix(entry.name).is_some_and(|rest| !rest.starts_with(|first: char| first.is_ascii_digit()))
+            word.strip_prefix(entry.designation).is_some_and(|rest| !rest.starts_with(|first: char| first.is_ascii_digit()))
         })
     })
 }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn orders_match_the_published_ones() {
-        let orders = |name| find(name).and_then(|entry| entry.geometry.orders());
+        let orders = |name| find_bearing(name).and_then(|entry| entry.geometry.fault_orders());
         let skf = orders("SKF 6205-2RS JEM").unwrap();
         for (got, want) in [(skf.bpfo, 3.5848), (skf.bpfi, 5.4152), (skf.bsf, 2.357), (skf.ftf, 0.3983)] {
             assert!((got / want - 1.0).abs() < 5e-4, "{got} {want}");
@@ -85,6 +85,6 @@ mod tests {
         }
         let fan = orders("6203").unwrap();
         assert!((fan.bpfo / 3.0530 - 1.0).abs() < 1e-3 && (fan.bpfi / 4.9469 - 1.0).abs() < 1e-3);
-        assert!(find("62051").is_none() && find("16205").is_none());
+        assert!(find_bearing("62051").is_none() && find_bearing("16205").is_none());
     }
 }

@@ -3,25 +3,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::history::History;
-use crate::stats::{deviation, mean};
+use super::history::RunToFailure;
+use crate::stats::{standard_deviation, mean};
 
 /// Smallest mean |correlation with age| of a selected sensor (its monotonicity/trendability: Coble & Hines 2009).
-const TREND: f64 = 0.4;
+const MIN_TREND: f64 = 0.4;
 /// Smallest share of the units in which a selected sensor trends in the same direction.
-const AGREEMENT: f64 = 0.95;
+const MIN_AGREEMENT: f64 = 0.95;
 
 /// A fusion fitted on runs to failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fusion {
-    sensors: Vec<Sensor>,
+    sensors: Vec<FusedSensor>,
     offset: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Sensor {
+struct FusedSensor {
     column: usize,
-    middle: f64,
+    mean: f64,
     /// Standard deviation in early life; negative for a sensor that falls with age.
     scale: f64,
     weight: f64,
@@ -32,12 +32,12 @@ impl Fusion {
     /// `early` windows of each unit are the reference. Solves min Σ (Σ wⱼ zⱼ + b − (1 − min(RUL, h)/h))² for wⱼ ≥ 0 by
     /// coordinate descent. Returns `None` when no sensor qualifies or the units have different numbers of sensors.
     #[must_use]
-    pub fn fit(units: &[&History], horizon: f64, early: usize) -> Option<Self> {
-        let width = units.first()?.width();
-        if units.iter().any(|unit| unit.width() != width) {
+    pub fn fit(units: &[&RunToFailure], horizon: f64, early: usize) -> Option<Self> {
+        let width = units.first()?.sensor_count();
+        if units.iter().any(|unit| unit.sensor_count() != width) {
             return None;
         }
-        let mut sensors: Vec<Sensor> = (0..width).filter_map(|column| sensor(units, column, early)).collect();
+        let mut sensors: Vec<FusedSensor> = (0..width).filter_map(|column| select_sensor(units, column, early)).collect();
         if sensors.is_empty() {
             return None;
         }
@@ -46,11 +46,11 @@ impl Fusion {
         let (mut gram, mut right, mut count) = (vec![0.0; size * size], vec![0.0; size], 0.0);
         let mut z = vec![1.0; size];
         for unit in units {
-            let life = unit.life();
+            let life = unit.window_count();
             for (index, row) in unit.rows().enumerate() {
                 let target = 1.0 - ((life - 1 - index) as f64).min(horizon) / horizon;
                 for (value, sensor) in z.iter_mut().zip(&sensors) {
-                    *value = sensor.z(row);
+                    *value = sensor.z_score(row);
                 }
                 for (i, first) in z.iter().enumerate() {
                     right[i] += first * target;
@@ -87,7 +87,7 @@ impl Fusion {
     /// Returns the health index of one window: 0 when healthy, about 1 at failure.
     #[must_use]
     pub fn index(&self, row: &[f64]) -> f64 {
-        self.offset + self.sensors.iter().map(|sensor| sensor.weight * sensor.z(row)).sum::<f64>()
+        self.offset + self.sensors.iter().map(|sensor| sensor.weight * sensor.z_score(row)).sum::<f64>()
     }
 
     /// Returns the columns that are part of the index and their weights per standard deviation of early life.
@@ -96,24 +96,24 @@ impl Fusion {
     }
 }
 
-impl Sensor {
-    fn z(&self, row: &[f64]) -> f64 {
-        row.get(self.column).map_or(0.0, |value| (value - self.middle) / self.scale)
+impl FusedSensor {
+    fn z_score(&self, row: &[f64]) -> f64 {
+        row.get(self.column).map_or(0.0, |value| (value - self.mean) / self.scale)
     }
 }
 
-fn sensor(units: &[&History], column: usize, early: usize) -> Option<Sensor> {
+fn select_sensor(units: &[&RunToFailure], column: usize, early: usize) -> Option<FusedSensor> {
     let start: Vec<f64> = units.iter().flat_map(|unit| unit.rows().take(early).map(|row| row[column])).collect();
-    let (middle, spread) = (mean(&start), deviation(&start));
+    let (middle, spread) = (mean(&start), standard_deviation(&start));
     if spread.is_nan() || spread <= 1e-9 * middle.abs().max(1.0) {
         return None;
     }
     let trends: Vec<f64> = units.iter().map(|unit| correlation(unit.rows().map(|row| row[column]))).collect();
     let trend = mean(&trends);
     let agreement = trends.iter().filter(|unit_trend| **unit_trend * trend > 0.0).count() as f64 / trends.len() as f64;
-    (trend.abs() > TREND && agreement > AGREEMENT).then(|| Sensor {
+    (trend.abs() > MIN_TREND && agreement > MIN_AGREEMENT).then(|| FusedSensor {
         column,
-        middle,
+        mean: middle,
         scale: spread * trend.signum(),
         weight: 0.0,
     })

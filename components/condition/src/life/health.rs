@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{deviation, mean};
+use crate::stats::{standard_deviation, mean};
 
 /// Largest distance of a sensor that counts, in standard deviations.
-const CLIP: f64 = 30.0;
+const MAX_DEVIATIONS: f64 = 30.0;
 
 /// Mean and spread of each sensor in the first windows of a unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Beginning {
+pub struct HealthBaseline {
     /// Column, mean and standard deviation of each sensor.
     sensors: Vec<(usize, f64, f64)>,
 }
 
-impl Beginning {
+impl HealthBaseline {
     /// Fits the first windows of a unit. Omits sensors with at most a quarter as many distinct values as windows
     /// (constants and step counters). Returns `None` for fewer than 8 windows or when no sensor remains.
     #[must_use]
@@ -26,7 +26,7 @@ impl Beginning {
         let sensors: Vec<(usize, f64, f64)> = (0..width)
             .filter_map(|column| {
                 let mut values: Vec<f64> = rows.iter().map(|row| row[column]).collect();
-                let (middle, spread) = (mean(&values), deviation(&values));
+                let (middle, spread) = (mean(&values), standard_deviation(&values));
                 values.sort_by(f64::total_cmp);
                 values.dedup();
                 (spread > 1e-9 * middle.abs().max(1.0) && values.len() > rows.len() / 4)
@@ -43,7 +43,7 @@ impl Beginning {
             .sensors
             .iter()
             .filter_map(|(column, middle, spread)| {
-                row.get(*column).map(|value| ((value - middle) / spread).clamp(-CLIP, CLIP).powi(2))
+                row.get(*column).map(|value| ((value - middle) / spread).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS).powi(2))
             })
             .sum();
         (sum / self.sensors.len() as f64).sqrt()

@@ -2,12 +2,12 @@
 
 /// The windows of one unit from its start to its failure (the last window), with `width` sensor values each.
 #[derive(Clone, Debug, PartialEq)]
-pub struct History {
+pub struct RunToFailure {
     width: usize,
     values: Vec<f64>,
 }
 
-impl History {
+impl RunToFailure {
     /// Builds a history from rows in order of time. Returns `None` when there is no row, rows have different lengths,
     /// or a number is not finite.
     #[must_use]
@@ -20,13 +20,13 @@ impl History {
 
     /// Returns the number of sensors.
     #[must_use]
-    pub fn width(&self) -> usize {
+    pub fn sensor_count(&self) -> usize {
         self.width
     }
 
     /// Returns the number of windows until failure.
     #[must_use]
-    pub fn life(&self) -> usize {
+    pub fn window_count(&self) -> usize {
         self.values.len() / self.width
     }
 

@@ -3,17 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Remaining,
+    RemainingLife,
     fusion::Fusion,
-    history::History,
-    residual::Residuals,
-    similarity::{PENALTIES, Similarity},
-    tracker::{FEATURES, Spans, Tracker},
+    history::RunToFailure,
+    residual::ResidualQuantiles,
+    similarity::{PENALTIES, SimilarityRegression},
+    tracker::{FEATURE_COUNT, WindowLengths, HealthTracker},
 };
 
 /// Smallest number of runs to failure in a library: with 5 the error on C-MAPSS was twice that with 10. With fewer runs
 /// use the degradation model ([`wiener`](super::wiener)).
-pub const FEWEST: usize = 10;
+pub const MIN_RUNS: usize = 10;
 /// Folds of the cross-validation that yields the residuals; whole units are held out.
 const FOLDS: usize = 5;
 /// Every n-th window of a unit is a training row.
@@ -23,25 +23,25 @@ const STRIDE: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LibraryError {
     /// Too few runs; the number of runs given.
-    Few(usize),
+    TooFewRuns(usize),
     /// The horizon, in windows, is not above 0.
-    Horizon(f64),
+    InvalidHorizon(f64),
     /// The runs have different numbers of sensors.
-    Widths,
+    SensorCountMismatch,
     /// No sensor rises or falls with age in all runs.
     NoTrend,
     /// The runs are too short, or the equations have no solution.
-    Unsolved,
+    NotSolvable,
 }
 
 impl std::fmt::Display for LibraryError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Few(count) => write!(formatter, "{count} runs to failure; expected at least {FEWEST}"),
-            Self::Horizon(got) => write!(formatter, "the horizon is {got} windows; expected more than 0"),
-            Self::Widths => formatter.write_str("the runs do not have the same number of sensors"),
+            Self::TooFewRuns(count) => write!(formatter, "{count} runs to failure; expected at least {MIN_RUNS}"),
+            Self::InvalidHorizon(got) => write!(formatter, "the horizon is {got} windows; expected more than 0"),
+            Self::SensorCountMismatch => formatter.write_str("the runs do not have the same number of sensors"),
             Self::NoTrend => formatter.write_str("no sensor rises or falls with age in all runs"),
-            Self::Unsolved => formatter.write_str("the runs are too short to learn from"),
+            Self::NotSolvable => formatter.write_str("the runs are too short to learn from"),
         }
     }
 }
@@ -52,10 +52,10 @@ impl std::error::Error for LibraryError {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Library {
     horizon: f64,
-    spans: Spans,
+    window_lengths: WindowLengths,
     fusion: Fusion,
-    similarity: Similarity,
-    residuals: Residuals,
+    similarity: SimilarityRegression,
+    residuals: ResidualQuantiles,
 }
 
 impl Library {
@@ -64,21 +64,21 @@ impl Library {
     ///
     /// # Errors
     /// [`LibraryError`] when there are too few runs, the runs do not fit together, or nothing can be learnt from them.
-    pub fn fit(units: &[History], horizon: f64) -> Result<Self, LibraryError> {
-        if !crate::stats::positive(horizon) {
-            return Err(LibraryError::Horizon(horizon));
+    pub fn fit(units: &[RunToFailure], horizon: f64) -> Result<Self, LibraryError> {
+        if !crate::stats::is_positive(horizon) {
+            return Err(LibraryError::InvalidHorizon(horizon));
         }
-        if units.len() < FEWEST {
-            return Err(LibraryError::Few(units.len()));
+        if units.len() < MIN_RUNS {
+            return Err(LibraryError::TooFewRuns(units.len()));
         }
-        if units.iter().any(|unit| unit.width() != units[0].width()) {
-            return Err(LibraryError::Widths);
+        if units.iter().any(|unit| unit.sensor_count() != units[0].sensor_count()) {
+            return Err(LibraryError::SensorCountMismatch);
         }
-        let spans = Spans::new(horizon);
+        let spans = WindowLengths::new(horizon);
         // Predicted and true remaining lives of held-out units, one list per penalty.
         let mut pairs = vec![Vec::new(); PENALTIES.len()];
         for fold in 0..FOLDS {
-            let select = |held_out: bool| -> Vec<&History> {
+            let select = |held_out: bool| -> Vec<&RunToFailure> {
                 units
                     .iter()
                     .enumerate()
@@ -86,8 +86,8 @@ impl Library {
                     .map(|(_, unit)| unit)
                     .collect()
             };
-            let (fusion, models) = learn(&select(false), horizon, &spans, &PENALTIES)?;
-            let (rows, lives) = snapshots(&select(true), &fusion, &spans);
+            let (fusion, models) = fit_models(&select(false), horizon, &spans, &PENALTIES)?;
+            let (rows, lives) = training_rows(&select(true), &fusion, &spans);
             for (pairs, model) in pairs.iter_mut().zip(&models) {
                 pairs
                     .extend(rows.iter().zip(&lives).map(|(row, life)| (model.predict(row).clamp(0.0, horizon), *life)));
@@ -100,18 +100,18 @@ impl Library {
             .iter()
             .zip(&pairs)
             .min_by(|(_, a), (_, b)| error(a).total_cmp(&error(b)))
-            .ok_or(LibraryError::Unsolved)?;
-        let (fusion, models) = learn(&units.iter().collect::<Vec<_>>(), horizon, &spans, &[*penalty])?;
-        let similarity = models.into_iter().next().ok_or(LibraryError::Unsolved)?;
-        let residuals = Residuals::fit(pairs, horizon, units.len()).ok_or(LibraryError::Unsolved)?;
-        Ok(Self { horizon, spans, fusion, similarity, residuals })
+            .ok_or(LibraryError::NotSolvable)?;
+        let (fusion, models) = fit_models(&units.iter().collect::<Vec<_>>(), horizon, &spans, &[*penalty])?;
+        let similarity = models.into_iter().next().ok_or(LibraryError::NotSolvable)?;
+        let residuals = ResidualQuantiles::fit(pairs, horizon, units.len()).ok_or(LibraryError::NotSolvable)?;
+        Ok(Self { horizon, window_lengths: spans, fusion, similarity, residuals })
     }
 
     /// Adds the sensor values of one window to the state of a unit; ignores a window whose health index is not finite.
-    pub fn push(&self, unit: &mut Tracker, row: &[f64]) {
+    pub fn push(&self, unit: &mut HealthTracker, row: &[f64]) {
         let index = self.fusion.index(row);
         if index.is_finite() {
-            unit.push(index, &self.spans);
+            unit.push(index, &self.window_lengths);
         }
     }
 
@@ -123,43 +123,43 @@ impl Library {
 
     /// Returns the remaining life of a unit, or `None` before its first window.
     #[must_use]
-    pub fn remaining(&self, unit: &Tracker) -> Option<Remaining> {
+    pub fn remaining(&self, unit: &HealthTracker) -> Option<RemainingLife> {
         if unit.age() == 0 {
             return None;
         }
-        let expected = self.similarity.predict(&unit.features(&self.spans)).clamp(0.0, self.horizon);
-        let [p10, p50, p90] = self.residuals.at(expected).map(|residual| (expected + residual).max(0.0));
-        Some(Remaining { expected, p10, p50, p90 })
+        let expected = self.similarity.predict(&unit.features(&self.window_lengths)).clamp(0.0, self.horizon);
+        let [p10, p50, p90] = self.residuals.quantiles_at(expected).map(|residual| (expected + residual).max(0.0));
+        Some(RemainingLife { expected, p10, p50, p90 })
     }
 }
 
-fn learn(
-    units: &[&History],
+fn fit_models(
+    units: &[&RunToFailure],
     horizon: f64,
-    spans: &Spans,
+    spans: &WindowLengths,
     penalties: &[f64],
-) -> Result<(Fusion, Vec<Similarity>), LibraryError> {
+) -> Result<(Fusion, Vec<SimilarityRegression>), LibraryError> {
     let early = ((0.24 * horizon).round() as usize).max(5);
     let fusion = Fusion::fit(units, horizon, early).ok_or(LibraryError::NoTrend)?;
-    let (rows, lives) = snapshots(units, &fusion, spans);
+    let (rows, lives) = training_rows(units, &fusion, spans);
     let targets: Vec<f64> = lives.iter().map(|life| life.min(horizon)).collect();
-    let models = Similarity::fit(&rows, &targets, penalties).ok_or(LibraryError::Unsolved)?;
+    let models = SimilarityRegression::fit(&rows, &targets, penalties).ok_or(LibraryError::NotSolvable)?;
     Ok((fusion, models))
 }
 
 /// Returns features and true remaining life of every [`STRIDE`]-th window from the 20th on, with a different offset for
 /// each unit.
-fn snapshots(units: &[&History], fusion: &Fusion, spans: &Spans) -> (Vec<[f64; FEATURES]>, Vec<f64>) {
+fn training_rows(units: &[&RunToFailure], fusion: &Fusion, spans: &WindowLengths) -> (Vec<[f64; FEATURE_COUNT]>, Vec<f64>) {
     let (mut rows, mut lives) = (Vec::new(), Vec::new());
     for (number, unit) in units.iter().enumerate() {
-        let mut tracker = Tracker::default();
+        let mut tracker = HealthTracker::default();
         for (index, row) in unit.rows().enumerate() {
             tracker.push(fusion.index(row), spans);
             let age = index + 1;
             let first = 20 + number % STRIDE;
             if age >= first && (age - first).is_multiple_of(STRIDE) {
                 rows.push(tracker.features(spans));
-                lives.push((unit.life() - age) as f64);
+                lives.push((unit.window_count() - age) as f64);
             }
         }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Remaining life in windows. Quantiles are infinite when no end is in sight.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Remaining {
+pub struct RemainingLife {
     /// The best point estimate; never above the horizon of a library.
     pub expected: f64,
     /// Remaining life that 90 % of such units exceed.

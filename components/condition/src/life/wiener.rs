@@ -13,16 +13,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Remaining;
-use crate::stats::{deviation, erfcx, mean, normal_quantile, positive};
+use super::RemainingLife;
+use crate::stats::{standard_deviation, erfcx, mean, normal_quantile, is_positive};
 
 /// Variances of diffusion and drift noise as shares of the variance of the measurement noise.
-const DIFFUSION: [f64; 3] = [1e-3, 1e-2, 1e-1];
-const WALK: [f64; 3] = [1e-6, 1e-5, 1e-4];
+const DIFFUSION_VARIANCES: [f64; 3] = [1e-3, 1e-2, 1e-1];
+const DRIFT_VARIANCES: [f64; 3] = [1e-6, 1e-5, 1e-4];
 /// The log likelihood is discounted by 2 % per window.
-const MEMORY: f64 = 0.98;
+const FORGETTING_FACTOR: f64 = 0.98;
 /// Nodes of the Gauss–Hermite quadrature over the drift (weight exp(−x²/2)), 9 points.
-const NODES: [(f64, f64); 9] = [
+const HERMITE_NODES: [(f64, f64); 9] = [
     (-4.512_745_863_399_783, 2.234_584_400_774_658_4e-5),
     (-3.205_429_002_856_47, 2.789_141_321_231_769e-3),
     (-2.076_847_978_677_83, 4.991_640_676_521_788e-2),
@@ -36,54 +36,54 @@ const NODES: [(f64, f64); 9] = [
 /// Number of strata over the distance to the limit.
 const STRATA: usize = 7;
 /// Number of points in time.
-const TIMES: usize = 80;
+const TIME_POINTS: usize = 80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Filter {
-    logarithm: bool,
+struct KalmanFilter {
+    is_logarithmic: bool,
     noise: f64,
     diffusion: f64,
-    walk: f64,
+    drift_noise: f64,
     level: f64,
     drift: f64,
     /// Covariance: variance of the level, covariance, variance of the drift.
-    cover: [f64; 3],
-    likelihood: f64,
+    covariance: [f64; 3],
+    log_likelihood: f64,
 }
 
 /// The degradation state of one unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Degradation {
-    filters: Vec<Filter>,
+pub struct DegradationModel {
+    filters: Vec<KalmanFilter>,
     age: u32,
 }
 
-impl Degradation {
+impl DegradationModel {
     /// Starts from the health indices (above 0) of the first windows of a unit. Returns `None` for fewer than 8 of
     /// them, or when they are all equal.
     #[must_use]
     pub fn new(beginning: &[f64]) -> Option<Self> {
-        if beginning.len() < 8 || beginning.iter().any(|value| !positive(*value)) {
+        if beginning.len() < 8 || beginning.iter().any(|value| !is_positive(*value)) {
             return None;
         }
         let mut filters = Vec::new();
         for logarithm in [false, true] {
             let values: Vec<f64> = beginning.iter().map(|value| if logarithm { value.ln() } else { *value }).collect();
-            let noise = deviation(&values).powi(2);
-            if !positive(noise) {
+            let noise = standard_deviation(&values).powi(2);
+            if !is_positive(noise) {
                 return None;
             }
-            for diffusion in DIFFUSION {
-                for walk in WALK {
-                    filters.push(Filter {
-                        logarithm,
+            for diffusion in DIFFUSION_VARIANCES {
+                for walk in DRIFT_VARIANCES {
+                    filters.push(KalmanFilter {
+                        is_logarithmic: logarithm,
                         noise,
                         diffusion: diffusion * noise,
-                        walk: walk * noise,
+                        drift_noise: walk * noise,
                         level: mean(&values),
                         drift: 0.0,
-                        cover: [noise / values.len() as f64, 0.0, 100.0 * walk * noise],
-                        likelihood: 0.0,
+                        covariance: [noise / values.len() as f64, 0.0, 100.0 * walk * noise],
+                        log_likelihood: 0.0,
                     });
                 }
             }
@@ -95,7 +95,7 @@ impl Degradation {
     /// age.
     pub fn push(&mut self, index: f64) {
         self.age = self.age.saturating_add(1);
-        if positive(index) {
+        if is_positive(index) {
             self.filters.iter_mut().for_each(|filter| filter.push(index));
         }
     }
@@ -103,20 +103,20 @@ impl Degradation {
     /// Returns the remaining life until `limit`, which is known to within a factor e^±`spread` (one standard deviation;
     /// 0.3 if it is a guess). Returns `None` when the limit is not above 0 or the spread is negative or NaN.
     #[must_use]
-    pub fn remaining(&self, limit: f64, spread: f64) -> Option<Remaining> {
-        if !positive(limit) || spread.is_nan() || spread < 0.0 {
+    pub fn remaining(&self, limit: f64, spread: f64) -> Option<RemainingLife> {
+        if !is_positive(limit) || spread.is_nan() || spread < 0.0 {
             return None;
         }
         let age = f64::from(self.age);
         let longest = (20.0 * age).max(1000.0);
-        let times: Vec<f64> = (0..TIMES).map(|index| longest.powf(index as f64 / (TIMES - 1) as f64)).collect();
-        let best = self.filters.iter().map(|filter| filter.likelihood).fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = self.filters.iter().map(|filter| (filter.likelihood - best).exp()).sum();
-        let mut passed = vec![0.0; TIMES];
+        let times: Vec<f64> = (0..TIME_POINTS).map(|index| longest.powf(index as f64 / (TIME_POINTS - 1) as f64)).collect();
+        let best = self.filters.iter().map(|filter| filter.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = self.filters.iter().map(|filter| (filter.log_likelihood - best).exp()).sum();
+        let mut passed = vec![0.0; TIME_POINTS];
         for filter in &self.filters {
-            let weight = (filter.likelihood - best).exp() / total;
+            let weight = (filter.log_likelihood - best).exp() / total;
             if weight > 1e-3 {
-                filter.passage(limit, spread, &times, weight, &mut passed);
+                filter.add_passage_probability(limit, spread, &times, weight, &mut passed);
             }
         }
         let mut highest = 0.0_f64;
@@ -128,19 +128,19 @@ impl Degradation {
                 1.0 - (1.0 - highest) * (1.0 - time / (time + age))
             })
             .collect();
-        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|share| crossing(&times, &chance, share));
-        Some(Remaining { expected: p50, p10, p50, p90 })
+        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|share| time_of_probability(&times, &chance, share));
+        Some(RemainingLife { expected: p50, p10, p50, p90 })
     }
 }
 
-impl Filter {
+impl KalmanFilter {
     fn push(&mut self, index: f64) {
-        let value = if self.logarithm { index.ln() } else { index };
-        let [level, covariance, drift] = self.cover;
+        let value = if self.is_logarithmic { index.ln() } else { index };
+        let [level, covariance, drift] = self.covariance;
         // Predict.
         let predicted = level + 2.0 * covariance + drift + self.diffusion;
         let covariance = covariance + drift;
-        let drift = drift + self.walk;
+        let drift = drift + self.drift_noise;
         self.level += self.drift;
         // Correct.
         let total = predicted + self.noise;
@@ -148,31 +148,31 @@ impl Filter {
         let (gain, drift_gain) = (predicted / total, covariance / total);
         self.level += gain * error;
         self.drift += drift_gain * error;
-        self.cover = [predicted * (1.0 - gain), covariance * (1.0 - gain), drift - drift_gain * covariance];
+        self.covariance = [predicted * (1.0 - gain), covariance * (1.0 - gain), drift - drift_gain * covariance];
         // The density of the logarithm is that of the index times 1/index; an outlier counts at most five standard
         // deviations.
-        let jacobian = if self.logarithm { -index.ln() } else { 0.0 };
-        self.likelihood = MEMORY * self.likelihood
+        let jacobian = if self.is_logarithmic { -index.ln() } else { 0.0 };
+        self.log_likelihood = FORGETTING_FACTOR * self.log_likelihood
             - 0.5 * (2.0 * std::f64::consts::PI * total).ln()
             - 0.5 * (error * error / total).min(25.0)
             + jacobian;
     }
 
     /// Adds `weight` times the probability of first passage by each of `times`.
-    fn passage(&self, limit: f64, spread: f64, times: &[f64], weight: f64, passed: &mut [f64]) {
-        let (limit, spread) = if self.logarithm { (limit.ln(), spread) } else { (limit, limit * spread) };
+    fn add_passage_probability(&self, limit: f64, spread: f64, times: &[f64], weight: f64, passed: &mut [f64]) {
+        let (limit, spread) = if self.is_logarithmic { (limit.ln(), spread) } else { (limit, limit * spread) };
         let distance = limit - self.level;
-        let deviation = (self.cover[0] + spread * spread).sqrt().max(1e-12);
+        let deviation = (self.covariance[0] + spread * spread).sqrt().max(1e-12);
         // The unit has not failed, so the part of the limit's distribution below the level is excluded.
-        let ruled_out = crate::stats::normal(-distance / deviation);
+        let ruled_out = crate::stats::normal_cdf(-distance / standard_deviation);
         for stratum in 0..STRATA {
             let share = (stratum as f64 + 0.5) / STRATA as f64;
             let quantile = (ruled_out + (1.0 - ruled_out) * share).min(1.0 - 1e-9);
-            let d = (distance + deviation * normal_quantile(quantile)).max(1e-6 * deviation);
+            let d = (distance + standard_deviation * normal_quantile(quantile)).max(1e-6 * standard_deviation);
             for (time, sum) in times.iter().zip(passed.iter_mut()) {
-                let drift_deviation = (self.cover[2] + self.walk * time / 3.0).max(0.0).sqrt();
+                let drift_deviation = (self.covariance[2] + self.drift_noise * time / 3.0).max(0.0).sqrt();
                 let root = (2.0 * self.diffusion * time).sqrt();
-                for (node, share) in NODES {
+                for (node, share) in HERMITE_NODES {
                     let drift = self.drift + node * drift_deviation;
                     *sum += weight * share / STRATA as f64 * first_passage(d, drift * time, root);
                 }
@@ -194,7 +194,7 @@ fn first_passage(d: f64, travel: f64, root: f64) -> f64 {
 }
 
 /// Returns the time at which `chance` reaches `share`, interpolated; infinite if it never does.
-fn crossing(times: &[f64], chance: &[f64], share: f64) -> f64 {
+fn time_of_probability(times: &[f64], chance: &[f64], share: f64) -> f64 {
     let mut before = (0.0, 0.0);
     for (time, chance) in times.iter().zip(chance) {
         if *chance >= share {

@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{deviation, median, positive};
+use crate::stats::{standard_deviation, median, is_positive};
 
 /// Allowance per window, in standard deviations: half of the shift (1.5) that is to be detected fastest.
 const ALLOWANCE: f64 = 0.75;
 /// Largest z-value that counts, so that a single outlier does not raise an alarm.
-const MOST: f64 = 6.0;
+const MAX_Z: f64 = 6.0;
 /// Lowest limit. With this allowance about 4e5 independent normal windows pass between false alarms (Siegmund 1985).
-const LIMIT: f64 = 8.0;
+const MIN_LIMIT: f64 = 8.0;
 
 /// The state of one feature.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cusum {
-    middle: f64,
+    median: f64,
     deviation: f64,
     limit: f64,
     sum: f64,
@@ -32,23 +32,23 @@ impl Cusum {
         }
         let middle = median(&mut healthy.to_vec());
         let mut distances: Vec<f64> = healthy.iter().map(|value| (value - middle).abs()).collect();
-        let deviation = (1.4826 * median(&mut distances)).max(deviation(healthy));
-        if !positive(deviation) {
+        let deviation = (1.4826 * median(&mut distances)).max(standard_deviation(healthy));
+        if !is_positive(standard_deviation) {
             return None;
         }
-        let mut state = Self { middle, deviation, limit: f64::INFINITY, sum: 0.0 };
+        let mut state = Self { median: middle, standard_deviation, limit: f64::INFINITY, sum: 0.0 };
         let mut highest = 0.0_f64;
         for value in healthy {
             state.push(*value);
             highest = highest.max(state.sum);
         }
-        Some(Self { limit: LIMIT.max(2.0 * highest), sum: 0.0, ..state })
+        Some(Self { limit: MIN_LIMIT.max(2.0 * highest), sum: 0.0, ..state })
     }
 
     /// Adds the value of one window, S ← clamp(S + min(z, 6) − 0.75, 0, 3 limit), and returns S / limit: above 1 is an
     /// alarm.
     pub fn push(&mut self, value: f64) -> f64 {
-        let z = ((value - self.middle) / self.deviation).min(MOST);
+        let z = ((value - self.median) / self.deviation).min(MAX_Z);
         if z.is_finite() {
             self.sum = (self.sum + z - ALLOWANCE).clamp(0.0, 3.0 * self.limit);
         }

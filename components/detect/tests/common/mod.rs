@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rand_pcg::{Pcg64, rand_core::Rng};
-use wheeltapper_detect::{Block, Detected, Stage};
-use wheeltapper_featurize::{Batch, Featurized, Featurizer, Row, features::FEATURES};
+use wheeltapper_detect::{FeatureBlock, Detected, Stage};
+use wheeltapper_featurize::{Batch, Featurized, Featurizer, FeatureRow, features::WINDOW_FEATURES};
 
 pub const S: i64 = 1_000_000_000;
 pub const T0: i64 = 1_700_000_000 * S;
@@ -49,14 +49,14 @@ pub fn pump(seed: u64, seconds: i64, change: impl Fn(i64, usize, f64) -> Option<
 /// Computes the windows of readings.
 pub fn windows(readings: &Readings) -> Featurized {
     let (sensor, time, value) = readings;
-    let batch = Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] };
+    let batch = Batch { sensors: &SENSORS, sensor, time, value, waveforms: &[], arrivals: &[] };
     let mut featurizer = Featurizer::open("").unwrap();
     let first = featurizer.push(&batch).unwrap();
-    featurizer.whole(first)
+    featurizer.complete(first)
 }
 
 /// Pushes rows of one feature list.
-pub fn push<const N: usize>(stage: &mut Stage, table: &[(&str, &str)], names: &[&str; N], rows: &[Row<N>]) -> Detected {
+pub fn push<const N: usize>(stage: &mut Stage, table: &[(&str, &str)], names: &[&str; N], rows: &[FeatureRow<N>]) -> Detected {
     let features: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let sensor: Vec<u32> = rows.iter().map(|row| row.sensor).collect();
     let start: Vec<i64> = rows.iter().map(|row| row.start).collect();
@@ -64,14 +64,14 @@ pub fn push<const N: usize>(stage: &mut Stage, table: &[(&str, &str)], names: &[
     let count: Vec<u32> = rows.iter().map(|row| row.count).collect();
     let values: Vec<f64> = rows.iter().flat_map(|row| row.values).collect();
     let block =
-        Block { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
+        FeatureBlock { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
     stage.push(table, &[block]).unwrap()
 }
 
 /// Pushes windows of the pump.
 pub fn push_windows(stage: &mut Stage, out: &Featurized, from: usize, to: usize) -> Detected {
     let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
-    push(stage, &table, &FEATURES, &out.windows[from..to])
+    push(stage, &table, &WINDOW_FEATURES, &out.windows[from..to])
 }
 
 pub fn join(all: &mut Detected, more: Detected) {

@@ -6,7 +6,7 @@
 //! dependent data", Biometrika 1994). The adjusted deviations of a feature are divided by their root mean square in the
 //! left-out blocks, if that is above 1. The sum of the resulting deviations is compared with the limit in the same way.
 
-use super::{whiten, whiten::Square};
+use super::{whiten, whiten::SquareMatrix};
 use crate::rows;
 
 /// Most blocks of the cross-validation.
@@ -21,13 +21,13 @@ const NOISE_SHARE: f64 = 0.3;
 const MARGIN: f64 = 2.0;
 
 /// Measurements in the fitted rows.
-pub(crate) struct Fitted<'a> {
+pub(crate) struct CalibrationData<'a> {
     /// Deviations of the smoothed features from the reference, one series per feature.
     pub(crate) deviations: &'a [Vec<f64>],
     /// White noise of the features before smoothing.
     pub(crate) noises: &'a [f64],
     /// Independent values per row, `λ / (2 − λ)`.
-    pub(crate) independent: f64,
+    pub(crate) independent_per_row: f64,
 }
 
 /// Result of the calibration.
@@ -35,30 +35,30 @@ pub(crate) struct Calibration {
     /// Standard deviation of each feature's deviation.
     pub(crate) scatter: Vec<f64>,
     /// Matrix that adjusts deviations in units of the scatter.
-    pub(crate) adjusting: Square,
+    pub(crate) adjustment: SquareMatrix,
     /// Divisor of the sum that makes normal rows stay below the limit.
-    pub(crate) room: f64,
+    pub(crate) sum_divisor: f64,
 }
 
-impl Fitted<'_> {
-    fn adjusting(&self, left_out: std::ops::Range<usize>) -> (Vec<f64>, Square) {
+impl CalibrationData<'_> {
+    fn fit_adjustment(&self, left_out: std::ops::Range<usize>) -> (Vec<f64>, SquareMatrix) {
         let kept = |values: &Vec<f64>| -> Vec<f64> {
             values.iter().enumerate().filter(|(at, _)| !left_out.contains(at)).map(|(_, value)| *value).collect()
         };
         let deviations: Vec<Vec<f64>> = self.deviations.iter().map(kept).collect();
         let floor: Vec<f64> =
-            self.noises.iter().map(|noise| self.independent * NOISE_SHARE * (noise * noise).max(0.1)).collect();
+            self.noises.iter().map(|noise| self.independent_per_row * NOISE_SHARE * (noise * noise).max(0.1)).collect();
         let (matrix, scatter) = whiten::correlation(&deviations, &floor);
         let rows = deviations.first().map_or(0, Vec::len);
         let share = whiten::shrinkage(deviations.len(), rows, MIN_SHRINKAGE);
-        (scatter, matrix.shrunk(share).adjusting())
+        (scatter, matrix.shrunk(share).adjustment())
     }
 
     /// Returns the adjusted deviations of one row.
-    fn adjusted(&self, row: usize, scatter: &[f64], adjusting: &Square) -> Vec<f64> {
+    fn adjusted_row(&self, row: usize, scatter: &[f64], adjusting: &SquareMatrix) -> Vec<f64> {
         let value = |(series, scatter): (&Vec<f64>, &f64)| series.get(row).copied().unwrap_or(0.0) / scatter;
         let unit: Vec<f64> = self.deviations.iter().zip(scatter).map(value).collect();
-        adjusting.times(&unit).collect()
+        adjusting.mul_vector(&unit).collect()
     }
 
     pub(crate) fn calibrate(&self, deadband: f64, limit: f64) -> Calibration {
@@ -68,13 +68,13 @@ impl Fitted<'_> {
         let mut validated = Vec::with_capacity(rows);
         for block in 0..blocks {
             let (from, to) = (block * rows / blocks, (block + 1) * rows / blocks);
-            let (scatter, adjusting) = self.adjusting(from.saturating_sub(gap)..(to + gap).min(rows));
-            validated.extend((from..to).map(|row| self.adjusted(row, &scatter, &adjusting)));
+            let (scatter, adjusting) = self.fit_adjustment(from.saturating_sub(gap)..(to + gap).min(rows));
+            validated.extend((from..to).map(|row| self.adjusted_row(row, &scatter, &adjusting)));
         }
         let mut squares = vec![0.0; self.deviations.len()];
         for row in &validated {
             for (square, value) in squares.iter_mut().zip(row) {
-                *square += value * value / rows::count(rows.max(1));
+                *square += value * value / rows::to_float(rows.max(1));
             }
         }
         let excess: Vec<f64> = squares.iter().map(|square| square.sqrt().max(1.0)).collect();
@@ -82,8 +82,8 @@ impl Fitted<'_> {
             row.iter().zip(&excess).map(|(value, excess)| ((value / excess).abs() - deadband).max(0.0).powi(2)).sum()
         };
         let sums: Vec<f64> = validated.iter().map(sum).collect();
-        let (scatter, mut adjusting) = self.adjusting(0..0);
+        let (scatter, mut adjusting) = self.fit_adjustment(0..0);
         adjusting.divide_rows(&excess);
-        Calibration { scatter, adjusting, room: (MARGIN * rows::quantile(&sums, 0.99) / limit).max(1.0) }
+        Calibration { scatter, adjustment: adjusting, sum_divisor: (MARGIN * rows::quantile(&sums, 0.99) / limit).max(1.0) }
     }
 }

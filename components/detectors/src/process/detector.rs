@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{FitError, rows};
 
 use super::{
-    calibrate::Fitted, reference, reference::Reference, scale, settings::Settings, smooth::Smoother, spread::Spread,
-    whiten::Square,
+    calibrate::CalibrationData, reference, reference::Reference, scale, settings::ProcessSettings, smooth::Smoother, spread::Spread,
+    whiten::SquareMatrix,
 };
 
 /// Fewest rows that show what is normal.
@@ -28,7 +28,7 @@ const PEAK_DECAY_ROWS: f64 = 300.0;
 /// Type of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum FeatureKind {
     /// Smoothed level of a channel.
     Level,
     /// Scatter of a channel from row to row.
@@ -41,7 +41,7 @@ pub struct Feature {
     /// Index of the channel.
     pub channel: usize,
     /// Type of the feature.
-    pub kind: Kind,
+    pub kind: FeatureKind,
     /// Share of the deviation, 0 to 1; all shares sum to 1, or are all 0.
     pub share: f64,
     /// Adjusted deviation `U`, in units of its scatter.
@@ -49,7 +49,7 @@ pub struct Feature {
     /// Expected level in the channel's unit; NaN for a spread.
     pub expected: f64,
     /// Actual level in the channel's unit; NaN for a spread.
-    pub seen: f64,
+    pub actual: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ struct Channel {
     center: f64,
     scale: f64,
     /// The channel had values in the fitted rows.
-    known: bool,
+    has_values: bool,
 }
 
 /// A fitted detector. The module documentation describes the steps.
@@ -74,31 +74,31 @@ struct Channel {
 /// limit, is the end of an episode: the asset does not return to exactly its previous state. Such rows score below the
 /// limit, and the reference follows them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Detector {
-    settings: Settings,
+pub struct ProcessDetector {
+    settings: ProcessSettings,
     channels: Vec<Channel>,
     levels: Smoother,
     spread: Spread,
     spreads: Smoother,
     reference: Reference,
     scatter: Vec<f64>,
-    adjusting: Square,
-    room: f64,
-    learnt: f64,
-    memory: f64,
+    adjustment: SquareMatrix,
+    sum_divisor: f64,
+    learnt_rows: f64,
+    max_learnt_rows: f64,
     peak: f64,
     /// Adjusted deviations of the last row; None for a missing feature.
-    last: Vec<Option<f64>>,
+    last_deviations: Vec<Option<f64>>,
     sum: f64,
 }
 
-impl Detector {
+impl ProcessDetector {
     /// Fits a detector on normal rows, oldest first. Values that are not finite are missing.
     ///
     /// # Errors
     /// [`FitError`] if there are too few rows or their lengths differ.
-    pub fn fit(settings: Settings, rows: &[Vec<f64>]) -> Result<Self, FitError> {
-        let settings = settings.sane();
+    pub fn fit(settings: ProcessSettings, rows: &[Vec<f64>]) -> Result<Self, FitError> {
+        let settings = settings.clamped();
         let width = rows.first().map_or(0, Vec::len);
         if width == 0 || rows.iter().any(|row| row.len() != width) {
             let got = rows.iter().map(Vec::len).find(|length| *length != width).unwrap_or(0);
@@ -106,7 +106,7 @@ impl Detector {
         }
         let rows: Vec<&Vec<f64>> = rows.iter().filter(|row| row.iter().any(|value| value.is_finite())).collect();
         if rows.len() < MIN_ROWS {
-            return Err(FitError::Rows { got: rows.len(), min: MIN_ROWS });
+            return Err(FitError::TooFewRows { got: rows.len(), min: MIN_ROWS });
         }
         let (channels, scaled): (Vec<Channel>, Vec<Vec<f64>>) = (0..width)
             .map(|at| {
@@ -119,19 +119,19 @@ impl Detector {
         let weight = settings.smoothing;
         let level_noises = noises(&scaled);
         let mut levels = Smoother::new(&scaled, &level_noises, weight);
-        let (deviations, smooth_levels) = run(&mut levels, &scaled);
+        let (deviations, smooth_levels) = smooth_series(&mut levels, &scaled);
         let (spread, roots) = Spread::fit(&deviations);
         let spread_noises = noises(&roots);
         let mut spreads = Smoother::new(&roots, &spread_noises, weight);
-        let (_, smooth_spreads) = run(&mut spreads, &roots);
+        let (_, smooth_spreads) = smooth_series(&mut spreads, &roots);
         let unsmoothed = [scaled, roots].concat();
         let smoothed = [smooth_levels, smooth_spreads].concat();
 
         let mut reference = Reference::new(&unsmoothed, settings.reference_rows);
         let mut away = vec![Vec::with_capacity(rows.len()); smoothed.len()];
         for at in 0..rows.len() {
-            let features = row_of(&smoothed, at);
-            for (series, value) in away.iter_mut().zip(reference.away(&features)) {
+            let features = row_at(&smoothed, at);
+            for (series, value) in away.iter_mut().zip(reference.deviations(&features)) {
                 series.push(value);
             }
             reference.follow(&features);
@@ -141,26 +141,26 @@ impl Detector {
         let after = |series: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
             series.into_iter().map(|values| values.into_iter().skip(settle).collect()).collect()
         };
-        let fitted = Fitted {
+        let fitted = CalibrationData {
             deviations: &after(away),
             noises: &[level_noises, spread_noises].concat(),
-            independent: settings.independent(),
+            independent_per_row: settings.independent_per_row(),
         };
         let calibration = fitted.calibrate(settings.deadband, settings.limit);
-        let learnt = rows::count(rows.len() - settle);
+        let learnt = rows::to_float(rows.len() - settle);
         Ok(Self {
-            memory: settings.memory_rows.max(learnt),
+            max_learnt_rows: settings.memory_rows.max(learnt),
             channels,
             levels,
             spread,
             spreads,
             reference,
             scatter: calibration.scatter,
-            adjusting: calibration.adjusting,
-            room: calibration.room,
-            learnt,
+            adjustment: calibration.adjustment,
+            sum_divisor: calibration.sum_divisor,
+            learnt_rows: learnt,
             peak: 0.0,
-            last: vec![None; 2 * width],
+            last_deviations: vec![None; 2 * width],
             sum: 0.0,
             settings,
         })
@@ -177,7 +177,7 @@ impl Detector {
         let value = |(at, channel): (usize, &Channel)| channel.scaled(row.get(at).copied().unwrap_or(f64::NAN));
         let scaled: Vec<f64> = self.channels.iter().enumerate().map(value).collect();
         if scaled.iter().all(|value| value.is_nan()) {
-            self.last.fill(None);
+            self.last_deviations.fill(None);
             self.sum = 0.0;
             return 0.0;
         }
@@ -191,35 +191,35 @@ impl Detector {
         self.levels.step(&scaled);
         let roots: Vec<f64> = self
             .spread
-            .of(&deviations)
+            .features(&deviations)
             .zip(&scaled)
             .map(|(root, value)| if value.is_nan() { f64::NAN } else { root })
             .collect();
         self.spreads.step(&roots);
         let features: Vec<f64> = self.levels.levels().chain(self.spreads.levels()).collect();
 
-        let away: Vec<f64> = self.reference.away(&features).collect();
+        let away: Vec<f64> = self.reference.deviations(&features).collect();
         let unit: Vec<f64> = away
             .iter()
             .zip(&self.scatter)
             .zip(missing())
             .map(|((away, scatter), missing)| if missing { 0.0 } else { away / scatter })
             .collect();
-        let few = 1.0 + (UNCERTAIN_ROWS / (self.learnt * self.settings.independent())).powi(2);
-        let adjusted = self.adjusting.times(&unit).zip(missing());
-        self.last = adjusted.map(|(value, missing)| (!missing).then_some(value / few)).collect();
-        let beyond: f64 = self.last.iter().map(|value| self.beyond(*value)).sum();
-        let (sum, settling) = self.after_episode(beyond / self.room);
+        let few = 1.0 + (UNCERTAIN_ROWS / (self.learnt_rows * self.settings.independent_per_row())).powi(2);
+        let adjusted = self.adjustment.mul_vector(&unit).zip(missing());
+        self.last_deviations = adjusted.map(|(value, missing)| (!missing).then_some(value / few)).collect();
+        let beyond: f64 = self.last_deviations.iter().map(|value| self.squared_excess(*value)).sum();
+        let (sum, settling) = self.attenuate_episode_end(beyond / self.sum_divisor);
         self.sum = sum;
 
         let (deadband, freeze) = (self.settings.deadband, self.settings.freeze);
-        let share = |value: f64| if settling { 1.0 } else { reference::share(value, deadband, freeze) };
-        self.reference.adapt(&features, self.last.iter().map(|value| value.map(share)));
+        let share = |value: f64| if settling { 1.0 } else { reference::follow_share(value, deadband, freeze) };
+        self.reference.follow_partially(&features, self.last_deviations.iter().map(|value| value.map(share)));
         if sum < LEARNING_SHARE * self.settings.limit {
-            self.learnt = (self.learnt + 1.0).min(self.memory);
-            let parts = self.scatter.iter_mut().zip(&away).zip(&self.last).filter(|(_, last)| last.is_some());
+            self.learnt_rows = (self.learnt_rows + 1.0).min(self.max_learnt_rows);
+            let parts = self.scatter.iter_mut().zip(&away).zip(&self.last_deviations).filter(|(_, last)| last.is_some());
             for ((scatter, away), _) in parts {
-                *scatter += 0.5 / self.learnt * (away * away / *scatter - *scatter);
+                *scatter += 0.5 / self.learnt_rows * (away * away / *scatter - *scatter);
             }
         }
         1.0 - 10f64.powf(-3.0 * sum / self.settings.limit)
@@ -234,12 +234,12 @@ impl Detector {
     }
 
     /// Square of the part of an adjusted deviation beyond the deadband.
-    fn beyond(&self, adjusted: Option<f64>) -> f64 {
+    fn squared_excess(&self, adjusted: Option<f64>) -> f64 {
         (adjusted.unwrap_or(0.0).abs() - self.settings.deadband).max(0.0).powi(2)
     }
 
     /// Returns the sum, lowered at the end of an episode, and true if it is the end of one.
-    fn after_episode(&mut self, sum: f64) -> (f64, bool) {
+    fn attenuate_episode_end(&mut self, sum: f64) -> (f64, bool) {
         let (root, limit) = (sum.sqrt(), self.settings.limit.sqrt());
         self.peak *= 1.0 - 1.0 / PEAK_DECAY_ROWS;
         if root <= limit {
@@ -273,18 +273,18 @@ impl Detector {
     /// Features of the last row: the levels, then the spreads. The shares are those of the squares beyond the deadband,
     /// or of the squared deviations while all features are within it.
     pub fn features(&self) -> Vec<Feature> {
-        let beyond: Vec<f64> = self.last.iter().map(|value| self.beyond(*value)).collect();
+        let beyond: Vec<f64> = self.last_deviations.iter().map(|value| self.squared_excess(*value)).collect();
         let square = |value: &Option<f64>| value.map_or(0.0, |value| value * value);
         let inside = beyond.iter().all(|value| *value <= 0.0);
-        let parts = if inside { self.last.iter().map(square).collect() } else { beyond };
+        let parts = if inside { self.last_deviations.iter().map(square).collect() } else { beyond };
         let total: f64 = parts.iter().sum();
         let width = self.channels.len();
         let places = self.reference.levels().zip(self.levels.levels().chain(self.spreads.levels()));
-        let all = parts.iter().zip(&self.last).zip(places).enumerate();
+        let all = parts.iter().zip(&self.last_deviations).zip(places).enumerate();
         all.map(|(at, ((part, last), (expected, seen)))| {
-            let (channel, kind) = if at < width { (at, Kind::Level) } else { (at - width, Kind::Spread) };
+            let (channel, kind) = if at < width { (at, FeatureKind::Level) } else { (at - width, FeatureKind::Spread) };
             let unit = |value: f64| match self.channels.get(channel) {
-                Some(known) if kind == Kind::Level => known.center + known.scale * value,
+                Some(known) if kind == FeatureKind::Level => known.center + known.scale * value,
                 _ => f64::NAN,
             };
             Feature {
@@ -293,7 +293,7 @@ impl Detector {
                 share: if total > 0.0 { part / total } else { 0.0 },
                 deviation: last.unwrap_or(0.0),
                 expected: unit(expected),
-                seen: unit(seen),
+                actual: unit(seen),
             }
         })
         .collect()
@@ -305,7 +305,7 @@ impl Channel {
     fn fit(values: &[f64]) -> (Self, Vec<f64>) {
         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let (center, scale) = scale::center_and_scale(&finite);
-        let channel = Self { center, scale, known: finite.len() >= MIN_ROWS.min(values.len() / 2) };
+        let channel = Self { center, scale, has_values: finite.len() >= MIN_ROWS.min(values.len() / 2) };
         let mut before = 0.0;
         let filled = values.iter().map(|value| {
             let scaled = channel.scaled(*value);
@@ -318,17 +318,17 @@ impl Channel {
 
     /// Scales a value; NaN if it is missing or the channel had no values in the fit.
     fn scaled(&self, value: f64) -> f64 {
-        if self.known && value.is_finite() { scale::scaled(value, self.center, self.scale) } else { f64::NAN }
+        if self.has_values && value.is_finite() { scale::scaled(value, self.center, self.scale) } else { f64::NAN }
     }
 }
 
 /// Smooths series. Returns each row's deviation from the smoothed values of the row before, and the smoothed values.
-fn run(smoother: &mut Smoother, series: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+fn smooth_series(smoother: &mut Smoother, series: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let rows = series.first().map_or(0, Vec::len);
     let mut deviations = vec![Vec::with_capacity(rows); series.len()];
     let mut smoothed = deviations.clone();
     for at in 0..rows {
-        let row = row_of(series, at);
+        let row = row_at(series, at);
         for ((deviations, value), level) in deviations.iter_mut().zip(&row).zip(smoother.levels()) {
             deviations.push(value - level);
         }
@@ -340,6 +340,6 @@ fn run(smoother: &mut Smoother, series: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<
     (deviations, smoothed)
 }
 
-fn row_of(series: &[Vec<f64>], at: usize) -> Vec<f64> {
+fn row_at(series: &[Vec<f64>], at: usize) -> Vec<f64> {
     series.iter().map(|values| values.get(at).copied().unwrap_or(f64::NAN)).collect()
 }

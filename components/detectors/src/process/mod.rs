@@ -25,23 +25,23 @@ mod smooth;
 mod spread;
 mod whiten;
 
-pub use detector::{Detector, Feature, Kind};
+pub use detector::{ProcessDetector, Feature, FeatureKind};
 use serde::{Deserialize, Serialize};
-pub use settings::Settings;
+pub use settings::ProcessSettings;
 
 use crate::{FitError, Layout, rows};
 
 /// The detector applied to the level of each sensor.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Process {
-    settings: Settings,
+    settings: ProcessSettings,
     layout: Layout,
-    inner: Option<Detector>,
+    inner: Option<ProcessDetector>,
 }
 
 impl Process {
     /// Creates a detector with these settings that is not fitted yet.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ProcessSettings) -> Self {
         Self { settings, ..Self::default() }
     }
 
@@ -53,20 +53,20 @@ impl Process {
     }
 
     /// The fitted detector; None before the first fit.
-    pub fn inner(&self) -> Option<&Detector> {
+    pub fn inner(&self) -> Option<&ProcessDetector> {
         self.inner.as_ref()
     }
 
     fn levels(layout: Layout, row: &[f64]) -> Vec<f64> {
-        layout.levels().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect()
+        layout.level_indices().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect()
     }
 }
 
 impl crate::Detector for Process {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        layout.check(rows)?;
+        layout.validate(rows)?;
         let levels: Vec<Vec<f64>> = rows.iter().map(|row| Self::levels(layout, row)).collect();
-        self.inner = Some(Detector::fit(self.settings.clone(), &levels)?);
+        self.inner = Some(ProcessDetector::fit(self.settings.clone(), &levels)?);
         self.layout = layout;
         Ok(())
     }
@@ -80,16 +80,16 @@ impl crate::Detector for Process {
     /// The share of a spread goes to the spread's column, or to that of the level if there is none.
     fn explain(&self) -> Vec<f64> {
         let mut parts = vec![0.0; self.layout.width()];
-        for feature in self.inner.iter().flat_map(Detector::features) {
+        for feature in self.inner.iter().flat_map(ProcessDetector::features) {
             let column = match feature.kind {
-                Kind::Level => self.layout.level,
-                Kind::Spread => self.layout.spread.unwrap_or(self.layout.level),
+                FeatureKind::Level => self.layout.level,
+                FeatureKind::Spread => self.layout.spread.unwrap_or(self.layout.level),
             };
             if let Some(part) = parts.get_mut(feature.channel * self.layout.columns + column) {
                 *part += feature.share;
             }
         }
-        rows::shares(parts)
+        rows::to_shares(parts)
     }
 }
 

@@ -26,8 +26,8 @@ const DRIFT_ROWS: f64 = 100.0;
 const DRIFT_DECAY_ROWS: f64 = 300.0;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct One {
-    at: f64,
+struct FeatureReference {
+    level: f64,
     drift: f64,
 }
 
@@ -35,13 +35,13 @@ struct One {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reference {
     gain: f64,
-    all: Vec<One>,
+    features: Vec<FeatureReference>,
 }
 
-impl One {
+impl FeatureReference {
     /// Step towards `value`, with `share` of the gain.
     fn step(&self, value: f64, gain: f64, share: f64) -> f64 {
-        let away = value - self.at;
+        let away = value - self.level;
         let slow = gain * share * away;
         let always = (MIN_FOLLOW.0 * away).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
         if always.abs() > slow.abs() { always } else { slow }
@@ -51,54 +51,54 @@ impl One {
 impl Reference {
     /// Starts at the first rows of these series of features, before smoothing. `rows` is the time constant.
     pub(crate) fn new(series: &[Vec<f64>], rows: f64) -> Self {
-        let all = series.iter().map(|values| One { at: scale::first_mean(values, INITIAL_ROWS), drift: 0.0 }).collect();
-        Self { gain: 1.0 / rows, all }
+        let all = series.iter().map(|values| FeatureReference { level: scale::first_mean(values, INITIAL_ROWS), drift: 0.0 }).collect();
+        Self { gain: 1.0 / rows, features: all }
     }
 
     /// Deviations of the features from the reference.
-    pub(crate) fn away<'a>(&'a self, features: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        self.all.iter().zip(features).map(|(one, value)| value - one.at)
+    pub(crate) fn deviations<'a>(&'a self, features: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        self.features.iter().zip(features).map(|(one, value)| value - one.level)
     }
 
     /// The reference of each feature.
     pub(crate) fn levels(&self) -> impl Iterator<Item = f64> {
-        self.all.iter().map(|one| one.at)
+        self.features.iter().map(|one| one.level)
     }
 
     /// Moves to these values at once and forgets the drift.
     pub(crate) fn move_to(&mut self, features: &[f64]) {
-        for (one, value) in self.all.iter_mut().zip(features) {
-            *one = One { at: *value, drift: 0.0 };
+        for (one, value) in self.features.iter_mut().zip(features) {
+            *one = FeatureReference { level: *value, drift: 0.0 };
         }
     }
 
     /// Follows a row of the fit with the full gain.
     pub(crate) fn follow(&mut self, features: &[f64]) {
-        for (one, value) in self.all.iter_mut().zip(features) {
-            one.at += one.step(*value, self.gain, 1.0);
+        for (one, value) in self.features.iter_mut().zip(features) {
+            one.level += one.step(*value, self.gain, 1.0);
         }
     }
 
     /// Follows a row with a share of the gain per feature; None for a missing feature.
-    pub(crate) fn adapt(&mut self, features: &[f64], shares: impl Iterator<Item = Option<f64>>) {
-        for ((one, value), share) in self.all.iter_mut().zip(features).zip(shares) {
+    pub(crate) fn follow_partially(&mut self, features: &[f64], shares: impl Iterator<Item = Option<f64>>) {
+        for ((one, value), share) in self.features.iter_mut().zip(features).zip(shares) {
             let Some(share) = share else { continue };
             let mut step = one.step(*value, self.gain, share);
             if share >= 0.5 {
                 one.drift += (step - one.drift) / DRIFT_ROWS;
             } else {
                 one.drift *= 1.0 - 1.0 / DRIFT_DECAY_ROWS;
-                if one.drift * (value - one.at) > 0.0 && one.drift.abs() > step.abs() {
+                if one.drift * (value - one.level) > 0.0 && one.drift.abs() > step.abs() {
                     step = one.drift;
                 }
             }
-            one.at += step;
+            one.level += step;
         }
     }
 }
 
 /// Share of the gain for an adjusted deviation.
-pub(crate) fn share(adjusted: f64, deadband: f64, freeze: f64) -> f64 {
+pub(crate) fn follow_share(adjusted: f64, deadband: f64, freeze: f64) -> f64 {
     let along = ((adjusted.abs() - deadband) / (freeze - deadband)).max(0.0);
     if along < 1.0 { (1.0 - along * along).powi(2) } else { 0.0 }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Settings of the process detector. Every field has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Settings {
+pub struct ProcessSettings {
     /// Weight λ of a row in the smoothed level: about `2 / λ` rows count.
     pub smoothing: f64,
     /// Time constant in which the reference follows drift, in rows.
@@ -20,15 +20,15 @@ pub struct Settings {
     pub limit: f64,
 }
 
-impl Default for Settings {
+impl Default for ProcessSettings {
     fn default() -> Self {
         Self { smoothing: 0.1, reference_rows: 60.0, memory_rows: 1000.0, deadband: 2.0, freeze: 4.0, limit: 20.0 }
     }
 }
 
-impl Settings {
+impl ProcessSettings {
     /// Returns the settings with every number clamped to its valid range.
-    pub(crate) fn sane(self) -> Self {
+    pub(crate) fn clamped(self) -> Self {
         let or = |value: f64, default: f64| if value.is_finite() { value } else { default };
         let default = Self::default();
         let deadband = or(self.deadband, default.deadband).clamp(0.0, 100.0);
@@ -43,7 +43,7 @@ impl Settings {
     }
 
     /// Independent values of the smoothed level per row: λ / (2 − λ).
-    pub(crate) fn independent(&self) -> f64 {
+    pub(crate) fn independent_per_row(&self) -> f64 {
         self.smoothing / (2.0 - self.smoothing)
     }
 }

@@ -15,7 +15,7 @@ const BOUND: f64 = 5.0;
 const INITIAL_ROWS: usize = 10;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct One {
+struct SeriesSmoother {
     level: f64,
     /// How far the previous row was beyond the bound.
     excess: f64,
@@ -26,7 +26,7 @@ struct One {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Smoother {
     weight: f64,
-    all: Vec<One>,
+    smoothers: Vec<SeriesSmoother>,
 }
 
 impl Smoother {
@@ -35,18 +35,18 @@ impl Smoother {
         let all = series
             .iter()
             .zip(noises)
-            .map(|(values, noise)| One {
+            .map(|(values, noise)| SeriesSmoother {
                 level: scale::first_mean(values, INITIAL_ROWS),
                 excess: 0.0,
                 bound: BOUND * noise,
             })
             .collect();
-        Self { weight, all }
+        Self { weight, smoothers: all }
     }
 
     /// Adds a row; values that are not finite are missing.
     pub(crate) fn step(&mut self, row: &[f64]) {
-        for (one, value) in self.all.iter_mut().zip(row).filter(|(_, value)| value.is_finite()) {
+        for (one, value) in self.smoothers.iter_mut().zip(row).filter(|(_, value)| value.is_finite()) {
             let error = value - one.level;
             let within = error.clamp(-one.bound, one.bound);
             let excess = error - within;
@@ -59,6 +59,6 @@ impl Smoother {
 
     /// Returns the smoothed values.
     pub(crate) fn levels(&self) -> impl Iterator<Item = f64> {
-        self.all.iter().map(|one| one.level)
+        self.smoothers.iter().map(|one| one.level)
     }
 }

@@ -6,14 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{whiten, whiten::Square};
+use super::{whiten, whiten::SquareMatrix};
 use crate::rows;
 
 /// Adjusted deviations are capped at this many scales.
 const MAX_SCALED: f64 = 6.0;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct One {
+struct ChannelSpread {
     /// Standard deviation of the adjusted deviation.
     scale: f64,
     /// Mean and standard deviation of its square root.
@@ -21,7 +21,7 @@ struct One {
     spread: f64,
 }
 
-impl One {
+impl ChannelSpread {
     fn root(&self, adjusted: f64) -> f64 {
         (adjusted.abs() / self.scale).min(MAX_SCALED).sqrt()
     }
@@ -30,8 +30,8 @@ impl One {
 /// Learnt in the fit and constant after that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spread {
-    adjusting: Square,
-    all: Vec<One>,
+    adjustment: SquareMatrix,
+    channels: Vec<ChannelSpread>,
 }
 
 impl Spread {
@@ -39,7 +39,7 @@ impl Spread {
     pub(crate) fn fit(deviations: &[Vec<f64>]) -> (Self, Vec<Vec<f64>>) {
         let rows = deviations.first().map_or(0, Vec::len);
         let (matrix, scales) = whiten::correlation(&whiten::centered(deviations), &vec![1e-9; deviations.len()]);
-        let mut adjusting = matrix.shrunk(whiten::shrinkage(deviations.len(), rows, 0.05)).adjusting();
+        let mut adjusting = matrix.shrunk(whiten::shrinkage(deviations.len(), rows, 0.05)).adjustment();
         adjusting.divide_columns(&scales.iter().map(|scale| scale.max(0.05)).collect::<Vec<_>>());
         let (all, features) = adjusting
             .rows()
@@ -50,7 +50,7 @@ impl Spread {
                         *sum += weight * value;
                     }
                 }
-                let mut one = One { scale: rows::deviation(&adjusted).max(0.05), mean: 0.0, spread: 1.0 };
+                let mut one = ChannelSpread { scale: rows::deviation(&adjusted).max(0.05), mean: 0.0, spread: 1.0 };
                 let roots: Vec<f64> = adjusted.iter().map(|value| one.root(*value)).collect();
                 one.mean = rows::mean(&roots);
                 one.spread = rows::deviation(&roots).max(0.1);
@@ -58,12 +58,12 @@ impl Spread {
                 (one, feature)
             })
             .unzip();
-        (Self { adjusting, all }, features)
+        (Self { adjustment: adjusting, channels: all }, features)
     }
 
     /// Computes the feature of one row of deviations.
-    pub(crate) fn of<'a>(&'a self, deviations: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        let standard = |(one, adjusted): (&One, f64)| (one.root(adjusted) - one.mean) / one.spread;
-        self.all.iter().zip(self.adjusting.times(deviations)).map(standard)
+    pub(crate) fn features<'a>(&'a self, deviations: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        let standard = |(one, adjusted): (&ChannelSpread, f64)| (one.root(adjusted) - one.mean) / one.spread;
+        self.channels.iter().zip(self.adjustment.mul_vector(deviations)).map(standard)
     }
 }

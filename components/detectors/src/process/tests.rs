@@ -1,6 +1,6 @@
 //! Tests of the detector through its public functions.
 
-use super::{Detector, Kind, Settings};
+use super::{ProcessDetector, FeatureKind, ProcessSettings};
 use crate::{FitError, random::Random};
 
 struct Pcg(Random);
@@ -19,11 +19,11 @@ impl Pcg {
     }
 }
 
-fn fit(rows: &[Vec<f64>]) -> Detector {
-    Detector::fit(Settings::default(), rows).unwrap()
+fn fit(rows: &[Vec<f64>]) -> ProcessDetector {
+    ProcessDetector::fit(ProcessSettings::default(), rows).unwrap()
 }
 
-fn alarms(detector: &mut Detector, rows: &[Vec<f64>]) -> usize {
+fn alarms(detector: &mut ProcessDetector, rows: &[Vec<f64>]) -> usize {
     rows.iter().filter(|row| detector.score(row) > 0.999).count()
 }
 
@@ -97,8 +97,8 @@ fn a_shift_is_found_attributed_to_its_channel_and_over_afterwards() {
     }
     assert!(late <= 12, "{late} rows late");
     let features = detector.features();
-    let level = features.iter().find(|feature| feature.channel == 5 && feature.kind == Kind::Level).unwrap();
-    assert!((level.expected - 500.0).abs() < 6.0 && (level.seen - 524.0).abs() < 6.0, "{level:?}");
+    let level = features.iter().find(|feature| feature.channel == 5 && feature.kind == FeatureKind::Level).unwrap();
+    assert!((level.expected - 500.0).abs() < 6.0 && (level.actual - 524.0).abs() < 6.0, "{level:?}");
     let after = alarms(&mut detector, &pcg.rows(300, 8));
     assert!(after <= 30, "{after} rows after it");
 }
@@ -113,7 +113,7 @@ fn growing_scatter_is_attributed_to_the_spread() {
     }
     assert!(alarms(&mut detector, &wild) > 150);
     let top = detector.features().into_iter().max_by(|a, b| a.share.total_cmp(&b.share)).unwrap();
-    assert_eq!((top.channel, top.kind), (2, Kind::Spread));
+    assert_eq!((top.channel, top.kind), (2, FeatureKind::Spread));
 }
 
 #[test]
@@ -197,15 +197,15 @@ fn a_constant_channel_that_moves_is_found() {
 
 #[test]
 fn invalid_rows_are_rejected() {
-    let fit = |rows: &[Vec<f64>]| Detector::fit(Settings::default(), rows).err();
+    let fit = |rows: &[Vec<f64>]| ProcessDetector::fit(ProcessSettings::default(), rows).err();
     assert_eq!(fit(&[]), Some(FitError::Layout { width: 0, got: 0 }));
     assert_eq!(fit(&vec![vec![]; 100]), Some(FitError::Layout { width: 0, got: 0 }));
     assert_eq!(fit(&[vec![vec![1.0]; 50], vec![vec![1.0, 2.0]]].concat()), Some(FitError::Layout { width: 1, got: 2 }));
-    assert_eq!(fit(&vec![vec![1.0]; 29]), Some(FitError::Rows { got: 29, min: 30 }));
-    assert_eq!(fit(&vec![vec![f64::NAN]; 100]), Some(FitError::Rows { got: 0, min: 30 }));
-    let extreme = Settings { smoothing: f64::NAN, freeze: -1.0, limit: 0.0, ..Settings::default() };
+    assert_eq!(fit(&vec![vec![1.0]; 29]), Some(FitError::TooFewRows { got: 29, min: 30 }));
+    assert_eq!(fit(&vec![vec![f64::NAN]; 100]), Some(FitError::TooFewRows { got: 0, min: 30 }));
+    let extreme = ProcessSettings { smoothing: f64::NAN, freeze: -1.0, limit: 0.0, ..ProcessSettings::default() };
     let mut pcg = Pcg(Random::new(9));
-    let mut detector = Detector::fit(extreme, &pcg.rows(60, 2)).unwrap();
+    let mut detector = ProcessDetector::fit(extreme, &pcg.rows(60, 2)).unwrap();
     for row in [vec![f64::MAX, f64::MIN], vec![1e300, 0.0], vec![0.0, 0.0]] {
         assert!((0.0..=1.0).contains(&detector.score(&row)));
     }
@@ -216,7 +216,7 @@ fn a_restored_detector_continues_identically() {
     let mut pcg = Pcg(Random::new(10));
     let mut detector = fit(&pcg.rows(100, 3));
     alarms(&mut detector, &pcg.rows(100, 3));
-    let mut other: Detector = serde_json::from_str(&serde_json::to_string(&detector).unwrap()).unwrap();
+    let mut other: ProcessDetector = serde_json::from_str(&serde_json::to_string(&detector).unwrap()).unwrap();
     for row in pcg.rows(100, 3) {
         assert_eq!(detector.score(&row).to_bits(), other.score(&row).to_bits());
     }

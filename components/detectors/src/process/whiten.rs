@@ -12,12 +12,12 @@ use crate::rows;
 
 /// A square matrix in row-major order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Square {
+pub(crate) struct SquareMatrix {
     size: usize,
     values: Vec<f64>,
 }
 
-impl Square {
+impl SquareMatrix {
     fn from_fn(size: usize, mut value: impl FnMut(usize, usize) -> f64) -> Self {
         let values = (0..size * size).map(|at| value(at / size.max(1), at % size.max(1))).collect();
         Self { size, values }
@@ -28,7 +28,7 @@ impl Square {
     }
 
     /// Product with a vector.
-    pub(crate) fn times<'a>(&'a self, vector: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+    pub(crate) fn mul_vector<'a>(&'a self, vector: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         self.rows().map(move |row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
     }
 
@@ -59,7 +59,7 @@ impl Square {
     }
 
     /// Computes `P / √Pⱼⱼ` row by row for a positive definite correlation; the identity for any other.
-    pub(crate) fn adjusting(&self) -> Self {
+    pub(crate) fn adjustment(&self) -> Self {
         let at = |row: usize, column: usize| self.values.get(row * self.size + column).copied().unwrap_or(0.0);
         let matrix = DMatrix::from_fn(self.size, self.size, at);
         let inverse = matrix.cholesky().map(|factor| factor.inverse());
@@ -73,12 +73,12 @@ impl Square {
 
 /// Share of the identity: at least `min`, and more the fewer rows there are per feature.
 pub(crate) fn shrinkage(features: usize, rows: usize, min: f64) -> f64 {
-    (rows::count(features) / rows::count((features + rows).max(1))).max(min)
+    (rows::to_float(features) / rows::to_float((features + rows).max(1))).max(min)
 }
 
 /// Second moments around 0, with `diagonal` added on the diagonal, as correlation and scales.
-pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (Square, Vec<f64>) {
-    let rows = rows::count(series.first().map_or(0, Vec::len).max(1));
+pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (SquareMatrix, Vec<f64>) {
+    let rows = rows::to_float(series.first().map_or(0, Vec::len).max(1));
     let moment = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / rows;
     let scales: Vec<f64> = series
         .iter()
@@ -92,10 +92,10 @@ pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (Square, Vec
         (Some(a), Some(b)) => moment(a, b),
         _ => 0.0,
     };
-    let mut matrix = Square::from_fn(series.len(), |row, column| if row <= column { of(row, column) } else { 0.0 });
+    let mut matrix = SquareMatrix::from_fn(series.len(), |row, column| if row <= column { of(row, column) } else { 0.0 });
     let upper = matrix.values.clone();
     let size = series.len();
-    matrix = Square::from_fn(size, |row, column| {
+    matrix = SquareMatrix::from_fn(size, |row, column| {
         upper.get(row.min(column) * size + row.max(column)).copied().unwrap_or(0.0)
     });
     (matrix, scales)
@@ -163,19 +163,19 @@ mod tests {
     #[test]
     fn adjusted_deviations_are_the_residuals_of_scikit_learns_regression() {
         let reference = reference();
-        let adjusting = correlation(&reference.series, &[0.0; 4]).0.adjusting();
+        let adjusting = correlation(&reference.series, &[0.0; 4]).0.adjustment();
         for (at, expected) in reference.regression_adjusted.iter().enumerate() {
-            adjusting.times(&row(&reference.series, at)).zip(expected).for_each(|(a, b)| close(a, *b));
+            adjusting.mul_vector(&row(&reference.series, at)).zip(expected).for_each(|(a, b)| close(a, *b));
         }
     }
 
     #[test]
     fn adjusted_deviations_give_scipys_mahalanobis_distance() {
         let reference = reference();
-        let adjusting = correlation(&reference.series, &[0.0; 4]).0.shrunk(0.2).adjusting();
+        let adjusting = correlation(&reference.series, &[0.0; 4]).0.shrunk(0.2).adjustment();
         for (at, expected) in reference.shrunk_mahalanobis_squared.iter().enumerate() {
             let row = row(&reference.series, at);
-            let parts = adjusting.times(&row).zip(&row).zip(&reference.shrunk_precision_diagonal);
+            let parts = adjusting.mul_vector(&row).zip(&row).zip(&reference.shrunk_precision_diagonal);
             close(parts.map(|((adjusted, value), precision)| value * adjusted * precision.sqrt()).sum(), *expected);
         }
     }
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn a_matrix_without_an_inverse_adjusts_nothing() {
         let twice = vec![vec![1.0, -1.0, 1.0], vec![1.0, -1.0, 1.0]];
-        let adjusting = correlation(&twice, &[0.0; 2]).0.adjusting();
-        let adjusted: Vec<f64> = adjusting.times(&[2.0, 3.0]).collect();
+        let adjusting = correlation(&twice, &[0.0; 2]).0.adjustment();
+        let adjusted: Vec<f64> = adjusting.mul_vector(&[2.0, 3.0]).collect();
         assert!(adjusted.iter().all(|value| value.is_finite()), "{adjusted:?}");
     }
 

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{change::Change, novelty::Novelty, profile::Profile, record::Record};
+use super::{change::BaselineChange, novelty::Novelty, profile::Profile, record::DecayingRecord};
 
 const DAY_NS: i64 = 86_400_000_000_000;
 /// Values are capped here, so that their squares are finite.
@@ -37,13 +37,13 @@ pub enum Evidence {
     Spread,
 }
 
-const ALL: [Evidence; 6] =
+const ALL_EVIDENCE: [Evidence; 6] =
     [Evidence::Day, Evidence::Week, Evidence::Novelty, Evidence::Quiet, Evidence::Activity, Evidence::Spread];
 
 /// Settings of the detector. All times except the two periods are in rows. The defaults are one setting for all of NAB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct StreamConfig {
     /// Ratio to the record from which a value is an alarm.
     pub alarm: f64,
     /// Rows before the first score.
@@ -76,7 +76,7 @@ pub struct Config {
     pub memory: f64,
 }
 
-impl Default for Config {
+impl Default for StreamConfig {
     fn default() -> Self {
         Self {
             alarm: 1.2,
@@ -100,7 +100,7 @@ impl Default for Config {
 
 /// Result for a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct ScoredValue {
     /// Score from 0 to 1; 0.5 is the limit of an alarm.
     pub score: f64,
     /// Combined ratio to the records, before the silence after an alarm is applied.
@@ -113,81 +113,81 @@ pub struct Reading {
 
 /// Detector for one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Detector {
-    config: Config,
+pub struct EvidenceDetector {
+    config: StreamConfig,
     rows: u64,
-    last: f64,
-    low: f64,
-    high: f64,
+    last_value: f64,
+    min_value: f64,
+    max_value: f64,
     day: Profile,
     week: Profile,
     novelty: Novelty,
-    quiet: Change,
-    activity: Change,
-    spread: Change,
-    records: Vec<Record>,
+    quiet: BaselineChange,
+    activity: BaselineChange,
+    spread: BaselineChange,
+    records: Vec<DecayingRecord>,
     /// Last reported ratio, and rows since then.
-    given: f64,
-    since: u32,
+    last_reported: f64,
+    rows_since_report: u32,
 }
 
 /// Replaces a setting that is not finite and positive by its default.
-fn positive(value: f64, instead: f64) -> f64 {
+fn positive_or(value: f64, instead: f64) -> f64 {
     if value.is_finite() && value > 0.0 { value } else { instead }
 }
 
-impl Detector {
+impl EvidenceDetector {
     /// Creates a detector without history. Invalid settings are replaced by their defaults.
-    pub fn new(config: Config) -> Self {
-        let usual = Config::default();
-        let config = Config {
-            alarm: positive(config.alarm, usual.alarm),
-            exponent: positive(config.exponent, usual.exponent).clamp(0.5, 16.0),
-            again: positive(config.again, usual.again),
-            rate: positive(config.rate, usual.rate).min(1.0),
-            memory: positive(config.memory, usual.memory).max(2.0),
+    pub fn new(config: StreamConfig) -> Self {
+        let usual = StreamConfig::default();
+        let config = StreamConfig {
+            alarm: positive_or(config.alarm, usual.alarm),
+            exponent: positive_or(config.exponent, usual.exponent).clamp(0.5, 16.0),
+            again: positive_or(config.again, usual.again),
+            rate: positive_or(config.rate, usual.rate).min(1.0),
+            memory: positive_or(config.memory, usual.memory).max(2.0),
             weights: config.weights.map(|weight| if weight.is_finite() { weight.max(0.0) } else { 1.0 }),
-            half_lives: config.half_lives.map(|half_life| positive(half_life, 3000.0)),
+            half_lives: config.half_lives.map(|half_life| positive_or(half_life, 3000.0)),
             ..config
         };
         // Evidence that never matters: standard deviations, share of the range, differences of a logarithm.
         const FLOORS: [f64; 6] = [0.3, 0.3, 1e-3, 0.5, 0.5, 0.3];
-        let records = config.half_lives.iter().zip(FLOORS).map(|(&half, floor)| Record::new(half, floor)).collect();
+        let records = config.half_lives.iter().zip(FLOORS).map(|(&half, floor)| DecayingRecord::new(half, floor)).collect();
         let ([by_day, by_week], [day_mean, week_mean]) = (config.slots, config.residuals);
         let [quiet, activity, spread] = config.recent;
         Self {
             rows: 0,
-            last: 0.0,
-            low: 0.0,
-            high: 0.0,
+            last_value: 0.0,
+            min_value: 0.0,
+            max_value: 0.0,
             day: Profile::new(DAY_NS, by_day, config.rate, day_mean),
             week: Profile::new(7 * DAY_NS, by_week, config.rate, week_mean),
             novelty: Novelty::new(config.step, config.points, config.bank),
-            quiet: Change::new(quiet, config.memory),
-            activity: Change::new(activity, config.memory),
-            spread: Change::new(spread, config.memory),
+            quiet: BaselineChange::new(quiet, config.memory),
+            activity: BaselineChange::new(activity, config.memory),
+            spread: BaselineChange::new(spread, config.memory),
             records,
-            given: 0.0,
-            since: 0,
+            last_reported: 0.0,
+            rows_since_report: 0,
             config,
         }
     }
 
     /// Returns the settings.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &StreamConfig {
         &self.config
     }
 
     /// Scores the next value, from 0 to 1; 0.5 is the limit of an alarm. See [`Detector::read`].
     pub fn score(&mut self, time_ns: i64, value: f64) -> f64 {
-        self.read(time_ns, value).score
+        self.score_with_evidence(time_ns, value).score
     }
 
     /// Scores the next value and returns the evidence. Ignores NaN: score 0, nothing learnt. Time only matters for the
     /// time of day and week; rows may come at any distance.
-    pub fn read(&mut self, time_ns: i64, value: f64) -> Reading {
+    pub fn score_with_evidence(&mut self, time_ns: i64, value: f64) -> ScoredValue {
         if value.is_nan() {
-            return Reading::default();
+            return ScoredValue::default();
         }
         let value = value.clamp(-MAX_VALUE, MAX_VALUE);
         let evidence = self.evidence(time_ns, value);
@@ -206,9 +206,9 @@ impl Detector {
         let exponent = self.config.exponent;
         let ratio = ratios.iter().map(|ratio: &f64| ratio.powf(exponent)).sum::<f64>().powf(exponent.recip());
         let ratio = if ratio.is_finite() { ratio } else { f64::MAX };
-        let largest = ratios.iter().zip(ALL).max_by(|(one, _), (other, _)| one.total_cmp(other));
-        let given = if self.give(ratio) { ratio } else { 0.0 };
-        Reading {
+        let largest = ratios.iter().zip(ALL_EVIDENCE).max_by(|(one, _), (other, _)| one.total_cmp(other));
+        let given = if self.report(ratio) { ratio } else { 0.0 };
+        ScoredValue {
             score: given / (given + self.config.alarm).min(f64::MAX),
             ratio,
             evidence: largest.filter(|&(&ratio, _)| ratio > 0.0).map(|(_, evidence)| evidence),
@@ -218,16 +218,16 @@ impl Detector {
 
     fn evidence(&mut self, time_ns: i64, value: f64) -> [f64; 6] {
         if self.rows == 0 {
-            (self.last, self.low, self.high) = (value, value, value);
+            (self.last_value, self.min_value, self.max_value) = (value, value, value);
         }
-        let step = (value - self.last).abs();
-        self.last = value;
-        self.low = self.low.min(value);
-        self.high = self.high.max(value);
+        let step = (value - self.last_value).abs();
+        self.last_value = value;
+        self.min_value = self.min_value.min(value);
+        self.max_value = self.max_value.max(value);
         self.quiet.push(step);
         self.activity.push(step);
         self.spread.push(value);
-        let range = self.high - self.low;
+        let range = self.max_value - self.min_value;
         // While the series is constant the unit is not used, but must not be 0.
         let unit = if range > 0.0 { ROUNDING_SHARE * range } else { f64::INFINITY };
         let seen = [
@@ -237,22 +237,22 @@ impl Detector {
         ];
         if range > 0.0 {
             let [day, week, novelty] = seen;
-            [day, week, novelty, self.quiet.quieter(unit), self.activity.shifted(unit), self.spread.spread(unit)]
+            [day, week, novelty, self.quiet.quietness(unit), self.activity.mean_shift(unit), self.spread.spread_change(unit)]
         } else {
             [0.0; 6]
         }
     }
 
     /// True if the ratio is reported: not in the silence after a higher one.
-    fn give(&mut self, ratio: f64) -> bool {
-        if self.since >= self.config.silence {
-            self.given = 0.0;
+    fn report(&mut self, ratio: f64) -> bool {
+        if self.rows_since_report >= self.config.silence {
+            self.last_reported = 0.0;
         }
-        let gives = ratio > self.given * self.config.again;
+        let gives = ratio > self.last_reported * self.config.again;
         if gives && ratio > MIN_SILENCING_RATIO {
-            (self.given, self.since) = (ratio, 0);
+            (self.last_reported, self.rows_since_report) = (ratio, 0);
         }
-        self.since = self.since.saturating_add(1);
+        self.rows_since_report = self.rows_since_report.saturating_add(1);
         gives
     }
 }

@@ -7,7 +7,7 @@ mod novelty;
 mod profile;
 mod record;
 
-pub use detector::{Config, Detector, Evidence, Reading};
+pub use detector::{StreamConfig, EvidenceDetector, Evidence, ScoredValue};
 use serde::{Deserialize, Serialize};
 
 use crate::{FitError, Layout, rows};
@@ -24,67 +24,67 @@ const SENSOR_COUNT_FACTOR: f64 = 0.15;
 /// the same distance; the first row's ratio is 0.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stream {
-    config: Config,
+    config: StreamConfig,
     layout: Layout,
-    all: Vec<Detector>,
+    detectors: Vec<EvidenceDetector>,
     /// Levels of rows whose times are not known yet, oldest first, and the time of the first scored row.
-    waiting: Vec<Vec<f64>>,
-    first: Option<i64>,
-    last: Vec<f64>,
+    pending_levels: Vec<Vec<f64>>,
+    first_time: Option<i64>,
+    last_shares: Vec<f64>,
 }
 
 impl Stream {
     /// Creates a detector with these settings that is not fitted yet.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: StreamConfig) -> Self {
         Self { config, ..Self::default() }
     }
 
     fn step(&mut self, time: i64, levels: &[f64]) -> f64 {
         let alarm = self.config.alarm;
-        let ratio = |(detector, level): (&mut Detector, &f64)| {
+        let ratio = |(detector, level): (&mut EvidenceDetector, &f64)| {
             let score = detector.score(time, *level);
             // The score is ratio / (ratio + alarm).
             if score < 1.0 { score / (1.0 - score) } else { alarm.max(1e6) }
         };
-        let ratios: Vec<f64> = self.all.iter_mut().zip(levels).map(ratio).collect();
+        let ratios: Vec<f64> = self.detectors.iter_mut().zip(levels).map(ratio).collect();
         let max = ratios.iter().copied().fold(0.0, f64::max);
         let mut parts = vec![0.0; self.layout.width()];
-        for (at, ratio) in self.layout.levels().zip(&ratios) {
+        for (at, ratio) in self.layout.level_indices().zip(&ratios) {
             if let Some(part) = parts.get_mut(at) {
                 // The fourth power gives almost all of the share to the outlying sensors.
                 *part = ratio.min(1e6).powi(4);
             }
         }
-        self.last = rows::shares(parts);
-        rows::ratio(max, 1.0 + SENSOR_COUNT_FACTOR * rows::count(self.all.len().max(1)).ln())
+        self.last_shares = rows::to_shares(parts);
+        rows::ratio(max, 1.0 + SENSOR_COUNT_FACTOR * rows::to_float(self.detectors.len().max(1)).ln())
     }
 }
 
 impl crate::Detector for Stream {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        layout.check(rows)?;
-        let levels = |row: &Vec<f64>| layout.levels().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect();
+        layout.validate(rows)?;
+        let levels = |row: &Vec<f64>| layout.level_indices().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect();
         let from = rows.len().saturating_sub(MAX_PENDING_ROWS);
-        self.waiting = rows.iter().skip(from).map(levels).collect();
-        self.all = vec![Detector::new(self.config.clone()); layout.sensors];
-        (self.layout, self.first, self.last) = (layout, None, vec![0.0; layout.width()]);
+        self.pending_levels = rows.iter().skip(from).map(levels).collect();
+        self.detectors = vec![EvidenceDetector::new(self.config.clone()); layout.sensors];
+        (self.layout, self.first_time, self.last_shares) = (layout, None, vec![0.0; layout.width()]);
         Ok(())
     }
 
     fn score(&mut self, time: i64, row: &[f64]) -> f64 {
-        let levels: Vec<f64> = self.layout.levels().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect();
-        if self.all.is_empty() {
+        let levels: Vec<f64> = self.layout.level_indices().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect();
+        if self.detectors.is_empty() {
             return 0.0;
         }
-        if !self.waiting.is_empty() {
-            let Some(first) = self.first else {
-                self.first = Some(time);
-                self.waiting.push(levels);
-                self.last.fill(0.0);
+        if !self.pending_levels.is_empty() {
+            let Some(first) = self.first_time else {
+                self.first_time = Some(time);
+                self.pending_levels.push(levels);
+                self.last_shares.fill(0.0);
                 return 0.0;
             };
             let step = time.saturating_sub(first);
-            let waiting = std::mem::take(&mut self.waiting);
+            let waiting = std::mem::take(&mut self.pending_levels);
             let mut before = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
             for levels in &waiting {
                 self.step(time.saturating_sub(step.saturating_mul(before)), levels);
@@ -95,7 +95,7 @@ impl crate::Detector for Stream {
     }
 
     fn explain(&self) -> Vec<f64> {
-        self.last.clone()
+        self.last_shares.clone()
     }
 }
 

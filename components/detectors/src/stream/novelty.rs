@@ -14,11 +14,11 @@ pub(crate) struct Novelty {
     points: usize,
     bank: usize,
     sum: f64,
-    summed: usize,
+    summed_values: usize,
     /// The latest `points` points, oldest first.
     window: Vec<f64>,
     /// Past windows, one after the other; a ring buffer of `bank` windows.
-    past: Vec<f64>,
+    past_windows: Vec<f64>,
     head: usize,
 }
 
@@ -26,19 +26,19 @@ impl Novelty {
     pub(crate) fn new(step: usize, points: usize, bank: usize) -> Self {
         let (step, points) = (step.max(1), points.max(1));
         let bank = bank.max(points + 1);
-        Self { step, points, bank, sum: 0.0, summed: 0, window: Vec::new(), past: Vec::new(), head: 0 }
+        Self { step, points, bank, sum: 0.0, summed_values: 0, window: Vec::new(), past_windows: Vec::new(), head: 0 }
     }
 
     /// Adds a value and returns its evidence; 0 except for the last value of a step.
     pub(crate) fn observe(&mut self, value: f64, range: f64) -> f64 {
         self.sum += value;
-        self.summed += 1;
-        if self.summed < self.step {
+        self.summed_values += 1;
+        if self.summed_values < self.step {
             return 0.0;
         }
         #[allow(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
         let point = self.sum / self.step as f64;
-        (self.sum, self.summed) = (0.0, 0);
+        (self.sum, self.summed_values) = (0.0, 0);
         if self.window.len() == self.points {
             self.window.rotate_left(1);
             self.window.pop();
@@ -49,9 +49,9 @@ impl Novelty {
         }
         let nearest = self.nearest();
         let at = self.head * self.points;
-        match self.past.get_mut(at..at + self.points) {
+        match self.past_windows.get_mut(at..at + self.points) {
             Some(place) => place.copy_from_slice(&self.window),
-            None => self.past.extend_from_slice(&self.window),
+            None => self.past_windows.extend_from_slice(&self.window),
         }
         self.head = (self.head + 1) % self.bank;
         #[allow(clippy::cast_precision_loss, reason = "points are far below 2^52")]
@@ -62,7 +62,7 @@ impl Novelty {
     /// Distance to the nearest window among those with at least `points` newer ones.
     fn nearest(&self) -> f64 {
         let mut best = f64::INFINITY;
-        for (place, past) in self.past.chunks_exact(self.points).enumerate() {
+        for (place, past) in self.past_windows.chunks_exact(self.points).enumerate() {
             let age = (self.head + self.bank - 1 - place) % self.bank;
             if age >= self.points {
                 let distance = past.iter().zip(&self.window).map(|(past, now)| (past - now).abs()).sum::<f64>();
@@ -91,6 +91,6 @@ mod tests {
             last = novelty.observe(9.0, 9.0);
         }
         assert!(last > 0.1, "{last}");
-        assert!(novelty.past.len() <= 60);
+        assert!(novelty.past_windows.len() <= 60);
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ring::Ring;
+use crate::ring_buffer::RingBuffer;
 
 /// Smallest weight of a new residual in the variance.
 const MIN_VARIANCE_WEIGHT: f64 = 0.0005;
@@ -25,9 +25,9 @@ pub(crate) struct Profile {
     period_ns: i64,
     rate: f64,
     slots: Vec<Slot>,
-    recent: Ring,
+    recent: RingBuffer,
     variance: f64,
-    known: u32,
+    residual_count: u32,
 }
 
 impl Profile {
@@ -36,9 +36,9 @@ impl Profile {
             period_ns: period_ns.max(1),
             rate,
             slots: vec![Slot::default(); slots.max(1)],
-            recent: Ring::new(recent),
+            recent: RingBuffer::new(recent),
             variance: 0.0,
-            known: 0,
+            residual_count: 0,
         }
     }
 
@@ -53,15 +53,15 @@ impl Profile {
         let Some(slot) = self.slots.get_mut(at) else { return 0.0 };
         let residual = if slot.count > 0 { value - slot.level } else { 0.0 };
         self.recent.push(residual);
-        let evidence = if self.known > MIN_RESIDUALS && self.recent.is_full() {
+        let evidence = if self.residual_count > MIN_RESIDUALS && self.recent.is_full() {
             self.recent.mean().abs() / self.variance.sqrt().max(unit)
         } else {
             0.0
         };
         if slot.count > 0 {
-            self.known = self.known.saturating_add(1);
+            self.residual_count = self.residual_count.saturating_add(1);
             self.variance +=
-                MIN_VARIANCE_WEIGHT.max(f64::from(self.known).recip()) * (residual * residual - self.variance);
+                MIN_VARIANCE_WEIGHT.max(f64::from(self.residual_count).recip()) * (residual * residual - self.variance);
             slot.level += self.rate.max((f64::from(slot.count) + 1.0).recip()) * residual;
         } else {
             slot.level = value;

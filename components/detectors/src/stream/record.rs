@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 
 /// Decaying record of one kind of evidence; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct DecayingRecord {
     highest: f64,
-    keep: f64,
+    decay: f64,
     floor: f64,
 }
 
-impl Record {
+impl DecayingRecord {
     /// `floor` is the evidence, in its own unit, that never matters; the half-life is in rows.
     pub(crate) fn new(half_life: f64, floor: f64) -> Self {
-        Self { highest: 0.0, keep: 0.5_f64.powf(half_life.recip()), floor }
+        Self { highest: 0.0, decay: 0.5_f64.powf(half_life.recip()), floor }
     }
 
     /// Returns the ratio to the record, then adds the evidence to the record.
     pub(crate) fn ratio(&mut self, evidence: f64) -> f64 {
         let ratio = evidence / self.highest.max(self.floor);
-        self.highest = (self.highest * self.keep).max(evidence);
+        self.highest = (self.highest * self.decay).max(evidence);
         ratio
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Record;
+    use super::DecayingRecord;
 
     #[test]
     fn halves_in_its_half_life() {
-        let mut record = Record::new(10.0, 0.1);
+        let mut record = DecayingRecord::new(10.0, 0.1);
         assert_eq!(record.ratio(2.0), 20.0);
         assert_eq!(record.ratio(2.0), 1.0);
         for _ in 0..10 {

@@ -1,6 +1,6 @@
 //! Tests of the detector through its public functions, with the default settings.
 
-use super::{Config, Detector, Evidence};
+use super::{StreamConfig, EvidenceDetector, Evidence};
 
 const STEP: i64 = 300_000_000_000;
 
@@ -11,7 +11,7 @@ fn wave(row: i64) -> f64 {
     50.0 + 20.0 * day.sin() + 3.0 * noise
 }
 
-fn run(detector: &mut Detector, rows: std::ops::Range<i64>, value: impl Fn(i64) -> f64) -> Vec<f64> {
+fn run(detector: &mut EvidenceDetector, rows: std::ops::Range<i64>, value: impl Fn(i64) -> f64) -> Vec<f64> {
     rows.map(|row| detector.score(row * STEP, value(row))).collect()
 }
 
@@ -25,12 +25,12 @@ fn injected_faults_are_found_without_false_alarms_before() {
         ("noise", |row| wave(row) + (row * 31 % 41 - 20) as f64, &[Evidence::Activity, Evidence::Day, Evidence::Week]),
     ];
     for (name, fault, expected) in faults {
-        let mut detector = Detector::new(Config::default());
+        let mut detector = EvidenceDetector::new(StreamConfig::default());
         let before = run(&mut detector, 0..6000, wave);
         let alarms = before.iter().skip(2500).filter(|&&score| score >= 0.5).count();
         assert!(alarms <= 3, "{name}: {alarms} false alarms");
         let found = (6000..6200).find_map(|row| {
-            let reading = detector.read(row * STEP, fault(row));
+            let reading = detector.score_with_evidence(row * STEP, fault(row));
             (reading.score >= 0.5).then_some((row - 6000, reading.evidence))
         });
         let (_, evidence) = found.unwrap_or_else(|| panic!("{name} was not found"));
@@ -40,10 +40,10 @@ fn injected_faults_are_found_without_false_alarms_before() {
 
 #[test]
 fn a_restored_detector_continues_identically() {
-    let mut detector = Detector::new(Config::default());
+    let mut detector = EvidenceDetector::new(StreamConfig::default());
     run(&mut detector, 0..2000, wave);
     let stored = serde_json::to_string(&detector).unwrap();
-    let mut restored: Detector = serde_json::from_str(&stored).unwrap();
+    let mut restored: EvidenceDetector = serde_json::from_str(&stored).unwrap();
     assert_eq!(restored, detector);
     let value = |row| wave(row) * if row > 2500 { 1.7 } else { 1.0 };
     assert_eq!(run(&mut restored, 2000..3000, value), run(&mut detector, 2000..3000, value));
@@ -51,7 +51,7 @@ fn a_restored_detector_continues_identically() {
 
 #[test]
 fn the_state_does_not_grow() {
-    let mut detector = Detector::new(Config::default());
+    let mut detector = EvidenceDetector::new(StreamConfig::default());
     run(&mut detector, 0..10_000, wave);
     let size = serde_json::to_string(&detector).unwrap().len();
     run(&mut detector, 10_000..60_000, wave);
@@ -61,16 +61,16 @@ fn the_state_does_not_grow() {
 
 #[test]
 fn scores_do_not_depend_on_later_rows() {
-    let mut one = Detector::new(Config::default());
-    let mut other = Detector::new(Config::default());
+    let mut one = EvidenceDetector::new(StreamConfig::default());
+    let mut other = EvidenceDetector::new(StreamConfig::default());
     let changed = |row| if row < 1500 { wave(row) } else { -1e6 };
     assert_eq!(run(&mut one, 0..3000, wave)[..1500], run(&mut other, 0..3000, changed)[..1500]);
 }
 
 #[test]
 fn scale_and_offset_do_not_matter() {
-    let mut one = Detector::new(Config::default());
-    let mut other = Detector::new(Config::default());
+    let mut one = EvidenceDetector::new(StreamConfig::default());
+    let mut other = EvidenceDetector::new(StreamConfig::default());
     let expected = run(&mut one, 0..4000, |row| wave(row) + if row == 3900 { 60.0 } else { 0.0 });
     let scaled = run(&mut other, 0..4000, |row| 1e-7 * (wave(row) + if row == 3900 { 60.0 } else { 0.0 }) - 2e-6);
     for (row, (one, other)) in expected.iter().zip(&scaled).enumerate() {
@@ -80,14 +80,14 @@ fn scale_and_offset_do_not_matter() {
 
 #[test]
 fn odd_input_is_harmless() {
-    let mut detector = Detector::new(Config::default());
+    let mut detector = EvidenceDetector::new(StreamConfig::default());
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0, -0.0, 1.0];
     let mut row = 0_i64;
     for round in 0..3000 {
         // Times that jump, stand still and go back.
         row = row.wrapping_add([1, 0, -5, 1_000_000, i64::MAX / 7][round % 5]);
         let value = if round % 3 == 0 { odd[round / 3 % odd.len()] } else { (round % 10) as f64 };
-        let reading = detector.read(row, value);
+        let reading = detector.score_with_evidence(row, value);
         assert!((0.0..=1.0).contains(&reading.score), "{round}: {reading:?}");
         assert!(!reading.ratio.is_nan());
     }
@@ -98,7 +98,7 @@ fn odd_input_is_harmless() {
 
 #[test]
 fn nan_changes_nothing() {
-    let mut one = Detector::new(Config::default());
+    let mut one = EvidenceDetector::new(StreamConfig::default());
     let mut other = one.clone();
     for row in 0..3000 {
         let expected = one.score(row * STEP, wave(row));
@@ -109,7 +109,7 @@ fn nan_changes_nothing() {
 
 #[test]
 fn a_constant_series_is_silent_until_it_changes() {
-    let mut detector = Detector::new(Config::default());
+    let mut detector = EvidenceDetector::new(StreamConfig::default());
     assert!(run(&mut detector, 0..3000, |_| 7.0).iter().all(|&score| score == 0.0));
     let after = run(&mut detector, 3000..3100, |_| 8.0);
     assert!(after.iter().any(|&score| score > 0.5));
@@ -117,7 +117,7 @@ fn a_constant_series_is_silent_until_it_changes() {
 
 #[test]
 fn invalid_settings_are_harmless() {
-    let config = Config {
+    let config = StreamConfig {
         alarm: f64::NAN,
         weights: [f64::NAN, -1.0, f64::INFINITY, 0.0, 1.0, 1.0],
         half_lives: [0.0, -1.0, f64::NAN, 1e300, 1e-300, 1.0],
@@ -131,10 +131,10 @@ fn invalid_settings_are_harmless() {
         bank: 0,
         recent: [0, 0, 0],
         memory: 0.0,
-        ..Config::default()
+        ..StreamConfig::default()
     };
-    let mut detector = Detector::new(config);
+    let mut detector = EvidenceDetector::new(config);
     assert!(run(&mut detector, 0..1000, wave).iter().all(|score| (0.0..=1.0).contains(score)));
-    assert!(serde_json::from_str::<Config>(r#"{"alarm":2.0}"#).is_ok_and(|config| config.alarm == 2.0));
-    assert!(serde_json::from_str::<Config>(r#"{"alram":2.0}"#).is_err());
+    assert!(serde_json::from_str::<StreamConfig>(r#"{"alarm":2.0}"#).is_ok_and(|config| config.alarm == 2.0));
+    assert!(serde_json::from_str::<StreamConfig>(r#"{"alram":2.0}"#).is_err());
 }

@@ -8,7 +8,7 @@ mod scorer;
 use std::path::PathBuf;
 
 use scorer::{self as nab, LOW_FN, LOW_FP, STANDARD, Series};
-use wheeltapper_detectors::stream::{Config, Detector};
+use wheeltapper_detectors::stream::{StreamConfig, EvidenceDetector};
 
 fn corpus() -> Option<Vec<Series>> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
@@ -27,7 +27,7 @@ fn normalised_scores_match_the_stated_figures() {
     let scores: Vec<Vec<f64>> = corpus
         .iter()
         .map(|series| {
-            let mut detector = Detector::new(Config::default());
+            let mut detector = EvidenceDetector::new(StreamConfig::default());
             series.times.iter().zip(&series.values).map(|(&time, &value)| detector.score(time, value)).collect()
         })
         .collect();

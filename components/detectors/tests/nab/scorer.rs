@@ -100,7 +100,7 @@ pub struct Series {
 
 /// Window of a row, if any, and the sigmoid there: the share of the reward, or minus the share of the cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Place {
+struct RowPosition {
     window: Option<usize>,
     sigmoid: f64,
 }
@@ -199,7 +199,7 @@ impl Series {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "rows are far below 2^52")]
-    fn places(&self) -> Vec<Place> {
+    fn row_positions(&self) -> Vec<RowPosition> {
         let mut windows = self.windows.iter().copied().enumerate().peekable();
         let mut ended: Option<(usize, usize)> = None;
         (0..self.values.len())
@@ -210,12 +210,12 @@ impl Series {
                 match (windows.peek(), ended) {
                     (Some(&(at, (first, last))), _) if first <= row => {
                         let position = -((last - row + 1) as f64) / (last - first + 1) as f64;
-                        Place { window: Some(at), sigmoid: sigmoid(position) / sigmoid(-1.0) }
+                        RowPosition { window: Some(at), sigmoid: sigmoid(position) / sigmoid(-1.0) }
                     }
                     (_, Some((first, last))) if last > first => {
-                        Place { window: None, sigmoid: sigmoid((row - last) as f64 / (last - first) as f64) }
+                        RowPosition { window: None, sigmoid: sigmoid((row - last) as f64 / (last - first) as f64) }
                     }
-                    _ => Place { window: None, sigmoid: -1.0 },
+                    _ => RowPosition { window: None, sigmoid: -1.0 },
                 }
             })
             .collect()
@@ -223,11 +223,11 @@ impl Series {
 
     /// Reward or cost of each row if detected: the columns `S(t)_…` of NAB's results.
     pub fn row_scores(&self, profile: &Profile) -> Vec<f64> {
-        let priced = |place: Place| match place.window {
+        let priced = |place: RowPosition| match place.window {
             Some(_) => place.sigmoid * profile.true_positive,
             None => place.sigmoid * profile.false_positive,
         };
-        self.places().into_iter().map(priced).collect()
+        self.row_positions().into_iter().map(priced).collect()
     }
 
     /// Scores the file at a threshold.
@@ -238,7 +238,7 @@ impl Series {
         let mut outcome = Outcome::default();
         let mut earned = vec![None::<f64>; self.windows.len()];
         let priced = self.row_scores(profile);
-        let rows = self.places().into_iter().zip(priced).zip(scores).skip(self.probation());
+        let rows = self.row_positions().into_iter().zip(priced).zip(scores).skip(self.probation());
         for ((place, priced), &score) in rows {
             let detected = score >= threshold;
             match place.window.and_then(|at| earned.get_mut(at)) {
@@ -276,7 +276,7 @@ pub fn optimise(results: &[(&Series, &[f64])], profile: &Profile) -> Result<(f64
             return Err(Error::Length(series.name.clone()));
         }
         let priced = series.row_scores(profile);
-        let all = series.places().into_iter().zip(priced).zip(scores.iter()).skip(series.probation());
+        let all = series.row_positions().into_iter().zip(priced).zip(scores.iter()).skip(series.probation());
         rows.extend(all.filter(|(_, score)| !score.is_nan()).map(|((place, priced), &score)| Row {
             score,
             window: place.window.map(|at| at + numbered),
@@ -343,7 +343,7 @@ pub fn write_rows(results: &Path, detector: &str, series: &Series, scores: &[f64
     let mut out = io::BufWriter::new(fs::File::create(&path).map_err(probed)?);
     let heads = PROFILES.map(|profile| format!("S(t)_{}", profile.name)).join(",");
     writeln!(out, "timestamp,value,anomaly_score,label,{heads}").map_err(probed)?;
-    let places = series.places();
+    let places = series.row_positions();
     let [low_fp, low_fn, standard] = PROFILES.map(|profile| series.row_scores(&profile));
     let columns = low_fp.iter().zip(&low_fn).zip(&standard);
     for ((((timestamp, value), score), place), ((low_fp, low_fn), standard)) in

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::sparkplug::{BIRTH_NUMBER, Metric};
+use super::sparkplug::{BD_SEQ, Metric};
 use crate::rejection::{Reason, Rejection};
 
 /// Limit for the number of known edge nodes.
-const MOST_NODES: usize = 10_000;
+const MAX_NODES: usize = 10_000;
 /// Limit for the number of known aliases of all nodes together.
-const MOST_ALIASES: usize = 1_000_000;
+const MAX_ALIASES: usize = 1_000_000;
 /// Limit for the number of known aliases of one node.
-const MOST_OF_A_NODE: usize = 100_000;
+const MAX_ALIASES_PER_NODE: usize = 100_000;
 
 /// The metric that an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub(super) struct Alias {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Node {
     /// `bdSeq` of its last birth. None if the birth had none, or if it is from a snapshot of version 1.
-    birth: Option<u64>,
+    bd_seq: Option<u64>,
     aliases: BTreeMap<u64, Alias>,
 }
 
@@ -41,13 +41,13 @@ pub struct Aliases {
 
 /// The aliases in the layout of snapshots of version 1, which has no `bdSeq`.
 #[derive(Debug, Deserialize)]
-pub struct Version1 {
+pub struct AliasesV1 {
     nodes: BTreeMap<String, BTreeMap<u64, Alias>>,
 }
 
-impl From<Version1> for Aliases {
-    fn from(old: Version1) -> Self {
-        let nodes = old.nodes.into_iter().map(|(name, aliases)| (name, Node { birth: None, aliases }));
+impl From<AliasesV1> for Aliases {
+    fn from(old: AliasesV1) -> Self {
+        let nodes = old.nodes.into_iter().map(|(name, aliases)| (name, Node { bd_seq: None, aliases }));
         Self { nodes: nodes.collect(), changed: false }
     }
 }
@@ -59,7 +59,7 @@ impl Aliases {
     }
 
     /// Returns the metric of the alias, whichever device of the node declared it.
-    pub(super) fn find(&self, node: &str, alias: u64) -> Option<&Alias> {
+    pub(super) fn resolve(&self, node: &str, alias: u64) -> Option<&Alias> {
         self.nodes.get(node)?.aliases.get(&alias)
     }
 
@@ -67,20 +67,20 @@ impl Aliases {
     ///
     /// # Errors
     /// Oversize if a limit would be exceeded; then nothing changes.
-    pub(super) fn birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) -> Result<(), Rejection> {
+    pub(super) fn apply_birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) -> Result<(), Rejection> {
         let of_node = self.nodes.get(node).filter(|_| device.is_some()).map_or(0, |known| known.aliases.len());
         let of_others: usize =
             self.nodes.iter().filter(|(name, _)| *name != node).map(|(_, other)| other.aliases.len()).sum();
         let declared = metrics.iter().filter(|metric| metric.alias.is_some()).count();
-        if !self.nodes.contains_key(node) && self.nodes.len() >= MOST_NODES {
+        if !self.nodes.contains_key(node) && self.nodes.len() >= MAX_NODES {
             let message = format!(
-                "expected at most {MOST_NODES} edge nodes; got the birth of another, {node}: send NDEATH for nodes that no longer exist"
+                "expected at most {MAX_NODES} edge nodes; got the birth of another, {node}: send NDEATH for nodes that no longer exist"
             );
             return Err(Rejection::new(Reason::Oversize, message));
         }
-        if of_node + declared > MOST_OF_A_NODE || of_node + declared + of_others > MOST_ALIASES {
+        if of_node + declared > MAX_ALIASES_PER_NODE || of_node + declared + of_others > MAX_ALIASES {
             let message = format!(
-                "expected at most {MOST_OF_A_NODE} aliases per node and {MOST_ALIASES} in total; with this birth {node} would have {} and all nodes together {}: send metrics by name, without aliases",
+                "expected at most {MAX_ALIASES_PER_NODE} aliases per node and {MAX_ALIASES} in total; with this birth {node} would have {} and all nodes together {}: send metrics by name, without aliases",
                 of_node + declared,
                 of_node + declared + of_others
             );
@@ -88,7 +88,7 @@ impl Aliases {
         }
         let known = self.nodes.entry(node.to_owned()).or_default();
         match device {
-            None => *known = Node { birth: birth_number(metrics), ..Node::default() },
+            None => *known = Node { bd_seq: bd_seq(metrics), ..Node::default() },
             Some(device) => known.aliases.retain(|_, alias| alias.device.as_deref() != Some(device)),
         }
         for metric in metrics {
@@ -107,9 +107,9 @@ impl Aliases {
 
     /// Removes the node and its devices. The will of an earlier session, which the broker holds, can arrive after the
     /// birth of the current session. It is ignored if its `bdSeq` differs from that of the birth.
-    pub(super) fn node_death(&mut self, node: &str, metrics: &[Metric]) {
+    pub(super) fn apply_node_death(&mut self, node: &str, metrics: &[Metric]) {
         let Some(known) = self.nodes.get(node) else { return };
-        let stale = known.birth.zip(birth_number(metrics)).is_some_and(|(birth, death)| birth != death);
+        let stale = known.bd_seq.zip(bd_seq(metrics)).is_some_and(|(birth, death)| birth != death);
         if !stale {
             self.nodes.remove(node);
             self.changed = true;
@@ -117,7 +117,7 @@ impl Aliases {
     }
 
     /// Removes the aliases of the device.
-    pub(super) fn device_death(&mut self, node: &str, device: &str) {
+    pub(super) fn apply_device_death(&mut self, node: &str, device: &str) {
         let Some(known) = self.nodes.get_mut(node) else { return };
         let before = known.aliases.len();
         known.aliases.retain(|_, alias| alias.device.as_deref() != Some(device));
@@ -126,6 +126,6 @@ impl Aliases {
 }
 
 /// Returns `bdSeq`, the number that a node's death shares with its birth.
-fn birth_number(metrics: &[Metric]) -> Option<u64> {
-    metrics.iter().find(|metric| metric.name.as_deref() == Some(BIRTH_NUMBER))?.integer()
+fn bd_seq(metrics: &[Metric]) -> Option<u64> {
+    metrics.iter().find(|metric| metric.name.as_deref() == Some(BD_SEQ))?.as_integer()
 }

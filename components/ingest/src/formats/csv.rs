@@ -6,20 +6,20 @@ use std::collections::BTreeMap;
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use crate::{
-    intake::Intake,
-    letters::Letter,
+    collector::ReadingCollector,
+    dead_letters::DeadLetter,
     rejection::{Reason, Rejection, excerpt},
     time,
 };
 
 /// Limit for the number of columns of a file.
-const MOST_COLUMNS: usize = 100_000;
+const MAX_COLUMNS: usize = 100_000;
 /// Names of the time column.
-const TIMES: [&str; 5] = ["timestamp", "time", "datetime", "ts", "date"];
+const TIME_COLUMNS: [&str; 5] = ["timestamp", "time", "datetime", "ts", "date"];
 /// Names of the column with the sensor id, in the long layout.
-const SENSORS: [&str; 3] = ["sensor_id", "sensor", "id"];
+const SENSOR_COLUMNS: [&str; 3] = ["sensor_id", "sensor", "id"];
 /// Names of the column with the value, in the long layout.
-const VALUES: [&str; 2] = ["value", "values"];
+const VALUE_COLUMNS: [&str; 2] = ["value", "values"];
 
 fn is_one_of(names: &[&str], cell: &[u8]) -> bool {
     names.iter().any(|name| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
@@ -34,24 +34,24 @@ fn delimiter(header: &[u8]) -> u8 {
 }
 
 /// Returns whether the line is a CSV header with a time or sensor column.
-pub(super) fn looks_so(header: &[u8]) -> bool {
+pub(super) fn looks_like_csv(header: &[u8]) -> bool {
     let mark = delimiter(header);
     let mut cells = header.split(|&byte| byte == mark).map(|cell| cell.trim_ascii().trim_ascii_start());
-    header.contains(&mark) && cells.any(|cell| is_one_of(&TIMES, unquoted(cell)) || is_one_of(&SENSORS, unquoted(cell)))
+    header.contains(&mark) && cells.any(|cell| is_one_of(&TIME_COLUMNS, unquote(cell)) || is_one_of(&SENSOR_COLUMNS, unquote(cell)))
 }
 
-fn unquoted(cell: &[u8]) -> &[u8] {
+fn unquote(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell)
 }
 
 /// The meaning of the columns. The numbers are column indices.
-enum Shape {
+enum Layout {
     Long { sensor: Option<usize>, time: Option<usize>, value: usize },
     Wide { time: usize, sensors: Vec<(usize, String)> },
 }
 
-impl Shape {
-    fn time(&self) -> Option<usize> {
+impl Layout {
+    fn time_column(&self) -> Option<usize> {
         match self {
             Self::Long { time, .. } => *time,
             Self::Wide { time, .. } => Some(*time),
@@ -59,7 +59,7 @@ impl Shape {
     }
 
     /// Returns how many readings a row has.
-    fn readings(&self, record: &ByteRecord) -> usize {
+    fn reading_count(&self, record: &ByteRecord) -> usize {
         match self {
             Self::Long { .. } => 1,
             Self::Wide { sensors, .. } => {
@@ -70,28 +70,28 @@ impl Shape {
 }
 
 /// A CSV file; the context in which its rows are decoded.
-struct Table<'a> {
-    shape: Shape,
+struct CsvFile<'a> {
+    layout: Layout,
     /// The sensor of the topic mapping.
-    mapped: Option<&'a str>,
+    mapped_sensor: Option<&'a str>,
     payload: &'a [u8],
     /// Length of the header in bytes.
-    header: usize,
+    header_len: usize,
 }
 
-pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
+pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
     let header = payload.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let mut reader =
         ReaderBuilder::new().delimiter(delimiter(header)).flexible(true).trim(csv::Trim::All).from_reader(payload);
     let header = reader.headers().map_err(|error| {
         Rejection::malformed(format!("expected a header in UTF-8: {error}; export the file as UTF-8"))
     });
-    let shape = match header.and_then(|header| shape(header, sensor)) {
+    let shape = match header.and_then(|header| parse_header(header, sensor)) {
         Ok(shape) => shape,
-        Err(rejection) => return collector.refuse(0, rejection, payload, 1),
+        Err(rejection) => return collector.reject(0, rejection, payload, 1),
     };
     let offset = |position: &csv::Position| usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let table = Table { shape, mapped: sensor, payload, header: offset(reader.position()) };
+    let table = CsvFile { layout: shape, mapped_sensor: sensor, payload, header_len: offset(reader.position()) };
     let mut record = ByteRecord::new();
     loop {
         let start = offset(reader.position());
@@ -100,30 +100,30 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Intak
             Ok(true) => {
                 let position = record.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
                 let bytes = payload.get(start..offset(reader.position())).unwrap_or_default();
-                table.row(&record, bytes, position, collector);
-                if collector.is_full() {
+                table.decode_row(&record, bytes, position, collector);
+                if collector.is_event_rejected() {
                     return;
                 }
             }
             Err(error) => {
                 let rejection = Rejection::malformed(format!("the rest of the file is not valid CSV: {error}"));
                 let rest = payload.get(start..).unwrap_or_default();
-                return table.refuse(0, rejection, rest, 1, collector);
+                return table.reject(0, rejection, rest, 1, collector);
             }
         }
     }
 }
 
-fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection> {
-    if header.len() > MOST_COLUMNS {
+fn parse_header(header: &StringRecord, sensor: Option<&str>) -> Result<Layout, Rejection> {
+    if header.len() > MAX_COLUMNS {
         let message =
-            format!("expected at most {MOST_COLUMNS} columns; the header has {}: send several files", header.len());
+            format!("expected at most {MAX_COLUMNS} columns; the header has {}: send several files", header.len());
         return Err(Rejection::new(Reason::Oversize, message));
     }
     let find = |names: &[&str]| header.iter().position(|cell| is_one_of(names, cell.as_bytes()));
-    let (times, sensors, values) = (find(&TIMES), find(&SENSORS), find(&VALUES));
+    let (times, sensors, values) = (find(&TIME_COLUMNS), find(&SENSOR_COLUMNS), find(&VALUE_COLUMNS));
     if let (Some(value), true) = (values, sensors.is_some() || (sensor.is_some() && header.len() <= 2)) {
-        return Ok(Shape::Long { sensor: sensors, time: times, value });
+        return Ok(Layout::Long { sensor: sensors, time: times, value });
     }
     let time = times.ok_or_else(|| {
         Rejection::malformed(format!(
@@ -137,19 +137,19 @@ fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection
         .enumerate()
         .filter(|(column, cell)| *column != time && !cell.is_empty())
         .map(|(column, name)| {
-            let unique = own_name(name, &mut used);
+            let unique = unique_name(name, &mut used);
             (column, sensor.map_or_else(|| unique.clone(), |prefix| format!("{prefix}/{unique}")))
         })
         .collect();
     if sensors.is_empty() {
         return Err(Rejection::malformed("the header has only a time column; expected one column per sensor as well"));
     }
-    Ok(Shape::Wide { time, sensors })
+    Ok(Layout::Wide { time, sensors })
 }
 
 /// Returns the name of a column, with a number appended if an earlier column has the same name. `used` maps each name
 /// to the number to try next.
-fn own_name(name: &str, used: &mut BTreeMap<String, usize>) -> String {
+fn unique_name(name: &str, used: &mut BTreeMap<String, usize>) -> String {
     if !used.contains_key(name) {
         used.insert(name.to_owned(), 2);
         return name.to_owned();
@@ -165,37 +165,37 @@ fn own_name(name: &str, used: &mut BTreeMap<String, usize>) -> String {
     }
 }
 
-impl Table<'_> {
-    fn row(&self, record: &ByteRecord, bytes: &[u8], position: usize, collector: &mut Intake<'_>) {
+impl CsvFile<'_> {
+    fn decode_row(&self, record: &ByteRecord, bytes: &[u8], position: usize, collector: &mut ReadingCollector<'_>) {
         if !is_utf8(record) {
             let message = format!("expected a row in UTF-8; got {:?}: export the file as UTF-8", excerpt(bytes));
-            return self.refuse(position, Rejection::malformed(message), bytes, self.shape.readings(record), collector);
+            return self.reject(position, Rejection::malformed(message), bytes, self.layout.reading_count(record), collector);
         }
-        let time = match self.shape.time() {
+        let time = match self.layout.time_column() {
             None => Ok(collector.arrival),
-            Some(column) => time::parse_text(text(record, column)),
+            Some(column) => time::parse_text(cell_text(record, column)),
         };
-        match (&self.shape, time) {
-            (Shape::Long { sensor, value, .. }, time) => {
-                let name = sensor.map(|column| text(record, column)).or(self.mapped).unwrap_or_default();
+        match (&self.layout, time) {
+            (Layout::Long { sensor, value, .. }, time) => {
+                let name = sensor.map(|column| cell_text(record, column)).or(self.mapped_sensor).unwrap_or_default();
                 match time {
-                    Ok(time) => take(position, name, time, text(record, *value), collector),
+                    Ok(time) => add_cell(position, name, time, cell_text(record, *value), collector),
                     Err(rejection) => {
-                        let rejection = collector.about(name, rejection);
-                        self.refuse(position, rejection, bytes, 1, collector);
+                        let rejection = collector.with_sensor(name, rejection);
+                        self.reject(position, rejection, bytes, 1, collector);
                     }
                 }
             }
-            (Shape::Wide { .. }, Err(rejection)) => {
-                self.refuse(position, rejection, bytes, self.shape.readings(record), collector);
+            (Layout::Wide { .. }, Err(rejection)) => {
+                self.reject(position, rejection, bytes, self.layout.reading_count(record), collector);
             }
-            (Shape::Wide { sensors, .. }, Ok(time)) => {
+            (Layout::Wide { sensors, .. }, Ok(time)) => {
                 for (column, name) in sensors {
-                    let cell = text(record, *column);
+                    let cell = cell_text(record, *column);
                     if !cell.is_empty() {
-                        take(position, name, time, cell, collector);
+                        add_cell(position, name, time, cell, collector);
                     }
-                    if collector.is_full() {
+                    if collector.is_event_rejected() {
                         return;
                     }
                 }
@@ -204,23 +204,23 @@ impl Table<'_> {
     }
 
     /// Rejects rows. The dead letter is the header followed by the unchanged rows.
-    fn refuse(&self, position: usize, rejection: Rejection, rows: &[u8], readings: usize, collector: &mut Intake<'_>) {
-        let header = self.payload.get(..self.header).unwrap_or_default();
-        collector.refuse_as(position, rejection, readings, || {
+    fn reject(&self, position: usize, rejection: Rejection, rows: &[u8], readings: usize, collector: &mut ReadingCollector<'_>) {
+        let header = self.payload.get(..self.header_len).unwrap_or_default();
+        collector.reject_with(position, rejection, readings, || {
             let line_break = if header.ends_with(b"\n") { b"".as_slice() } else { b"\n" };
             // Blank lines may precede the row. A tab is not blank: it separates empty cells.
             let blank = rows.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             let payload = [header, line_break, rows.get(blank..).unwrap_or_default()].concat();
-            Letter { payload, source: None, format: Some("csv".to_owned()) }
+            DeadLetter { payload, source: None, format: Some("csv".to_owned()) }
         });
     }
 }
 
 /// Adds the reading of a cell, or rejects the cell.
-fn take(position: usize, name: &str, time: i64, cell: &str, collector: &mut Intake<'_>) {
-    match number(cell) {
-        Ok(value) => collector.take(position, name, time, value),
-        Err(rejection) => collector.refuse_values(position, rejection, name, time, 1, || cell.into()),
+fn add_cell(position: usize, name: &str, time: i64, cell: &str, collector: &mut ReadingCollector<'_>) {
+    match parse_number(cell) {
+        Ok(value) => collector.add_reading(position, name, time, value),
+        Err(rejection) => collector.reject_values(position, rejection, name, time, 1, || cell.into()),
     }
 }
 
@@ -230,19 +230,19 @@ fn is_utf8(record: &ByteRecord) -> bool {
 }
 
 /// Returns a cell of a row that is UTF-8. It is empty if the row is too short.
-fn text(record: &ByteRecord, column: usize) -> &str {
+fn cell_text(record: &ByteRecord, column: usize) -> &str {
     record.get(column).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default()
 }
 
-fn number(text: &str) -> Result<f64, Rejection> {
+fn parse_number(text: &str) -> Result<f64, Rejection> {
     match text {
         "true" | "True" | "TRUE" => Ok(1.0),
         "false" | "False" | "FALSE" => Ok(0.0),
-        text => text.parse().map_err(|_| no_number(text)),
+        text => text.parse().map_err(|_| invalid_number(text)),
     }
 }
 
-fn no_number(text: &str) -> Rejection {
+fn invalid_number(text: &str) -> Rejection {
     let got = excerpt(text.as_bytes());
     // A decimal comma, possibly with points between the thousands: 1.234,5.
     let with_point = text.replace('.', "").replacen(',', ".", 1);

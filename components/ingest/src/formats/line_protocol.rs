@@ -6,46 +6,46 @@
 //! the media type, else by the size of the number.
 
 use crate::{
-    intake::Intake,
+    collector::ReadingCollector,
     rejection::{Reason, Rejection, excerpt},
     time::{self, Precision},
 };
 
 /// Limit for the number of fields of a line.
-const MOST_FIELDS: usize = 100_000;
+const MAX_FIELDS: usize = 100_000;
 /// Limit for the number of tags of a line.
-const MOST_TAGS: usize = 256;
+const MAX_TAGS: usize = 256;
 /// Tags that come first in a composed sensor id, in this order.
-const PLACES: [&str; 4] = ["site", "area", "machine", "asset"];
+const LOCATION_TAGS: [&str; 4] = ["site", "area", "machine", "asset"];
 
 /// Returns whether the line has the form `key name=value`.
-pub(super) fn looks_so(line: &[u8]) -> bool {
+pub(super) fn looks_like_line_protocol(line: &[u8]) -> bool {
     let Some((key, rest)) = split_unescaped(line, b' ') else { return false };
     let fields = split_unescaped(rest, b' ').map_or(rest, |(fields, _)| fields);
     !key.is_empty() && split_unescaped(fields, b'=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty())
 }
 
-pub(super) fn decode(payload: &[u8], format: Option<&str>, collector: &mut Intake<'_>) {
-    let precision = match format.map_or(Ok(None), Precision::of) {
+pub(super) fn decode(payload: &[u8], format: Option<&str>, collector: &mut ReadingCollector<'_>) {
+    let precision = match format.map_or(Ok(None), Precision::from_media_type) {
         Ok(precision) => precision,
-        Err(rejection) => return collector.refuse(0, rejection, payload, 1),
+        Err(rejection) => return collector.reject(0, rejection, payload, 1),
     };
     for (position, line) in (1..).zip(payload.split(|&byte| byte == b'\n')) {
         let line = line.trim_ascii();
         if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
-        take(line, position, precision, collector);
-        if collector.is_full() {
+        decode_line(line, position, precision, collector);
+        if collector.is_event_rejected() {
             return;
         }
     }
 }
 
-fn take(line: &[u8], position: usize, precision: Option<Precision>, collector: &mut Intake<'_>) {
-    let parsed = match Line::parse(line, precision, collector.arrival) {
+fn decode_line(line: &[u8], position: usize, precision: Option<Precision>, collector: &mut ReadingCollector<'_>) {
+    let parsed = match ParsedLine::parse(line, precision, collector.arrival) {
         Ok(parsed) => parsed,
-        Err(rejection) => return collector.refuse(position, rejection, line, 1),
+        Err(rejection) => return collector.reject(position, rejection, line, 1),
     };
     let mut name = String::with_capacity(parsed.sensor.len() + 16);
     for (field, value) in &parsed.fields {
@@ -56,32 +56,32 @@ fn take(line: &[u8], position: usize, precision: Option<Precision>, collector: &
             name.push_str(field);
         }
         match value {
-            Field::Number(value) => collector.take(position, &name, parsed.time, *value),
-            Field::Other(text, rejection) => {
-                collector.refuse_values(position, rejection.clone(), &name, parsed.time, 1, || text.as_str().into());
+            FieldValue::Number(value) => collector.add_reading(position, &name, parsed.time, *value),
+            FieldValue::Invalid(text, rejection) => {
+                collector.reject_values(position, rejection.clone(), &name, parsed.time, 1, || text.as_str().into());
             }
         }
-        if collector.is_full() {
+        if collector.is_event_rejected() {
             return;
         }
     }
 }
 
 /// A parsed line with its numeric fields.
-struct Line {
+struct ParsedLine {
     sensor: String,
-    fields: Vec<(String, Field)>,
+    fields: Vec<(String, FieldValue)>,
     time: i64,
 }
 
 /// The value of a field.
-enum Field {
+enum FieldValue {
     Number(f64),
     /// The text that is not a valid value, and the rejection.
-    Other(String, Rejection),
+    Invalid(String, Rejection),
 }
 
-impl Line {
+impl ParsedLine {
     fn parse(line: &[u8], precision: Option<Precision>, arrival: i64) -> Result<Self, Rejection> {
         let text = std::str::from_utf8(line).map_err(|_| Rejection::malformed("the line is not UTF-8"))?;
         let expected = || {
@@ -94,33 +94,33 @@ impl Line {
         let (fields, stamp) = split_fields(rest.trim_ascii_start());
         let time = match (stamp.trim_ascii(), precision) {
             (b"", _) => arrival,
-            (stamp, Some(precision)) => precision.time(stamp)?,
+            (stamp, Some(precision)) => precision.parse_time(stamp)?,
             (stamp, None) => time::parse_text(std::str::from_utf8(stamp).map_err(|_| expected())?)?,
         };
         let mut parsed = Vec::new();
         let mut texts = 0;
-        let fields = split_all(fields);
-        if fields.len() > MOST_FIELDS {
+        let fields = split_commas(fields);
+        if fields.len() > MAX_FIELDS {
             let message =
-                format!("expected at most {MOST_FIELDS} fields; the line has {}: send several lines", fields.len());
+                format!("expected at most {MAX_FIELDS} fields; the line has {}: send several lines", fields.len());
             return Err(Rejection::new(Reason::Oversize, message));
         }
         let tags = key.iter().filter(|&&byte| byte == b',').count();
-        if tags > MOST_TAGS {
+        if tags > MAX_TAGS {
             let message =
-                format!("expected at most {MOST_TAGS} tags; the line has {tags}: name the sensor in the tag sensor_id");
+                format!("expected at most {MAX_TAGS} tags; the line has {tags}: name the sensor in the tag sensor_id");
             return Err(Rejection::new(Reason::Oversize, message));
         }
         for field in fields {
             let (name, value) = split_unescaped(field, b'=').ok_or_else(expected)?;
-            let name = unescaped(name);
+            let name = unescape(name);
             match value {
                 _ if name.is_empty() => return Err(expected()),
                 [b'"', ..] => texts += 1,
                 value => {
-                    let field = number(value).map_or_else(
-                        |rejection| Field::Other(String::from_utf8_lossy(value).into_owned(), rejection),
-                        Field::Number,
+                    let field = parse_number(value).map_or_else(
+                        |rejection| FieldValue::Invalid(String::from_utf8_lossy(value).into_owned(), rejection),
+                        FieldValue::Number,
                     );
                     parsed.push((name, field));
                 }
@@ -133,11 +133,11 @@ impl Line {
                 expected()
             });
         }
-        Ok(Self { sensor: sensor(key).ok_or_else(expected)?, fields: parsed, time })
+        Ok(Self { sensor: sensor_id(key).ok_or_else(expected)?, fields: parsed, time })
     }
 }
 
-fn number(value: &[u8]) -> Result<f64, Rejection> {
+fn parse_number(value: &[u8]) -> Result<f64, Rejection> {
     let text = std::str::from_utf8(value).unwrap_or_default();
     match text {
         "t" | "T" | "true" | "True" | "TRUE" => return Ok(1.0),
@@ -146,8 +146,8 @@ fn number(value: &[u8]) -> Result<f64, Rejection> {
     }
     #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
     let parsed = match (text.strip_suffix('i'), text.strip_suffix('u')) {
-        (Some(digits), _) => digits.parse::<i64>().map(|whole| whole as f64).map_err(|_| whole(digits, 'i')),
-        (_, Some(digits)) => digits.parse::<u64>().map(|whole| whole as f64).map_err(|_| whole(digits, 'u')),
+        (Some(digits), _) => digits.parse::<i64>().map(|whole| whole as f64).map_err(|_| expected_integer(digits, 'i')),
+        (_, Some(digits)) => digits.parse::<u64>().map(|whole| whole as f64).map_err(|_| expected_integer(digits, 'u')),
         _ => text.parse().map_err(|_| None),
     };
     parsed.map_err(|integer_message| {
@@ -160,7 +160,7 @@ fn number(value: &[u8]) -> Result<f64, Rejection> {
 }
 
 /// Returns the message for an integer that is out of range or has a fraction. None if the text is not a number.
-fn whole(digits: &str, suffix: char) -> Option<String> {
+fn expected_integer(digits: &str, suffix: char) -> Option<String> {
     let (min, max) = if suffix == 'i' { (i64::MIN.into(), i64::MAX.into()) } else { (0_i128, i128::from(u64::MAX)) };
     digits.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_digit()).then(|| {
         format!("expected a whole number from {min} to {max} before {suffix}; send others without the {suffix}")
@@ -168,18 +168,18 @@ fn whole(digits: &str, suffix: char) -> Option<String> {
 }
 
 /// Returns the sensor id for a measurement and its tags. None if the measurement is empty or a tag has no value.
-fn sensor(key: &[u8]) -> Option<String> {
-    let mut items = split_all(key).into_iter();
-    let measurement = unescaped(items.next()?);
+fn sensor_id(key: &[u8]) -> Option<String> {
+    let mut items = split_commas(key).into_iter();
+    let measurement = unescape(items.next()?);
     let mut tags = Vec::new();
     for tag in items {
         let (name, value) = split_unescaped(tag, b'=')?;
-        tags.push((unescaped(name), unescaped(value)));
+        tags.push((unescape(name), unescape(value)));
     }
     if let Some((_, id)) = tags.iter().find(|(name, _)| name == "sensor_id" || name == "sensor") {
         return Some(id.clone());
     }
-    tags.sort_by_key(|(name, _)| (PLACES.iter().position(|tag| tag == name).unwrap_or(PLACES.len()), name.clone()));
+    tags.sort_by_key(|(name, _)| (LOCATION_TAGS.iter().position(|tag| tag == name).unwrap_or(LOCATION_TAGS.len()), name.clone()));
     let mut id = String::new();
     for (_, value) in &tags {
         id.push_str(value);
@@ -218,7 +218,7 @@ fn split_fields(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Splits the text at every comma that is neither escaped nor quoted.
-fn split_all(text: &[u8]) -> Vec<&[u8]> {
+fn split_commas(text: &[u8]) -> Vec<&[u8]> {
     let (mut items, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (index, &byte) in text.iter().enumerate() {
         if !escaped && byte == b'"' {
@@ -234,7 +234,7 @@ fn split_all(text: &[u8]) -> Vec<&[u8]> {
     items
 }
 
-fn unescaped(text: &[u8]) -> String {
+fn unescape(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     if !text.contains('\\') {
         return text.into_owned();

@@ -11,10 +11,10 @@ mod senml;
 mod sparkplug;
 mod waveform;
 
-pub use aliases::{Aliases, Version1};
+pub use aliases::{Aliases, AliasesV1};
 
 use crate::{
-    intake::{Envelope, Intake},
+    collector::{Envelope, ReadingCollector},
     rejection::{Rejection, excerpt},
 };
 
@@ -38,7 +38,7 @@ pub enum Format {
 }
 
 /// The short name of each format.
-const NAMES: [(&str, Format); 7] = [
+const SHORT_NAMES: [(&str, Format); 7] = [
     ("json", Format::Json),
     ("ndjson", Format::Ndjson),
     ("line-protocol", Format::LineProtocol),
@@ -54,9 +54,9 @@ impl Format {
     ///
     /// # Errors
     /// Malformed if the name is not that of a supported format.
-    pub fn named(name: &str) -> Result<Option<Self>, Rejection> {
+    pub fn parse(name: &str) -> Result<Option<Self>, Rejection> {
         let essence = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if let Some((_, format)) = NAMES.iter().find(|(short, _)| *short == essence) {
+        if let Some((_, format)) = SHORT_NAMES.iter().find(|(short, _)| *short == essence) {
             return Ok(Some(*format));
         }
         Ok(Some(match essence.as_str() {
@@ -84,7 +84,7 @@ impl Format {
                     "{:?} is no format that is taken; expected one of application/json, application/x-ndjson, application/senml+json, text/csv, \
                      application/vnd.influxdata.line-protocol, application/vnd.sparkplug, application/vnd.wheeltapper.waveform, or a short name: {}",
                     excerpt(name.as_bytes()),
-                    NAMES.map(|(short, _)| short).join(", ")
+                    SHORT_NAMES.map(|(short, _)| short).join(", ")
                 )));
             }
         }))
@@ -92,25 +92,25 @@ impl Format {
 
     /// Returns the short name.
     pub(crate) fn name(self) -> &'static str {
-        NAMES.iter().find(|(_, format)| *format == self).map_or("json", |(name, _)| name)
+        SHORT_NAMES.iter().find(|(_, format)| *format == self).map_or("json", |(name, _)| name)
     }
 
     /// Guesses the format from the first bytes.
-    fn sniffed(payload: &[u8]) -> Option<Self> {
+    fn sniff(payload: &[u8]) -> Option<Self> {
         if payload.starts_with(waveform::MAGIC) {
             return Some(Self::Waveform);
         }
         let text = payload.trim_ascii_start();
         match text.first()? {
             b'{' => Some(Self::Json),
-            b'[' if senml::looks_so(text) => Some(Self::Senml),
+            b'[' if senml::looks_like_senml(text) => Some(Self::Senml),
             b'[' => Some(Self::Json),
             _ => {
                 let line = text.split(|&byte| byte == b'\n').find(|line| !line.starts_with(b"#"))?.trim_ascii();
                 std::str::from_utf8(line).ok()?;
-                if line_protocol::looks_so(line) {
+                if line_protocol::looks_like_line_protocol(line) {
                     Some(Self::LineProtocol)
-                } else if csv::looks_so(line) {
+                } else if csv::looks_like_csv(line) {
                     Some(Self::Csv)
                 } else if json::is_bare_number(line) {
                     Some(Self::Json)
@@ -123,31 +123,31 @@ impl Format {
 }
 
 /// Decodes one event.
-pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, collector: &mut Intake<'_>) {
+pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, collector: &mut ReadingCollector<'_>) {
     let payload = envelope.payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(envelope.payload);
-    if payload.trim_ascii().is_empty() && !envelope.source.starts_with(sparkplug::TOPICS) {
-        collector.refuse(0, Rejection::malformed("the event is empty; expected readings"), payload, 1);
+    if payload.trim_ascii().is_empty() && !envelope.source.starts_with(sparkplug::TOPIC_PREFIX) {
+        collector.reject(0, Rejection::malformed("the event is empty; expected readings"), payload, 1);
         return;
     }
-    let named = match envelope.format.map_or(Ok(None), Format::named) {
+    let named = match envelope.format.map_or(Ok(None), Format::parse) {
         Ok(named) => named,
-        Err(rejection) => return collector.refuse(0, rejection, payload, 1),
+        Err(rejection) => return collector.reject(0, rejection, payload, 1),
     };
-    let by_topic = || envelope.source.starts_with(sparkplug::TOPICS).then_some(Format::Sparkplug);
-    let Some(format) = named.or_else(by_topic).or_else(|| Format::sniffed(payload)) else {
+    let by_topic = || envelope.source.starts_with(sparkplug::TOPIC_PREFIX).then_some(Format::Sparkplug);
+    let Some(format) = named.or_else(by_topic).or_else(|| Format::sniff(payload)) else {
         let rejection = Rejection::malformed(format!(
             "these bytes are of no known format: {:?}; expected JSON, NDJSON, line protocol, SenML, CSV with a header, Sparkplug B or a waveform; name the format",
             excerpt(payload)
         ));
-        return collector.refuse(0, rejection, payload, 1);
+        return collector.reject(0, rejection, payload, 1);
     };
     // A media type from the sender is kept as it is, because it may have parameters such as the precision of times.
     if named.is_none() {
         collector.format = Some(format.name());
     }
     match format {
-        Format::Json => json::whole(payload, envelope.sensor, collector),
-        Format::Ndjson => json::lines(payload, envelope.sensor, collector),
+        Format::Json => json::decode_document(payload, envelope.sensor, collector),
+        Format::Ndjson => json::decode_lines(payload, envelope.sensor, collector),
         Format::LineProtocol => line_protocol::decode(payload, envelope.format, collector),
         Format::Senml => senml::decode(payload, envelope.sensor, collector),
         Format::Csv => csv::decode(payload, envelope.sensor, collector),

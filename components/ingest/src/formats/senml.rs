@@ -9,23 +9,23 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use super::json::{elements, syntax};
+use super::json::{elements, syntax_rejection};
 use crate::{
-    intake::Intake,
-    letters::Letter,
+    collector::ReadingCollector,
+    dead_letters::DeadLetter,
     rejection::{Rejection, excerpt},
     time,
 };
 
 /// Times whose absolute value is below this, in seconds, are relative to the arrival (RFC 8428, section 4.5.3).
-const RELATIVE: f64 = 268_435_456.0;
+const MAX_RELATIVE_SECONDS: f64 = 268_435_456.0;
 /// The version of SenML that RFC 8428 defines. Records of a later version must be rejected.
-const VERSION: f64 = 10.0;
+const SENML_VERSION: f64 = 10.0;
 
 /// A record, with the labels of RFC 8428.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Record {
+struct SenmlRecord {
     bn: Option<String>,
     bt: Option<f64>,
     bv: Option<f64>,
@@ -41,7 +41,7 @@ struct Record {
 }
 
 /// Returns whether the first element of the array is a SenML record and not a message of the JSON format.
-pub(super) fn looks_so(text: &[u8]) -> bool {
+pub(super) fn looks_like_senml(text: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Keys {
         sensor_id: Option<IgnoredAny>,
@@ -55,17 +55,17 @@ pub(super) fn looks_so(text: &[u8]) -> bool {
 
 /// The base fields that apply to the current record.
 #[derive(Default)]
-struct Base {
+struct BaseFields {
     name: String,
     time: f64,
     value: f64,
     sum: f64,
 }
 
-impl Base {
+impl BaseFields {
     /// Returns the dead letter of an invalid record: a pack of one record with the base fields and the unchanged
     /// record.
-    fn letter(&self, element: &[u8]) -> Letter {
+    fn dead_letter(&self, element: &[u8]) -> DeadLetter {
         let mut record = serde_json::Map::new();
         record.insert("bn".to_owned(), self.name.as_str().into());
         for (label, number) in [("bt", self.time), ("bv", self.value), ("bs", self.sum)] {
@@ -75,44 +75,44 @@ impl Base {
         }
         let record = serde_json::Value::Object(record).to_string();
         let payload = [b"[".as_slice(), record.as_bytes(), b",", element, b"]"].concat();
-        Letter { payload, source: None, format: Some("senml".to_owned()) }
+        DeadLetter { payload, source: None, format: Some("senml".to_owned()) }
     }
 }
 
 /// The last label of a record that ends in `_`. Such a label changes the meaning of other labels, so a receiver that
 /// does not support it must reject the record (RFC 8428, section 4.4). None is supported.
-struct Mandatory(Option<String>);
+struct MandatoryLabel(Option<String>);
 
-impl<'de> Deserialize<'de> for Mandatory {
+impl<'de> Deserialize<'de> for MandatoryLabel {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Labels;
-        impl<'de> Visitor<'de> for Labels {
-            type Value = Mandatory;
+        struct LabelVisitor;
+        impl<'de> Visitor<'de> for LabelVisitor {
+            type Value = MandatoryLabel;
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str("a SenML record")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Mandatory, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MandatoryLabel, A::Error> {
                 let mut mandatory = None;
                 while let Some((label, _)) = map.next_entry::<Cow<'de, str>, IgnoredAny>()? {
                     if label.ends_with('_') {
                         mandatory = Some(label.into_owned());
                     }
                 }
-                Ok(Mandatory(mandatory))
+                Ok(MandatoryLabel(mandatory))
             }
         }
-        reader.deserialize_map(Labels)
+        reader.deserialize_map(LabelVisitor)
     }
 }
 
 /// Returns the rejection for the first record with a mandatory label, and the number of records of the pack.
-fn not_understood(payload: &[u8]) -> Option<(Rejection, usize)> {
+fn find_mandatory_label(payload: &[u8]) -> Option<(Rejection, usize)> {
     // Fast path: no string of the pack ends in `_`, neither as a character nor as \u005f.
     if memmem::find(payload, b"_\"").is_none() && memmem::find(payload, b"\\u005").is_none() {
         return None;
     }
     let (position, label) = elements(payload).find_map(|(position, element)| {
-        let Mandatory(label) = serde_json::from_slice(element).ok()?;
+        let MandatoryLabel(label) = serde_json::from_slice(element).ok()?;
         Some((position, label?))
     })?;
     let message = format!(
@@ -121,70 +121,70 @@ fn not_understood(payload: &[u8]) -> Option<(Rejection, usize)> {
     Some((Rejection::malformed(message), elements(payload).count()))
 }
 
-pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
-    if let Some((rejection, records)) = not_understood(payload) {
-        return collector.refuse(0, rejection, payload, records);
+pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
+    if let Some((rejection, records)) = find_mandatory_label(payload) {
+        return collector.reject(0, rejection, payload, records);
     }
-    let mut base = Base::default();
+    let mut base = BaseFields::default();
     for (position, element) in elements(payload) {
-        take(element, position, sensor, &mut base, collector);
-        if collector.is_full() {
+        add_record(element, position, sensor, &mut base, collector);
+        if collector.is_event_rejected() {
             return;
         }
     }
 }
 
-fn take(element: &[u8], position: usize, sensor: Option<&str>, base: &mut Base, collector: &mut Intake<'_>) {
-    let resolved = match resolve(element, sensor, base, collector.arrival) {
+fn add_record(element: &[u8], position: usize, sensor: Option<&str>, base: &mut BaseFields, collector: &mut ReadingCollector<'_>) {
+    let resolved = match resolve_record(element, sensor, base, collector.arrival) {
         Ok(Some(resolved)) => resolved,
         // A record with only base fields.
         Ok(None) => return,
-        Err(rejection) => return collector.refuse_as(position, rejection, 1, || base.letter(element)),
+        Err(rejection) => return collector.reject_with(position, rejection, 1, || base.dead_letter(element)),
     };
-    let Resolved { name, time, value } = resolved;
+    let ResolvedRecord { name, time, value } = resolved;
     let time = match time {
         Ok(time) => time,
         Err(rejection) => {
-            let rejection = collector.about(&name, rejection);
-            return collector.refuse_as(position, rejection, 1, || base.letter(element));
+            let rejection = collector.with_sensor(&name, rejection);
+            return collector.reject_with(position, rejection, 1, || base.dead_letter(element));
         }
     };
     match value {
-        Ok(value) => collector.take(position, &name, time, value),
-        Err(Unread { label, content }) => {
+        Ok(value) => collector.add_reading(position, &name, time, value),
+        Err(NonNumericValue { label, content }) => {
             let rejection =
                 Rejection::malformed("the record has text or data; expected a number (v) or a boolean (vb)");
-            let rejection = collector.about(&name, rejection);
+            let rejection = collector.with_sensor(&name, rejection);
             // The dead letter stays SenML: as JSON, a text that looks like a number would be accepted as a number.
-            collector.refuse_as(position, rejection, 1, || {
+            collector.reject_with(position, rejection, 1, || {
                 let pack = serde_json::json!([{ "n": name, "t": time::to_seconds(time), label: content }]);
-                Letter { payload: pack.to_string().into_bytes(), source: None, format: Some("senml".to_owned()) }
+                DeadLetter { payload: pack.to_string().into_bytes(), source: None, format: Some("senml".to_owned()) }
             });
         }
     }
 }
 
 /// Text (vs) or data (vd) instead of a number.
-struct Unread {
+struct NonNumericValue {
     label: &'static str,
     content: serde_json::Value,
 }
 
 /// A record with the base fields applied.
-struct Resolved {
+struct ResolvedRecord {
     name: String,
     time: Result<i64, Rejection>,
-    value: Result<f64, Unread>,
+    value: Result<f64, NonNumericValue>,
 }
 
 /// Parses a record and applies the base fields. Returns None for a record with only base fields.
-fn resolve(element: &[u8], sensor: Option<&str>, base: &mut Base, arrival: i64) -> Result<Option<Resolved>, Rejection> {
-    let record: Record = serde_json::from_slice(element).map_err(|error| {
-        syntax(&error, element, "a SenML record such as {\"n\":\"sensor\",\"t\":1700000000,\"v\":1.5}")
+fn resolve_record(element: &[u8], sensor: Option<&str>, base: &mut BaseFields, arrival: i64) -> Result<Option<ResolvedRecord>, Rejection> {
+    let record: SenmlRecord = serde_json::from_slice(element).map_err(|error| {
+        syntax_rejection(&error, element, "a SenML record such as {\"n\":\"sensor\",\"t\":1700000000,\"v\":1.5}")
     })?;
-    if let Some(version) = record.bver.filter(|version| *version > VERSION) {
+    if let Some(version) = record.bver.filter(|version| *version > SENML_VERSION) {
         return Err(Rejection::malformed(format!(
-            "the record is of SenML version {version}; at most {VERSION} is understood"
+            "the record is of SenML version {version}; at most {SENML_VERSION} is understood"
         )));
     }
     base.name = record.bn.unwrap_or(std::mem::take(&mut base.name));
@@ -195,8 +195,8 @@ fn resolve(element: &[u8], sensor: Option<&str>, base: &mut Base, arrival: i64) 
         (Some(value), ..) => Ok(value + base.value),
         (None, Some(value), _) => Ok(f64::from(u8::from(value))),
         (None, None, Some(sum)) => Ok(sum + base.sum),
-        _ if record.vs.is_some() => Err(Unread { label: "vs", content: record.vs.unwrap_or_default() }),
-        _ if record.vd.is_some() => Err(Unread { label: "vd", content: record.vd.unwrap_or_default() }),
+        _ if record.vs.is_some() => Err(NonNumericValue { label: "vs", content: record.vs.unwrap_or_default() }),
+        _ if record.vd.is_some() => Err(NonNumericValue { label: "vd", content: record.vd.unwrap_or_default() }),
         _ if record.n.is_none() => return Ok(None),
         _ => {
             return Err(Rejection::malformed(format!(
@@ -214,11 +214,11 @@ fn resolve(element: &[u8], sensor: Option<&str>, base: &mut Base, arrival: i64) 
         }
     };
     let seconds = base.time + record.t.unwrap_or(0.0);
-    let time = if seconds.abs() < RELATIVE {
+    let time = if seconds.abs() < MAX_RELATIVE_SECONDS {
         time::from_seconds(seconds).and_then(|relative| arrival.checked_add(relative))
     } else {
         time::from_seconds(seconds)
     };
-    let time = time.ok_or_else(|| time::no_time(seconds.to_string().as_bytes()));
-    Ok(Some(Resolved { name, time, value }))
+    let time = time.ok_or_else(|| time::invalid_time(seconds.to_string().as_bytes()));
+    Ok(Some(ResolvedRecord { name, time, value }))
 }

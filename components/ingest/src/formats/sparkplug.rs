@@ -7,20 +7,20 @@ use prost::Message as _;
 
 use super::aliases::{Alias, Aliases};
 use crate::{
-    intake::Intake,
-    letters::Letter,
+    collector::ReadingCollector,
+    dead_letters::DeadLetter,
     rejection::{Reason, Rejection},
     time,
 };
 
 /// Limit for the number of metrics of a payload.
-const MOST_METRICS: usize = 100_000;
+const MAX_METRICS: usize = 100_000;
 /// Prefix of Sparkplug topics.
-pub(super) const TOPICS: &str = "spBv1.0/";
+pub(super) const TOPIC_PREFIX: &str = "spBv1.0/";
 /// Nanoseconds per millisecond. Sparkplug times are milliseconds since 1970.
-const MILLISECOND: i64 = 1_000_000;
+const NANOS_PER_MILLI: i64 = 1_000_000;
 /// Name of the metric that a node's birth and its death share the value of.
-pub(super) const BIRTH_NUMBER: &str = "bdSeq";
+pub(super) const BD_SEQ: &str = "bdSeq";
 
 /// The fields of a Sparkplug payload that are needed for readings, numbered as in the protobuf schema of the
 /// specification.
@@ -68,7 +68,7 @@ enum Value {
 
 impl Metric {
     /// Returns the value if it is an integer.
-    pub(super) fn integer(&self) -> Option<u64> {
+    pub(super) fn as_integer(&self) -> Option<u64> {
         match *self.value.as_ref()? {
             Value::Int(value) => Some(value.into()),
             Value::Long(value) => Some(value),
@@ -78,16 +78,16 @@ impl Metric {
 }
 
 /// Sparkplug's signed data types, Int8 to Int64.
-const SIGNED: std::ops::RangeInclusive<u32> = 1..=4;
+const SIGNED_DATATYPES: std::ops::RangeInclusive<u32> = 1..=4;
 
 impl Value {
     /// Returns the value if it is a number. `datatype` says whether an integer is signed.
     #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
-    fn number(&self, datatype: u32) -> Option<f64> {
+    fn as_f64(&self, datatype: u32) -> Option<f64> {
         Some(match *self {
-            Self::Int(value) if SIGNED.contains(&datatype) => f64::from(value.cast_signed()),
+            Self::Int(value) if SIGNED_DATATYPES.contains(&datatype) => f64::from(value.cast_signed()),
             Self::Int(value) => f64::from(value),
-            Self::Long(value) if SIGNED.contains(&datatype) => value.cast_signed() as f64,
+            Self::Long(value) if SIGNED_DATATYPES.contains(&datatype) => value.cast_signed() as f64,
             Self::Long(value) => value as f64,
             Self::Float(value) => f64::from(value),
             Self::Double(value) => value,
@@ -97,14 +97,14 @@ impl Value {
     }
 }
 
-pub(super) fn decode(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Intake<'_>) {
-    if let Err(rejection) = take(topic, payload, aliases, collector) {
-        collector.refuse(0, rejection, payload, 1);
+pub(super) fn decode(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut ReadingCollector<'_>) {
+    if let Err(rejection) = decode_message(topic, payload, aliases, collector) {
+        collector.reject(0, rejection, payload, 1);
     }
 }
 
-fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Intake<'_>) -> Result<(), Rejection> {
-    let mut levels = topic.strip_prefix(TOPICS).unwrap_or_default().split('/');
+fn decode_message(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut ReadingCollector<'_>) -> Result<(), Rejection> {
+    let mut levels = topic.strip_prefix(TOPIC_PREFIX).unwrap_or_default().split('/');
     let (group, kind, node, device) = (levels.next(), levels.next(), levels.next(), levels.next());
     let expected = || {
         Rejection::malformed(format!(
@@ -119,8 +119,8 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Inta
     };
     let (node_id, node) = (node, format!("{group}/{node}"));
     let message = || {
-        if let Some(metrics) = metrics(payload).filter(|&metrics| metrics > MOST_METRICS) {
-            let message = format!("expected at most {MOST_METRICS} metrics; got {metrics}: send several payloads");
+        if let Some(metrics) = count_metrics(payload).filter(|&metrics| metrics > MAX_METRICS) {
+            let message = format!("expected at most {MAX_METRICS} metrics; got {metrics}: send several payloads");
             return Err(Rejection::new(Reason::Oversize, message));
         }
         Payload::decode(payload)
@@ -131,18 +131,18 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Inta
         ("NCMD" | "DCMD", _) => return Ok(()),
         // Deaths contain no readings.
         ("NDEATH", None) => {
-            aliases.node_death(&node, &message()?.metrics);
+            aliases.apply_node_death(&node, &message()?.metrics);
             return Ok(());
         }
         ("DDEATH", Some(device)) => {
-            aliases.device_death(&node, device);
+            aliases.apply_device_death(&node, device);
             return Ok(());
         }
         ("NBIRTH", None) | ("DBIRTH", Some(_)) => {
             let message = message()?;
             // Checked before the birth is applied, because a rejected event must not change the aliases.
-            collector.admit_sensors(message.metrics.len().saturating_sub(collector.rules.sensors.len()))?;
-            aliases.birth(&node, device, &message.metrics)?;
+            collector.check_sensor_count(message.metrics.len().saturating_sub(collector.rules.sensors.len()))?;
+            aliases.apply_birth(&node, device, &message.metrics)?;
             message
         }
         ("NDATA", None) | ("DDATA", Some(_)) => message()?,
@@ -152,23 +152,23 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Inta
     // The dead letter of a metric of a birth is sent as data: a birth with this metric alone would remove the other
     // aliases.
     let source = match device {
-        Some(device) => format!("{TOPICS}{group}/DDATA/{node_id}/{device}"),
-        None => format!("{TOPICS}{group}/NDATA/{node_id}"),
+        Some(device) => format!("{TOPIC_PREFIX}{group}/DDATA/{node_id}/{device}"),
+        None => format!("{TOPIC_PREFIX}{group}/NDATA/{node_id}"),
     };
     for (position, metric) in (1..).zip(&message.metrics) {
-        let known = metric.alias.and_then(|alias| aliases.find(&node, alias));
-        match resolve(metric, &message, &node, device, known, arrival) {
+        let known = metric.alias.and_then(|alias| aliases.resolve(&node, alias));
+        match resolve_metric(metric, &message, &node, device, known, arrival) {
             Ok(None) => {}
-            Ok(Some(Resolved { sensor, time: Ok(time), value })) => collector.take(position, &sensor, time, value),
-            Ok(Some(Resolved { sensor, time: Err(rejection), .. })) => {
-                let rejection = collector.about(&sensor, rejection);
-                collector.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source));
+            Ok(Some(ResolvedMetric { sensor, time: Ok(time), value })) => collector.add_reading(position, &sensor, time, value),
+            Ok(Some(ResolvedMetric { sensor, time: Err(rejection), .. })) => {
+                let rejection = collector.with_sensor(&sensor, rejection);
+                collector.reject_with(position, rejection, 1, || dead_letter(metric, &message, arrival, &source));
             }
             Err(rejection) => {
-                collector.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source))
+                collector.reject_with(position, rejection, 1, || dead_letter(metric, &message, arrival, &source))
             }
         }
-        if collector.is_full() {
+        if collector.is_event_rejected() {
             break;
         }
     }
@@ -177,14 +177,14 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Inta
 
 /// Counts the metrics of a payload without decoding them, because decoded they take many times more memory. Returns
 /// None if the bytes are not a payload.
-fn metrics(payload: &[u8]) -> Option<usize> {
+fn count_metrics(payload: &[u8]) -> Option<usize> {
     let (mut rest, mut count) = (payload, 0);
     while !rest.is_empty() {
-        let key = varint(&mut rest)?;
+        let key = read_varint(&mut rest)?;
         let length = match key & 7 {
-            0 => varint(&mut rest).map(|_| 0)?,
+            0 => read_varint(&mut rest).map(|_| 0)?,
             1 => 8,
-            2 => usize::try_from(varint(&mut rest)?).ok()?,
+            2 => usize::try_from(read_varint(&mut rest)?).ok()?,
             5 => 4,
             _ => return None,
         };
@@ -194,7 +194,7 @@ fn metrics(payload: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-fn varint(rest: &mut &[u8]) -> Option<u64> {
+fn read_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, after) = rest.split_first()?;
@@ -208,35 +208,35 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
 }
 
 /// Returns the dead letter of a metric: a payload with this metric alone, for the data topic `source`.
-fn letter(metric: &Metric, message: &Payload, arrival: i64, source: &str) -> Letter {
-    let arrival_ms = || u64::try_from(arrival / MILLISECOND).ok();
+fn dead_letter(metric: &Metric, message: &Payload, arrival: i64, source: &str) -> DeadLetter {
+    let arrival_ms = || u64::try_from(arrival / NANOS_PER_MILLI).ok();
     let single = Payload { timestamp: message.timestamp.or_else(arrival_ms), metrics: vec![metric.clone()] };
-    Letter { payload: single.encode_to_vec(), source: Some(source.to_owned()), format: Some("sparkplug".to_owned()) }
+    DeadLetter { payload: single.encode_to_vec(), source: Some(source.to_owned()), format: Some("sparkplug".to_owned()) }
 }
 
 /// A metric that is a reading.
-struct Resolved {
+struct ResolvedMetric {
     sensor: String,
     time: Result<i64, Rejection>,
     value: f64,
 }
 
 /// Resolves the name and the time of a metric. Returns None for a valid metric that is not a reading.
-fn resolve(
+fn resolve_metric(
     metric: &Metric,
     message: &Payload,
     node: &str,
     device: Option<&str>,
     known: Option<&Alias>,
     arrival: i64,
-) -> Result<Option<Resolved>, Rejection> {
+) -> Result<Option<ResolvedMetric>, Rejection> {
     let alias = known.filter(|alias| alias.device.as_deref() == device);
     let name = match (&metric.name, alias) {
         (Some(name), _) => name,
         (None, Some(alias)) => &alias.metric,
-        (None, None) => return Err(nameless(metric.alias, known, node, device)),
+        (None, None) => return Err(unresolved_alias(metric.alias, known, node, device)),
     };
-    if name == BIRTH_NUMBER
+    if name == BD_SEQ
         || name.starts_with("Node Control/")
         || name.starts_with("Device Control/")
         || metric.is_null == Some(true)
@@ -244,7 +244,7 @@ fn resolve(
         return Ok(None);
     }
     let datatype = metric.datatype.or_else(|| alias.map(|alias| alias.datatype)).unwrap_or(0);
-    let Some(value) = metric.value.as_ref().and_then(|value| value.number(datatype)) else { return Ok(None) };
+    let Some(value) = metric.value.as_ref().and_then(|value| value.as_f64(datatype)) else { return Ok(None) };
     let sensor = match device {
         Some(device) => format!("{node}/{device}/{name}"),
         None => format!("{node}/{name}"),
@@ -253,14 +253,14 @@ fn resolve(
         None => Ok(arrival),
         Some(stamp) => i64::try_from(stamp)
             .ok()
-            .and_then(|stamp| stamp.checked_mul(MILLISECOND))
-            .ok_or_else(|| time::no_time(stamp.to_string().as_bytes())),
+            .and_then(|stamp| stamp.checked_mul(NANOS_PER_MILLI))
+            .ok_or_else(|| time::invalid_time(stamp.to_string().as_bytes())),
     };
-    Ok(Some(Resolved { sensor, time, value }))
+    Ok(Some(ResolvedMetric { sensor, time, value }))
 }
 
 /// Returns the rejection for a metric that has no name and whose alias does not resolve.
-fn nameless(alias: Option<u64>, known: Option<&Alias>, node: &str, device: Option<&str>) -> Rejection {
+fn unresolved_alias(alias: Option<u64>, known: Option<&Alias>, node: &str, device: Option<&str>) -> Rejection {
     let owner = |device: Option<&str>| device.map_or("the node".to_owned(), |device| format!("device {device}"));
     Rejection::malformed(match (alias, known) {
         (None, _) => "the metric has neither a name nor an alias".to_owned(),

@@ -2,20 +2,20 @@
 //! since 1970 (i64), samples per second (f64), number of samples (u32), and the samples (f32). All numbers are
 //! little-endian.
 
-use crate::{intake::Intake, rejection::Rejection};
+use crate::{collector::ReadingCollector, rejection::Rejection};
 
 /// First bytes of a waveform; the digit is the version.
 pub(super) const MAGIC: &[u8] = b"WTW1";
 
-pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
+pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
     let mut count = 1;
-    if let Err(rejection) = take(payload, sensor, &mut count, collector) {
-        collector.refuse(0, rejection, payload, count);
+    if let Err(rejection) = decode_waveform(payload, sensor, &mut count, collector) {
+        collector.reject(0, rejection, payload, count);
     }
 }
 
 /// Adds the waveform. Sets `count` to the number of samples that a rejection counts.
-fn take(payload: &[u8], sensor: Option<&str>, count: &mut usize, collector: &mut Intake<'_>) -> Result<(), Rejection> {
+fn decode_waveform(payload: &[u8], sensor: Option<&str>, count: &mut usize, collector: &mut ReadingCollector<'_>) -> Result<(), Rejection> {
     let cut_off = || {
         Rejection::malformed(
             "the waveform's header is cut off; expected WTW1, name length (u16), name, start (i64 ns), rate (f64 Hz), count (u32), samples (f32)",
@@ -48,5 +48,5 @@ fn take(payload: &[u8], sensor: Option<&str>, count: &mut usize, collector: &mut
         name => std::str::from_utf8(name).map_err(|_| Rejection::malformed("the sensor's id is not UTF-8"))?,
     };
     let samples = samples.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    collector.waveform(name, i64::from_le_bytes(*start), f64::from_le_bytes(*rate), samples)
+    collector.add_waveform(name, i64::from_le_bytes(*start), f64::from_le_bytes(*rate), samples)
 }

@@ -1,9 +1,9 @@
 //! Tests of the stage driver with instances that die, race and repeat, on a toy stage.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod looks;
+mod queries;
 mod outages;
-mod people;
+mod actions;
 
 use std::{
     cell::RefCell,
@@ -18,42 +18,42 @@ use std::{
 use rusqlite::{Connection, params_from_iter, types::Value as Sql};
 
 use crate::{
-    Dialect, Dispatch, Filter, Line, LineError, PortError, Ports, Table, Topic, Value, question,
-    queue::{self, Queued},
-    rows::{DRIFTS, Rows, text},
-    segment::{self, Output, Segment},
+    Dialect, Dispatch, Filter, Line, LineError, PortError, Ports, Table, Topic, Value, select_statement,
+    queue::{self, QueuedEvent},
+    rows::{DRIFTS, RowBatch, text_value},
+    stage_driver::{self, StageOutput, Stage},
     store,
 };
 
 /// The version and value of each key.
-type States = HashMap<String, (u64, Vec<u8>)>;
+type StoredStates = HashMap<String, (u64, Vec<u8>)>;
 
 /// A platform in memory. Each clone stands for one instance's access to it.
 #[derive(Clone, Debug)]
-struct Platform {
+struct MemoryPlatform {
     store: Arc<Mutex<Connection>>,
-    state: Arc<Mutex<States>>,
-    nudges: Arc<Mutex<Vec<(Topic, String)>>>,
+    state: Arc<Mutex<StoredStates>>,
+    notifications: Arc<Mutex<Vec<(Topic, String)>>>,
     /// The instance is killed after this many calls.
-    lives: RefCell<Option<u32>>,
+    remaining_calls: RefCell<Option<u32>>,
 }
 
-impl Platform {
+impl MemoryPlatform {
     fn new() -> Self {
         Self {
             store: Arc::new(Mutex::new(Connection::open_in_memory().unwrap())),
             state: Arc::default(),
-            nudges: Arc::default(),
-            lives: RefCell::new(None),
+            notifications: Arc::default(),
+            remaining_calls: RefCell::new(None),
         }
     }
 
-    fn dying_after(&self, calls: u32) -> Self {
-        Self { lives: RefCell::new(Some(calls)), ..self.clone() }
+    fn killed_after(&self, calls: u32) -> Self {
+        Self { remaining_calls: RefCell::new(Some(calls)), ..self.clone() }
     }
 
-    fn live(&self) -> Result<(), PortError> {
-        match &mut *self.lives.borrow_mut() {
+    fn count_call(&self) -> Result<(), PortError> {
+        match &mut *self.remaining_calls.borrow_mut() {
             Some(0) => Err(PortError("killed".into())),
             Some(calls) => {
                 *calls -= 1;
@@ -68,7 +68,7 @@ impl Platform {
     }
 }
 
-impl Ports for Platform {
+impl Ports for MemoryPlatform {
     type Version = u64;
 
     fn dialect(&self) -> Dialect {
@@ -76,7 +76,7 @@ impl Ports for Platform {
     }
 
     async fn sql(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError> {
-        self.live()?;
+        self.count_call()?;
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let to_error = |error: rusqlite::Error| PortError(error.to_string());
         let mut prepared = store.prepare(statement).map_err(to_error)?;
@@ -105,13 +105,13 @@ impl Ports for Platform {
     }
 
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, u64), PortError> {
-        self.live()?;
+        self.count_call()?;
         let state = self.state.lock().unwrap();
         Ok(state.get(key).map_or((None, 0), |(version, body)| (Some(body.clone()), *version)))
     }
 
     async fn swap(&self, key: &str, expected: u64, body: Vec<u8>) -> Result<bool, PortError> {
-        self.live()?;
+        self.count_call()?;
         let mut state = self.state.lock().unwrap();
         let version = state.get(key).map_or(0, |(version, _)| *version);
         if version != expected {
@@ -122,8 +122,8 @@ impl Ports for Platform {
     }
 
     async fn publish(&self, topic: Topic, key: &str, _body: &[u8]) -> Result<(), PortError> {
-        self.live()?;
-        self.nudges.lock().unwrap().push((topic, key.to_owned()));
+        self.count_call()?;
+        self.notifications.lock().unwrap().push((topic, key.to_owned()));
         Ok(())
     }
 }
@@ -137,9 +137,9 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A stage whose output depends on the order of all events that it processed.
-struct Chain(RefCell<u64>);
+struct HashChainStage(RefCell<u64>);
 
-impl Segment for Chain {
+impl Stage for HashChainStage {
     const INPUT: Topic = Topic::Raw;
     const OUTPUT: Option<Topic> = Some(Topic::Processed);
     const NAME: &'static str = "featurize";
@@ -149,7 +149,7 @@ impl Segment for Chain {
         Ok(Self(RefCell::new(chain)))
     }
 
-    fn step(&self, _key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String> {
+    fn process(&self, _key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
         match event.body.as_slice() {
             b"refused" => return Err("no".into()),
             b"poison" => panic!("poison"),
@@ -158,43 +158,43 @@ impl Segment for Chain {
         let mut chain = self.0.borrow_mut();
         *chain = chain.wrapping_mul(31).wrapping_add(u64::from(event.body[0]) + 1);
         let row = vec![
-            text(format!("{chain}")),
-            text("asset"),
+            text_value(format!("{chain}")),
+            text_value("asset"),
             Value::Integer(event.seq),
-            text("drifted"),
-            text("[]"),
+            text_value("drifted"),
+            text_value("[]"),
             Value::Real(0.5),
-            text(""),
+            text_value(""),
         ];
         rows.add(DRIFTS, row);
-        Ok(Output { next: Some(chain.to_le_bytes().to_vec()), plan: Some(vec![event.body[0]]) })
+        Ok(StageOutput { next_event: Some(chain.to_le_bytes().to_vec()), planner_command: Some(vec![event.body[0]]) })
     }
 
     fn snapshot(&self) -> Vec<u8> {
         self.0.borrow().to_le_bytes().to_vec()
     }
 
-    fn letter(event: &Queued) -> (Option<&'static str>, Vec<u8>, i64) {
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
         (None, event.body.clone(), 1)
     }
 }
 
-fn line(platform: &Platform, dispatch: Dispatch) -> Line<Platform> {
+fn line(platform: &MemoryPlatform, dispatch: Dispatch) -> Line<MemoryPlatform> {
     Line::new(platform.clone(), "", dispatch).unwrap()
 }
 
-fn put(platform: &Platform, bodies: impl IntoIterator<Item = Vec<u8>>) {
+fn append_events(platform: &MemoryPlatform, bodies: impl IntoIterator<Item = Vec<u8>>) {
     for (at, body) in bodies.into_iter().enumerate() {
         run(queue::append(platform, Topic::Raw, "asset", &format!("id-{at}"), 0, &body)).unwrap();
     }
 }
 
-fn work(platform: &Platform, now: i64) -> Result<(), LineError> {
-    run(segment::drain::<Chain, _>(&line(platform, Dispatch::Inline), "asset", now))
+fn process(platform: &MemoryPlatform, now: i64) -> Result<(), LineError> {
+    run(stage_driver::drain_queue::<HashChainStage, _>(&line(platform, Dispatch::Inline), "asset", now))
 }
 
 /// Returns everything that the stages wrote.
-fn end(platform: &Platform) -> Vec<Vec<Vec<Value>>> {
+fn written_rows(platform: &MemoryPlatform) -> Vec<Vec<Vec<Value>>> {
     [
         "SELECT id, time FROM drifts ORDER BY time",
         "SELECT seq, body FROM events WHERE topic = 'processed-data' ORDER BY seq",
@@ -206,37 +206,37 @@ fn end(platform: &Platform) -> Vec<Vec<Vec<Value>>> {
 
 #[test]
 fn an_event_of_one_id_is_queued_once_and_in_order() {
-    let platform = Platform::new();
+    let platform = MemoryPlatform::new();
     let add = |id: &str| run(queue::append(&platform, Topic::Raw, "asset", id, 7, b"x")).unwrap();
     assert!(add("a"));
     assert!(add("b"));
     assert!(!add("a"));
     assert!(run(queue::append(&platform, Topic::Raw, "other", "a", 7, b"x")).unwrap());
-    let queued = run(queue::after(&platform, Topic::Raw, "asset", 0)).unwrap();
+    let queued = run(queue::read_after(&platform, Topic::Raw, "asset", 0)).unwrap();
     assert_eq!(queued.iter().map(|each| (each.seq, each.id.as_str())).collect::<Vec<_>>(), [(1, "a"), (2, "b")]);
-    assert_eq!(run(queue::after(&platform, Topic::Raw, "asset", 1)).unwrap().len(), 1);
+    assert_eq!(run(queue::read_after(&platform, Topic::Raw, "asset", 1)).unwrap().len(), 1);
 }
 
 #[test]
 fn sequence_numbers_continue_after_old_events_are_pruned() {
-    let platform = Platform::new();
-    put(&platform, (0..3).map(|at| vec![at]));
-    work(&platform, 0).unwrap();
-    run(queue::forget(&platform, 1)).unwrap();
+    let platform = MemoryPlatform::new();
+    append_events(&platform, (0..3).map(|at| vec![at]));
+    process(&platform, 0).unwrap();
+    run(queue::prune(&platform, 1)).unwrap();
     assert_eq!(platform.rows("SELECT seq FROM events WHERE topic = 'raw-sensor-data'"), [[Value::Integer(3)]]);
-    put(&platform, [vec![1]]);
-    assert_eq!(run(queue::after(&platform, Topic::Raw, "asset", 3)).unwrap()[0].seq, 4);
-    assert_eq!(run(queue::waiting(&platform)).unwrap()[1], (Topic::Processed, "asset".to_owned()));
+    append_events(&platform, [vec![1]]);
+    assert_eq!(run(queue::read_after(&platform, Topic::Raw, "asset", 3)).unwrap()[0].seq, 4);
+    assert_eq!(run(queue::pending_queues(&platform)).unwrap()[1], (Topic::Processed, "asset".to_owned()));
 }
 
 #[test]
 fn racing_and_dying_instances_write_the_rows_of_a_single_one() {
     let bodies = || (0..200_u8).map(|at| vec![at.wrapping_mul(37)]);
-    let clean = Platform::new();
-    put(&clean, bodies());
-    work(&clean, 0).unwrap();
+    let clean = MemoryPlatform::new();
+    append_events(&clean, bodies());
+    process(&clean, 0).unwrap();
     for round in 0..5_u32 {
-        let racing = Platform::new();
+        let racing = MemoryPlatform::new();
         let instances: Vec<_> = (0..4_u32)
             .map(|instance| {
                 let platform = racing.clone();
@@ -245,7 +245,7 @@ fn racing_and_dying_instances_write_the_rows_of_a_single_one() {
                         // Each instance appends each event once.
                         run(queue::append(&platform, Topic::Raw, "asset", &format!("id-{at}"), 0, &body)).unwrap();
                         let calls = (at as u32 * 7 + instance * 3 + round) % 23;
-                        let _ = work(&platform.dying_after(calls), 0);
+                        let _ = process(&platform.killed_after(calls), 0);
                     }
                 })
             })
@@ -253,7 +253,7 @@ fn racing_and_dying_instances_write_the_rows_of_a_single_one() {
         for instance in instances {
             instance.join().unwrap();
         }
-        work(&racing, 0).unwrap();
+        process(&racing, 0).unwrap();
         // Four threads append in an order of their own; the line must keep that order.
         let order: Vec<u8> = racing
             .rows("SELECT body FROM events WHERE topic = 'raw-sensor-data' ORDER BY seq")
@@ -268,18 +268,18 @@ fn racing_and_dying_instances_write_the_rows_of_a_single_one() {
         let mut expected: Vec<u8> = bodies().flatten().collect();
         expected.sort_unstable();
         assert_eq!(sorted, expected, "each event is in the queue once");
-        let replayed = Platform::new();
-        put(&replayed, order.iter().map(|&body| vec![body]));
-        work(&replayed, 0).unwrap();
-        assert_eq!(end(&racing), end(&replayed));
+        let replayed = MemoryPlatform::new();
+        append_events(&replayed, order.iter().map(|&body| vec![body]));
+        process(&replayed, 0).unwrap();
+        assert_eq!(written_rows(&racing), written_rows(&replayed));
     }
 }
 
 #[test]
 fn an_event_that_a_stage_rejects_becomes_a_dead_letter() {
-    let platform = Platform::new();
-    put(&platform, [vec![1], b"refused".to_vec(), vec![2]]);
-    work(&platform, 0).unwrap();
+    let platform = MemoryPlatform::new();
+    append_events(&platform, [vec![1], b"refused".to_vec(), vec![2]]);
+    process(&platform, 0).unwrap();
     assert_eq!(platform.rows("SELECT count(*) FROM drifts"), [[Value::Integer(2)]]);
     let dead_letters =
         run(line(&platform, Dispatch::Inline).query(Table::DeadLetters, &Filter { limit: 9, ..Filter::default() }));
@@ -292,38 +292,38 @@ fn an_event_that_a_stage_rejects_becomes_a_dead_letter() {
 
 #[test]
 fn an_event_that_kills_its_instance_repeatedly_is_quarantined() {
-    let platform = Platform::new();
-    put(&platform, [vec![1], b"poison".to_vec(), vec![2]]);
+    let platform = MemoryPlatform::new();
+    append_events(&platform, [vec![1], b"poison".to_vec(), vec![2]]);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let mut attempts = 0;
     // Not within the first minute, regardless of the number of attempts.
     for now in [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30_000_000_000, 59_000_000_000] {
-        assert!(catch_unwind(AssertUnwindSafe(|| work(&platform, now))).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| process(&platform, now))).is_err());
         attempts += 1;
     }
     std::panic::set_hook(hook);
     assert!(attempts > 8);
-    work(&platform, 61_000_000_000).unwrap();
+    process(&platform, 61_000_000_000).unwrap();
     assert_eq!(platform.rows("SELECT count(*) FROM drifts"), [[Value::Integer(2)]]);
     assert_eq!(platform.rows("SELECT payload FROM dead_letters"), [[Value::Blob(b"poison".to_vec())]]);
 }
 
 #[test]
 fn the_next_stage_is_notified_on_the_bus() {
-    let platform = Platform::new();
-    put(&platform, [vec![1]]);
-    run(segment::drain::<Chain, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
-    let nudges = || std::mem::take(&mut *platform.nudges.lock().unwrap());
+    let platform = MemoryPlatform::new();
+    append_events(&platform, [vec![1]]);
+    run(stage_driver::drain_queue::<HashChainStage, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
+    let nudges = || std::mem::take(&mut *platform.notifications.lock().unwrap());
     assert_eq!(nudges(), [(Topic::Processed, "asset".to_owned()), (Topic::Alerts, "plant".to_owned())]);
     run(queue::append(&platform, Topic::Raw, "asset", "bad", 0, b"refused")).unwrap();
-    run(segment::drain::<Chain, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
+    run(stage_driver::drain_queue::<HashChainStage, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
     assert_eq!(nudges(), [(Topic::DeadLetters, "asset".to_owned())]);
 }
 
 #[test]
 fn an_invalid_notification_is_an_error() {
-    let platform = Platform::new();
+    let platform = MemoryPlatform::new();
     let result = run(line(&platform, Dispatch::Bus).on_message(Topic::Raw, b"{\"sensor_id\": \"a\"}", 0));
     assert!(matches!(&result, Err(LineError::Broken(text)) if text.contains("raw-sensor-data")), "{result:?}");
     assert!(
@@ -335,13 +335,13 @@ fn an_invalid_notification_is_an_error() {
 
 #[test]
 fn an_invalid_plant_is_an_error() {
-    let error = Line::new(Platform::new(), "{\"ingset\": {}}", Dispatch::Inline).unwrap_err();
+    let error = Line::new(MemoryPlatform::new(), "{\"ingset\": {}}", Dispatch::Inline).unwrap_err();
     assert!(error.to_string().contains("ingset") && error.to_string().contains("wheeltapper config plant"), "{error}");
 }
 
 #[test]
 fn every_table_can_be_queried_with_every_filter() {
-    let platform = Platform::new();
+    let platform = MemoryPlatform::new();
     let line = line(&platform, Dispatch::Inline);
     let some = |text: &str| Some(text.to_owned());
     let all = Filter {
@@ -375,8 +375,8 @@ fn every_table_can_be_queried_with_every_filter() {
         let any = Filter { limit: 5, ..Filter::default() };
         assert_eq!(run(line.query(table, &any)).unwrap(), "[]", "{table:?}");
         for (filter, sites) in [(&any, &sites[..]), (&all, &[])] {
-            let (statement, parameters) = question(table, filter, Some(sites));
-            assert_eq!(run(store::run(&platform, &statement, &parameters)).unwrap().len(), 0, "{table:?}");
+            let (statement, parameters) = select_statement(table, filter, Some(sites));
+            assert_eq!(run(store::execute(&platform, &statement, &parameters)).unwrap().len(), 0, "{table:?}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{Chain, Platform, put, run};
-use crate::{Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, queue, segment};
+use super::{HashChainStage, MemoryPlatform, append_events, run};
+use crate::{Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, queue, stage_driver};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -25,12 +25,12 @@ enum Outage {
 }
 
 /// A platform with a part that can fail.
-struct Flaky {
-    platform: Platform,
+struct FailingPlatform {
+    platform: MemoryPlatform,
     outage: Cell<Outage>,
 }
 
-impl Ports for Flaky {
+impl Ports for FailingPlatform {
     type Version = u64;
 
     fn dialect(&self) -> Dialect {
@@ -65,15 +65,15 @@ impl Ports for Flaky {
     }
 }
 
-fn line(platform: &Platform, outage: Outage) -> Line<Flaky> {
-    Line::new(Flaky { platform: platform.clone(), outage: Cell::new(outage) }, "", Dispatch::Inline).unwrap()
+fn line(platform: &MemoryPlatform, outage: Outage) -> Line<FailingPlatform> {
+    Line::new(FailingPlatform { platform: platform.clone(), outage: Cell::new(outage) }, "", Dispatch::Inline).unwrap()
 }
 
-fn work(line: &Line<Flaky>, now: i64) -> Result<(), LineError> {
-    run(segment::drain::<Chain, _>(line, "asset", now))
+fn process(line: &Line<FailingPlatform>, now: i64) -> Result<(), LineError> {
+    run(stage_driver::drain_queue::<HashChainStage, _>(line, "asset", now))
 }
 
-fn count(platform: &Platform, table: &str) -> i64 {
+fn count(platform: &MemoryPlatform, table: &str) -> i64 {
     // The table is created by the first write to it.
     let made = platform.rows(&format!("SELECT count(*) FROM sqlite_master WHERE name = '{table}'"));
     match (made[0][0].clone(), platform) {
@@ -95,31 +95,31 @@ fn an_outage_of_an_hour_costs_no_event() {
         Outage::Store("SELECT seq, id"),
     ];
     for outage in all {
-        let platform = Platform::new();
-        put(&platform, [vec![1], vec![2]]);
+        let platform = MemoryPlatform::new();
+        append_events(&platform, [vec![1], vec![2]]);
         let broken = line(&platform, outage);
         for second in (0..3600).step_by(5) {
-            assert!(matches!(work(&broken, second * SECOND), Err(LineError::Unavailable(_))), "{outage:?}");
+            assert!(matches!(process(&broken, second * SECOND), Err(LineError::Unavailable(_))), "{outage:?}");
         }
         let working = line(&platform, Outage::Nothing);
-        work(&working, 3600 * SECOND).unwrap();
+        process(&working, 3600 * SECOND).unwrap();
         assert_eq!((count(&platform, "drifts"), count(&platform, "dead_letters")), (2, 0), "{outage:?}");
-        assert!(run(queue::waiting(&platform)).unwrap().iter().all(|(topic, _)| *topic != Topic::Raw), "{outage:?}");
+        assert!(run(queue::pending_queues(&platform)).unwrap().iter().all(|(topic, _)| *topic != Topic::Raw), "{outage:?}");
     }
 }
 
 #[test]
 fn an_event_that_traps_its_stage_is_quarantined_despite_outages() {
-    let platform = Platform::new();
-    put(&platform, [vec![1], b"poison".to_vec(), vec![2]]);
+    let platform = MemoryPlatform::new();
+    append_events(&platform, [vec![1], b"poison".to_vec(), vec![2]]);
     let (broken, working) = (line(&platform, Outage::State), line(&platform, Outage::Nothing));
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let mut traps = 0;
     for second in 0..120 {
         // The outage fails the valid event that comes first; the poison event kills the instance when it is reached.
-        let _ = catch_unwind(AssertUnwindSafe(|| work(&broken, second * SECOND)));
-        let trapped = catch_unwind(AssertUnwindSafe(|| work(&working, second * SECOND)));
+        let _ = catch_unwind(AssertUnwindSafe(|| process(&broken, second * SECOND)));
+        let trapped = catch_unwind(AssertUnwindSafe(|| process(&working, second * SECOND)));
         traps += u32::from(trapped.is_err());
         if matches!(trapped, Ok(Ok(()))) {
             break;
@@ -133,13 +133,13 @@ fn an_event_that_traps_its_stage_is_quarantined_despite_outages() {
 
 #[test]
 fn an_event_whose_values_the_store_rejects_is_quarantined() {
-    let platform = Platform::new();
-    put(&platform, [vec![1], vec![2]]);
+    let platform = MemoryPlatform::new();
+    append_events(&platform, [vec![1], vec![2]]);
     let rejecting = line(&platform, Outage::Values("INSERT INTO drifts"));
     let mut tries = 0;
     for second in (0..600).step_by(5) {
         tries += 1;
-        if work(&rejecting, second * SECOND).is_ok() {
+        if process(&rejecting, second * SECOND).is_ok() {
             break;
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use wheeltapper_access::{Access, Monotonic, Settings};
+use wheeltapper_access::{Access, MonotonicClock, Settings};
 
 /// A monotonic clock that the test sets, in milliseconds.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl ManualClock {
     }
 }
 
-impl Monotonic for ManualClock {
+impl MonotonicClock for ManualClock {
     fn now(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
     }

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A listen address: host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct ListenAddress {
     host: String,
     pub(super) port: u16,
 }
 
-impl Address {
+impl ListenAddress {
     /// Parses an IP address or host name with a port. The error completes a sentence that begins with the address, such
     /// as "has no port".
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
@@ -23,17 +23,17 @@ impl Address {
             return Err("has no port");
         }
         let Some((host, port)) = text.rsplit_once(':') else { return Err("has no port") };
-        let Some(port) = port_of(port) else { return Err("has a port that is not a number from 0 to 65535") };
+        let Some(port) = parse_port(port) else { return Err("has a port that is not a number from 0 to 65535") };
         match host {
             "" => Err("has no host"),
             _ if host.contains(':') => Err("is an IPv6 address without brackets"),
-            _ if is_name(host) => Ok(Self { host: host.to_ascii_lowercase(), port }),
+            _ if is_host_name(host) => Ok(Self { host: host.to_ascii_lowercase(), port }),
             _ => Err("has a host that is neither a name nor an IP address"),
         }
     }
 
     /// Whether two sockets cannot listen on both addresses at the same time.
-    pub(super) fn clashes(&self, other: &Self) -> bool {
+    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
         let (first, second) = (self.ip(), other.ip());
         let any = |ip: Option<IpAddr>| ip.is_some_and(|ip| ip.is_unspecified());
         let loopback = |ip: Option<IpAddr>| ip.is_some_and(|ip| ip.is_loopback());
@@ -56,27 +56,27 @@ impl Address {
 }
 
 /// Suggests a valid listen address for an invalid one; `port` is the default port.
-pub(super) fn instead(text: &str, port: u16) -> String {
+pub(super) fn suggest_address(text: &str, port: u16) -> String {
     let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
     let bare = bare.split('/').next().unwrap_or(bare);
     let inside = bare.trim_start_matches('[').trim_end_matches(']');
     let (host, own) = match bare.rsplit_once(':') {
         _ if inside.parse::<IpAddr>().is_ok() => (inside, None),
-        Some((host, own)) => (host, port_of(own)),
+        Some((host, own)) => (host, parse_port(own)),
         None => (bare, None),
     };
     let port = own.unwrap_or(port);
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V6(ip)) => format!("write \"[{ip}]:{port}\""),
         Ok(IpAddr::V4(ip)) => format!("write \"{ip}:{port}\""),
-        Err(_) => match port_of(bare) {
+        Err(_) => match parse_port(bare) {
             Some(port) => {
                 format!("write \"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for all addresses of this machine")
             }
             None if host.is_empty() || host == "*" => {
                 format!("write \"0.0.0.0:{port}\" for all addresses of this machine")
             }
-            None if is_name(host) => format!("write \"{host}:{port}\""),
+            None if is_host_name(host) => format!("write \"{host}:{port}\""),
             None => format!("write host:port, such as \"127.0.0.1:{port}\""),
         },
     }
@@ -84,7 +84,7 @@ pub(super) fn instead(text: &str, port: u16) -> String {
 
 /// Checks that `text` is `scheme://host[:port]` with one of `schemes` and an optional path. The error completes a
 /// sentence that begins with the URL, such as "has no host".
-pub(super) fn url(text: &str, schemes: &[&str]) -> Result<(), &'static str> {
+pub(super) fn check_url(text: &str, schemes: &[&str]) -> Result<(), &'static str> {
     let Some((scheme, rest)) = text.split_once("://") else { return Err("has no scheme") };
     if !schemes.contains(&scheme.to_ascii_lowercase().as_str()) {
         return Err("has an unsupported scheme");
@@ -98,13 +98,13 @@ pub(super) fn url(text: &str, schemes: &[&str]) -> Result<(), &'static str> {
         Some((ip, port)) => (ip, port, ip.parse::<std::net::Ipv6Addr>().is_ok()),
         None => {
             let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (host, port, is_name(host) || host.parse::<IpAddr>().is_ok())
+            (host, port, is_host_name(host) || host.parse::<IpAddr>().is_ok())
         }
     };
     match port.strip_prefix(':') {
         _ if host.is_empty() => Err("has no host"),
         _ if !is_host => Err("has a host that is neither a name nor an IP address"),
-        Some(port) if port_of(port).is_none_or(|port| port == 0) => {
+        Some(port) if parse_port(port).is_none_or(|port| port == 0) => {
             Err("has a port that is not a number from 1 to 65535")
         }
         None if !port.is_empty() => Err("has text after the host that is not a port"),
@@ -112,12 +112,12 @@ pub(super) fn url(text: &str, schemes: &[&str]) -> Result<(), &'static str> {
     }
 }
 
-fn port_of(text: &str) -> Option<u16> {
+fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether the text can be a host name. Text of only digits and dots is not: it is an IP address or invalid.
-fn is_name(text: &str) -> bool {
+fn is_host_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let numbers = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     !text.is_empty() && text.len() <= 253 && !numbers && text.bytes().all(plain)
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn listen_addresses_are_parsed_or_corrected() {
         for good in ["127.0.0.1:0", "0.0.0.0:8080", "[::]:80", "localhost:8080", "gate_way.plant:1883"] {
-            assert!(Address::parse(good).is_ok(), "{good}");
+            assert!(ListenAddress::parse(good).is_ok(), "{good}");
         }
         for (bad, why, help) in [
             ("127.0.0.1", "no port", "write \"127.0.0.1:8080\""),
@@ -149,8 +149,8 @@ mod tests {
             ("http://plant.example:80/x", "URL", "write \"plant.example:80\""),
             ("", "no port", "write \"0.0.0.0:8080\""),
         ] {
-            let error = Address::parse(bad).unwrap_err();
-            let suggestion = instead(bad, 8080);
+            let error = ListenAddress::parse(bad).unwrap_err();
+            let suggestion = suggest_address(bad, 8080);
             assert!(error.contains(why) && suggestion.starts_with(help), "{bad}: {error}; {suggestion}");
         }
     }
@@ -158,9 +158,9 @@ mod tests {
     #[test]
     fn addresses_conflict_if_one_socket_covers_both() {
         let clash = |first: &str, second: &str| {
-            let (first, second) = (Address::parse(first).unwrap(), Address::parse(second).unwrap());
-            assert_eq!(first.clashes(&second), second.clashes(&first));
-            first.clashes(&second)
+            let (first, second) = (ListenAddress::parse(first).unwrap(), ListenAddress::parse(second).unwrap());
+            assert_eq!(first.conflicts_with(&second), second.conflicts_with(&first));
+            first.conflicts_with(&second)
         };
         for (first, second, clashes) in [
             ("127.0.0.1:80", "127.0.0.1:80", true),
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn urls_have_a_scheme_and_a_host() {
         for good in ["mqtt://a", "mqtts://a.b:8883", "mqtt://[::1]:1883", "MQTT://10.0.0.1/"] {
-            assert_eq!(url(good, &["mqtt", "mqtts"]), Ok(()), "{good}");
+            assert_eq!(check_url(good, &["mqtt", "mqtts"]), Ok(()), "{good}");
         }
         for bad in [
             "a:1883",
@@ -196,7 +196,7 @@ mod tests {
             "mqtt://[::1]x",
             "mqtt://a b",
         ] {
-            assert!(url(bad, &["mqtt", "mqtts"]).is_err(), "{bad}");
+            assert!(check_url(bad, &["mqtt", "mqtts"]).is_err(), "{bad}");
         }
     }
 }

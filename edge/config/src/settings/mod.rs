@@ -1,16 +1,16 @@
 //! All settings and their defaults.
 
-mod line;
-mod sources;
+mod processing;
+mod inputs;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{Access, Site, Technician, units};
-pub use line::{AlertRoute, Alerts, Detect, Ingest, Line, Lives, Log, Schedule, Store, Windows};
-pub use sources::{
-    Broker, Http, HttpLimits, HttpSource, Mqtt, MqttClient, MqttScope, MqttUser, Nats, SignatureScheme, Tls, TopicRule,
+use crate::{AccessSettings, Site, Technician, units};
+pub use processing::{AlertRoute, AlertSettings, DetectSettings, IngestSettings, LineSettings, FailureRuns, LogSettings, ScheduleSettings, StoreSettings, WindowSettings};
+pub use inputs::{
+    BrokerSettings, HttpSettings, HttpLimits, HttpSource, MqttSettings, MqttClient, MqttScope, BrokerUser, NatsServer, SignatureScheme, TlsFiles, TopicRule,
 };
 
 /// The whole configuration. Paths are relative to the configuration file; [`crate::load`] resolves them.
@@ -25,29 +25,29 @@ pub struct Config {
     /// Whether readings of sensors that are not configured are accepted.
     pub unknown_sensors: UnknownSensors,
     /// HTTP server.
-    pub http: Http,
+    pub http: HttpSettings,
     /// Access control.
-    pub access: Access,
+    pub access: AccessSettings,
     /// MQTT broker and clients.
-    pub mqtt: Mqtt,
+    pub mqtt: MqttSettings,
     /// NATS JetStream servers to consume from.
-    pub nats: Vec<Nats>,
+    pub nats: Vec<NatsServer>,
     /// The durable log.
-    pub log: Log,
+    pub log: LogSettings,
     /// The line, which runs the stages.
-    pub line: Line,
+    pub line: LineSettings,
     /// Limits of incoming events.
-    pub ingest: Ingest,
+    pub ingest: IngestSettings,
     /// Windows over which features are computed.
-    pub windows: Windows,
+    pub windows: WindowSettings,
     /// Anomaly detection.
-    pub detect: Detect,
+    pub detect: DetectSettings,
     /// Alerts and where they are sent.
-    pub alerts: Alerts,
+    pub alerts: AlertSettings,
     /// Planning of maintenance.
-    pub schedule: Schedule,
+    pub schedule: ScheduleSettings,
     /// Retention of stored data.
-    pub store: Store,
+    pub store: StoreSettings,
     /// Technicians for maintenance work.
     #[serde(rename = "technician")]
     pub technicians: Vec<Technician>,
@@ -62,18 +62,18 @@ impl Default for Config {
             data: "data".into(),
             partitions: 0,
             unknown_sensors: UnknownSensors::Accept,
-            http: Http::default(),
-            access: Access::default(),
-            mqtt: Mqtt::default(),
+            http: HttpSettings::default(),
+            access: AccessSettings::default(),
+            mqtt: MqttSettings::default(),
             nats: Vec::new(),
-            log: Log::default(),
-            line: Line::default(),
-            ingest: Ingest::default(),
-            windows: Windows::default(),
-            detect: Detect::default(),
-            alerts: Alerts::default(),
-            schedule: Schedule::default(),
-            store: Store::default(),
+            log: LogSettings::default(),
+            line: LineSettings::default(),
+            ingest: IngestSettings::default(),
+            windows: WindowSettings::default(),
+            detect: DetectSettings::default(),
+            alerts: AlertSettings::default(),
+            schedule: ScheduleSettings::default(),
+            store: StoreSettings::default(),
             technicians: Vec::new(),
             sites: Vec::new(),
         }

@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use wheeltapper_config::{EXAMPLE, Listen, check_machine, load, parse, warnings};
+use wheeltapper_config::{EXAMPLE, ListenOverride, check_environment, load, parse, warnings};
 
-fn problems(text: &str) -> String {
-    check_machine(&parse(text, "x").unwrap()).iter().map(ToString::to_string).collect()
+fn environment_problems(text: &str) -> String {
+    check_environment(&parse(text, "x").unwrap()).iter().map(ToString::to_string).collect()
 }
 
-fn advice(text: &str) -> String {
+fn plausibility_warnings(text: &str) -> String {
     warnings(&parse(text, "x").unwrap()).iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn existing_files_and_variables_cause_no_problem() {
-    assert_eq!(problems(""), "");
-    assert_eq!(problems(EXAMPLE), "");
+    assert_eq!(environment_problems(""), "");
+    assert_eq!(environment_problems(EXAMPLE), "");
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         fs::write(folder.path().join(name), text).unwrap();
@@ -29,7 +29,7 @@ fn existing_files_and_variables_cause_no_problem() {
         "[http]\ntls = {{ cert = {cert:?}, key = {key:?} }}\n[[http.source]]\nname = \"a\"\nsecret_file = {secret:?}\n\
          [[http.source]]\nname = \"b\"\nsecret_env = \"CARGO_MANIFEST_DIR\"\n"
     );
-    assert_eq!(problems(&text), "");
+    assert_eq!(environment_problems(&text), "");
 }
 
 #[test]
@@ -73,7 +73,7 @@ audience = "w"
 jwks_file = "{data}/none.json"
 "#
     );
-    insta::assert_snapshot!(problems(&text).replace(data, "DATA"));
+    insta::assert_snapshot!(environment_problems(&text).replace(data, "DATA"));
 }
 
 /// None of these files exists in the working directory of the tests.
@@ -125,24 +125,24 @@ jwks_file = "secret"
     ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    let config = load(&folder.path().join("wheeltapper.toml"), &Listen::default()).unwrap();
-    let problems: String = check_machine(&config).iter().map(ToString::to_string).collect();
+    let config = load(&folder.path().join("wheeltapper.toml"), &ListenOverride::default()).unwrap();
+    let problems: String = check_environment(&config).iter().map(ToString::to_string).collect();
     assert_eq!(problems, "");
     assert_eq!(config.data, folder.path().join("d"));
     // Every path in the configuration was resolved and checked.
     assert_eq!(format!("{config:?}").matches(folder.path().to_str().unwrap()).count(), 22);
-    assert_eq!(check_machine(&parse(text, "x").unwrap()).len(), 21);
+    assert_eq!(check_environment(&parse(text, "x").unwrap()).len(), 21);
 }
 
 #[test]
 fn a_disabled_broker_needs_no_secrets() {
     let off = "[mqtt.broker]\nenabled = false\n[[mqtt.broker.user]]\nname = \"a\"\npassword_file = \"/none\"\n";
-    assert_eq!(problems(off), "");
+    assert_eq!(environment_problems(off), "");
 }
 
 #[test]
 fn implausible_settings_are_warned_about() {
-    assert_eq!(advice(""), "");
+    assert_eq!(plausibility_warnings(""), "");
     let text = r#"
 unknown_sensors = "reject"
 [mqtt.broker]
@@ -177,12 +177,12 @@ name = "d"
 kind = "humidity"
 sampling_hz = 10000001.0
 "#;
-    insta::assert_snapshot!(advice(text));
+    insta::assert_snapshot!(plausibility_warnings(text));
     let fastest = text.replace("10000001.0", "10000000.0");
-    assert!(!advice(&fastest).contains("pump/d"), "{}", advice(&fastest));
+    assert!(!plausibility_warnings(&fastest).contains("pump/d"), "{}", plausibility_warnings(&fastest));
     let closed = "unknown_sensors = \"reject\"\n[mqtt.broker]\nanonymous = false\n";
-    assert!(advice(closed).contains("every reading becomes a dead letter"), "{}", advice(closed));
-    assert!(advice(closed).contains("no client can connect"), "{}", advice(closed));
+    assert!(plausibility_warnings(closed).contains("every reading becomes a dead letter"), "{}", plausibility_warnings(closed));
+    assert!(plausibility_warnings(closed).contains("no client can connect"), "{}", plausibility_warnings(closed));
 }
 
 /// Compares the known skills with the built-in jobs of the schedule stage.
@@ -194,7 +194,7 @@ fn the_known_skills_are_those_of_the_built_in_jobs() {
         assert!(built_in.contains(&format!("{skill:?}")), "no job requires {skill}");
     }
     let required = built_in.split("job(").skip(1).filter_map(|job| job.split('"').nth(3));
-    let missing = advice("[[technician]]\nname = \"A\"\nskills = [\"x\"]\n");
+    let missing = plausibility_warnings("[[technician]]\nname = \"A\"\nskills = [\"x\"]\n");
     for skill in required.filter(|skill| !skill.is_empty()) {
         assert!(missing.contains(skill), "{skill} is not known");
     }

@@ -9,7 +9,7 @@ mod sizes;
 mod stages;
 mod topics;
 
-fn told(text: &str) -> String {
+fn errors_of(text: &str) -> String {
     match wheeltapper_config::parse(text, "wheeltapper.toml") {
         Ok(_) => "nothing".into(),
         Err(errors) => errors.to_string(),
@@ -17,9 +17,9 @@ fn told(text: &str) -> String {
 }
 
 /// Asserts that each text has exactly one error, at this position and with this text in its message or help.
-fn each(cases: &[(&str, &str, &str)]) {
+fn assert_single_errors(cases: &[(&str, &str, &str)]) {
     for (text, position, expected) in cases {
-        let errors = told(text);
+        let errors = errors_of(text);
         assert!(errors.contains(&format!("wheeltapper.toml:{position}\n")), "{position} of\n{text}\n{errors}");
         assert!(errors.contains(expected), "{expected} of\n{text}\n{errors}");
         assert!(errors.contains("  help: "), "{text}\n{errors}");

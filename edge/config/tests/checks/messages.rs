@@ -1,6 +1,6 @@
 //! Messages for syntax and type errors.
 
-use crate::told;
+use crate::errors_of;
 
 #[test]
 fn syntax_and_type_errors_say_what_to_write_instead() {
@@ -45,6 +45,6 @@ fn syntax_and_type_errors_say_what_to_write_instead() {
         "[access]\nmode = true\n",
         "[[technician]]\nname = \"Ada\"\nskills = [1]\n",
     ];
-    let errors: Vec<String> = mistakes.iter().map(|text| told(text)).collect();
+    let errors: Vec<String> = mistakes.iter().map(|text| errors_of(text)).collect();
     insta::assert_snapshot!(errors.concat());
 }

@@ -1,12 +1,12 @@
 //! Validation of listen addresses, connections to servers, and secrets.
 
-use wheeltapper_config::{Listen, load};
+use wheeltapper_config::{ListenOverride, load};
 
-use crate::{each, told};
+use crate::{assert_single_errors, errors_of};
 
 #[test]
 fn invalid_listen_addresses_are_reported() {
-    each(&[
+    assert_single_errors(&[
         ("[http]\nlisten = \"127.0.0.1\"\n", "2:10", "write \"127.0.0.1:8080\""),
         ("[http]\nlisten = \"localhost\"\n", "2:10", "write \"localhost:8080\""),
         ("[http]\nlisten = \":9000\"\n", "2:10", "write \"0.0.0.0:9000\""),
@@ -17,15 +17,15 @@ fn invalid_listen_addresses_are_reported() {
         ("[access.audit]\nsyslog = \"udp://siem:0\"\n", "2:10", "udp://host:514"),
     ]);
     for good in ["localhost:8080", "0.0.0.0:80", "[::1]:0", "plant.example:443"] {
-        assert_eq!(told(&format!("[http]\nlisten = {good:?}\n")), "nothing");
+        assert_eq!(errors_of(&format!("[http]\nlisten = {good:?}\n")), "nothing");
     }
-    assert_eq!(told("[mqtt.broker]\nenabled = false\nlisten = \"\"\n"), "nothing");
+    assert_eq!(errors_of("[mqtt.broker]\nenabled = false\nlisten = \"\"\n"), "nothing");
 }
 
 #[test]
 fn two_listeners_on_one_port_are_reported() {
     let tls = "tls = { cert = \"c\", key = \"k\" }";
-    each(&[
+    assert_single_errors(&[
         ("[http]\nlisten = \"0.0.0.0:1883\"\n", "2:10", "as [mqtt.broker] listen"),
         ("[mqtt.broker]\nlisten = \"127.0.0.1:8080\"\n", "2:10", "as [http] listen"),
         ("[http]\nlisten = \"localhost:90\"\n[mqtt.broker]\nlisten = \"127.0.0.1:90\"\n", "4:10", "as [http] listen"),
@@ -36,7 +36,7 @@ fn two_listeners_on_one_port_are_reported() {
         "[http]\nlisten = \"127.0.0.1:0\"\n[mqtt.broker]\nlisten = \"127.0.0.1:0\"\n",
         "[http]\nlisten = \"127.0.0.2:1883\"\n",
     ] {
-        assert_eq!(told(good), "nothing", "{good}");
+        assert_eq!(errors_of(good), "nothing", "{good}");
     }
 }
 
@@ -44,11 +44,11 @@ fn two_listeners_on_one_port_are_reported() {
 fn addresses_from_the_command_line_are_not_checked_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wheeltapper.toml");
-    let listen = |http: Option<&str>, mqtt: Option<&str>| Listen {
+    let listen = |http: Option<&str>, mqtt: Option<&str>| ListenOverride {
         http: http.map(str::to_owned),
         mqtt: mqtt.map(str::to_owned),
     };
-    let told = |text: &str, listen: &Listen| {
+    let told = |text: &str, listen: &ListenOverride| {
         std::fs::write(&file, text).unwrap();
         load(&file, listen).err().map(|errors| errors.to_string()).unwrap_or_default()
     };
@@ -65,7 +65,7 @@ fn addresses_from_the_command_line_are_not_checked_in_the_file() {
 
 #[test]
 fn a_secret_is_in_a_variable_or_a_file() {
-    each(&[
+    assert_single_errors(&[
         ("[[http.source]]\nname = \"gateway\"\n", "2:8", "secret_env = \"VARIABLE\""),
         ("[[http.source]]\nname = \"\"\nsecret_env = \"A\"\n", "2:8", "empty name"),
         ("[[http.source]]\nname = \"a\"\nsecret_env = \"A\"\nsecret_file = \"f\"\n", "4:15", "remove one"),
@@ -80,13 +80,13 @@ fn a_secret_is_in_a_variable_or_a_file() {
         ("[http]\norigins = [\"https://plant.example/app\"]\n", "2:12", "has a path"),
         ("[http]\norigins = [\"*\", \"plant.example\"]\n", "2:17", "https://plant.example"),
     ]);
-    assert_eq!(told("[http]\norigins = [\"*\", \"https://plant.example/\", \"http://10.0.0.1:81\"]\n"), "nothing");
+    assert_eq!(errors_of("[http]\norigins = [\"*\", \"https://plant.example/\", \"http://10.0.0.1:81\"]\n"), "nothing");
 }
 
 #[test]
 fn permissions_and_limits_of_the_broker_are_checked() {
     let user = |rest: &str| format!("[[mqtt.broker.user]]\nname = \"a\"\npassword_env = \"A\"\n{rest}\n");
-    each(&[
+    assert_single_errors(&[
         (&user("scopes = []"), "4:10", "or leave scopes out"),
         (&user("scopes = [\"write\"]"), "4:11", "known values: ingest, read"),
         (&user("sites = []"), "4:9", "leave them out for all"),
@@ -101,14 +101,14 @@ fn permissions_and_limits_of_the_broker_are_checked() {
         "[access]\nmode = \"on\"\n[mqtt.broker]\nanonymous = false\n".into(),
         "[mqtt.broker]\nanonymous = true\n".into(),
     ] {
-        assert_eq!(told(&good), "nothing", "{good}");
+        assert_eq!(errors_of(&good), "nothing", "{good}");
     }
 }
 
 #[test]
 fn invalid_connections_to_servers_are_reported() {
     let client = |url: &str, rest: &str| format!("[[mqtt.client]]\nurl = {url:?}\ntopics = [\"a\"]\n{rest}\n");
-    each(&[
+    assert_single_errors(&[
         (&client("broker:1883", ""), "2:7", "mqtt://host:1883"),
         (&client("http://broker", ""), "2:7", "unsupported scheme"),
         (&client("mqtt://broker:0", ""), "2:7", "1 to 65535"),
@@ -127,6 +127,6 @@ fn invalid_connections_to_servers_are_reported() {
         ("[[nats]]\nurl = \"nats://a\"\nstream = \"s\"\nuser = \"u\"\n", "4:8", "password_env"),
         ("[[nats]]\nurl = \"nats://a\"\nstream = \"s\"\npassword_env = \"P\"\n", "4:16", "add user"),
     ]);
-    let text = told(&client("mqtt://u:hunter2@broker", ""));
+    let text = errors_of(&client("mqtt://u:hunter2@broker", ""));
     assert!(text.contains("error: \"mqtt://...@broker\" has a user name in it"), "{text}");
 }

@@ -1,10 +1,10 @@
 //! Sizes and times out of range.
 
-use crate::{each, told};
+use crate::{assert_single_errors, errors_of};
 
 #[test]
 fn sizes_out_of_range_are_reported() {
-    each(&[
+    assert_single_errors(&[
         ("[http]\nmax_body = \"999999 TiB\"\n", "2:12", "from 1 KiB to 1 GiB, but is 999999 TiB"),
         ("[http]\nmax_body = \"99999999 TiB\"\n", "2:12", "a size such as \"64 MiB\""),
         ("[http]\nmax_body = 0\n", "2:12", "but is 0 bytes"),
@@ -26,13 +26,13 @@ fn sizes_out_of_range_are_reported() {
         ("[log]\ngroup_commit = \"1h\"\n", "2:16", "up to 10s, but is 1h"),
         ("data = \"\"\n", "1:8", "is empty"),
     ]);
-    assert_eq!(told("[http]\nmax_body = \"1 GiB\"\n"), "nothing");
-    assert_eq!(told("[log]\nsegment = \"64KiB\"\nretention_size = \"256KiB\"\n"), "nothing");
+    assert_eq!(errors_of("[http]\nmax_body = \"1 GiB\"\n"), "nothing");
+    assert_eq!(errors_of("[log]\nsegment = \"64KiB\"\nretention_size = \"256KiB\"\n"), "nothing");
 }
 
 #[test]
 fn times_out_of_range_are_reported() {
-    each(&[
+    assert_single_errors(&[
         ("[line]\ntick = \"0s\"\n", "2:8", "from 10ms to 1 day"),
         ("[line]\ntick = \"30000000000 years\"\n", "2:8", "to 1 day"),
         ("[line]\ncheckpoint = \"9 days\"\n", "2:14", "but is 9days"),

@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use wheeltapper_config::{Config, parse};
 
-use crate::{each, told};
+use crate::{assert_single_errors, errors_of};
 
 #[test]
 fn settings_that_a_stage_rejects_are_reported() {
-    each(&[
+    assert_single_errors(&[
         ("[alerts]\nopen_after = 5\nwithin = 3\n", "2:14", "from 1 to 3"),
         ("[alerts]\nopen_after = 0\n", "2:14", "from 1 to 3"),
         ("[alerts]\nwithin = 1\n", "2:10", "after 2 anomalous windows among the newest 1"),
@@ -64,8 +64,8 @@ fn errors_of_lives_are_reported() {
     let lives = |sensors: &str, files: &str, horizon: &str| {
         format!("[detect.lives]\nsensors = {sensors}\n{files}\nhorizon_windows = {horizon}\n")
     };
-    assert_eq!(told(&lives("[\"a\"]", files, "125.0")), "nothing");
-    each(&[
+    assert_eq!(errors_of(&lives("[\"a\"]", files, "125.0")), "nothing");
+    assert_single_errors(&[
         (&lives("[]", files, "125.0"), "2:11", "list of sensors is empty"),
         (&lives("[\"a\"]", "files = [\"1\"]", "125.0"), "3:9", "10 files or more"),
         (&lives("[\"a\"]", files, "0"), "4:19", "above 0"),
@@ -78,7 +78,7 @@ fn errors_of_the_plant_are_reported() {
     let machine = format!("{area}[[site.area.machine]]\nname = \"m\"\n");
     let sensor = |rest: &str| format!("{machine}[[site.area.machine.sensor]]\nname = \"v\"\n{rest}\n");
     let long = "x".repeat(600);
-    each(&[
+    assert_single_errors(&[
         ("[[site]]\nname = \"s\"\n[[site]]\nname = \"s\"\n", "4:8", "the site s occurs twice"),
         (&format!("{area}[[site.area]]\nname = \"a\"\n"), "6:8", "the area s/a occurs twice"),
         (&format!("{machine}[[site.area.machine]]\nname = \"m\"\n"), "8:8", "the machine s/a/m occurs twice"),
@@ -95,7 +95,7 @@ fn errors_of_the_plant_are_reported() {
 
 #[test]
 fn errors_of_routes_are_reported() {
-    each(&[
+    assert_single_errors(&[
         ("[[alerts.route]]\nname = \"\"\nwebhook_env = \"HOOK\"\n", "2:8", "is empty"),
         ("[[alerts.route]]\nname = \"a\"\n", "2:8", "either webhook or webhook_env"),
         ("[[alerts.route]]\nname = \"a\"\nwebhook = \"hook.example\"\n", "3:11", "https://host/path"),
@@ -104,7 +104,7 @@ fn errors_of_routes_are_reported() {
 }
 
 /// Whether all stages accept the configuration.
-fn run(config: &Config) -> bool {
+fn stages_accept(config: &Config) -> bool {
     wheeltapper_ingest::Ingester::open(&config.ingest_json()).is_ok()
         && wheeltapper_featurize::Featurizer::open(&config.featurize_json()).is_ok()
         && wheeltapper_detect::Stage::open(&config.detect_json(&[])).is_ok()
@@ -125,7 +125,7 @@ fn time() -> impl Strategy<Value = String> {
     prop::sample::select(times.map(|time| format!("{time:?}")).to_vec())
 }
 
-fn of_day() -> impl Strategy<Value = String> {
+fn time_of_day() -> impl Strategy<Value = String> {
     prop_oneof!["[0-9]{1,2}:[0-9]{1,2}", "[0-2 +-]{0,2}:?[0-9]{0,3}"]
 }
 
@@ -141,7 +141,7 @@ fn setting() -> impl Strategy<Value = String> {
         time().prop_map(|value| format!("alerts.cooldown = {value}")),
         time().prop_map(|value| format!("schedule.horizon = {value}")),
         number().prop_map(|value| format!("schedule.utc_offset_minutes = {value}")),
-        (of_day(), of_day(), number()).prop_map(|(start, end, cost)| {
+        (time_of_day(), time_of_day(), number()).prop_map(|(start, end, cost)| {
             format!("technician = [{{ name = \"A\", skills = [], hourly_cost = {cost}, shifts = [{{ days = [\"mon\"], start = {start:?}, end = {end:?} }}] }}]")
         }),
         (number(), number(), number()).prop_map(|(rate, rpm, teeth)| {
@@ -156,9 +156,9 @@ proptest! {
         let text = settings.join("\n");
         // Skip texts with syntax or type errors.
         let Ok(config) = toml::from_str::<Config>(&text) else { return Ok(()) };
-        let (valid, runs) = (parse(&text, "x").is_ok(), run(&config));
+        let (valid, runs) = (parse(&text, "x").is_ok(), stages_accept(&config));
         // JSON has no such numbers, so the stages would use their defaults.
         let is_not_json = text.contains("nan") || text.contains("inf");
-        prop_assert!(valid == runs || (is_not_json && !valid), "{}\n{}", text, told(&text));
+        prop_assert!(valid == runs || (is_not_json && !valid), "{}\n{}", text, errors_of(&text));
     }
 }

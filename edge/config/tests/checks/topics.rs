@@ -1,16 +1,16 @@
 //! Validation of topic filters, templates of sensor ids, and formats.
 
 use proptest::prelude::*;
-use wheeltapper_config::FORMATS;
+use wheeltapper_config::PAYLOAD_FORMATS;
 use wheeltapper_ingest::formats::Format;
 
-use crate::{each, told};
+use crate::{assert_single_errors, errors_of};
 
 #[test]
 fn errors_of_topic_rules_are_reported() {
     let rule = |rest: &str| format!("[[mqtt.topic]]\n{rest}\n");
     let sensor = |sensor: &str| rule(&format!("filter = \"a/+/#\"\nsensor = {sensor:?}"));
-    each(&[
+    assert_single_errors(&[
         (&rule("filter = \"a/#/b\""), "2:10", "write \"a/#\", or \"a/+/b\" for one level"),
         (&rule("filter = \"a/b+/c\""), "2:10", "stands for one whole level"),
         (&rule("filter = \"a/b#\""), "2:10", "stands for one whole level"),
@@ -34,20 +34,20 @@ fn errors_of_topic_rules_are_reported() {
         rule("filter = \"/a//b\""),
         "[[mqtt.client]]\nurl = \"mqtt://a\"\ntopics = [\"$share/wheeltapper/plant/#\"]\n".to_owned(),
     ] {
-        assert_eq!(told(&good), "nothing", "{good}");
+        assert_eq!(errors_of(&good), "nothing", "{good}");
     }
 }
 
 #[test]
 fn the_formats_are_those_of_ingest() {
-    for format in FORMATS {
-        assert!(Format::named(format).is_ok(), "ingest does not know {format}");
+    for format in PAYLOAD_FORMATS {
+        assert!(Format::parse(format).is_ok(), "ingest does not know {format}");
     }
     // The error for an unknown format lists the known ones.
-    let error = Format::named("nonsense").unwrap_err().message;
+    let error = Format::parse("nonsense").unwrap_err().message;
     let (_, known) = error.split_once("expected one of ").unwrap();
     for word in known.split([',', ' ']).filter(|word| !["", "or", "a", "short", "name:"].contains(word)) {
-        assert!(FORMATS.contains(&word), "{word} is missing in FORMATS");
+        assert!(PAYLOAD_FORMATS.contains(&word), "{word} is missing in FORMATS");
     }
 }
 
@@ -55,12 +55,12 @@ proptest! {
     #[test]
     fn formats_that_ingest_does_not_know_are_reported(format in "[a-z/+*-]{0,12}") {
         let text = format!("[[mqtt.topic]]\nfilter = \"a\"\nformat = {format:?}\n");
-        prop_assert_eq!(told(&text) == "nothing", !format.is_empty() && Format::named(&format).is_ok());
+        prop_assert_eq!(errors_of(&text) == "nothing", !format.is_empty() && Format::parse(&format).is_ok());
     }
 
     #[test]
     fn no_rule_causes_a_panic(filter in "[a+#/$é]{0,9}", sensor in "[{}#a-z0-9é]{0,9}", url in "[a-z:/@\\[\\]é.0-9]{0,12}") {
-        told(&format!(
+        errors_of(&format!(
             "[http]\nlisten = {url:?}\n[[mqtt.topic]]\nfilter = {filter:?}\nsensor = {sensor:?}\n\
              [[mqtt.client]]\nurl = {url:?}\ntopics = [{filter:?}]\n[[nats]]\nurl = {url:?}\nstream = {filter:?}\nsubjects = [{filter:?}]\n"
         ));

@@ -5,14 +5,14 @@ use std::f64::consts::PI;
 /// Attenuation in the stop band in dB.
 const ATTENUATION: f64 = 80.0;
 /// Width of the transition band, as a share of the new Nyquist frequency.
-const TRANSITION: f64 = 0.1;
+const TRANSITION_WIDTH: f64 = 0.1;
 
 /// Returns every `factor`th sample after a linear-phase low-pass filter: a sinc with a Kaiser window (J. F. Kaiser
 /// 1974; Oppenheim and Schafer, "Discrete-Time Signal Processing", 7.6), with 80 dB attenuation from the new Nyquist
 /// frequency on and flat up to 0.9 of it. Only samples for which the filter lies within the signal are returned, so the
 /// result is shorter by the filter's length at the old rate.
 #[must_use]
-pub fn decimated(samples: &[f32], factor: usize) -> Vec<f32> {
+pub fn decimate(samples: &[f32], factor: usize) -> Vec<f32> {
     if factor <= 1 {
         return samples.to_vec();
     }
@@ -25,9 +25,9 @@ pub fn decimated(samples: &[f32], factor: usize) -> Vec<f32> {
 /// The taps of the filter; their sum is 1.
 fn low_pass(factor: usize) -> Vec<f64> {
     let nyquist = 1.0 / factor as f64;
-    let width = PI * nyquist * TRANSITION;
+    let width = PI * nyquist * TRANSITION_WIDTH;
     let half = ((ATTENUATION - 7.95) / (2.285 * width) / 2.0).ceil() as i64;
-    let cutoff = nyquist * (1.0 - TRANSITION / 2.0);
+    let cutoff = nyquist * (1.0 - TRANSITION_WIDTH / 2.0);
     let beta = 0.1102 * (ATTENUATION - 8.7);
     let tap = |at: i64| {
         let x = at as f64;
@@ -59,7 +59,7 @@ mod tests {
     fn left(frequency: f64) -> f64 {
         let wave: Vec<f32> =
             (0..48_000).map(|at| (2.0 * PI * frequency * f64::from(at) / 48_000.0).sin() as f32).collect();
-        let less = decimated(&wave, 4);
+        let less = decimate(&wave, 4);
         (less.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / less.len() as f64).sqrt()
     }
 
@@ -75,11 +75,11 @@ mod tests {
 
     #[test]
     fn keeps_the_mean_and_the_grid() {
-        let level = decimated(&[3.0; 10_000], 4);
+        let level = decimate(&[3.0; 10_000], 4);
         assert!(level.iter().all(|sample| (sample - 3.0).abs() < 1e-5));
         assert_eq!(level.len(), (10_000 - low_pass(4).len()) / 4 + 1);
-        assert_eq!(decimated(&[1.0, 2.0], 1), [1.0, 2.0]);
-        assert!(decimated(&[1.0, 2.0], 4).is_empty());
+        assert_eq!(decimate(&[1.0, 2.0], 1), [1.0, 2.0]);
+        assert!(decimate(&[1.0, 2.0], 4).is_empty());
         assert!((bessel(1.0) - 1.266_065_877_752_008_4).abs() < 1e-14);
     }
 }

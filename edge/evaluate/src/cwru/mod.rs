@@ -8,20 +8,20 @@
 mod decimate;
 mod name;
 
-pub use decimate::decimated;
-pub use name::{Name, Race};
+pub use decimate::decimate;
+pub use name::{RecordingName, DamagedPart};
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use crate::{Column, Error, Line, Profile, Report, Row, Verdict, Waveform, line::checked, npy, read};
+use crate::{Column, Error, Pipeline, Benchmark, Report, Row, WindowVerdict, WaveformRecording, pipeline::check_verdicts, npy, read};
 
 /// Length of a window in seconds.
-pub const WINDOW: f64 = 0.25;
+pub const WINDOW_SECONDS: f64 = 0.25;
 /// Time between recordings in nanoseconds: one hour.
-const APART: i64 = 3_600_000_000_000;
+const RECORDING_INTERVAL: i64 = 3_600_000_000_000;
 
 const PROTOCOL: &str = "learn from the first half of the healthy recording only, score windows of 0.25 s; a race counts as named \
                         if the window's alarm names it (inner, outer, ball); ball faults are separate";
@@ -35,18 +35,18 @@ const COLUMNS: [Column; 4] = [
 
 /// Numbers of windows: all, with an alarm, and with the right race named.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+struct WindowCounts {
     windows: u64,
     alarms: u64,
     named: u64,
 }
 
-impl Counts {
-    fn of(verdicts: &[Verdict], race: Option<Race>) -> Self {
+impl WindowCounts {
+    fn from_verdicts(verdicts: &[WindowVerdict], race: Option<DamagedPart>) -> Self {
         let mut counts = Self { windows: verdicts.len() as u64, ..Self::default() };
         for verdict in verdicts.iter().filter(|verdict| verdict.alarm) {
             counts.alarms += 1;
-            let named = verdict.fault_mode.as_deref().and_then(Race::named);
+            let named = verdict.fault_mode.as_deref().and_then(DamagedPart::from_fault_mode);
             counts.named += u64::from(race.is_some() && named == race);
         }
         counts
@@ -73,18 +73,18 @@ impl Counts {
 ///
 /// # Errors
 /// [`Error`] if there is no healthy recording, a file is not a `.npy` file, or the pipeline fails.
-pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
-    let mut report = Report::new(Profile::Cwru, PROTOCOL, &COLUMNS);
+pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Error> {
+    let mut report = Report::new(Benchmark::Cwru, PROTOCOL, &COLUMNS);
     let mut healthy: BTreeMap<u32, PathBuf> = BTreeMap::new();
     // By speed and rate.
-    let mut faults: BTreeMap<(u32, u32), Vec<(Name, PathBuf)>> = BTreeMap::new();
+    let mut faults: BTreeMap<(u32, u32), Vec<(RecordingName, PathBuf)>> = BTreeMap::new();
     for path in read::files(folder, &[".npy"])? {
-        match Name::read(&read::name(&path)) {
+        match RecordingName::parse(&read::file_name(&path)) {
             Some(name) if name.race.is_none() => drop(healthy.insert(name.rpm, path)),
             Some(name) => faults.entry((name.rpm, name.rate)).or_default().push((name, path)),
             None => report
                 .notes
-                .push(format!("{} is skipped: it is not named like a drive-end recording", read::name(&path))),
+                .push(format!("{} is skipped: it is not named like a drive-end recording", read::file_name(&path))),
         }
     }
     if healthy.is_empty() {
@@ -94,7 +94,7 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
         // The false-alarm rate can still be measured.
         faults.extend(healthy.keys().map(|rpm| ((*rpm, name::HEALTHY_RATE), Vec::new())));
     }
-    let (mut races, mut balls, mut normal) = (Counts::default(), Counts::default(), Counts::default());
+    let (mut races, mut balls, mut normal) = (WindowCounts::default(), WindowCounts::default(), WindowCounts::default());
     for ((rpm, rate), files) in faults {
         // If no healthy recording has the same speed, use the nearest one.
         let nearest = healthy.iter().min_by_key(|(other, _)| other.abs_diff(rpm));
@@ -102,22 +102,22 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
         if *base != rpm {
             report.notes.push(format!("no healthy recording at {rpm} rpm: the one at {base} rpm is used for learning"));
         }
-        let verdicts = run(pipeline, (rpm, rate), (*base, path), &files)?;
+        let verdicts = score_recordings(pipeline, (rpm, rate), (*base, path), &files)?;
         let mut verdicts = verdicts.iter();
-        let of_healthy = Counts::of(verdicts.next().map_or(&[], Vec::as_slice), None);
+        let of_healthy = WindowCounts::from_verdicts(verdicts.next().map_or(&[], Vec::as_slice), None);
         let name = format!("{base}_Normal, second half, {rate} Hz");
         if report.file(&name, "far").is_none() {
             normal.add(of_healthy);
             report.files.push(of_healthy.row(&name, true));
         }
         for ((name, path), verdicts) in files.iter().zip(verdicts) {
-            let counts = Counts::of(verdicts, name.race);
-            if name.race == Some(Race::Ball) {
+            let counts = WindowCounts::from_verdicts(verdicts, name.race);
+            if name.race == Some(DamagedPart::Ball) {
                 balls.add(counts)
             } else {
                 races.add(counts)
             }
-            report.files.push(counts.row(&read::name(path), false));
+            report.files.push(counts.row(&read::file_name(path), false));
         }
     }
     report.ours.push(races.row("races (inner and outer)", false));
@@ -138,24 +138,24 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
 }
 
 /// Returns the verdicts of the healthy second half, then of each fault.
-fn run(
-    pipeline: &mut dyn Line,
+fn score_recordings(
+    pipeline: &mut dyn Pipeline,
     (rpm, rate): (u32, u32),
     (base, healthy): (u32, &Path),
-    faults: &[(Name, PathBuf)],
-) -> Result<Vec<Vec<Verdict>>, Error> {
+    faults: &[(RecordingName, PathBuf)],
+) -> Result<Vec<Vec<WindowVerdict>>, Error> {
     let mut normal = npy::read(healthy)?;
     if rate != name::HEALTHY_RATE {
         if !name::HEALTHY_RATE.is_multiple_of(rate) {
             return Err(Error::layout(healthy, format!("a rate that is a multiple of {rate} Hz"), "48 kHz"));
         }
-        normal = decimated(&normal, (name::HEALTHY_RATE / rate) as usize);
+        normal = decimate(&normal, (name::HEALTHY_RATE / rate) as usize);
     }
     let (first, second) = normal.split_at(normal.len() / 2);
-    let waveform = |at: usize, rpm: u32, samples: &[f32]| Waveform {
+    let waveform = |at: usize, rpm: u32, samples: &[f32]| WaveformRecording {
         asset: format!("cwru-{rate}"),
         sensor: "drive-end/vibration".to_owned(),
-        start: at as i64 * APART,
+        start: at as i64 * RECORDING_INTERVAL,
         rate: f64::from(rate),
         rpm: f64::from(rpm),
         samples: samples.to_vec(),
@@ -164,18 +164,18 @@ fn run(
     for (at, (_, path)) in faults.iter().enumerate() {
         recordings.push((waveform(at + 2, rpm, &npy::read(path)?), false));
     }
-    let mut verdicts = pipeline.bursts(Profile::Cwru, &recordings, WINDOW)?;
+    let mut verdicts = pipeline.score_waveforms(Benchmark::Cwru, &recordings, WINDOW_SECONDS)?;
     let what = format!("{rpm} rpm at {rate} Hz");
     if verdicts.len() != recordings.len() {
-        return Err(Error::answer(
+        return Err(Error::invalid_result(
             what,
             format!("{} recordings' verdicts", recordings.len()),
             verdicts.len().to_string(),
         ));
     }
-    let samples = (f64::from(rate) * WINDOW) as usize;
+    let samples = (f64::from(rate) * WINDOW_SECONDS) as usize;
     for (verdicts, (waveform, _)) in verdicts.iter().zip(&recordings) {
-        checked(&what, waveform.samples.len() / samples.max(1), verdicts)?;
+        check_verdicts(&what, waveform.samples.len() / samples.max(1), verdicts)?;
     }
     // The verdicts of the learning phase do not count.
     verdicts.remove(0);

@@ -2,7 +2,7 @@
 
 /// The damaged part of a bearing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Race {
+pub enum DamagedPart {
     /// Inner race.
     Inner,
     /// Outer race.
@@ -11,11 +11,11 @@ pub enum Race {
     Ball,
 }
 
-impl Race {
+impl DamagedPart {
     /// The part named in a fault mode, by a word or by its characteristic frequency. `None` if no part or several are
     /// named.
     #[must_use]
-    pub fn named(fault_mode: &str) -> Option<Self> {
+    pub fn from_fault_mode(fault_mode: &str) -> Option<Self> {
         let mode = fault_mode.to_lowercase();
         let is = |words: &[&str]| words.iter().any(|word| mode.contains(word));
         let named = [
@@ -34,21 +34,21 @@ pub(crate) const HEALTHY_RATE: u32 = 48_000;
 
 /// Parameters of a recording, from its file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name {
+pub struct RecordingName {
     /// Shaft speed in rpm.
     pub rpm: u32,
     /// The damaged part; `None` for a healthy bearing.
-    pub race: Option<Race>,
+    pub race: Option<DamagedPart>,
     /// Diameter of the fault in mil (1/1000 inch); 0 for a healthy bearing.
     pub diameter: u32,
     /// Sampling rate in Hz.
     pub rate: u32,
 }
 
-impl Name {
+impl RecordingName {
     /// Parses names such as `1797_IR_7_DE12.npy`, `1797_OR_at_6_7_DE48.npy` and `1797_Normal.npy`.
     #[must_use]
-    pub fn read(file: &str) -> Option<Self> {
+    pub fn parse(file: &str) -> Option<Self> {
         let parts: Vec<&str> = file.strip_suffix(".npy")?.split('_').collect();
         let of = |race, diameter: &str, rate: &str| {
             let kilohertz: u32 = rate.strip_prefix("DE")?.parse().ok().filter(|rate| *rate > 0)?;
@@ -56,9 +56,9 @@ impl Name {
         };
         let (rpm, (race, diameter, rate)) = match parts.as_slice() {
             [rpm, "Normal"] => (rpm, (None, 0, HEALTHY_RATE)),
-            [rpm, "IR", diameter, rate] => (rpm, of(Race::Inner, diameter, rate)?),
-            [rpm, "B", diameter, rate] => (rpm, of(Race::Ball, diameter, rate)?),
-            [rpm, "OR", "at", "3" | "6" | "12", diameter, rate] => (rpm, of(Race::Outer, diameter, rate)?),
+            [rpm, "IR", diameter, rate] => (rpm, of(DamagedPart::Inner, diameter, rate)?),
+            [rpm, "B", diameter, rate] => (rpm, of(DamagedPart::Ball, diameter, rate)?),
+            [rpm, "OR", "at", "3" | "6" | "12", diameter, rate] => (rpm, of(DamagedPart::Outer, diameter, rate)?),
             _ => return None,
         };
         Some(Self { rpm: rpm.parse().ok()?, race, diameter, rate })
@@ -71,21 +71,21 @@ mod tests {
 
     #[test]
     fn names() {
-        let name = |rpm, race, diameter, rate| Some(Name { rpm, race, diameter, rate });
-        assert_eq!(Name::read("1797_IR_7_DE12.npy"), name(1797, Some(Race::Inner), 7, 12_000));
-        assert_eq!(Name::read("1730_B_28_DE48.npy"), name(1730, Some(Race::Ball), 28, 48_000));
-        assert_eq!(Name::read("1750_OR_at_12_21_DE12.npy"), name(1750, Some(Race::Outer), 21, 12_000));
-        assert_eq!(Name::read("1772_Normal.npy"), name(1772, None, 0, 48_000));
-        assert_eq!(Name::read("1797_IR_7_FE.npy"), None);
-        assert_eq!(Name::read("x.npy"), None);
+        let name = |rpm, race, diameter, rate| Some(RecordingName { rpm, race, diameter, rate });
+        assert_eq!(RecordingName::parse("1797_IR_7_DE12.npy"), name(1797, Some(DamagedPart::Inner), 7, 12_000));
+        assert_eq!(RecordingName::parse("1730_B_28_DE48.npy"), name(1730, Some(DamagedPart::Ball), 28, 48_000));
+        assert_eq!(RecordingName::parse("1750_OR_at_12_21_DE12.npy"), name(1750, Some(DamagedPart::Outer), 21, 12_000));
+        assert_eq!(RecordingName::parse("1772_Normal.npy"), name(1772, None, 0, 48_000));
+        assert_eq!(RecordingName::parse("1797_IR_7_FE.npy"), None);
+        assert_eq!(RecordingName::parse("x.npy"), None);
     }
 
     #[test]
     fn modes() {
-        assert_eq!(Race::named("bearing-inner-race"), Some(Race::Inner));
-        assert_eq!(Race::named("BPFO"), Some(Race::Outer));
-        assert_eq!(Race::named("rolling element"), Some(Race::Ball));
-        assert_eq!(Race::named("bearing-impacts"), None);
-        assert_eq!(Race::named("inner or outer race"), None);
+        assert_eq!(DamagedPart::from_fault_mode("bearing-inner-race"), Some(DamagedPart::Inner));
+        assert_eq!(DamagedPart::from_fault_mode("BPFO"), Some(DamagedPart::Outer));
+        assert_eq!(DamagedPart::from_fault_mode("rolling element"), Some(DamagedPart::Ball));
+        assert_eq!(DamagedPart::from_fault_mode("bearing-impacts"), None);
+        assert_eq!(DamagedPart::from_fault_mode("inner or outer race"), None);
     }
 }

@@ -16,7 +16,7 @@ pub struct Confusion {
 impl Confusion {
     /// Counts the rows. Alarms and labels are in the same order.
     #[must_use]
-    pub fn of(alarms: &[bool], labels: &[bool]) -> Self {
+    pub fn from_alarms(alarms: &[bool], labels: &[bool]) -> Self {
         let mut counts = Self::default();
         for (alarm, label) in alarms.iter().zip(labels) {
             match (alarm, label) {
@@ -40,30 +40,30 @@ impl Confusion {
     /// `2 TP / (2 TP + FP + FN)`, 0 to 1; NaN if no row is anomalous and no alarm was raised.
     #[must_use]
     pub fn f1(&self) -> f64 {
-        share(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
+        ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
     }
 
     /// False-alarm rate `FP / (FP + TN)`, in percent; NaN if no row is normal.
     #[must_use]
     pub fn far(&self) -> f64 {
-        100.0 * share(self.fp, self.fp + self.tn)
+        100.0 * ratio(self.fp, self.fp + self.tn)
     }
 
     /// Missed-alarm rate `FN / (FN + TP)`, in percent; NaN if no row is anomalous.
     #[must_use]
     pub fn mar(&self) -> f64 {
-        100.0 * share(self.fn_, self.fn_ + self.tp)
+        100.0 * ratio(self.fn_, self.fn_ + self.tp)
     }
 
     /// Fault-detection rate `TP / (TP + FN)`, in percent; NaN if no row is anomalous.
     #[must_use]
     pub fn fdr(&self) -> f64 {
-        100.0 * share(self.tp, self.fn_ + self.tp)
+        100.0 * ratio(self.tp, self.fn_ + self.tp)
     }
 }
 
 /// `part / whole`; NaN if both are 0.
-pub(crate) fn share(part: u64, whole: u64) -> f64 {
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
@@ -82,7 +82,7 @@ mod tests {
     fn by_hand() {
         let alarms = [true, true, true, false, false, false, true, false];
         let labels = [true, true, false, true, false, false, false, false];
-        let counts = Confusion::of(&alarms, &labels);
+        let counts = Confusion::from_alarms(&alarms, &labels);
         assert_eq!(counts, Confusion { tp: 2, fp: 2, fn_: 1, tn: 3 });
         assert!((counts.f1() - 4.0 / 7.0).abs() < 1e-15);
         assert!((counts.far() - 40.0).abs() < 1e-12);
@@ -97,9 +97,9 @@ mod tests {
         fn f1_and_pooling(rows in proptest::collection::vec(any::<(bool, bool)>(), 1..200), cut in 0_usize..200) {
             let (alarms, labels): (Vec<bool>, Vec<bool>) = rows.into_iter().unzip();
             let cut = cut.min(alarms.len());
-            let whole = Confusion::of(&alarms, &labels);
-            let mut pooled = Confusion::of(&alarms[..cut], &labels[..cut]);
-            pooled.add(Confusion::of(&alarms[cut..], &labels[cut..]));
+            let whole = Confusion::from_alarms(&alarms, &labels);
+            let mut pooled = Confusion::from_alarms(&alarms[..cut], &labels[..cut]);
+            pooled.add(Confusion::from_alarms(&alarms[cut..], &labels[cut..]));
             prop_assert_eq!(whole, pooled);
             if whole.tp > 0 {
                 let precision = whole.tp as f64 / (whole.tp + whole.fp) as f64;

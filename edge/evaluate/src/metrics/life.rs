@@ -1,6 +1,6 @@
 //! Metrics for estimates of remaining life. All lives are in cycles, in the same order.
 
-use super::confusion::{mean, share};
+use super::confusion::{mean, ratio};
 
 /// Root mean square of estimate minus truth, in cycles; NaN if there are no values.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn phm08(estimates: &[f64], truths: &[f64]) -> f64 {
 #[must_use]
 pub fn coverage(bands: &[(f64, f64)], truths: &[f64]) -> f64 {
     let within = bands.iter().zip(truths).filter(|((low, high), truth)| (low..=high).contains(truth)).count();
-    100.0 * share(within as u64, bands.len().min(truths.len()) as u64)
+    100.0 * ratio(within as u64, bands.len().min(truths.len()) as u64)
 }
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
 //! The period of a series, as TSB-AD estimates it for the VUS window.
 
 /// Maximum number of rows used.
-const ROWS: usize = 20_000;
+const MAX_ROWS: usize = 20_000;
 /// Maximum lag.
-const LAGS: usize = 400;
+const MAX_LAG: usize = 400;
 /// Minimum lag.
-const BASE: usize = 3;
+const MIN_LAG: usize = 3;
 /// Period if none is found.
-const DEFAULT: usize = 125;
+const DEFAULT_PERIOD: usize = 125;
 
 /// Estimates the period: the lag, from 4 on, of the highest local maximum of the autocorrelation up to lag 400, over
 /// the first 20,000 values. Returns 125 if there is no maximum, or if the lag is less than 6 or greater than 303
 /// (TSB-AD 1.5, `find_length_rank`, rank 1).
 #[must_use]
 pub fn period(values: &[f64]) -> usize {
-    let values = values.get(..ROWS.min(values.len())).unwrap_or_default();
+    let values = values.get(..MAX_ROWS.min(values.len())).unwrap_or_default();
     let mean = super::confusion::mean(values.iter().copied());
     let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
     // Not divided by the variance, which is the same for all lags.
-    let lags = BASE..=LAGS.min(values.len().saturating_sub(1));
+    let lags = MIN_LAG..=MAX_LAG.min(values.len().saturating_sub(1));
     let correlation: Vec<f64> = lags
         .map(|lag| centred.iter().zip(centred.get(lag..).unwrap_or_default()).map(|(one, other)| one * other).sum())
         .collect();
@@ -30,8 +30,8 @@ pub fn period(values: &[f64]) -> usize {
         }
     }
     match best {
-        Some((at, _)) if (3..=300).contains(&at) => at + BASE,
-        _ => DEFAULT,
+        Some((at, _)) if (3..=300).contains(&at) => at + MIN_LAG,
+        _ => DEFAULT_PERIOD,
     }
 }
 

@@ -44,7 +44,7 @@ mod tests {
             let (mut area, mut before) = (0.0, 0.0);
             for threshold in (0..20).rev().map(f64::from) {
                 let alarms: Vec<bool> = scores.iter().map(|score| *score >= threshold).collect();
-                let counts = crate::metrics::Confusion::of(&alarms, &labels);
+                let counts = crate::metrics::Confusion::from_alarms(&alarms, &labels);
                 if counts.tp + counts.fp > 0 {
                     let recall = counts.tp as f64 / all;
                     area += (recall - before) * counts.tp as f64 / (counts.tp + counts.fp) as f64;

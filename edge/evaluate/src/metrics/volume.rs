@@ -55,10 +55,10 @@ pub fn vus_pr(series: &[(&[f64], &[bool])], window: usize) -> f64 {
         let mut existing = vec![0.0; count];
         let mut ranges = 0.0;
         for (ranks, anomalies) in ranks.iter().zip(&anomalies) {
-            for (row, label) in widened(anomalies, ranks.len(), width) {
+            for (row, label) in widened_labels(anomalies, ranks.len(), width) {
                 increment(&mut beside, ranks.get(row).copied().unwrap_or(count), label);
             }
-            for (start, end) in merged(anomalies, ranks.len(), width) {
+            for (start, end) in merged_anomalies(anomalies, ranks.len(), width) {
                 let first = ranks.get(start..=end).unwrap_or_default().iter().min();
                 increment(&mut existing, first.copied().unwrap_or(count), 1.0);
                 ranges += 1.0;
@@ -117,7 +117,7 @@ fn runs(labels: &[bool]) -> Vec<(usize, usize)> {
 }
 
 /// Rows next to the anomalies, with their labels.
-fn widened(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usize, f64)> {
+fn widened_labels(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usize, f64)> {
     let mut labels: Vec<(usize, f64)> = Vec::new();
     let label = |distance: usize| (1.0 - distance as f64 / width as f64).sqrt();
     for (at, &(start, end)) in anomalies.iter().enumerate() {
@@ -145,7 +145,7 @@ fn widened(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usiz
 }
 
 /// First and last row of the widened anomalies; anomalies that touch are merged.
-fn merged(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usize, usize)> {
+fn merged_anomalies(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usize, usize)> {
     let reach = width / 2;
     let joined = anomalies.chunk_by(|one, next| one.1 + reach >= next.0.saturating_sub(reach));
     joined

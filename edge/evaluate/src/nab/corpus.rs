@@ -20,11 +20,11 @@ pub struct Series {
     /// `group/file`.
     pub name: String,
     /// Times as text, unchanged from the file.
-    pub stamps: Vec<String>,
+    pub time_texts: Vec<String>,
     /// Times in nanoseconds since 1970. Some files repeat an hour.
     pub times: Vec<i64>,
     /// Values as text, unchanged from the file.
-    pub texts: Vec<String>,
+    pub value_texts: Vec<String>,
     /// Parsed values; NaN if missing.
     pub values: Vec<f64>,
     /// Anomaly windows in order: first and last time.
@@ -43,10 +43,10 @@ impl Series {
     /// Creates a series from its columns and windows.
     #[must_use]
     pub fn new(name: &str, stamps: Vec<String>, times: Vec<i64>, texts: Vec<String>, windows: Vec<(i64, i64)>) -> Self {
-        let values = texts.iter().map(|text| read::number(text).unwrap_or(f64::NAN)).collect();
+        let values = texts.iter().map(|text| read::parse_number(text).unwrap_or(f64::NAN)).collect();
         let within = |time: &i64| windows.iter().any(|(first, last)| (first..=last).contains(&time));
         let labels = times.iter().map(within).collect();
-        Self { name: name.to_owned(), stamps, times, texts, values, windows, labels }
+        Self { name: name.to_owned(), time_texts: stamps, times, value_texts: texts, values, windows, labels }
     }
 }
 
@@ -70,7 +70,7 @@ impl Corpus {
         let mut corpus = Self::default();
         for group in read::folders(folder)? {
             for path in read::files(&group, &[".csv"])? {
-                let name = read::relative(&path);
+                let name = read::relative_name(&path);
                 match labels.get(&name) {
                     Some(windows) => corpus.series.push(read_series(&path, &name, windows.clone())?),
                     None => corpus.notes.push(format!("{name} is skipped: it has no labels")),
@@ -102,12 +102,12 @@ fn labels_file(folder: &Path) -> Result<PathBuf, Error> {
 pub(crate) fn read_labels(path: &Path) -> Result<Labels, Error> {
     let wrong = |found: String| Error::layout(path, "files with lists of first and last times, in JSON", found);
     let written: BTreeMap<String, Vec<(String, String)>> =
-        serde_json::from_str(&read::text(path)?).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_str(&read::read_text(path)?).map_err(|error| wrong(error.to_string()))?;
     let mut labels = Labels::new();
     for (name, windows) in written {
         let mut read = Vec::new();
         for (first, last) in windows {
-            let bounds = read::time(&first).zip(read::time(&last)).filter(|(first, last)| first <= last);
+            let bounds = read::parse_time(&first).zip(read::parse_time(&last)).filter(|(first, last)| first <= last);
             read.push(bounds.ok_or_else(|| wrong(format!("{first} to {last} of {name}")))?);
         }
         labels.insert(name, read);
@@ -118,7 +118,7 @@ pub(crate) fn read_labels(path: &Path) -> Result<Labels, Error> {
 /// Reads a CSV file with columns `timestamp` and `value`.
 pub(crate) fn read_series(path: &Path, name: &str, windows: Vec<(i64, i64)>) -> Result<Series, Error> {
     let csv = Csv::read(path, b',')?;
-    let (stamp, value) = (csv.required("timestamp")?, csv.required("value")?);
+    let (stamp, value) = (csv.required_column("timestamp")?, csv.required_column("value")?);
     let times = csv.times(stamp)?;
     csv.numbers(value)?;
     let cells = |place: usize| csv.records.iter().map(|row| row.get(place).unwrap_or_default().to_owned()).collect();

@@ -10,14 +10,14 @@ mod results;
 mod score;
 
 pub use corpus::{Corpus, Labels, Series};
-pub use results::{Scored, read_results, write_results};
-pub use score::{PROFILES, Place, Point, Step, Weights, at_threshold, best, points, probation, scaled_sigmoid, sweep};
+pub use results::{ScoredSeries, read_results, write_results};
+pub use score::{PROFILES, WindowPosition, ScoredRow, ThresholdStep, Weights, step_at_threshold, best_step, reward_points, probation, scaled_sigmoid, sweep};
 
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    Column, Error, Line, Profile, Recording, Report, Row,
-    line::{rows, split},
+    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
+    pipeline::{checked_rows, scores_and_alarms},
     metrics::{auc_pr, period, vus_pr},
 };
 
@@ -54,16 +54,16 @@ const COLUMNS: [Column; 6] = [
 ];
 
 /// Folder for results in NAB's own layout, and the detector's name; `None` writes no results.
-pub type Results<'a> = Option<(&'a Path, &'a str)>;
+pub type ResultsTarget<'a> = Option<(&'a Path, &'a str)>;
 
 /// Evaluates a pipeline on a folder with the layout of NAB's `data`. `combined_windows.json` is in it or in `labels`
 /// next to it.
 ///
 /// # Errors
 /// [`Error`] if a file does not have NAB's layout, or the pipeline fails.
-pub fn evaluate(pipeline: &mut dyn Line, folder: &Path, results: Results<'_>) -> Result<Report, Error> {
+pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path, results: ResultsTarget<'_>) -> Result<Report, Error> {
     let corpus = Corpus::read(folder)?;
-    let mut report = Report::new(Profile::Nab, PROTOCOL, &COLUMNS);
+    let mut report = Report::new(Benchmark::Nab, PROTOCOL, &COLUMNS);
     report.notes.extend(corpus.notes.iter().cloned());
     let mut scored = Vec::new();
     let mut alarmed = Vec::new();
@@ -75,7 +75,7 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path, results: Results<'_>) ->
             times: series.times.clone(),
             rows: series.values.iter().map(|value| vec![*value]).collect(),
         };
-        let (scores, alarms) = split(&rows(pipeline, Profile::Nab, fit, &recording)?);
+        let (scores, alarms) = scores_and_alarms(&checked_rows(pipeline, Benchmark::Nab, fit, &recording)?);
         let whole = |after: Vec<f64>| [vec![0.0; fit], after].concat();
         scored.push(whole(scores));
         alarmed.push(whole(alarms.into_iter().map(|alarm| f64::from(u8::from(alarm))).collect()));
@@ -90,23 +90,23 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path, results: Results<'_>) ->
             .push("some scores were above 1, so all were mapped by s / (1 + s), which keeps their order".to_owned());
     }
 
-    let scored: Vec<Scored<'_>> =
-        corpus.series.iter().zip(scored).map(|(series, scores)| Scored { series, scores }).collect();
-    let best = normalised(&scored, None)?;
-    let alarmed: Vec<Scored<'_>> =
-        corpus.series.iter().zip(alarmed).map(|(series, scores)| Scored { series, scores }).collect();
-    let own = normalised(&alarmed, Some(1.0))?;
-    ranked(&scored, &mut report);
-    for (name, values) in best.rows {
-        place(&mut report, &name, &values);
+    let scored: Vec<ScoredSeries<'_>> =
+        corpus.series.iter().zip(scored).map(|(series, scores)| ScoredSeries { series, scores }).collect();
+    let best = normalise(&scored, None)?;
+    let alarmed: Vec<ScoredSeries<'_>> =
+        corpus.series.iter().zip(alarmed).map(|(series, scores)| ScoredSeries { series, scores }).collect();
+    let own = normalise(&alarmed, Some(1.0))?;
+    add_ranking_metrics(&scored, &mut report);
+    for (name, values) in best_step.rows {
+        add_figures(&mut report, &name, &values);
     }
     let names = ["standard", "reward_low_FP_rate", "reward_low_FN_rate"];
     report.notes.push(format!(
         "thresholds: {}; they are fitted to these files and score higher than a threshold fitted to the whole corpus",
         names.iter().zip(&best.thresholds).map(|(name, at)| format!("{name} {at:.6}")).collect::<Vec<_>>().join(", ")
     ));
-    if let Some((_, values)) = own.rows.into_iter().find(|(name, _)| name == TOTAL) {
-        place(&mut report, "own alarms, no label read", &values);
+    if let Some((_, values)) = own.rows.into_iter().find(|(name, _)| name == ALL_FILES) {
+        add_figures(&mut report, "own alarms, no label read", &values);
     }
     if let Some((to, detector)) = results {
         write_results(to, detector, &scored)?;
@@ -147,7 +147,7 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path, results: Results<'_>) ->
 }
 
 /// Adds normalised figures to the row with this name, or appends the row.
-fn place(report: &mut Report, name: &str, values: &[(&'static str, f64)]) {
+fn add_figures(report: &mut Report, name: &str, values: &[(&'static str, f64)]) {
     let rows = if name.contains(".csv") { &mut report.files } else { &mut report.ours };
     match rows.iter_mut().find(|row| row.name == name) {
         Some(row) => row.figures.extend(values.iter().copied()),
@@ -156,9 +156,9 @@ fn place(report: &mut Report, name: &str, values: &[(&'static str, f64)]) {
 }
 
 /// Adds AUC-PR and VUS-PR by file, and their means over the files with anomalies.
-fn ranked(scored: &[Scored<'_>], report: &mut Report) {
+fn add_ranking_metrics(scored: &[ScoredSeries<'_>], report: &mut Report) {
     let (mut areas, mut volumes) = (Vec::new(), Vec::new());
-    for Scored { series, scores } in scored {
+    for ScoredSeries { series, scores } in scored {
         let fit = probation(scores.len());
         let (scores, labels) = (scores.get(fit..).unwrap_or_default(), series.labels.get(fit..).unwrap_or_default());
         let (area, volume) = (auc_pr(scores, labels), vus_pr(&[(scores, labels)], period(&series.values)));
@@ -169,15 +169,15 @@ fn ranked(scored: &[Scored<'_>], report: &mut Report) {
         }
     }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    report.ours.push(Row::new(TOTAL, &[("auc_pr", mean(&areas)), ("vus_pr", mean(&volumes))]));
+    report.ours.push(Row::new(ALL_FILES, &[("auc_pr", mean(&areas)), ("vus_pr", mean(&volumes))]));
 }
 
 /// Name of the row for all files.
-pub const TOTAL: &str = "all files";
+pub const ALL_FILES: &str = "all files";
 
 /// Normalised NAB scores.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Normalised {
+pub struct NormalisedScores {
     /// Thresholds by profile, in the order of [`PROFILES`].
     pub thresholds: Vec<f64>,
     /// Rows for [`ALL_FILES`], each group and each file: the score of each profile, and the number of windows.
@@ -189,12 +189,12 @@ pub struct Normalised {
 ///
 /// # Errors
 /// [`Error`] if the bounds of a window are not in its file.
-pub fn normalised(files: &[Scored<'_>], threshold: Option<f64>) -> Result<Normalised, Error> {
+pub fn normalise(files: &[ScoredSeries<'_>], threshold: Option<f64>) -> Result<NormalisedScores, Error> {
     let groups: BTreeSet<&str> = files.iter().map(|file| file.series.group()).collect();
     let mut thresholds = Vec::new();
-    let of_file = |file: &Scored<'_>| file.series.windows.len() as f64;
+    let of_file = |file: &ScoredSeries<'_>| file.series.windows.len() as f64;
     let mut rows: Vec<(String, Vec<(&'static str, f64)>)> = Vec::new();
-    rows.push((TOTAL.to_owned(), vec![("windows", files.iter().map(of_file).sum())]));
+    rows.push((ALL_FILES.to_owned(), vec![("windows", files.iter().map(of_file).sum())]));
     for group in &groups {
         let of_group = files.iter().filter(|file| file.series.group() == *group);
         rows.push(((*group).to_owned(), vec![("windows", of_group.map(of_file).sum())]));
@@ -205,24 +205,24 @@ pub fn normalised(files: &[Scored<'_>], threshold: Option<f64>) -> Result<Normal
         let mut by_file = Vec::new();
         let mut all = Vec::new();
         for file in files {
-            let first = all.iter().filter_map(Point::window).max().map_or(0, |window| window + 1);
-            let points = points(file.series, &file.scores, weights, first)?;
-            all.extend(points.iter().cloned());
-            by_file.push(points);
+            let first = all.iter().filter_map(ScoredRow::window).max().map_or(0, |window| window + 1);
+            let points = reward_points(file.series, &file.scores, weights, first)?;
+            all.extend(reward_points.iter().cloned());
+            by_file.push(reward_points);
         }
-        let threshold = threshold.unwrap_or_else(|| best(&sweep(&all, weights)).threshold);
+        let threshold = threshold.unwrap_or_else(|| best_step(&sweep(&all, weights)).threshold);
         thresholds.push(threshold);
         // Score, score without any alarm, and perfect score.
         let parts: Vec<[f64; 3]> = by_file
             .iter()
             .zip(files)
             .map(|(points, file)| {
-                let steps = sweep(points, weights);
+                let steps = sweep(reward_points, weights);
                 let null = steps.first().map_or(0.0, |step| step.score);
-                [at_threshold(&steps, threshold).score, null, of_file(file) * weights.tp]
+                [step_at_threshold(&steps, threshold).score, null, of_file(file) * weights.tp]
             })
             .collect();
-        let total = |chosen: &dyn Fn(&Scored<'_>) -> bool| {
+        let total = |chosen: &dyn Fn(&ScoredSeries<'_>) -> bool| {
             let chosen = files.iter().zip(&parts).filter(|(file, _)| chosen(file));
             let [score, null, perfect] = chosen.fold([0.0; 3], |sum, (_, parts)| {
                 let [a, b, c] = sum;
@@ -234,9 +234,9 @@ pub fn normalised(files: &[Scored<'_>], threshold: Option<f64>) -> Result<Normal
         };
         for (name, values) in &mut rows {
             let chosen =
-                |file: &Scored<'_>| name == TOTAL || file.series.name == *name || file.series.group() == name.as_str();
+                |file: &ScoredSeries<'_>| name == ALL_FILES || file.series.name == *name || file.series.group() == name.as_str();
             values.push((profile, total(&chosen)));
         }
     }
-    Ok(Normalised { thresholds, rows })
+    Ok(NormalisedScores { thresholds, rows })
 }

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use super::{
     PROFILES, Series,
     corpus::{Labels, read_series},
-    points,
+    reward_points,
 };
 use crate::{
     Error,
@@ -15,7 +15,7 @@ use crate::{
 
 /// A file with the scores of a detector, one per row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scored<'a> {
+pub struct ScoredSeries<'a> {
     /// The file.
     pub series: &'a Series,
     /// Scores from 0 to 1; 0 in the probation period.
@@ -27,20 +27,20 @@ pub struct Scored<'a> {
 ///
 /// # Errors
 /// [`Error`] if a file cannot be written.
-pub fn write_results(to: &Path, detector: &str, files: &[Scored<'_>]) -> Result<(), Error> {
-    for Scored { series, scores } in files {
+pub fn write_results(to: &Path, detector: &str, files: &[ScoredSeries<'_>]) -> Result<(), Error> {
+    for ScoredSeries { series, scores } in files {
         let folder = to.join(detector).join(series.group());
         fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
         let file = series.name.rsplit('/').next().unwrap_or_default();
         let path = folder.join(format!("{detector}_{file}"));
         let mut rewards = Vec::new();
         for (_, weights) in PROFILES {
-            rewards.push(points(series, scores, weights, 0)?);
+            rewards.push(reward_points(series, scores, weights, 0)?);
         }
         let mut text = "timestamp,value,anomaly_score,label".to_owned();
         PROFILES.iter().for_each(|(profile, _)| text.push_str(&format!(",S(t)_{profile}")));
         text.push('\n');
-        let rows = series.stamps.iter().zip(&series.texts).zip(scores).zip(&series.labels).enumerate();
+        let rows = series.time_texts.iter().zip(&series.value_texts).zip(scores).zip(&series.labels).enumerate();
         for (row, (((stamp, value), score), label)) in rows {
             text.push_str(&format!("{stamp},{value},{score:?},{}", u8::from(*label)));
             for points in &rewards {
@@ -58,16 +58,16 @@ pub fn write_results(to: &Path, detector: &str, files: &[Scored<'_>]) -> Result<
 /// # Errors
 /// [`Error`] if the folder does not contain results, or `labels` has no entry for a file.
 pub fn read_results(folder: &Path, labels: &Labels) -> Result<Vec<(Series, Vec<f64>)>, Error> {
-    let detector = format!("{}_", read::name(folder));
+    let detector = format!("{}_", read::file_name(folder));
     let mut results = Vec::new();
     for group in read::folders(folder)? {
         for path in read::files(&group, &[".csv"])? {
-            let file = read::name(&path);
+            let file = read::file_name(&path);
             let file = file.strip_prefix(&detector).unwrap_or(&file);
-            let name = format!("{}/{file}", read::name(&group));
+            let name = format!("{}/{file}", read::file_name(&group));
             let windows = labels.get(&name).ok_or_else(|| Error::layout(&path, "a labelled file", name.as_str()))?;
             let csv = Csv::read(&path, b',')?;
-            let scores = csv.numbers(csv.required("anomaly_score")?)?;
+            let scores = csv.numbers(csv.required_column("anomaly_score")?)?;
             results.push((read_series(&path, &name, windows.clone())?, scores));
         }
     }

@@ -24,11 +24,11 @@ pub const PROFILES: [(&str, Weights); 3] = [
 ];
 
 /// A threshold above every score: no row is an alarm.
-const NOTHING: f64 = 1.1;
+const ABOVE_ALL_SCORES: f64 = 1.1;
 
 /// Position of a row relative to the anomaly windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum WindowPosition {
     /// In the probation period; the row is not scored, even if it is within a window.
     Probation,
     /// Outside all windows.
@@ -39,19 +39,19 @@ pub enum Place {
 
 /// A row with its score and reward.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Point {
+pub struct ScoredRow {
     /// Score of the detector.
     pub score: f64,
     /// Reward if the row is an alarm; negative for a false alarm.
     pub reward: f64,
     /// Position relative to the windows.
-    pub place: Place,
+    pub position: WindowPosition,
 }
 
-impl Point {
+impl ScoredRow {
     pub(crate) fn window(&self) -> Option<usize> {
-        match self.place {
-            Place::Window(window) => Some(window),
+        match self.position {
+            WindowPosition::Window(window) => Some(window),
             _ => None,
         }
     }
@@ -76,10 +76,10 @@ pub fn scaled_sigmoid(x: f64) -> f64 {
 /// # Errors
 /// [`Error::Layout`] if the last time of a window is not in the file, and [`Error::InvalidResult`] if the number of
 /// scores is not the number of rows.
-pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -> Result<Vec<Point>, Error> {
+pub fn reward_points(series: &Series, scores: &[f64], weights: Weights, first: usize) -> Result<Vec<ScoredRow>, Error> {
     let rows = series.times.len();
     if scores.len() != rows {
-        return Err(Error::answer(&*series.name, format!("{rows} scores"), scores.len().to_string()));
+        return Err(Error::invalid_result(&*series.name, format!("{rows} scores"), scores.len().to_string()));
     }
     let row_of = |time: i64| {
         let row = series.times.iter().position(|other| *other == time);
@@ -110,12 +110,12 @@ pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -
             (None, None) => -weights.fp,
         };
         let place = match within {
-            _ if row < unscored => Place::Probation,
-            Some((number, ..)) => Place::Window(number),
-            None => Place::Outside,
+            _ if row < unscored => WindowPosition::Probation,
+            Some((number, ..)) => WindowPosition::Window(number),
+            None => WindowPosition::Outside,
         };
         // Adding zero turns a negative zero, which would sort lower, into a positive one.
-        points.push(Point { score: score + 0.0, reward, place });
+        reward_points.push(ScoredRow { score: score + 0.0, reward, position: place });
         if let Some((number, _, length)) = within
             && series.windows.get(number - first).is_some_and(|(_, end)| *end == time)
         {
@@ -126,12 +126,12 @@ pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -
     if let Some((_, (start, _))) = next {
         row_of(*start)?;
     }
-    Ok(points)
+    Ok(reward_points)
 }
 
 /// Score and counts at a threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Step {
+pub struct ThresholdStep {
     /// Rows with this score or a higher one are alarms.
     pub threshold: f64,
     /// Total score: best alarm of each window, missed windows and false alarms.
@@ -148,21 +148,21 @@ pub struct Step {
 
 /// Scores all thresholds, from the highest to the lowest; the first is above every score.
 #[must_use]
-pub fn sweep(points: &[Point], weights: Weights) -> Vec<Step> {
-    let mut scored: Vec<&Point> = points.iter().filter(|point| point.place != Place::Probation).collect();
+pub fn sweep(points: &[ScoredRow], weights: Weights) -> Vec<ThresholdStep> {
+    let mut scored: Vec<&ScoredRow> = reward_points.iter().filter(|point| point.position != WindowPosition::Probation).collect();
     scored.sort_by(|one, other| other.score.total_cmp(&one.score));
     let mut windows: BTreeMap<usize, f64> =
         scored.iter().filter_map(|point| Some((point.window()?, -weights.fn_))).collect();
     let anomalous = scored.iter().filter(|point| point.window().is_some()).count() as u64;
     let mut false_alarms = 0.0;
-    let mut step = Step { threshold: NOTHING, fn_: anomalous, tn: scored.len() as u64 - anomalous, ..Step::default() };
+    let mut step = ThresholdStep { threshold: ABOVE_ALL_SCORES, fn_: anomalous, tn: scored.len() as u64 - anomalous, ..ThresholdStep::default() };
     step.score = windows.values().sum();
     let mut steps = vec![step];
     for tied in scored.chunk_by(|one, other| one.score == other.score) {
         for point in tied {
             match point.window().and_then(|window| windows.get_mut(&window)) {
                 Some(best) => {
-                    *best = best.max(point.reward);
+                    *best_step = best_step.max(point.reward);
                     step.tp += 1;
                     step.fn_ -= 1;
                 }
@@ -173,7 +173,7 @@ pub fn sweep(points: &[Point], weights: Weights) -> Vec<Step> {
                 }
             }
         }
-        step.threshold = tied.first().map_or(NOTHING, |point| point.score);
+        step.threshold = tied.first().map_or(ABOVE_ALL_SCORES, |point| point.score);
         step.score = false_alarms + windows.values().sum::<f64>();
         steps.push(step);
     }
@@ -182,14 +182,14 @@ pub fn sweep(points: &[Point], weights: Weights) -> Vec<Step> {
 
 /// The step with the highest score; among equal scores, the one with the highest threshold.
 #[must_use]
-pub fn best(steps: &[Step]) -> Step {
-    let better = |best: Step, step: &Step| if step.score > best.score { *step } else { best };
+pub fn best_step(steps: &[ThresholdStep]) -> ThresholdStep {
+    let better = |best: ThresholdStep, step: &ThresholdStep| if step.score > best_step.score { *step } else { best_step };
     steps.iter().fold(steps.first().copied().unwrap_or_default(), better)
 }
 
 /// The step at a threshold: the last one whose threshold is not below it.
 #[must_use]
-pub fn at_threshold(steps: &[Step], threshold: f64) -> Step {
+pub fn step_at_threshold(steps: &[ThresholdStep], threshold: f64) -> ThresholdStep {
     let last = steps.iter().rfind(|step| step.threshold >= threshold);
     last.or(steps.first()).copied().unwrap_or_default()
 }

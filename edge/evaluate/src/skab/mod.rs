@@ -10,22 +10,22 @@ mod change;
 use std::path::Path;
 
 use crate::{
-    Column, Error, Line, Profile, Recording, Report, Row,
-    line::{rows, split},
+    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
+    pipeline::{checked_rows, scores_and_alarms},
     metrics::{Confusion, VOLUME_WINDOW, auc_pr, vus_pr},
     random::Random,
     read::{self, Csv},
 };
-use change::Changes;
+use change::ChangePointScore;
 
 /// Number of rows for fitting.
-pub const FIT: usize = 400;
+pub const FIT_ROWS: usize = 400;
 /// Seeds of the shifted protocol.
 pub const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 /// Maximum number of rows removed from the start of a file.
-const CUT: u32 = 60;
+const MAX_CUT: u32 = 60;
 /// Maximum number of rows removed after the fitted ones.
-const DROP: u32 = 100;
+const MAX_DROP: u32 = 100;
 
 const PROTOCOL: &str = "fit on the first 400 rows of each file, score the rest row by row, pool all rows of all files; no \
                         point adjustment, no threshold from labels";
@@ -63,13 +63,13 @@ struct Experiment {
 ///
 /// # Errors
 /// [`Error`] if a file does not have SKAB's layout, or the pipeline fails.
-pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
-    let mut report = Report::new(Profile::Skab, PROTOCOL, &COLUMNS);
+pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Error> {
+    let mut report = Report::new(Benchmark::Skab, PROTOCOL, &COLUMNS);
     let mut labelled = Vec::new();
     let mut healthy = Vec::new();
-    for experiment in experiments(folder)? {
-        if experiment.recording.rows.len() <= FIT {
-            report.notes.push(format!("{} has no rows after the first {FIT} and is skipped", experiment.name));
+    for experiment in read_experiments(folder)? {
+        if experiment.recording.rows.len() <= FIT_ROWS {
+            report.notes.push(format!("{} has no rows after the first {FIT_ROWS} and is skipped", experiment.name));
         } else if experiment.labels.is_some() {
             labelled.push(experiment);
         } else {
@@ -81,46 +81,46 @@ pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error>
     }
 
     if !labelled.is_empty() {
-        plain(pipeline, &labelled, &mut report)?;
-        shifted(pipeline, &labelled, &mut report)?;
+        evaluate_plain(pipeline, &labelled, &mut report)?;
+        evaluate_shifted(pipeline, &labelled, &mut report)?;
     }
     let mut counts = Confusion::default();
     for experiment in &healthy {
-        let verdicts = rows(pipeline, Profile::Skab, FIT, &experiment.recording)?;
-        let (_, alarms) = split(&verdicts);
-        let of_file = Confusion::of(&alarms, &vec![false; alarms.len()]);
+        let verdicts = checked_rows(pipeline, Benchmark::Skab, FIT_ROWS, &experiment.recording)?;
+        let (_, alarms) = scores_and_alarms(&verdicts);
+        let of_file = Confusion::from_alarms(&alarms, &vec![false; alarms.len()]);
         report.files.push(Row::new(experiment.name.as_str(), &[("far", of_file.far())]));
         counts.add(of_file);
     }
     if !healthy.is_empty() {
         report.ours.push(Row::new("anomaly-free", &[("far", counts.far())]));
     }
-    published(&mut report);
+    add_published(&mut report);
     Ok(report)
 }
 
-fn plain(pipeline: &mut dyn Line, labelled: &[Experiment], report: &mut Report) -> Result<(), Error> {
+fn evaluate_plain(pipeline: &mut dyn Pipeline, labelled: &[Experiment], report: &mut Report) -> Result<(), Error> {
     let mut pooled = Confusion::default();
-    let mut turned = Changes::default();
+    let mut turned = ChangePointScore::default();
     let mut series = Vec::new();
     for experiment in labelled {
-        let labels = experiment.labels.as_deref().and_then(|labels| labels.get(FIT..)).unwrap_or_default();
-        let verdicts = rows(pipeline, Profile::Skab, FIT, &experiment.recording)?;
-        let (scores, alarms) = split(&verdicts);
-        let counts = Confusion::of(&alarms, labels);
-        let changes = experiment.changes.get(FIT..).unwrap_or_default();
-        let changes = Changes::of(experiment.recording.times.get(FIT..).unwrap_or_default(), &alarms, changes);
-        report.files.push(figures(&experiment.name, counts, &[(&scores, labels)], changes));
+        let labels = experiment.labels.as_deref().and_then(|labels| labels.get(FIT_ROWS..)).unwrap_or_default();
+        let verdicts = checked_rows(pipeline, Benchmark::Skab, FIT_ROWS, &experiment.recording)?;
+        let (scores, alarms) = scores_and_alarms(&verdicts);
+        let counts = Confusion::from_alarms(&alarms, labels);
+        let changes = experiment.changes.get(FIT_ROWS..).unwrap_or_default();
+        let changes = ChangePointScore::score_file(experiment.recording.times.get(FIT_ROWS..).unwrap_or_default(), &alarms, changes);
+        report.files.push(result_row(&experiment.name, counts, &[(&scores, labels)], changes));
         pooled.add(counts);
         turned.add(changes);
         series.push((scores, labels));
     }
     let series: Vec<(&[f64], &[bool])> = series.iter().map(|(scores, labels)| (scores.as_slice(), *labels)).collect();
-    report.ours.push(figures("plain", pooled, &series, turned));
+    report.ours.push(result_row("plain", pooled, &series, turned));
     Ok(())
 }
 
-fn figures(name: &str, counts: Confusion, series: &[(&[f64], &[bool])], changes: Changes) -> Row {
+fn result_row(name: &str, counts: Confusion, series: &[(&[f64], &[bool])], changes: ChangePointScore) -> Row {
     let scores: Vec<f64> = series.iter().flat_map(|(scores, _)| scores.iter().copied()).collect();
     let labels: Vec<bool> = series.iter().flat_map(|(_, labels)| labels.iter().copied()).collect();
     let [standard, low_fp, low_fn] = changes.normalised();
@@ -137,14 +137,14 @@ fn figures(name: &str, counts: Confusion, series: &[(&[f64], &[bool])], changes:
             ("cp_low_fn", low_fn),
             ("cp_missed", f64::from(changes.missed)),
             ("cp_false", f64::from(changes.false_alarms)),
-            ("cp_all", f64::from(changes.all)),
+            ("cp_all", f64::from(changes.total)),
         ],
     )
 }
 
 /// Evaluates the shifted protocol: one row of figures per seed, and one for all seeds pooled.
-fn shifted(pipeline: &mut dyn Line, labelled: &[Experiment], report: &mut Report) -> Result<(), Error> {
-    let need = FIT + (CUT + DROP) as usize + 1;
+fn evaluate_shifted(pipeline: &mut dyn Pipeline, labelled: &[Experiment], report: &mut Report) -> Result<(), Error> {
+    let need = FIT_ROWS + (MAX_CUT + MAX_DROP) as usize + 1;
     let long = |experiment: &&Experiment| experiment.recording.rows.len() >= need;
     for experiment in labelled.iter().filter(|experiment| !long(experiment)) {
         report.notes.push(format!("{} has fewer than {need} rows and is not shifted", experiment.name));
@@ -154,12 +154,12 @@ fn shifted(pipeline: &mut dyn Line, labelled: &[Experiment], report: &mut Report
         let mut random = Random::new(seed, 0);
         let mut pooled = Confusion::default();
         for experiment in labelled.iter().filter(long) {
-            let (cut, drop) = (random.below(CUT + 1) as usize, random.below(DROP + 1) as usize);
-            let judged = cut + FIT + drop;
-            let recording = experiment.recording.joined(cut..cut + FIT, judged);
+            let (cut, drop) = (random.below(MAX_CUT + 1) as usize, random.below(MAX_DROP + 1) as usize);
+            let judged = cut + FIT_ROWS + drop;
+            let recording = experiment.recording.join_ranges(cut..cut + FIT_ROWS, judged);
             let labels = experiment.labels.as_deref().and_then(|labels| labels.get(judged..)).unwrap_or_default();
-            let verdicts = rows(pipeline, Profile::Skab, FIT, &recording)?;
-            pooled.add(Confusion::of(&split(&verdicts).1, labels));
+            let verdicts = checked_rows(pipeline, Benchmark::Skab, FIT_ROWS, &recording)?;
+            pooled.add(Confusion::from_alarms(&scores_and_alarms(&verdicts).1, labels));
         }
         let name = format!("shifted, seed {seed}");
         report.files.push(Row::new(name, &[("f1", pooled.f1()), ("far", pooled.far()), ("mar", pooled.mar())]));
@@ -167,13 +167,13 @@ fn shifted(pipeline: &mut dyn Line, labelled: &[Experiment], report: &mut Report
     }
     report.ours.push(Row::new("shifted", &[("f1", all.f1()), ("far", all.far()), ("mar", all.mar())]));
     report.notes.push(format!(
-        "shifted: 0 to {CUT} rows removed from the start, 0 to {DROP} after the fitted ones, {} seeds pooled",
+        "shifted: 0 to {MAX_CUT} rows removed from the start, 0 to {MAX_DROP} after the fitted ones, {} seeds pooled",
         SEEDS.len()
     ));
     Ok(())
 }
 
-fn published(report: &mut Report) {
+fn add_published(report: &mut Report) {
     let keys = ["f1", "far", "mar"];
     report.publish(
         ["cp"],
@@ -205,32 +205,32 @@ fn published(report: &mut Report) {
     );
 }
 
-fn experiments(folder: &Path) -> Result<Vec<Experiment>, Error> {
+fn read_experiments(folder: &Path) -> Result<Vec<Experiment>, Error> {
     let mut experiments = Vec::new();
     for group in read::folders(folder)? {
         for path in read::files(&group, &[".csv"])? {
-            experiments.push(experiment(&path)?);
+            experiments.push(read_experiment(&path)?);
         }
     }
     Ok(experiments)
 }
 
-fn experiment(path: &Path) -> Result<Experiment, Error> {
+fn read_experiment(path: &Path) -> Result<Experiment, Error> {
     let csv = Csv::read(path, b';')?;
-    let times = csv.times(csv.required("datetime")?)?;
+    let times = csv.times(csv.required_column("datetime")?)?;
     let is_sensor = |name: &&String| !["datetime", "anomaly", "changepoint"].contains(&name.as_str());
-    let sensors: Vec<String> = csv.head.iter().filter(is_sensor).cloned().collect();
+    let sensors: Vec<String> = csv.header.iter().filter(is_sensor).cloned().collect();
     let mut columns = Vec::new();
     for sensor in &sensors {
-        columns.push(csv.numbers(csv.required(sensor)?)?);
+        columns.push(csv.numbers(csv.required_column(sensor)?)?);
     }
     let flags = |column: &str| -> Result<Option<Vec<bool>>, Error> {
-        let Some(place) = csv.place(column) else { return Ok(None) };
+        let Some(place) = csv.column_index(column) else { return Ok(None) };
         Ok(Some(csv.numbers(place)?.into_iter().map(|flag| flag > 0.5).collect()))
     };
     let labels = flags("anomaly")?;
     let changes = flags("changepoint")?.unwrap_or_default();
-    let name = read::relative(path);
-    let rows = read::transposed(&columns);
+    let name = read::relative_name(path);
+    let rows = read::transpose(&columns);
     Ok(Experiment { recording: Recording { asset: name.clone(), sensors, times, rows }, name, labels, changes })
 }

@@ -4,10 +4,10 @@
 
 use std::path::PathBuf;
 
-use wheeltapper_evaluate::{Error, Life, Line, Profile, Recording, Verdict, Waveform};
+use wheeltapper_evaluate::{Error, RemainingLife, Pipeline, Benchmark, Recording, WindowVerdict, WaveformRecording};
 
 /// The folder of a benchmark. If it does not exist, prints a note and returns `None`.
-pub fn data(profile: Profile) -> Option<PathBuf> {
+pub fn benchmark_folder(profile: Benchmark) -> Option<PathBuf> {
     let root = std::env::var_os("WHEELTAPPER_TEST_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     let folder = root.join(profile.folder());
@@ -21,13 +21,13 @@ pub fn data(profile: Profile) -> Option<PathBuf> {
     Some(folder)
 }
 
-fn verdict(end: i64, score: f64, limit: f64) -> Verdict {
-    Verdict { end, score, alarm: score > limit, fault_mode: None }
+fn verdict(end: i64, score: f64, limit: f64) -> WindowVerdict {
+    WindowVerdict { end, score, alarm: score > limit, fault_mode: None }
 }
 
 /// Scores each row separately: the root mean square of the z-scores of its columns. The limit is the maximum over the
 /// fitted rows, times a margin.
-pub struct ZScore {
+pub struct ZScorePipeline {
     pub margin: f64,
 }
 
@@ -51,8 +51,8 @@ fn distance(row: &[f64], scales: &[(f64, f64)]) -> f64 {
     if squares.is_empty() { 0.0 } else { (squares.iter().sum::<f64>() / squares.len() as f64).sqrt() }
 }
 
-impl Line for ZScore {
-    fn rows(&mut self, _: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error> {
+impl Pipeline for ZScorePipeline {
+    fn score_rows(&mut self, _: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error> {
         let (fitted, judged) = recording.rows.split_at(fit);
         let scales = scales(fitted);
         let limit = self.margin * fitted.iter().map(|row| distance(row, &scales)).fold(0.0, f64::max);
@@ -61,13 +61,13 @@ impl Line for ZScore {
     }
 
     /// Scores RMS and kurtosis of a window; a fault with high kurtosis is reported as an inner race fault.
-    fn bursts(
+    fn score_waveforms(
         &mut self,
-        _: Profile,
-        recordings: &[(Waveform, bool)],
+        _: Benchmark,
+        recordings: &[(WaveformRecording, bool)],
         seconds: f64,
-    ) -> Result<Vec<Vec<Verdict>>, Error> {
-        let features = |waveform: &Waveform| -> Vec<Vec<f64>> {
+    ) -> Result<Vec<Vec<WindowVerdict>>, Error> {
+        let features = |waveform: &WaveformRecording| -> Vec<Vec<f64>> {
             let length = (waveform.rate * seconds) as usize;
             let feature = |window: &[f32]| {
                 let rms = (window.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / window.len() as f64).sqrt();
@@ -80,8 +80,8 @@ impl Line for ZScore {
             recordings.iter().filter(|(_, learn)| *learn).flat_map(|(w, _)| features(w)).collect();
         let scales = scales(&fitted);
         let limit = 2.0 * self.margin * fitted.iter().map(|row| distance(row, &scales)).fold(0.0, f64::max);
-        let judge = |(waveform, _): &(Waveform, bool)| {
-            let judge = |row: &Vec<f64>| Verdict {
+        let judge = |(waveform, _): &(WaveformRecording, bool)| {
+            let judge = |row: &Vec<f64>| WindowVerdict {
                 fault_mode: Some(if row[1] > 5.0 { "bearing inner race" } else { "bearing ball" }.to_owned()),
                 ..verdict(waveform.start, distance(row, &scales), limit)
             };
@@ -91,14 +91,14 @@ impl Line for ZScore {
     }
 
     /// Quantiles of the remaining lives of the histories at the same age.
-    fn lives(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error> {
+    fn estimate_remaining_life(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<RemainingLife>, Error> {
         let life = |unit: &Recording| {
             let age = unit.rows.len();
             let left = histories.iter().map(|history| history.rows.len()).filter(|length| *length > age);
             let mut left: Vec<f64> = left.map(|length| (length - age) as f64).collect();
             left.sort_by(f64::total_cmp);
             let quantile = |q: f64| left.get((left.len() as f64 * q) as usize).copied().unwrap_or(0.0);
-            Life {
+            RemainingLife {
                 end: unit.times.last().copied().unwrap_or(0),
                 q10: quantile(0.1),
                 q50: quantile(0.5),
@@ -110,21 +110,21 @@ impl Line for ZScore {
 }
 
 /// Raises alarms in these rows, without using a sensor.
-pub struct Blind {
+pub struct FixedAlarms {
     pub rows: std::ops::RangeInclusive<usize>,
 }
 
-impl Line for Blind {
-    fn rows(&mut self, _: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error> {
+impl Pipeline for FixedAlarms {
+    fn score_rows(&mut self, _: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error> {
         let judge = |row: usize| verdict(recording.times[row], f64::from(u8::from(self.rows.contains(&row))), 0.5);
         Ok((fit..recording.rows.len()).map(judge).collect())
     }
 
-    fn bursts(&mut self, _: Profile, _: &[(Waveform, bool)], _: f64) -> Result<Vec<Vec<Verdict>>, Error> {
+    fn score_waveforms(&mut self, _: Benchmark, _: &[(WaveformRecording, bool)], _: f64) -> Result<Vec<Vec<WindowVerdict>>, Error> {
         Ok(Vec::new())
     }
 
-    fn lives(&mut self, _: &[Recording], _: &[Recording]) -> Result<Vec<Life>, Error> {
+    fn estimate_remaining_life(&mut self, _: &[Recording], _: &[Recording]) -> Result<Vec<RemainingLife>, Error> {
         Ok(Vec::new())
     }
 }

@@ -2,51 +2,51 @@
 
 use std::{any::Any, io, sync::Arc, time::Duration};
 
-use super::{CommitError, Job, PartitionHealth, Reply, Work, health::Health, panic_message, panicked};
+use super::{CommitError, Job, PartitionHealth, AppendAck, JobKind, health::SharedHealth, panic_message, panic_error};
 use crate::{LogError, Partition};
 
 /// Interval between attempts to heal a partition. It doubles from the minimum to the maximum.
-const PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MIN_HEAL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_HEAL_INTERVAL: Duration = Duration::from_secs(1);
 /// The interval is reset after this time without a failure. It is not reset by the first success: each attempt may
 /// leave a segment, and a disk that fails every other time must not leave fifty segments per second.
-const CALM: Duration = Duration::from_secs(10);
+const HEAL_INTERVAL_RESET: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-struct Trouble {
+struct PartitionFailure {
     error: Arc<LogError>,
     /// Time of the next attempt to heal, on the storage's monotonic clock.
     retry_at: Duration,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct PartitionSlot {
     partition: Partition,
-    trouble: Option<Trouble>,
-    pause: Duration,
+    failure: Option<PartitionFailure>,
+    heal_interval: Duration,
     last_failure: Duration,
 }
 
 /// An append of this batch: its acknowledgement, the partitions it wrote to, and its failure, if any.
-struct Pending {
-    reply: Reply,
+struct PendingAppend {
+    ack: AppendAck,
     partitions: Vec<usize>,
-    failed: Option<CommitError>,
+    error: Option<CommitError>,
 }
 
 /// The partitions of a [`super::Committer`] and the work on them, without a thread. The committer's thread or a
 /// simulation calls it.
 #[derive(Debug)]
 pub struct CommitterCore {
-    slots: Vec<Slot>,
-    health: Health,
+    slots: Vec<PartitionSlot>,
+    health: SharedHealth,
 }
 
 impl CommitterCore {
     /// Takes ownership of the partitions.
     pub fn new(partitions: Vec<Partition>) -> Self {
-        let health = Health::new(&partitions);
-        let slot = |partition| Slot { partition, trouble: None, pause: PAUSE, last_failure: Duration::ZERO };
+        let health = SharedHealth::new(&partitions);
+        let slot = |partition| PartitionSlot { partition, failure: None, heal_interval: MIN_HEAL_INTERVAL, last_failure: Duration::ZERO };
         Self { slots: partitions.into_iter().map(slot).collect(), health }
     }
 
@@ -57,105 +57,105 @@ impl CommitterCore {
 
     /// The health of each partition.
     pub fn health(&self) -> Vec<PartitionHealth> {
-        self.health.all()
+        self.health.snapshot()
     }
 
-    pub(super) fn shared_health(&self) -> Health {
+    pub(super) fn shared_health(&self) -> SharedHealth {
         self.health.clone()
     }
 
     /// Writes all appends of `jobs`, syncs each partition once, and acknowledges the appends. The result of an append
     /// depends only on the partitions it wrote to. A failed partition rejects appends until [`Self::try_heal`]
     /// succeeds.
-    pub fn round(&mut self, jobs: Vec<Job>) {
+    pub fn commit_batch(&mut self, jobs: Vec<Job>) {
         let mut pending = Vec::with_capacity(jobs.len());
         // Failed partitions are not written to, and what was written to them before must not become durable after its
         // sender was told that it failed.
-        let healthy: Vec<bool> = self.slots.iter().map(|slot| slot.trouble.is_none()).collect();
+        let healthy: Vec<bool> = self.slots.iter().map(|slot| slot.failure.is_none()).collect();
         for job in jobs {
             match job.0 {
-                Work::Append { mut parts, reply } => {
-                    let failed = self.write(&mut parts).err().map(CommitError::Failed);
+                JobKind::Append { mut parts, reply } => {
+                    let failed = self.append_to_all(&mut parts).err().map(CommitError::Failed);
                     let partitions = parts.iter().map(|(index, _)| *index).collect();
-                    pending.push(Pending { reply, partitions, failed });
+                    pending.push(PendingAppend { ack: reply, partitions, error: failed });
                 }
-                Work::Expire { retention, needed } => {
+                JobKind::Expire { retention, needed } => {
                     // Also for a failed partition: this frees space on a full disk.
                     for (index, (slot, needed)) in self.slots.iter_mut().zip(needed).enumerate() {
                         let now = slot.partition.storage().now();
                         let expired = slot.partition.expire(retention, needed, now);
-                        self.health.expired(index, expired.err().as_ref());
+                        self.health.record_expire_result(index, expired.err().as_ref());
                     }
                 }
             }
         }
         let unsynced: Vec<_> =
-            healthy.iter().enumerate().map(|(index, healthy)| if *healthy { self.sync(index) } else { None }).collect();
+            healthy.iter().enumerate().map(|(index, healthy)| if *healthy { self.sync_partition(index) } else { None }).collect();
         for append in pending {
             let unsynced = append.partitions.iter().find_map(|&index| unsynced.get(index)?.clone());
-            let failed = append.failed.or(unsynced.map(CommitError::Failed));
-            append.reply.tell(failed.map_or(Ok(()), Err));
+            let failed = append.error.or(unsynced.map(CommitError::Failed));
+            append.ack.send(failed.map_or(Ok(()), Err));
         }
     }
 
     /// Tries to heal the partitions whose next attempt is due. Returns the delay until the next call, if any partition
     /// is still failed.
-    pub fn heal(&mut self) -> Option<Duration> {
+    pub fn try_heal(&mut self) -> Option<Duration> {
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get_mut(index) else { continue };
             let now = slot.partition.storage().monotonic();
-            if slot.trouble.as_ref().is_none_or(|trouble| trouble.retry_at > now) {
+            if slot.failure.as_ref().is_none_or(|trouble| trouble.retry_at > now) {
                 continue;
             }
-            match slot.partition.reopen() {
+            match slot.partition.heal() {
                 Ok(()) => {
-                    slot.trouble = None;
-                    self.health.healed(index, slot.partition.storage().now());
+                    slot.failure = None;
+                    self.health.record_healed(index, slot.partition.storage().now());
                 }
                 Err(error) => {
-                    self.fail(index, error);
+                    self.record_failure(index, error);
                 }
             }
         }
         let delays = self.slots.iter().filter_map(|slot| {
-            Some(slot.trouble.as_ref()?.retry_at.saturating_sub(slot.partition.storage().monotonic()))
+            Some(slot.failure.as_ref()?.retry_at.saturating_sub(slot.partition.storage().monotonic()))
         });
         delays.min()
     }
 
     /// Marks all partitions as failed after a panic, because the point it interrupted is unknown. Healing then
     /// truncates each partition to its durable end. Returns the delay until the first attempt.
-    pub(super) fn distrust(&mut self, panic: &(dyn Any + Send)) -> Duration {
+    pub(super) fn fail_all(&mut self, panic: &(dyn Any + Send)) -> Duration {
         for index in 0..self.slots.len() {
-            self.fail(index, panicked(&panic_message(panic)));
+            self.record_failure(index, panic_error(&panic_message(panic)));
         }
-        PAUSE
+        MIN_HEAL_INTERVAL
     }
 
     /// Writes an append's records to all its partitions, or to none of them.
-    fn write(&mut self, parts: &mut [(usize, Vec<u8>)]) -> Result<(), Arc<LogError>> {
+    fn append_to_all(&mut self, parts: &mut [(usize, Vec<u8>)]) -> Result<(), Arc<LogError>> {
         for (index, _) in &*parts {
-            let Some(slot) = self.slots.get(*index) else { return Err(Arc::new(no_partition(*index))) };
-            if let Some(trouble) = &slot.trouble {
+            let Some(slot) = self.slots.get(*index) else { return Err(Arc::new(unknown_partition(*index))) };
+            if let Some(trouble) = &slot.failure {
                 return Err(Arc::clone(&trouble.error));
             }
         }
         let mut marks = Vec::with_capacity(parts.len());
         for (index, framed) in parts {
             let Some(slot) = self.slots.get_mut(*index) else { continue };
-            let mark = slot.partition.written();
+            let mark = slot.partition.written_end();
             match slot.partition.append_framed(framed) {
                 Ok(_) => marks.push((*index, mark)),
                 Err(error) => {
                     let error = match error {
                         // The sender's error; the partition is healthy.
                         LogError::NotFramed { .. } => Arc::new(error),
-                        error => self.fail(*index, error),
+                        error => self.record_failure(*index, error),
                     };
                     for (index, mark) in marks.into_iter().rev() {
-                        let rolled_back = self.slots.get_mut(index).map(|slot| slot.partition.undo(mark));
+                        let rolled_back = self.slots.get_mut(index).map(|slot| slot.partition.rollback_to(mark));
                         if let Some(Err(error)) = rolled_back {
-                            self.fail(index, error);
+                            self.record_failure(index, error);
                         }
                     }
                     return Err(error);
@@ -166,40 +166,40 @@ impl CommitterCore {
     }
 
     /// Syncs a partition. Returns the error if the records written in this batch are not durable.
-    fn sync(&mut self, index: usize) -> Option<Arc<LogError>> {
+    fn sync_partition(&mut self, index: usize) -> Option<Arc<LogError>> {
         let slot = self.slots.get_mut(index)?;
-        if slot.partition.broken().is_some() {
-            return slot.trouble.as_ref().map(|trouble| Arc::clone(&trouble.error));
+        if slot.partition.failure().is_some() {
+            return slot.failure.as_ref().map(|trouble| Arc::clone(&trouble.error));
         }
-        if slot.partition.written() == slot.partition.end() {
+        if slot.partition.written_end() == slot.partition.end() {
             return None;
         }
         match slot.partition.sync() {
             Ok(()) => None,
-            Err(error) => Some(self.fail(index, error)),
+            Err(error) => Some(self.record_failure(index, error)),
         }
     }
 
     /// Records a failure. The partition rejects appends until it is healed.
-    fn fail(&mut self, index: usize, error: LogError) -> Arc<LogError> {
+    fn record_failure(&mut self, index: usize, error: LogError) -> Arc<LogError> {
         let error = Arc::new(error);
         if let Some(slot) = self.slots.get_mut(index) {
             let storage = slot.partition.storage();
-            self.health.failed(index, &error, storage.now());
+            self.health.record_failure(index, &error, storage.now());
             let now = storage.monotonic();
-            if now.saturating_sub(slot.last_failure) > CALM {
-                slot.pause = PAUSE;
+            if now.saturating_sub(slot.last_failure) > HEAL_INTERVAL_RESET {
+                slot.heal_interval = MIN_HEAL_INTERVAL;
             }
             slot.last_failure = now;
-            let retry_at = now.saturating_add(slot.pause);
-            slot.pause = (slot.pause * 2).min(LONGEST_PAUSE);
-            slot.trouble = Some(Trouble { error: Arc::clone(&error), retry_at });
+            let retry_at = now.saturating_add(slot.heal_interval);
+            slot.heal_interval = (slot.heal_interval * 2).min(MAX_HEAL_INTERVAL);
+            slot.failure = Some(PartitionFailure { error: Arc::clone(&error), retry_at });
         }
         error
     }
 }
 
-fn no_partition(index: usize) -> LogError {
+fn unknown_partition(index: usize) -> LogError {
     let source = io::Error::new(io::ErrorKind::InvalidInput, format!("partition {index} does not exist"));
     LogError::Io { what: "appending to", path: "the log".into(), source }
 }

@@ -33,9 +33,9 @@ impl PartitionHealth {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Health(Arc<Mutex<Vec<PartitionHealth>>>);
+pub(super) struct SharedHealth(Arc<Mutex<Vec<PartitionHealth>>>);
 
-impl Health {
+impl SharedHealth {
     pub(super) fn new(partitions: &[Partition]) -> Self {
         let healthy = |partition: &Partition| PartitionHealth {
             folder: partition.folder().to_owned(),
@@ -48,7 +48,7 @@ impl Health {
         Self(Arc::new(Mutex::new(partitions.iter().map(healthy).collect())))
     }
 
-    pub(super) fn all(&self) -> Vec<PartitionHealth> {
+    pub(super) fn snapshot(&self) -> Vec<PartitionHealth> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -58,7 +58,7 @@ impl Health {
         }
     }
 
-    pub(super) fn failed(&self, index: usize, error: &LogError, now: SystemTime) {
+    pub(super) fn record_failure(&self, index: usize, error: &LogError, now: SystemTime) {
         self.update(index, |partition| {
             if partition.error.is_none() {
                 partition.since = now;
@@ -69,7 +69,7 @@ impl Health {
         });
     }
 
-    pub(super) fn healed(&self, index: usize, now: SystemTime) {
+    pub(super) fn record_healed(&self, index: usize, now: SystemTime) {
         self.update(index, |partition| {
             partition.error = None;
             partition.disk_full = false;
@@ -77,7 +77,7 @@ impl Health {
         });
     }
 
-    pub(super) fn expired(&self, index: usize, error: Option<&LogError>) {
+    pub(super) fn record_expire_result(&self, index: usize, error: Option<&LogError>) {
         self.update(index, |partition| partition.expire_error = error.map(ToString::to_string));
     }
 }

@@ -16,8 +16,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-use self::health::Health;
-use crate::{LogError, Partition, Retention};
+use self::health::SharedHealth;
+use crate::{LogError, Partition, LogRetention};
 
 /// Why an append is not durable.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum CommitErrorKind {
     /// Retry when the disk has free space (HTTP 507).
     DiskFull,
     /// Retry later (HTTP 503).
-    TryLater,
+    RetryLater,
     /// The host is shutting down; retry when it is running again (HTTP 503).
     Closed,
     /// Do not retry: the bytes are not valid records, which is a defect of this program (HTTP 500).
@@ -50,37 +50,37 @@ impl CommitError {
             Self::Closed => CommitErrorKind::Closed,
             Self::Failed(error) if error.is_disk_full() => CommitErrorKind::DiskFull,
             Self::Failed(error) if matches!(**error, LogError::NotFramed { .. }) => CommitErrorKind::Invalid,
-            Self::Failed(_) => CommitErrorKind::TryLater,
+            Self::Failed(_) => CommitErrorKind::RetryLater,
         }
     }
 }
 
-type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
+type AppendCallback = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 /// Records for one or more of the committer's partitions, and the callback for the result.
 pub struct Append {
     /// Index of each partition, and records made by [`crate::encode_frame`].
-    pub parts: Vec<(usize, Vec<u8>)>,
+    pub batches: Vec<(usize, Vec<u8>)>,
     /// Called exactly once, from the committer's thread, when all records are durable or the append has failed.
-    pub done: Done,
+    pub on_complete: AppendCallback,
 }
 
 impl std::fmt::Debug for Append {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Append").field("parts", &self.parts.len()).finish_non_exhaustive()
+        out.debug_struct("Append").field("parts", &self.batches.len()).finish_non_exhaustive()
     }
 }
 
 /// The pending acknowledgement of an append. Dropping it, after a panic or at shutdown, reports a failure to the
 /// sender.
-struct Reply(Option<Done>);
+struct AppendAck(Option<AppendCallback>);
 
-impl Reply {
-    fn tell(mut self, result: Result<(), CommitError>) {
-        self.call(result);
+impl AppendAck {
+    fn send(mut self, result: Result<(), CommitError>) {
+        self.invoke(result);
     }
 
-    fn call(&mut self, result: Result<(), CommitError>) {
+    fn invoke(&mut self, result: Result<(), CommitError>) {
         if let Some(done) = self.0.take() {
             // A panic in a sender's callback must not prevent other acknowledgements.
             let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
@@ -88,44 +88,44 @@ impl Reply {
     }
 }
 
-impl Drop for Reply {
+impl Drop for AppendAck {
     fn drop(&mut self) {
         let result = if thread::panicking() {
-            CommitError::Failed(Arc::new(panicked("no message")))
+            CommitError::Failed(Arc::new(panic_error("no message")))
         } else {
             CommitError::Closed
         };
-        self.call(Err(result));
+        self.invoke(Err(result));
     }
 }
 
 /// A job for a [`CommitterCore`].
-pub struct Job(Work);
+pub struct Job(JobKind);
 
-enum Work {
-    Append { parts: Vec<(usize, Vec<u8>)>, reply: Reply },
-    Expire { retention: Retention, needed: Vec<u64> },
+enum JobKind {
+    Append { parts: Vec<(usize, Vec<u8>)>, reply: AppendAck },
+    Expire { retention: LogRetention, needed: Vec<u64> },
 }
 
 impl Job {
     /// Removes old segments, except those with a record at or after the partition's offset in `needed` (one offset per
     /// partition).
-    pub fn expire(retention: Retention, needed: Vec<u64>) -> Self {
-        Self(Work::Expire { retention, needed })
+    pub fn expire(retention: LogRetention, needed: Vec<u64>) -> Self {
+        Self(JobKind::Expire { retention, needed })
     }
 }
 
 impl From<Append> for Job {
     fn from(append: Append) -> Self {
-        Self(Work::Append { parts: append.parts, reply: Reply(Some(append.done)) })
+        Self(JobKind::Append { parts: append.batches, reply: AppendAck(Some(append.on_complete)) })
     }
 }
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self.0 {
-            Work::Append { .. } => "Append",
-            Work::Expire { .. } => "Expire",
+            JobKind::Append { .. } => "Append",
+            JobKind::Expire { .. } => "Expire",
         })
     }
 }
@@ -133,9 +133,9 @@ impl std::fmt::Debug for Job {
 /// The thread that owns the partitions and commits appends to them.
 #[derive(Debug)]
 pub struct Committer {
-    jobs: Option<Sender<Job>>,
+    queue: Option<Sender<Job>>,
     thread: Option<thread::JoinHandle<()>>,
-    health: Health,
+    health: SharedHealth,
 }
 
 impl Committer {
@@ -150,21 +150,21 @@ impl Committer {
         let health = core.shared_health();
         let thread = thread::Builder::new()
             .name("log-commit".into())
-            .spawn(move || run(core, &waiting, linger))
+            .spawn(move || commit_loop(core, &waiting, linger))
             .map_err(LogError::io("starting the thread of", "the log"))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), health })
+        Ok(Self { queue: Some(jobs), thread: Some(thread), health })
     }
 
     /// Queues an append; blocks while the queue is full. Its callback is always called.
     pub fn append(&self, append: Append) {
         // If the job cannot be queued, it is dropped, which reports the failure to the sender.
-        let _ = self.jobs.as_ref().map(|jobs| jobs.send(append.into()));
+        let _ = self.queue.as_ref().map(|jobs| jobs.send(append.into()));
     }
 
     /// Removes old segments, except those with a record at or after the partition's offset in `needed` (one offset per
     /// partition). Skipped if the queue is full; the next call removes them. [`Self::health`] reports a failure.
-    pub fn expire(&self, retention: Retention, needed: Vec<u64>) {
-        if let Some(jobs) = &self.jobs {
+    pub fn expire(&self, retention: LogRetention, needed: Vec<u64>) {
+        if let Some(jobs) = &self.queue {
             match jobs.try_send(Job::expire(retention, needed)) {
                 Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
@@ -173,7 +173,7 @@ impl Committer {
 
     /// The health of each partition, in the order passed to [`Self::start`].
     pub fn health(&self) -> Vec<PartitionHealth> {
-        let mut health = self.health.all();
+        let mut health = self.health.snapshot();
         if self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished) {
             for partition in &mut health {
                 partition.error.get_or_insert_with(|| "the committer's thread has ended".into());
@@ -185,17 +185,17 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        drop(self.queue.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn run(mut core: CommitterCore, jobs: &Receiver<Job>, linger: Duration) {
+fn commit_loop(mut core: CommitterCore, jobs: &Receiver<Job>, linger: Duration) {
     loop {
-        let heal = catch_unwind(AssertUnwindSafe(|| core.heal()));
-        let next_attempt = heal.unwrap_or_else(|panic| Some(core.distrust(&*panic)));
+        let heal = catch_unwind(AssertUnwindSafe(|| core.try_heal()));
+        let next_attempt = heal.unwrap_or_else(|panic| Some(core.fail_all(&*panic)));
         let first = match next_attempt {
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(pause) => jobs.recv_timeout(pause),
@@ -209,13 +209,13 @@ fn run(mut core: CommitterCore, jobs: &Receiver<Job>, linger: Duration) {
             thread::sleep(linger);
         }
         let round: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(jobs.len())).collect();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.round(round))) {
-            core.distrust(&*panic);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.commit_batch(round))) {
+            core.fail_all(&*panic);
         }
     }
 }
 
-fn panicked(message: &str) -> LogError {
+fn panic_error(message: &str) -> LogError {
     let source = io::Error::other(format!("the committer panicked ({message}), which is a defect of this program"));
     LogError::Io { what: "writing to", path: "the log".into(), source }
 }

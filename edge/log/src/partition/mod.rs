@@ -3,10 +3,10 @@
 mod heal;
 mod recovery;
 mod retention;
-mod state;
+mod sync_state;
 
 pub use recovery::{Damage, Recovery};
-pub use retention::Retention;
+pub use retention::LogRetention;
 
 use std::{
     io,
@@ -17,11 +17,11 @@ use std::{
     },
 };
 
-use self::state::{State, StateFile};
+use self::sync_state::{SyncState, SyncStateFile};
 use crate::{
-    FRAME, LogError, Reader, SEGMENT_HEADER,
-    format::{Sealer, SegmentHeader},
-    frame,
+    FRAME_HEADER_LEN, LogError, Reader, SEGMENT_HEADER_LEN,
+    format::{FrameCodec, SegmentHeader},
+    encode_frame,
     storage::{Storage, StorageFile},
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct Segment {
 
 /// State that the writer shares with the readers: the segments, and the offset up to which records are durable.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct PartitionShared {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) folder: PathBuf,
     /// In ascending order.
@@ -46,29 +46,29 @@ pub(crate) struct Shared {
     /// First retained offset. The segment that contained it may be missing.
     pub(crate) start: AtomicU64,
     pub(crate) end: AtomicU64,
-    pub(crate) waiting: Mutex<()>,
-    pub(crate) grown: Condvar,
+    pub(crate) wait_lock: Mutex<()>,
+    pub(crate) end_advanced: Condvar,
     /// The number of calls of [`Reader::wake_all`].
-    pub(crate) wakes: AtomicU64,
+    pub(crate) wake_count: AtomicU64,
 }
 
 /// An append-only stream of records in a folder of its own.
 #[derive(Debug)]
 pub struct Partition {
-    shared: Arc<Shared>,
+    shared: Arc<PartitionShared>,
     /// The newest segment.
     file: Box<dyn StorageFile>,
     segment: Segment,
     /// Offset after the last byte written, durable or not.
-    written: u64,
+    written_end: u64,
     segment_size: u64,
-    state: StateFile,
+    sync_file: SyncStateFile,
     /// Set after a failed write or sync, when the content of the file is uncertain. After a failed sync the kernel may
     /// have dropped the pages that it could not write, so a later sync would succeed without them (A. Rebello et al.,
     /// "Can Applications Recover from fsync Failures?", 2020).
-    broken: Option<io::Error>,
+    failure: Option<io::Error>,
     /// Number of bytes in the failed write; [`Self::heal`] tests whether the disk accepts that many.
-    refused: usize,
+    failed_write_bytes: usize,
     recovery: Recovery,
 }
 
@@ -82,7 +82,7 @@ impl Partition {
     /// # Errors
     /// As [`Self::open_with_storage`].
     pub fn open(folder: &Path, segment_size: u64) -> Result<Self, LogError> {
-        Self::open_on(Arc::new(crate::storage::DiskStorage), folder, segment_size)
+        Self::open_with_storage(Arc::new(crate::storage::DiskStorage), folder, segment_size)
     }
 
     /// The folder that holds the segments.
@@ -101,8 +101,8 @@ impl Partition {
     }
 
     /// The failed write or sync because of which the partition rejects appends; [`Self::heal`] clears it.
-    pub fn broken(&self) -> Option<&io::Error> {
-        self.broken.as_ref()
+    pub fn failure(&self) -> Option<&io::Error> {
+        self.failure.as_ref()
     }
 
     /// The offset after the last durable record.
@@ -111,8 +111,8 @@ impl Partition {
     }
 
     /// The offset after the last record written, durable or not.
-    pub fn written(&self) -> u64 {
-        self.written
+    pub fn written_end(&self) -> u64 {
+        self.written_end
     }
 
     /// Returns a reader of this partition, usable from any thread.
@@ -125,8 +125,8 @@ impl Partition {
     /// # Errors
     /// As [`Self::append_framed`].
     pub fn append(&mut self, payload: &[u8]) -> Result<u64, LogError> {
-        let mut framed = Vec::with_capacity(payload.len() + FRAME);
-        frame(payload, &mut framed);
+        let mut framed = Vec::with_capacity(payload.len() + FRAME_HEADER_LEN);
+        encode_frame(payload, &mut framed);
         self.append_framed(&mut framed)
     }
 
@@ -137,31 +137,31 @@ impl Partition {
     /// [`LogError::Io`] when the write fails: the partial write is truncated, and if that fails too, the partition is
     /// failed. [`LogError::Broken`]; [`LogError::NotFramed`].
     pub fn append_framed(&mut self, framed: &mut [u8]) -> Result<u64, LogError> {
-        self.sound()?;
-        if self.written - self.segment.base >= self.segment_size {
-            self.roll()?;
+        self.ensure_healthy()?;
+        if self.written_end - self.segment.base >= self.segment_size {
+            self.start_next_segment()?;
         }
-        Sealer::new(self.segment.key)
-            .seal_all(framed, self.written, self.end())
+        FrameCodec::new(self.segment.key)
+            .complete_headers(framed, self.written_end, self.end())
             .map_err(|at| LogError::NotFramed { path: self.shared.folder.clone(), at })?;
-        if let Err(source) = self.file.write_all_at(framed, self.position(self.written)) {
-            self.refused = framed.len();
+        if let Err(source) = self.file.write_all_at(framed, self.position(self.written_end)) {
+            self.failed_write_bytes = framed.len();
             // A partial record would hide the records after it from recovery.
-            let _ = self.undo(self.written);
+            let _ = self.rollback_to(self.written_end);
             return Err(LogError::Io { what: "appending to", path: self.path(), source });
         }
-        self.written += framed.len() as u64;
-        Ok(self.written)
+        self.written_end += framed.len() as u64;
+        Ok(self.written_end)
     }
 
     /// Removes the records appended since [`Self::written_end`] was `mark`. There must have been no sync in between.
-    pub(crate) fn undo(&mut self, mark: u64) -> Result<(), LogError> {
+    pub(crate) fn rollback_to(&mut self, mark: u64) -> Result<(), LogError> {
         if mark < self.end() || mark < self.segment.base {
             return Ok(());
         }
-        self.written = mark;
+        self.written_end = mark;
         self.file.set_len(self.position(mark)).map_err(|source| {
-            self.broken =
+            self.failure =
                 Some(io::Error::new(source.kind(), format!("a partial record could not be truncated: {source}")));
             LogError::Io { what: "truncating", path: self.path(), source }
         })
@@ -172,17 +172,17 @@ impl Partition {
     /// # Errors
     /// [`LogError::Io`] when the sync fails; the partition is then failed. [`LogError::Broken`].
     pub fn sync(&mut self) -> Result<(), LogError> {
-        self.sound()?;
-        if self.written == self.end() {
+        self.ensure_healthy()?;
+        if self.written_end == self.end() {
             return Ok(());
         }
         if let Err(source) = self.file.sync_data() {
-            self.broken = Some(io::Error::new(source.kind(), format!("a sync failed: {source}")));
+            self.failure = Some(io::Error::new(source.kind(), format!("a sync failed: {source}")));
             return Err(LogError::Io { what: "syncing", path: self.path(), source });
         }
         // If this fails, an older offset remains in the file, which only makes recovery more careful.
-        let _ = self.state.write(State { synced: self.written, ..self.state.state });
-        self.publish(self.written);
+        let _ = self.sync_file.write(SyncState { synced: self.written_end, ..self.sync_file.state });
+        self.publish_end(self.written_end);
         Ok(())
     }
 
@@ -195,35 +195,35 @@ impl Partition {
     /// [`LogError::Broken`] as [`Self::sync`].
     pub fn advance_to(&mut self, offset: u64) -> Result<(), LogError> {
         self.sync()?;
-        if offset == self.written {
+        if offset == self.written_end {
             return Ok(());
         }
-        if offset < self.written || offset > 1 << 62 {
+        if offset < self.written_end || offset > 1 << 62 {
             let start = self.shared.start.load(Ordering::Acquire);
-            return Err(LogError::OutOfRange { offset, start, end: self.written });
+            return Err(LogError::OutOfRange { offset, start, end: self.written_end });
         }
-        self.recovery.missing.push(self.written..offset);
-        self.written = offset;
+        self.recovery.missing.push(self.written_end..offset);
+        self.written_end = offset;
         // This comes first, so that healing also continues at `offset` if creating the segment fails. After a crash
         // before the segment is durable, the log ends before the gap again, and the caller repeats this call.
-        self.publish(offset);
+        self.publish_end(offset);
         if let Err(error) = self.start_segment(offset) {
-            self.broken = Some(error.as_io());
+            self.failure = Some(error.to_io_error());
             return Err(error);
         }
-        let _ = self.state.write_durably(State { synced: offset, ..self.state.state });
+        let _ = self.sync_file.write_durably(SyncState { synced: offset, ..self.sync_file.state });
         Ok(())
     }
 
     /// Makes the records before `end` visible to readers.
-    fn publish(&self, end: u64) {
+    fn publish_end(&self, end: u64) {
         self.shared.end.store(end, Ordering::Release);
-        let _guard = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.grown.notify_all();
+        let _guard = self.shared.wait_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.end_advanced.notify_all();
     }
 
-    fn sound(&self) -> Result<(), LogError> {
-        match &self.broken {
+    fn ensure_healthy(&self) -> Result<(), LogError> {
+        match &self.failure {
             None => Ok(()),
             Some(earlier) => {
                 let source = io::Error::new(earlier.kind(), earlier.to_string());
@@ -232,15 +232,15 @@ impl Partition {
         }
     }
 
-    fn roll(&mut self) -> Result<(), LogError> {
+    fn start_next_segment(&mut self) -> Result<(), LogError> {
         self.sync()?;
-        self.start_segment(self.written)
+        self.start_segment(self.written_end)
     }
 
     /// Creates the segment at `base` and makes it the current one. Overwrites an existing file of that name: the caller
     /// ensures that it is not one of the partition's segments, or is empty.
     fn start_segment(&mut self, base: u64) -> Result<(), LogError> {
-        let key = self.state.state.key;
+        let key = self.sync_file.state.key;
         self.file = create_segment(&*self.shared.storage, &self.shared.folder, SegmentHeader { base, key })?;
         self.segment = push_segment(&self.shared, base, key);
         Ok(())
@@ -252,12 +252,12 @@ impl Partition {
 
     /// Position of `offset` in the newest segment's file.
     fn position(&self, offset: u64) -> u64 {
-        SEGMENT_HEADER as u64 + (offset - self.segment.base)
+        SEGMENT_HEADER_LEN as u64 + (offset - self.segment.base)
     }
 }
 
 /// Adds the segment at `base` to the list as the newest one.
-fn push_segment(shared: &Shared, base: u64, key: u64) -> Segment {
+fn push_segment(shared: &PartitionShared, base: u64, key: u64) -> Segment {
     static IDS: AtomicU64 = AtomicU64::new(0);
     let segment = Segment { base, key, id: IDS.fetch_add(1, Ordering::Relaxed) };
     let mut segments = shared.segments.write().unwrap_or_else(PoisonError::into_inner);
@@ -279,11 +279,11 @@ fn create_segment(
     // This comes before the first record, so a file that has no valid header and is not longer than a header contains
     // no records.
     file.sync_all().map_err(LogError::io("syncing", &path))?;
-    sync_folder(storage, folder)?;
+    sync_segment_folder(storage, folder)?;
     Ok(file)
 }
 
 /// A new file is durable only after its folder is synced.
-fn sync_folder(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
+fn sync_segment_folder(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
     storage.sync_dir(folder).map_err(LogError::io("syncing the folder", folder))
 }

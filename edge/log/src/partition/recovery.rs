@@ -10,11 +10,11 @@ use std::{
     },
 };
 
-use super::{Partition, Shared, State, StateFile, create_segment, push_segment, segment_path, sync_folder};
+use super::{Partition, PartitionShared, SyncState, SyncStateFile, create_segment, push_segment, segment_path, sync_segment_folder};
 use crate::{
-    LogError, SEGMENT_HEADER,
+    LogError, SEGMENT_HEADER_LEN,
     format::SegmentHeader,
-    scan::{Scanner, read_header},
+    scan::{Scanner, read_segment_header},
     storage::{Storage, StorageFile},
 };
 
@@ -37,12 +37,12 @@ pub struct Recovery {
     /// [`Partition::advance_to`] has skipped.
     pub missing: Vec<Range<u64>>,
     /// Bytes of an unfinished write that were truncated at the end. They were not acknowledged.
-    pub torn: u64,
+    pub torn_bytes: u64,
 }
 
 impl Recovery {
     /// Returns whether everything that was synced is intact.
-    pub fn is_sound(&self) -> bool {
+    pub fn is_intact(&self) -> bool {
         self.damaged.is_empty() && self.missing.is_empty()
     }
 
@@ -54,7 +54,7 @@ impl Recovery {
 }
 
 /// A segment file found in the folder.
-struct Found {
+struct SegmentFile {
     base: u64,
     /// Bytes after the header.
     length: u64,
@@ -62,15 +62,15 @@ struct Found {
 }
 
 /// The recovery result for the newest segment.
-struct Tail {
+struct TailRecovery {
     /// Offset at which its file ends, without the torn write.
-    stop: u64,
+    file_end: u64,
     /// Offset of the next record.
-    end: u64,
+    next_offset: u64,
     /// Offset up to which everything is known to be synced.
     synced: u64,
     /// Whether writing must continue in a new segment, because bytes before `end` are damaged or missing.
-    roll: bool,
+    needs_new_segment: bool,
 }
 
 impl Partition {
@@ -81,25 +81,25 @@ impl Partition {
     ///
     /// # Errors
     /// [`LogError::Io`] when the file system fails; [`LogError::Format`] for a log of another format version.
-    pub fn open_on(storage: Arc<dyn Storage>, folder: &Path, segment_size: u64) -> Result<Self, LogError> {
-        make_folder(&*storage, folder)?;
+    pub fn open_with_storage(storage: Arc<dyn Storage>, folder: &Path, segment_size: u64) -> Result<Self, LogError> {
+        create_folder_durably(&*storage, folder)?;
         let mut found = find_segments(&*storage, folder)?;
         let newest_key = found.iter().rev().find_map(|found| Some(found.header?.key));
         let first = found.first().map_or(0, |first| first.base);
-        let fresh = State { key: newest_key.unwrap_or_else(|| storage.random()), start: first, synced: 0 };
-        let (mut state_file, stored) = StateFile::open(&*storage, folder, fresh)?;
+        let fresh = SyncState { key: newest_key.unwrap_or_else(|| storage.random()), start: first, synced: 0 };
+        let (mut state_file, stored) = SyncStateFile::open(&*storage, folder, fresh)?;
         let state = stored.unwrap_or(fresh);
-        remove_leftovers(&*storage, folder, &mut found, state.start);
+        remove_dropped_segments(&*storage, folder, &mut found, state.start);
 
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PartitionShared {
             storage: Arc::clone(&storage),
             folder: folder.to_owned(),
             segments: RwLock::default(),
             start: AtomicU64::new(state.start),
             end: AtomicU64::new(0),
-            waiting: Mutex::default(),
-            grown: Condvar::new(),
-            wakes: AtomicU64::new(0),
+            wait_lock: Mutex::default(),
+            end_advanced: Condvar::new(),
+            wake_count: AtomicU64::new(0),
         });
         let mut recovery = Recovery::default();
         let mut covered = state.start;
@@ -120,8 +120,8 @@ impl Partition {
             Some(newest) => {
                 let file = open_newest(&*storage, folder, newest, state.key)?;
                 let tail = recover_tail(&*file, folder, newest, &state, &mut recovery)?;
-                settle(&*file, &segment_path(folder, newest.base), newest.base, &tail)?;
-                (Some(file).filter(|_| !tail.roll), tail.end)
+                persist_tail(&*file, &segment_path(folder, newest.base), newest.base, &tail)?;
+                (Some(file).filter(|_| !tail.needs_new_segment), tail.next_offset)
             }
             None => {
                 let end = state.synced.max(state.start);
@@ -131,37 +131,37 @@ impl Partition {
                 (None, end)
             }
         };
-        let (file, segment) = match (file, newest_of(&shared)) {
+        let (file, segment) = match (file, newest_segment(&shared)) {
             (Some(file), Some(newest)) => (file, newest),
             _ => {
                 let file = create_segment(&*storage, folder, SegmentHeader { base: end, key: state.key })?;
                 (file, push_segment(&shared, end, state.key))
             }
         };
-        sync_folder(&*storage, folder)?;
-        let state = State { synced: end, ..state };
+        sync_segment_folder(&*storage, folder)?;
+        let state = SyncState { synced: end, ..state };
         state_file.write_durably(state).map_err(LogError::io("writing the synced offset in", folder))?;
         shared.end.store(end, Ordering::Release);
         Ok(Self {
             shared,
             file,
             segment,
-            written: end,
+            written_end: end,
             segment_size,
-            state: state_file,
-            broken: None,
-            refused: 0,
+            sync_file: state_file,
+            failure: None,
+            failed_write_bytes: 0,
             recovery,
         })
     }
 }
 
-fn newest_of(shared: &Shared) -> Option<super::Segment> {
+fn newest_segment(shared: &PartitionShared) -> Option<super::Segment> {
     shared.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).last().copied()
 }
 
 /// Creates the folder durably. It may have been created just before a crash, so existing parent folders are synced too.
-fn make_folder(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
+fn create_folder_durably(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
     storage.create_dir_all(folder).map_err(LogError::io("creating the folder", folder))?;
     for parent in folder.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()) {
         match storage.sync_dir(parent) {
@@ -174,7 +174,7 @@ fn make_folder(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
 }
 
 /// The segments in the folder, in ascending order.
-fn find_segments(storage: &dyn Storage, folder: &Path) -> Result<Vec<Found>, LogError> {
+fn find_segments(storage: &dyn Storage, folder: &Path) -> Result<Vec<SegmentFile>, LogError> {
     let names = storage.list(folder).map_err(LogError::io("listing", folder))?;
     let mut bases: Vec<u64> = names
         .iter()
@@ -186,16 +186,16 @@ fn find_segments(storage: &dyn Storage, folder: &Path) -> Result<Vec<Found>, Log
         let path = segment_path(folder, base);
         let file = storage.open_existing(&path).map_err(LogError::io("opening", &path))?;
         let length = file.len().map_err(LogError::io("reading", &path))?;
-        let header = read_header(&*file, length)
+        let header = read_segment_header(&*file, length)
             .map_err(LogError::io("reading", &path))?
             .map_err(|version| LogError::Format { path, version })?;
-        found.push(Found { base, length: length.saturating_sub(SEGMENT_HEADER as u64), header });
+        found.push(SegmentFile { base, length: length.saturating_sub(SEGMENT_HEADER_LEN as u64), header });
     }
     Ok(found)
 }
 
 /// Deletes segments that retention had dropped before a power loss.
-fn remove_leftovers(storage: &dyn Storage, folder: &Path, found: &mut Vec<Found>, start: u64) {
+fn remove_dropped_segments(storage: &dyn Storage, folder: &Path, found: &mut Vec<SegmentFile>, start: u64) {
     let dropped = found.windows(2).take_while(|pair| pair.last().is_some_and(|next| next.base <= start)).count();
     for leftover in found.drain(..dropped) {
         // A file that cannot be removed does no harm. The next opening tries again.
@@ -208,7 +208,7 @@ fn remove_leftovers(storage: &dyn Storage, folder: &Path, found: &mut Vec<Found>
 fn open_newest(
     storage: &dyn Storage,
     folder: &Path,
-    newest: &Found,
+    newest: &SegmentFile,
     key: u64,
 ) -> Result<Box<dyn StorageFile>, LogError> {
     if newest.header.is_none() && newest.length == 0 {
@@ -222,17 +222,17 @@ fn open_newest(
 fn recover_tail(
     file: &dyn StorageFile,
     folder: &Path,
-    newest: &Found,
-    state: &State,
+    newest: &SegmentFile,
+    state: &SyncState,
     recovery: &mut Recovery,
-) -> Result<Tail, LogError> {
+) -> Result<TailRecovery, LogError> {
     let path = segment_path(folder, newest.base);
     let stop = newest.base.saturating_add(newest.length);
     let key = newest.header.map_or(state.key, |header| header.key);
     // After a power loss, the records' headers may know a later synced offset than the file `synced`.
     let mut synced = state.synced;
     let mut damaged = Scanner::new(file, newest.base, key, stop)
-        .run(|offset, frame| synced = synced.max(offset.saturating_sub(frame.distance.into())))
+        .scan(|offset, frame| synced = synced.max(offset.saturating_sub(frame.bytes_since_sync.into())))
         .map_err(LogError::io("reading", &path))?;
     // If the header is damaged, the key may be wrong, so that valid records look damaged.
     let header_damaged = newest.header.is_none() && newest.length > 0;
@@ -240,24 +240,24 @@ fn recover_tail(
     let roll = header_damaged || synced > stop || damaged.last().is_some_and(|last| last.end == stop);
     recovery.damaged.extend(damaged.into_iter().map(|range| Damage { range, path: path.clone() }));
     if let Some(torn) = torn {
-        recovery.torn = torn.end - torn.start;
-        return Ok(Tail { stop: torn.start, end: torn.start, synced, roll });
+        recovery.torn_bytes = torn.end - torn.start;
+        return Ok(TailRecovery { file_end: torn.start, next_offset: torn.start, synced, needs_new_segment: roll });
     }
     if synced > stop {
         recovery.missing.push(stop..synced);
     }
-    Ok(Tail { stop, end: stop.max(synced), synced, roll })
+    Ok(TailRecovery { file_end: stop, next_offset: stop.max(synced), synced, needs_new_segment: roll })
 }
 
 /// Truncates the torn tail and makes the rest durable. After an earlier failed sync the kernel treats the pages as
 /// clean although the disk does not have them, so they are written again.
-fn settle(file: &dyn StorageFile, path: &Path, base: u64, tail: &Tail) -> Result<(), LogError> {
-    let position = |offset: u64| SEGMENT_HEADER as u64 + (offset - base);
-    file.set_len(position(tail.stop)).map_err(LogError::io("truncating the torn tail of", path))?;
+fn persist_tail(file: &dyn StorageFile, path: &Path, base: u64, tail: &TailRecovery) -> Result<(), LogError> {
+    let position = |offset: u64| SEGMENT_HEADER_LEN as u64 + (offset - base);
+    file.set_len(position(tail.file_end)).map_err(LogError::io("truncating the torn tail of", path))?;
     let mut at = tail.synced.max(base);
     let mut bytes = Vec::new();
-    while at < tail.stop {
-        bytes.resize(usize::try_from(tail.stop - at).unwrap_or(usize::MAX).min(1 << 20), 0);
+    while at < tail.file_end {
+        bytes.resize(usize::try_from(tail.file_end - at).unwrap_or(usize::MAX).min(1 << 20), 0);
         file.read_exact_at(&mut bytes, position(at)).map_err(LogError::io("reading", path))?;
         file.write_all_at(&bytes, position(at)).map_err(LogError::io("writing", path))?;
         at += bytes.len() as u64;

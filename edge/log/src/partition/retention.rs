@@ -6,17 +6,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Partition, State, segment_path};
+use super::{Partition, SyncState, segment_path};
 use crate::LogError;
 
 /// The limits of a partition. A segment is removed when it is older than `max_age` or the partition is larger than
 /// `max_bytes`. The newest segment, and segments that a consumer still needs, are kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Retention {
+pub struct LogRetention {
     /// Maximum age of a segment's last write.
-    pub age: Duration,
+    pub max_age: Duration,
     /// Maximum size of the partition, in bytes.
-    pub size: u64,
+    pub max_bytes: u64,
 }
 
 impl Partition {
@@ -27,7 +27,7 @@ impl Partition {
     /// # Errors
     /// [`LogError::Io`] when the file system fails, also if only the age of a segment could not be read: segments above
     /// the size limit are then removed nevertheless, but the error needs attention.
-    pub fn expire(&mut self, retention: Retention, needed: u64, now: SystemTime) -> Result<u64, LogError> {
+    pub fn expire(&mut self, retention: LogRetention, needed: u64, now: SystemTime) -> Result<u64, LogError> {
         let start = self.shared.start.load(Ordering::Acquire);
         let mut age_error = None;
         let mut new_start = start;
@@ -40,7 +40,7 @@ impl Partition {
                 }
                 let path = segment_path(&self.shared.folder, segment.base);
                 let old = match self.shared.storage.modified(&path) {
-                    Ok(written) => now.duration_since(written).unwrap_or_default() > retention.age,
+                    Ok(written) => now.duration_since(written).unwrap_or_default() > retention.max_age,
                     // Its bytes are missing; only its entry in the list is left.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => true,
                     Err(error) => {
@@ -48,26 +48,26 @@ impl Partition {
                         false
                     }
                 };
-                let large = self.written - segment.base > retention.size;
+                let large = self.written_end - segment.base > retention.max_bytes;
                 if !(old || large) {
                     break;
                 }
                 new_start = new_start.max(next.base);
             }
         }
-        self.drop_before(new_start)?;
+        self.remove_segments_before(new_start)?;
         match age_error {
             None => Ok(new_start - start),
             Some(error) => Err(error),
         }
     }
 
-    fn drop_before(&mut self, new_start: u64) -> Result<(), LogError> {
-        if new_start > self.state.state.start {
+    fn remove_segments_before(&mut self, new_start: u64) -> Result<(), LogError> {
+        if new_start > self.sync_file.state.start {
             // The new start is made durable first: after a power loss, files before it are known to be leftovers, and
             // absent files after it are known to be missing.
-            let state = State { start: new_start, ..self.state.state };
-            self.state.write_durably(state).map_err(LogError::io("advancing the start in", self.folder()))?;
+            let state = SyncState { start: new_start, ..self.sync_file.state };
+            self.sync_file.write_durably(state).map_err(LogError::io("advancing the start in", self.folder()))?;
             self.shared.start.store(new_start, Ordering::Release);
         }
         // This also removes segments before the start that could not be removed the last time.

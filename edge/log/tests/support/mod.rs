@@ -32,7 +32,7 @@ impl Random {
         self.next() % bound.max(1)
     }
 
-    pub fn one_in(&mut self, chances: u64) -> bool {
+    pub fn chance_one_in(&mut self, chances: u64) -> bool {
         self.below(chances) == 0
     }
 }
@@ -43,32 +43,32 @@ pub fn folder() -> &'static Path {
 
 pub fn open(storage: &SimulatedStorage, segment_size: u64) -> Result<Partition, LogError> {
     let storage: Arc<dyn Storage> = Arc::new(storage.clone());
-    Partition::open_on(storage, folder(), segment_size)
+    Partition::open_with_storage(storage, folder(), segment_size)
 }
 
-pub fn segment(base: u64) -> PathBuf {
+pub fn segment_file(base: u64) -> PathBuf {
     folder().join(format!("{base:020}.log"))
 }
 
 /// The file that contains `offset`, and the position in it.
-pub fn place_of(storage: &SimulatedStorage, offset: u64) -> Option<(PathBuf, u64)> {
+pub fn locate(storage: &SimulatedStorage, offset: u64) -> Option<(PathBuf, u64)> {
     let bases = storage.files().into_iter().filter(|path| path.parent() == Some(folder())).filter_map(|path| {
         let base: u64 = path.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok()?;
         (base <= offset).then_some((base, path))
     });
     let (base, path) = bases.max()?;
-    Some((path, offset - base + wheeltapper_log::SEGMENT_HEADER as u64))
+    Some((path, offset - base + wheeltapper_log::SEGMENT_HEADER_LEN as u64))
 }
 
 /// The result of a reader that continues after damage.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ReadResult {
     pub records: Vec<Record>,
     pub damaged: Vec<Range<u64>>,
 }
 
-pub fn read_from(reader: &mut Reader, from: u64, max_bytes: usize) -> Seen {
-    let mut seen = Seen::default();
+pub fn read_from(reader: &mut Reader, from: u64, max_bytes: usize) -> ReadResult {
+    let mut seen = ReadResult::default();
     let mut at = from;
     let end = reader.end();
     while at < end {
@@ -77,8 +77,8 @@ pub fn read_from(reader: &mut Reader, from: u64, max_bytes: usize) -> Seen {
                 assert!(!records.is_empty(), "nothing at {at}, though the end is {end}");
                 for record in records {
                     assert_eq!(record.offset, at, "records follow each other");
-                    assert!(record.next > at);
-                    at = record.next;
+                    assert!(record.next_offset > at);
+                    at = record.next_offset;
                     seen.records.push(record);
                 }
             }
@@ -98,12 +98,12 @@ pub fn read_from(reader: &mut Reader, from: u64, max_bytes: usize) -> Seen {
     seen
 }
 
-pub fn read_all(partition: &Partition) -> Seen {
+pub fn read_all(partition: &Partition) -> ReadResult {
     let mut reader = partition.reader();
     let start = reader.start();
     read_from(&mut reader, start, 300)
 }
 
-pub fn payloads(seen: &Seen) -> Vec<Vec<u8>> {
+pub fn payloads(seen: &ReadResult) -> Vec<Vec<u8>> {
     seen.records.iter().map(|record| record.payload.clone()).collect()
 }

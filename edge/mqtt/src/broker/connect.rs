@@ -10,22 +10,22 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
-    admission::Refusing,
+    admission::RejectionPermit,
     connection::Connection,
-    hub::{Attachment, Hub, Wanted},
-    message::{Message, passed_on},
-    session::{PeerLimits, Will},
-    stats::count,
+    hub::{SessionAttachment, Hub, SessionRequest},
+    message::{Message, forwarded_properties},
+    session::{PeerLimits, PendingWill},
+    stats::increment,
     throttle::AddressKey,
 };
 use crate::{
     codec::{self, ConnAck, Connect, DecodeError, Packet, Properties, Version, reason},
-    rights::{Grant, Login, LoginRefusal},
+    rights::{Grant, Login, LoginRejection},
     topic,
 };
 
 /// Number of topic aliases that a client may set (topic alias maximum).
-pub(crate) const ALIASES: u16 = 64;
+pub(crate) const TOPIC_ALIAS_MAXIMUM: u16 = 64;
 
 /// Maximum length of a client id in bytes.
 const MAX_CLIENT_ID: usize = 1_024;
@@ -34,13 +34,13 @@ const MAX_CLIENT_ID: usize = 1_024;
 const MAX_CONNECT: usize = 256 << 10;
 
 /// Maximum size in bytes of a CONNECT above the connection limit, and the time to wait for it.
-const REFUSED_CONNECT: usize = 16 << 10;
-const REFUSED_WAIT: Duration = Duration::from_secs(2);
+const MAX_REJECTED_CONNECT: usize = 16 << 10;
+const REJECTED_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a CONNECT is rejected: the MQTT 5 reason code, and a reason string if it adds information.
-struct Rejected(u8, Option<String>);
+struct ConnectRejection(u8, Option<String>);
 
-impl From<u8> for Rejected {
+impl From<u8> for ConnectRejection {
     fn from(code: u8) -> Self {
         Self(code, None)
     }
@@ -48,17 +48,17 @@ impl From<u8> for Rejected {
 
 /// Rejects a client above the connection limit. Waits for its CONNECT, because the answer depends on the protocol
 /// version.
-pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(permit: Refusing, mut stream: S) {
+pub(crate) async fn reject_over_limit<S: AsyncRead + AsyncWrite + Unpin>(permit: RejectionPermit, mut stream: S) {
     let mut input = BytesMut::new();
-    let read = tokio::time::timeout(REFUSED_WAIT, read_connect(&mut stream, &mut input, REFUSED_CONNECT));
+    let read = tokio::time::timeout(REJECTED_CONNECT_TIMEOUT, read_connect(&mut stream, &mut input, MAX_REJECTED_CONNECT));
     if let Ok(Ok(connect)) = read.await {
         let why = "there are too many connections, in all or from this address; close some, or raise [mqtt.broker] max_connections or max_connections_per_address";
-        answer(&mut stream, connect.version, reason::QUOTA, false, told(why.to_owned())).await;
+        write_connack(&mut stream, connect.version, reason::QUOTA_EXCEEDED, false, reason_string_properties(why.to_owned())).await;
     }
     drop(permit);
 }
 
-fn told(why: String) -> Option<Box<Properties>> {
+fn reason_string_properties(why: String) -> Option<Box<Properties>> {
     Some(Box::new(Properties { reason_string: Some(why), ..Properties::default() }))
 }
 
@@ -73,10 +73,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut 
         Ok(Ok(connect)) => connect,
         Ok(Err(Some(error))) => {
             tracing::debug!(%peer, %error, "the first MQTT packet is not a valid CONNECT");
-            if let DecodeError::Version(level) = error {
+            if let DecodeError::UnsupportedVersion(level) = error {
                 let (version, code) =
-                    if level > 5 { (Version::V5, reason::UNSUPPORTED_VERSION) } else { (Version::V3, 1) };
-                answer(&mut stream, version, code, false, None).await;
+                    if level > 5 { (Version::V5, reason::UNSUPPORTED_PROTOCOL_VERSION) } else { (Version::V3, 1) };
+                write_connack(&mut stream, version, code, false, None).await;
             }
             return;
         }
@@ -87,10 +87,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut 
         }
     };
     let version = connect.version;
-    let number = hub.number();
-    match enter(&hub, *connect, peer, number).await {
+    let number = hub.next_number();
+    match open_session(&hub, *connect, peer, number).await {
         Ok((attachment, peer_limits, setup)) => {
-            if answer(&mut stream, version, reason::SUCCESS, attachment.present, setup.properties).await {
+            if write_connack(&mut stream, version, reason::SUCCESS, attachment.session_present, setup.properties).await {
                 tracing::debug!(%peer, client = %attachment.session.client_id, "an MQTT client is connected");
                 let connection = Connection::new(
                     hub,
@@ -104,9 +104,9 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut 
                 connection.serve(stream).await;
             }
         }
-        Err(Rejected(code, why)) => {
+        Err(ConnectRejection(code, why)) => {
             tracing::debug!(%peer, code, "an MQTT client is rejected");
-            answer(&mut stream, version, code, false, why.and_then(told)).await;
+            write_connack(&mut stream, version, code, false, why.and_then(reason_string_properties)).await;
         }
     }
 }
@@ -118,13 +118,13 @@ async fn read_connect<S: AsyncRead + Unpin>(
 ) -> Result<Box<Connect>, Option<DecodeError>> {
     loop {
         if let Some(frame) = codec::frame(input, max)? {
-            if frame.first != 0x10 {
+            if frame.first_byte != 0x10 {
                 return Err(Some(DecodeError::Protocol("the first packet is not CONNECT")));
             }
-            if input.len() >= frame.length {
-                let packet = input.split_to(frame.length);
-                let body = packet.get(frame.header..).unwrap_or_default();
-                return match codec::decode(frame.first, body, Version::V5)? {
+            if input.len() >= frame.packet_length {
+                let packet = input.split_to(frame.packet_length);
+                let body = packet.get(frame.header_length..).unwrap_or_default();
+                return match codec::decode(frame.first_byte, body, Version::V5)? {
                     Packet::Connect(connect) => Ok(connect),
                     _ => Err(None),
                 };
@@ -138,7 +138,7 @@ async fn read_connect<S: AsyncRead + Unpin>(
 }
 
 /// Writes the CONNACK. Returns whether that succeeded within 5 s.
-async fn answer<S: AsyncWrite + Unpin>(
+async fn write_connack<S: AsyncWrite + Unpin>(
     stream: &mut S,
     version: Version,
     code: u8,
@@ -147,8 +147,8 @@ async fn answer<S: AsyncWrite + Unpin>(
 ) -> bool {
     let code = match (version, code) {
         (Version::V5, code) | (Version::V3, code @ 0..=5) => code,
-        (Version::V3, reason::CLIENT_ID) => 2,
-        (Version::V3, reason::BAD_PASSWORD) => 4,
+        (Version::V3, reason::CLIENT_ID_NOT_VALID) => 2,
+        (Version::V3, reason::BAD_USER_NAME_OR_PASSWORD) => 4,
         (Version::V3, reason::NOT_AUTHORIZED) => 5,
         (Version::V3, _) => 3,
     };
@@ -162,7 +162,7 @@ async fn answer<S: AsyncWrite + Unpin>(
 }
 
 /// Negotiated parameters for the CONNACK and the connection.
-struct Setup {
+struct ConnectionParams {
     keep_alive: Option<Duration>,
     problem_information: bool,
     properties: Option<Box<Properties>>,
@@ -170,55 +170,55 @@ struct Setup {
 
 /// Authenticates the client. After too many failed logins, further attempts are rejected unchecked until a delay is
 /// over.
-async fn log_in(hub: &Arc<Hub>, connect: &Connect, peer: SocketAddr) -> Result<Arc<dyn Grant>, Rejected> {
-    let (address, name) = (AddressKey::of(peer.ip()), connect.user.as_deref().unwrap_or_default());
+async fn authenticate(hub: &Arc<Hub>, connect: &Connect, peer: SocketAddr) -> Result<Arc<dyn Grant>, ConnectRejection> {
+    let (address, name) = (AddressKey::from_ip(peer.ip()), connect.user_name.as_deref().unwrap_or_default());
     let throttle = || hub.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-    let wait = throttle().wait(address, name, Instant::now());
+    let wait = throttle().remaining_delay(address, name, Instant::now());
     if let Some(wait) = wait {
-        count(&hub.counters.refused_logins);
+        increment(&hub.counters.rejected_logins);
         let seconds = wait.as_secs() + 1;
-        return Err(Rejected(reason::RATE, Some(format!("too many failed logins; try again in {seconds} s"))));
+        return Err(ConnectRejection(reason::CONNECTION_RATE_EXCEEDED, Some(format!("too many failed logins; try again in {seconds} s"))));
     }
     let login = Login {
         peer,
         client_id: connect.client_id.clone(),
-        user: connect.user.clone(),
+        user_name: connect.user_name.clone(),
         password: connect.password.clone(),
     };
     let refusal = match hub.auth.authenticate(login).await {
         Ok(grant) => {
-            throttle().succeeded(address, name, Instant::now());
+            throttle().record_success(address, name, Instant::now());
             return Ok(grant);
         }
         Err(refusal) => refusal,
     };
-    if refusal == LoginRefusal::Unavailable {
-        return Err(Rejected(reason::SERVER_UNAVAILABLE, None));
+    if refusal == LoginRejection::Unavailable {
+        return Err(ConnectRejection(reason::SERVER_UNAVAILABLE, None));
     }
-    throttle().failed(address, name, Instant::now());
-    count(&hub.counters.refused_logins);
+    throttle().record_failure(address, name, Instant::now());
+    increment(&hub.counters.rejected_logins);
     tracing::warn!(%peer, client = %connect.client_id, "an MQTT client sent a wrong user name, password or key");
     Err(match refusal {
-        LoginRefusal::Anonymous => reason::NOT_AUTHORIZED.into(),
-        LoginRefusal::Wrong | LoginRefusal::Unavailable => reason::BAD_PASSWORD.into(),
+        LoginRejection::CredentialsRequired => reason::NOT_AUTHORIZED.into(),
+        LoginRejection::InvalidCredentials | LoginRejection::Unavailable => reason::BAD_USER_NAME_OR_PASSWORD.into(),
     })
 }
 
 /// Validates the CONNECT, authenticates the client and attaches to its session.
-async fn enter(
+async fn open_session(
     hub: &Arc<Hub>,
     mut connect: Connect,
     peer: SocketAddr,
     number: u64,
-) -> Result<(Attachment, PeerLimits, Setup), Rejected> {
+) -> Result<(SessionAttachment, PeerLimits, ConnectionParams), ConnectRejection> {
     let v5 = connect.version == Version::V5;
     let requested = connect.properties.take().map(|properties| *properties).unwrap_or_default();
     if requested.authentication_method.is_some() {
-        return Err(reason::BAD_AUTHENTICATION.into());
+        return Err(reason::BAD_AUTHENTICATION_METHOD.into());
     }
-    let grant = log_in(hub, &connect, peer).await?;
+    let grant = authenticate(hub, &connect, peer).await?;
     if connect.client_id.len() > MAX_CLIENT_ID || (connect.client_id.is_empty() && !v5 && !connect.clean_start) {
-        return Err(reason::CLIENT_ID.into());
+        return Err(reason::CLIENT_ID_NOT_VALID.into());
     }
     let mut properties = Properties::default();
     if connect.client_id.is_empty() {
@@ -236,37 +236,37 @@ async fn enter(
         properties.session_expiry = Some(u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX));
     }
     let will = connect.will.take();
-    let will = will.map(|will| will_of(hub, &*grant, will, &connect.client_id, number)).transpose()?;
-    let max_packet = requested.maximum_packet.map_or(usize::MAX, |size| size as usize);
+    let will = will.map(|will| prepare_will(hub, &*grant, will, &connect.client_id, number)).transpose()?;
+    let max_packet = requested.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
     let window = requested.receive_maximum.unwrap_or(u16::MAX).min(hub.config.max_inflight);
     let limits = PeerLimits { version: connect.version, receive_maximum: window.into(), max_packet };
     properties.receive_maximum = Some(hub.config.max_inflight);
-    properties.maximum_packet = Some(u32::try_from(hub.config.max_packet).unwrap_or(u32::MAX));
-    properties.topic_alias_maximum = Some(ALIASES);
+    properties.maximum_packet_size = Some(u32::try_from(hub.config.max_packet).unwrap_or(u32::MAX));
+    properties.topic_alias_maximum = Some(TOPIC_ALIAS_MAXIMUM);
     let wanted =
-        Wanted { client_id: connect.client_id.as_str().into(), grant, clean_start: connect.clean_start, expiry, will };
+        SessionRequest { client_id: connect.client_id.as_str().into(), grant, clean_start: connect.clean_start, expiry, will };
     let attachment = hub.attach(wanted).await?;
-    let setup = Setup {
+    let setup = ConnectionParams {
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
-        problem_information: requested.request_problem != Some(0),
+        problem_information: requested.request_problem_information != Some(0),
         properties: v5.then(|| Box::new(properties)),
     };
     Ok((attachment, limits, setup))
 }
 
-fn will_of(
+fn prepare_will(
     hub: &Hub,
     grant: &dyn Grant,
     will: codec::Will,
     client_id: &str,
     connection: u64,
-) -> Result<Will, Rejected> {
-    if !topic::is_name(&will.topic) {
-        return Err(reason::TOPIC_INVALID.into());
+) -> Result<PendingWill, ConnectRejection> {
+    if !topic::is_valid_name(&will.topic) {
+        return Err(reason::TOPIC_NAME_INVALID.into());
     }
     if super::inbound::is_reserved(&will.topic) || !grant.may_publish(&will.topic) {
-        count(&hub.counters.denied_publishes);
-        return Err(Rejected(
+        increment(&hub.counters.denied_publishes);
+        return Err(ConnectRejection(
             reason::NOT_AUTHORIZED,
             Some("this client may not publish to the topic of its will".into()),
         ));
@@ -275,7 +275,7 @@ fn will_of(
     // The expiry starts when the will is published: after the connection has ended and the delay is over.
     let expiry = will.properties.as_ref().and_then(|properties| properties.message_expiry);
     let expiry = expiry.map(|seconds| Duration::from_secs(seconds.into()));
-    let (properties, _) = passed_on(will.properties);
+    let (properties, _) = forwarded_properties(will.properties);
     let message = Message {
         topic: will.topic.into(),
         payload: will.payload,
@@ -284,12 +284,12 @@ fn will_of(
         properties,
         ..Message::default()
     };
-    Ok(Will {
+    Ok(PendingWill {
         message,
         delay: Duration::from_secs(delay.into()),
         expiry,
         client_id: client_id.into(),
-        connection,
+        connection_id: connection,
         owner: grant.owner().to_owned(),
         sites: grant.sites(),
     })

@@ -9,14 +9,14 @@ use std::{
 };
 
 use super::{
-    connect::ALIASES,
-    connection::{Connection, End},
+    connect::TOPIC_ALIAS_MAXIMUM,
+    connection::{Connection, ConnectionEnd},
     message::Message,
-    stats::count,
-    subscriptions::Options,
+    stats::increment,
+    subscriptions::SubscriptionOptions,
 };
 use crate::{
-    Answer, Exchange, Released, Verdict,
+    VerdictFuture, Exchange, ReleaseFuture, Verdict,
     codec::{self, Ack, Disconnect, Packet, Properties, Publish, SubAck, Subscribe, Unsubscribe, Version, reason},
     topic,
 };
@@ -25,19 +25,19 @@ use crate::{
 const MAX_REASON: usize = 512;
 
 /// Reason string for a publish that the client's rights do not allow.
-const DENIED: &str = "this client may not publish to this topic: its user or key lacks the ingest right, or the topic does not belong to one of its sites";
+const PUBLISH_DENIED: &str = "this client may not publish to this topic: its user or key lacks the ingest right, or the topic does not belong to one of its sites";
 
 /// Topics to which only the broker and its host publish, including all topics below them.
-const RESERVED: [&str; 2] = ["$SYS", "wheeltapper"];
+const RESERVED_TOPICS: [&str; 2] = ["$SYS", "wheeltapper"];
 
 /// Whether only the broker and its host may publish to this topic.
 pub(crate) fn is_reserved(topic: &str) -> bool {
-    RESERVED.iter().any(|name| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    RESERVED_TOPICS.iter().any(|name| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// A received PUBLISH that is not acknowledged yet.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct PendingPublish {
     /// The message, if it still has to be delivered to subscribers.
     message: Option<Message>,
     pub(crate) id: u16,
@@ -47,31 +47,31 @@ pub(crate) struct Taken {
 
 /// The result of handling a PUBLISH.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Sink(Verdict),
+pub(crate) enum PublishOutcome {
+    SinkVerdict(Verdict),
     /// The message is not for the sink; the acknowledgement carries this reason code.
-    Code(u8),
+    ReasonCode(u8),
     /// The client may not publish to this topic.
     Denied,
     /// A QoS 2 message that the client sent again before its PUBREL.
-    Again,
+    Duplicate,
 }
 
 /// A received message and its pending verdict.
-pub(crate) struct Waiting {
-    taken: Option<Taken>,
-    answer: Result<Answer, Option<Outcome>>,
+pub(crate) struct PendingVerdict {
+    publish: Option<PendingPublish>,
+    verdict: Result<VerdictFuture, Option<PublishOutcome>>,
 }
 
-impl Future for Waiting {
-    type Output = (Taken, Outcome);
+impl Future for PendingVerdict {
+    type Output = (PendingPublish, PublishOutcome);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = match &mut self.answer {
-            Ok(answer) => Outcome::Sink(std::task::ready!(answer.as_mut().poll(cx))),
-            Err(outcome) => outcome.take().unwrap_or(Outcome::Again),
+        let outcome = match &mut self.verdict {
+            Ok(answer) => PublishOutcome::SinkVerdict(std::task::ready!(answer.as_mut().poll(cx))),
+            Err(outcome) => outcome.take().unwrap_or(PublishOutcome::Duplicate),
         };
-        match self.taken.take() {
+        match self.publish.take() {
             Some(taken) => Poll::Ready((taken, outcome)),
             // Polled again after completion.
             None => Poll::Pending,
@@ -80,38 +80,38 @@ impl Future for Waiting {
 }
 
 /// A released QoS 2 message whose release the sink has not stored yet.
-pub(crate) struct Releasing {
+pub(crate) struct PendingRelease {
     id: u16,
     code: u8,
     was_known: bool,
-    answer: Released,
+    stored: ReleaseFuture,
 }
 
 /// The result of a [`PendingRelease`].
 #[derive(Debug)]
-pub(crate) struct Release {
+pub(crate) struct ReleaseOutcome {
     id: u16,
     code: u8,
     was_known: bool,
     is_stored: bool,
 }
 
-impl Future for Releasing {
-    type Output = Release;
+impl Future for PendingRelease {
+    type Output = ReleaseOutcome;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Release> {
-        let is_stored = std::task::ready!(self.answer.as_mut().poll(cx));
-        Poll::Ready(Release { id: self.id, code: self.code, was_known: self.was_known, is_stored })
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ReleaseOutcome> {
+        let is_stored = std::task::ready!(self.stored.as_mut().poll(cx));
+        Poll::Ready(ReleaseOutcome { id: self.id, code: self.code, was_known: self.was_known, is_stored })
     }
 }
 
 impl Connection {
-    pub(crate) fn take(&mut self, packet: Packet) -> Result<(), End> {
+    pub(crate) fn handle_packet(&mut self, packet: Packet) -> Result<(), ConnectionEnd> {
         match packet {
             Packet::Publish(publish) => self.publish(publish),
             Packet::PubAck(ack) => {
-                self.attachment.session.lock().acknowledged(ack.id, false);
-                self.fill_due = true;
+                self.attachment.session.lock().complete_delivery(ack.id, false);
+                self.send_due = true;
                 Ok(())
             }
             Packet::PubRec(ack) => {
@@ -120,8 +120,8 @@ impl Connection {
             }
             Packet::PubRel(ack) => self.pubrel(ack.id),
             Packet::PubComp(ack) => {
-                self.attachment.session.lock().acknowledged(ack.id, true);
-                self.fill_due = true;
+                self.attachment.session.lock().complete_delivery(ack.id, true);
+                self.send_due = true;
                 Ok(())
             }
             Packet::Subscribe(subscribe) => self.subscribe(subscribe),
@@ -139,32 +139,32 @@ impl Connection {
             | Packet::SubAck(_)
             | Packet::UnsubAck(_)
             | Packet::PingResp
-            | Packet::Auth => Err(End::Close(reason::PROTOCOL)),
+            | Packet::Auth => Err(ConnectionEnd::Close(reason::PROTOCOL_ERROR)),
         }
     }
 
-    fn publish(&mut self, mut publish: Publish) -> Result<(), End> {
+    fn publish(&mut self, mut publish: Publish) -> Result<(), ConnectionEnd> {
         self.resolve_alias(&mut publish)?;
-        if !topic::is_name(&publish.topic) {
-            return Err(End::Close(reason::TOPIC_INVALID));
+        if !topic::is_valid_name(&publish.topic) {
+            return Err(ConnectionEnd::Close(reason::TOPIC_NAME_INVALID));
         }
         let response = publish.properties.as_ref().and_then(|properties| properties.response_topic.as_ref());
-        if response.is_some_and(|topic| !topic::is_name(topic)) {
-            return Err(End::Close(reason::TOPIC_INVALID));
+        if response.is_some_and(|topic| !topic::is_valid_name(topic)) {
+            return Err(ConnectionEnd::Close(reason::TOPIC_NAME_INVALID));
         }
         let (id, qos) = (publish.id, publish.qos);
-        if qos == 2 && self.attachment.session.lock().received.contains(&id) {
-            self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Again))?;
+        if qos == 2 && self.attachment.session.lock().received_qos2.contains(&id) {
+            self.enqueue(PendingPublish { message: None, id, qos, size: 0 }, Err(PublishOutcome::Duplicate))?;
             return Ok(());
         }
         if qos > 0 {
             if self.peer.version == Version::V5 && self.unacknowledged >= self.hub.config.max_inflight.into() {
-                return Err(End::Close(reason::RECEIVE_MAXIMUM));
+                return Err(ConnectionEnd::Close(reason::RECEIVE_MAXIMUM_EXCEEDED));
             }
             self.unacknowledged += 1;
         }
         if qos == 2 {
-            self.attachment.session.lock().received.insert(id);
+            self.attachment.session.lock().received_qos2.insert(id);
         }
         let dup = publish.dup;
         let message = Message::new(&mut publish, self.attachment.session.key);
@@ -172,48 +172,48 @@ impl Connection {
         let session = Arc::clone(&self.attachment.session);
         let grant = session.grant();
         if is_reserved(&message.topic) || !grant.may_publish(&message.topic) {
-            count(&self.hub.counters.denied_publishes);
+            increment(&self.hub.counters.denied_publishes);
             tracing::debug!(client = %self.client_id, topic = %message.topic, "an MQTT client may not publish to this topic");
-            return self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Denied));
+            return self.enqueue(PendingPublish { message: None, id, qos, size: 0 }, Err(PublishOutcome::Denied));
         }
         // An empty retained message removes the retained message of the topic; it has no content to store.
         let clears = message.retain && message.payload.is_empty();
-        let answer = if self.hub.ingests(&message.topic) && !clears {
+        let answer = if self.hub.is_ingested(&message.topic) && !clears {
             let exchange =
-                (qos == 2 && session.is_lasting()).then(|| Exchange { session: Arc::clone(&session.name), id, dup });
-            Ok(self.hub.accept(&message, &self.client_id, self.number, (grant.owner(), grant.sites()), exchange))
+                (qos == 2 && session.is_persistent()).then(|| Exchange { session: Arc::clone(&session.name), packet_id: id, dup });
+            Ok(self.hub.accept(&message, &self.client_id, self.connection_id, (grant.owner(), grant.sites()), exchange))
         } else {
-            Err(Outcome::Code(reason::SUCCESS))
+            Err(PublishOutcome::ReasonCode(reason::SUCCESS))
         };
         let mut message = Some(message);
         if qos == 0 {
             message.take().into_iter().for_each(|message| self.hub.route(message));
         }
-        self.enqueue(Taken { message, id, qos, size }, answer)
+        self.enqueue(PendingPublish { message, id, qos, size }, answer)
     }
 
     /// Resolves the topic alias of a PUBLISH, or assigns the topic to the alias.
-    fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), End> {
+    fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), ConnectionEnd> {
         let properties = publish.properties.as_ref();
         if properties.is_some_and(|properties| !properties.subscription_ids.is_empty()) {
-            return Err(End::Close(reason::PROTOCOL));
+            return Err(ConnectionEnd::Close(reason::PROTOCOL_ERROR));
         }
         let Some(alias) = properties.and_then(|properties| properties.topic_alias) else {
             return if publish.topic.is_empty() && self.peer.version == Version::V5 {
-                Err(End::Close(reason::PROTOCOL))
+                Err(ConnectionEnd::Close(reason::PROTOCOL_ERROR))
             } else {
                 Ok(())
             };
         };
-        if alias == 0 || alias > ALIASES {
-            return Err(End::Close(reason::ALIAS_INVALID));
+        if alias == 0 || alias > TOPIC_ALIAS_MAXIMUM {
+            return Err(ConnectionEnd::Close(reason::TOPIC_ALIAS_INVALID));
         }
         if self.aliases.is_empty() {
-            self.aliases.resize(usize::from(ALIASES) + 1, None);
+            self.aliases.resize(usize::from(TOPIC_ALIAS_MAXIMUM) + 1, None);
         }
-        let slot = self.aliases.get_mut(usize::from(alias)).ok_or(End::Close(reason::ALIAS_INVALID))?;
+        let slot = self.aliases.get_mut(usize::from(alias)).ok_or(ConnectionEnd::Close(reason::TOPIC_ALIAS_INVALID))?;
         if publish.topic.is_empty() {
-            publish.topic = slot.clone().ok_or(End::Close(reason::PROTOCOL))?;
+            publish.topic = slot.clone().ok_or(ConnectionEnd::Close(reason::PROTOCOL_ERROR))?;
         } else {
             *slot = Some(Arc::clone(&publish.topic));
         }
@@ -222,58 +222,58 @@ impl Connection {
 
     /// Completes the message at once if its verdict is available and no earlier message is pending. Otherwise adds it
     /// to the end of the pending messages.
-    fn enqueue(&mut self, taken: Taken, answer: Result<Answer, Outcome>) -> Result<(), End> {
+    fn enqueue(&mut self, taken: PendingPublish, answer: Result<VerdictFuture, PublishOutcome>) -> Result<(), ConnectionEnd> {
         let mut answer = answer.map_err(Some);
         if self.pending.is_empty() {
             let outcome = match &mut answer {
                 Err(outcome) => outcome.take(),
                 Ok(answer) => match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(verdict) => Some(Outcome::Sink(verdict)),
+                    Poll::Ready(verdict) => Some(PublishOutcome::SinkVerdict(verdict)),
                     Poll::Pending => None,
                 },
             };
             if let Some(outcome) = outcome {
-                return self.conclude(taken, outcome).map_or(Ok(()), Err);
+                return self.complete_publish(taken, outcome).map_or(Ok(()), Err);
             }
         }
         self.pending_bytes += taken.size;
         if taken.qos == 2 && answer.is_ok() {
-            self.awaited.insert(taken.id);
+            self.awaiting_verdict.insert(taken.id);
         }
-        self.pending.push_back(Waiting { taken: Some(taken), answer });
+        self.pending.push_back(PendingVerdict { publish: Some(taken), verdict: answer });
         Ok(())
     }
 
     /// Acknowledges a message and delivers it to the subscribers, depending on its outcome.
-    pub(crate) fn conclude(&mut self, taken: Taken, outcome: Outcome) -> Option<End> {
-        let Taken { message, id, qos, .. } = taken;
+    pub(crate) fn complete_publish(&mut self, taken: PendingPublish, outcome: PublishOutcome) -> Option<ConnectionEnd> {
+        let PendingPublish { message, id, qos, .. } = taken;
         let (code, why) = match outcome {
-            Outcome::Sink(Verdict::Busy) => {
+            PublishOutcome::SinkVerdict(Verdict::Busy) => {
                 if qos == 0 {
-                    self.hub.lose(&self.client_id);
+                    self.hub.count_lost_qos0(&self.client_id);
                     return None;
                 }
                 if qos == 2 {
-                    self.attachment.session.lock().received.remove(&id);
+                    self.attachment.session.lock().received_qos2.remove(&id);
                 }
                 tracing::debug!(client = %self.client_id, "an MQTT connection is closed: the sink is busy, and the client must send the message again");
-                return Some(End::Close(reason::QUOTA));
+                return Some(ConnectionEnd::Close(reason::QUOTA_EXCEEDED));
             }
-            Outcome::Sink(Verdict::Stored) => (reason::SUCCESS, None),
-            Outcome::Sink(Verdict::Partly(why)) => (reason::SUCCESS, Some(why)),
-            Outcome::Sink(Verdict::Refused(why)) => (reason::PAYLOAD_INVALID, Some(why)),
-            Outcome::Code(code) => (code, None),
-            Outcome::Again => (reason::SUCCESS, None),
-            Outcome::Denied if qos == 0 => return None,
-            Outcome::Denied if self.peer.version == Version::V3 => {
+            PublishOutcome::SinkVerdict(Verdict::Stored) => (reason::SUCCESS, None),
+            PublishOutcome::SinkVerdict(Verdict::PartlyStored(why)) => (reason::SUCCESS, Some(why)),
+            PublishOutcome::SinkVerdict(Verdict::Rejected(why)) => (reason::PAYLOAD_FORMAT_INVALID, Some(why)),
+            PublishOutcome::ReasonCode(code) => (code, None),
+            PublishOutcome::Duplicate => (reason::SUCCESS, None),
+            PublishOutcome::Denied if qos == 0 => return None,
+            PublishOutcome::Denied if self.peer.version == Version::V3 => {
                 // In 3.1.1, closing the connection is the only way to report this (section 3.3.5). A message that was
                 // not accepted is never acknowledged.
                 if qos == 2 {
-                    self.attachment.session.lock().received.remove(&id);
+                    self.attachment.session.lock().received_qos2.remove(&id);
                 }
-                return Some(End::Close(reason::NOT_AUTHORIZED));
+                return Some(ConnectionEnd::Close(reason::NOT_AUTHORIZED));
             }
-            Outcome::Denied => (reason::NOT_AUTHORIZED, Some(DENIED.to_owned())),
+            PublishOutcome::Denied => (reason::NOT_AUTHORIZED, Some(PUBLISH_DENIED.to_owned())),
         };
         message.into_iter().for_each(|message| self.hub.route(message));
         if qos == 0 {
@@ -282,9 +282,9 @@ impl Connection {
         let v5 = self.peer.version == Version::V5;
         if qos == 1 {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
-        } else if v5 && code >= 0x80 && !self.closing {
+        } else if v5 && code >= 0x80 && !self.is_closing {
             // Such a PUBREC ends the exchange: MQTT 5.0, section 4.3.3.
-            self.attachment.session.lock().received.remove(&id);
+            self.attachment.session.lock().received_qos2.remove(&id);
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
         }
         let first = if qos == 1 { 0x40 } else { 0x50 };
@@ -297,52 +297,52 @@ impl Connection {
                 let packet = if qos == 1 { Packet::PubAck(ack) } else { Packet::PubRec(ack) };
                 codec::encode(&mut self.output, self.peer.version, &packet);
             }
-            _ => codec::ack(&mut self.output, self.peer.version, first, id, code),
+            _ => codec::encode_ack(&mut self.output, self.peer.version, first, id, code),
         }
         None
     }
 
-    fn pubrel(&mut self, id: u16) -> Result<(), End> {
+    fn pubrel(&mut self, id: u16) -> Result<(), ConnectionEnd> {
         let session = Arc::clone(&self.attachment.session);
-        let was_known = session.lock().received.remove(&id);
-        let code = if was_known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
-        if !session.is_lasting() {
-            return self.released(&Release { id, code, was_known, is_stored: true }).map_or(Ok(()), Err);
+        let was_known = session.lock().received_qos2.remove(&id);
+        let code = if was_known { reason::SUCCESS } else { reason::PACKET_ID_NOT_FOUND };
+        if !session.is_persistent() {
+            return self.on_released(&ReleaseOutcome { id, code, was_known, is_stored: true }).map_or(Ok(()), Err);
         }
         // Also if the session does not know the id: it may be from before the last restart of this process.
-        let mut releasing = Releasing { id, code, was_known, answer: self.hub.release(&session, id) };
+        let mut releasing = PendingRelease { id, code, was_known, stored: self.hub.release(&session, id) };
         if self.releasing.is_empty()
             && let Poll::Ready(release) = Pin::new(&mut releasing).poll(&mut Context::from_waker(Waker::noop()))
         {
-            return self.released(&release).map_or(Ok(()), Err);
+            return self.on_released(&release).map_or(Ok(()), Err);
         }
         self.releasing.push_back(releasing);
         Ok(())
     }
 
     /// Ends the exchange with PUBCOMP, or closes the connection if the release could not be stored.
-    pub(crate) fn released(&mut self, release: &Release) -> Option<End> {
-        let Release { id, code, was_known, is_stored } = *release;
+    pub(crate) fn on_released(&mut self, release: &ReleaseOutcome) -> Option<ConnectionEnd> {
+        let ReleaseOutcome { id, code, was_known, is_stored } = *release;
         self.unacknowledged = self.unacknowledged.saturating_sub(was_known.into());
         if !is_stored {
-            return Some(End::Close(reason::QUOTA));
+            return Some(ConnectionEnd::Close(reason::QUOTA_EXCEEDED));
         }
-        codec::ack(&mut self.output, self.peer.version, 0x70, id, code);
+        codec::encode_ack(&mut self.output, self.peer.version, 0x70, id, code);
         None
     }
 
     fn pubrec(&mut self, ack: &Ack) {
         let mut state = self.attachment.session.lock();
         if ack.reason >= 0x80 {
-            state.acknowledged(ack.id, false);
-            self.fill_due = true;
+            state.complete_delivery(ack.id, false);
+            self.send_due = true;
             return;
         }
-        let code = if state.released(ack.id) { reason::SUCCESS } else { reason::ID_NOT_FOUND };
-        codec::ack(&mut self.output, self.peer.version, 0x62, ack.id, code);
+        let code = if state.mark_released(ack.id) { reason::SUCCESS } else { reason::PACKET_ID_NOT_FOUND };
+        codec::encode_ack(&mut self.output, self.peer.version, 0x62, ack.id, code);
     }
 
-    fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
+    fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), ConnectionEnd> {
         let v5 = self.peer.version == Version::V5;
         let identifier =
             subscribe.properties.as_ref().and_then(|properties| properties.subscription_ids.first().copied());
@@ -354,27 +354,27 @@ impl Connection {
                 Ok(filter) => filter,
                 Err(error) => {
                     tracing::debug!(client = %self.client_id, %error, "an MQTT subscription is rejected");
-                    codes.push(if v5 { reason::FILTER_INVALID } else { 0x80 });
+                    codes.push(if v5 { reason::TOPIC_FILTER_INVALID } else { 0x80 });
                     continue;
                 }
             };
             if !session.grant().may_subscribe(filter.filter) {
-                count(&self.hub.counters.denied_subscriptions);
+                increment(&self.hub.counters.denied_subscriptions);
                 tracing::debug!(client = %self.client_id, filter = filter.filter, "an MQTT client may not subscribe to this filter");
                 codes.push(if v5 { reason::NOT_AUTHORIZED } else { 0x80 });
                 continue;
             }
             if filter.group.is_some() && request.no_local {
-                return Err(End::Close(reason::PROTOCOL));
+                return Err(ConnectionEnd::Close(reason::PROTOCOL_ERROR));
             }
-            let options = Options {
+            let options = SubscriptionOptions {
                 qos: request.qos,
                 no_local: request.no_local,
                 retain_as_published: request.retain_as_published,
-                id: identifier.unwrap_or(0),
+                subscription_id: identifier.unwrap_or(0),
             };
             match self.hub.subscribe(&session, &request.filter, filter, options) {
-                None => codes.push(if v5 { reason::QUOTA } else { 0x80 }),
+                None => codes.push(if v5 { reason::QUOTA_EXCEEDED } else { 0x80 }),
                 Some(new) => {
                     codes.push(request.qos);
                     if filter.group.is_none() && (request.retain_handling == 0 || (request.retain_handling == 1 && new))
@@ -389,29 +389,29 @@ impl Connection {
         for (filter, options) in retained {
             self.hub.send_retained(&session, filter, options);
         }
-        self.fill_due = true;
+        self.send_due = true;
         Ok(())
     }
 
     fn unsubscribe(&mut self, unsubscribe: Unsubscribe) {
         let codes = unsubscribe.filters.iter().map(|text| match topic::parse_filter(text) {
             Ok(filter) if self.hub.unsubscribe(&self.attachment.session, text, filter) => reason::SUCCESS,
-            Ok(_) => reason::NO_SUBSCRIPTION,
-            Err(_) => reason::FILTER_INVALID,
+            Ok(_) => reason::NO_SUBSCRIPTION_EXISTED,
+            Err(_) => reason::TOPIC_FILTER_INVALID,
         });
         let ack = SubAck { id: unsubscribe.id, codes: codes.collect(), properties: None };
         codec::encode(&mut self.output, self.peer.version, &Packet::UnsubAck(ack));
     }
 
-    fn disconnect(&mut self, disconnect: &Disconnect) -> End {
+    fn disconnect(&mut self, disconnect: &Disconnect) -> ConnectionEnd {
         let expiry = disconnect.properties.as_ref().and_then(|properties| properties.session_expiry);
         if let Some(seconds) = expiry {
             let mut state = self.attachment.session.lock();
-            if state.expiry.is_zero() && seconds > 0 {
-                return End::Close(reason::PROTOCOL);
+            if state.expiry_interval.is_zero() && seconds > 0 {
+                return ConnectionEnd::Close(reason::PROTOCOL_ERROR);
             }
-            state.expiry = Duration::from_secs(seconds.into()).min(self.hub.config.max_session_expiry);
+            state.expiry_interval = Duration::from_secs(seconds.into()).min(self.hub.config.max_session_expiry);
         }
-        End::Left { with_will: disconnect.reason == reason::DISCONNECT_WITH_WILL }
+        ConnectionEnd::Disconnected { with_will: disconnect.reason == reason::DISCONNECT_WITH_WILL }
     }
 }

@@ -34,12 +34,12 @@ use tokio_rustls::TlsAcceptor;
 
 pub use self::stats::BrokerStats;
 use self::{
-    admission::{Admission, Admitted},
+    admission::{Admission, AdmissionDecision},
     hub::Hub,
     message::Message,
-    revalidate::revalidate_all,
-    session::Will,
-    stats::count,
+    revalidate::revalidate_grants,
+    session::PendingWill,
+    stats::increment,
 };
 use crate::{
     Sink,
@@ -49,10 +49,10 @@ use crate::{
 };
 
 /// Maximum number of wills that wait to be published.
-const WILLS: usize = 16_384;
+const MAX_QUEUED_WILLS: usize = 16_384;
 
 /// Interval at which the rights of connected clients and stored sessions are refreshed.
-pub const REVALIDATE: Duration = Duration::from_secs(2);
+pub const REVALIDATE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A broker with open listeners; [`run`](Broker::run) serves the clients.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub struct Broker {
     hub: Arc<Hub>,
     plain: (TcpListener, SocketAddr),
     tls: Option<(TcpListener, SocketAddr, Acceptor)>,
-    wills: mpsc::Receiver<Will>,
+    wills: mpsc::Receiver<PendingWill>,
     admission: Arc<Admission>,
 }
 
@@ -85,7 +85,7 @@ impl BrokerHandle {
     /// message if its bounded queue is full. `qos` is 0 to 2; a greater value counts as 2. If the topic is empty or has
     /// wildcards, a warning is logged and nothing is published.
     pub fn publish(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) {
-        if !topic::is_name(topic) {
+        if !topic::is_valid_name(topic) {
             tracing::warn!(topic, "a message is not published: the topic is empty or has wildcards");
             return;
         }
@@ -95,7 +95,7 @@ impl BrokerHandle {
     /// Number of open connections, including those that have not sent a CONNECT yet. A connection is counted until its
     /// session is detached.
     pub fn connections(&self) -> usize {
-        self.admission.open()
+        self.admission.open_connections()
     }
 
     /// Returns the statistics. This iterates over all sessions, so do not call it for every message.
@@ -133,10 +133,10 @@ impl Broker {
         auth: Arc<dyn Authenticator>,
     ) -> Result<Self, BrokerError> {
         if config.max_inflight == 0 {
-            return Err(BrokerError::Limit { name: "max_inflight", value: 0, expected: "1 to 65535" });
+            return Err(BrokerError::LimitOutOfRange { name: "max_inflight", value: 0, expected: "1 to 65535" });
         }
         if !(128..=268_435_460).contains(&config.max_packet) {
-            return Err(BrokerError::Limit {
+            return Err(BrokerError::LimitOutOfRange {
                 name: "max_packet",
                 value: config.max_packet,
                 expected: "128 to 268435460 bytes",
@@ -151,7 +151,7 @@ impl Broker {
             }
             None => None,
         };
-        let (sender, wills) = mpsc::channel(WILLS);
+        let (sender, wills) = mpsc::channel(MAX_QUEUED_WILLS);
         let hub = Arc::new(Hub::new(config, sink, auth, sender)?);
         tracing::info!(address = %plain.1, tls = tls.as_ref().map(|tls| tracing::field::display(tls.1)), "listening for MQTT");
         let admission = Arc::new(Admission::new(hub.config.max_connections, hub.config.max_connections_per_address));
@@ -179,7 +179,7 @@ impl Broker {
         let mut tasks = JoinSet::new();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut revalidate = tokio::time::interval(REVALIDATE);
+        let mut revalidate = tokio::time::interval(REVALIDATE_INTERVAL);
         revalidate.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let revalidating = Arc::new(AtomicBool::new(false));
         loop {
@@ -197,12 +197,12 @@ impl Broker {
                 }
                 Some(will) = self.wills.recv() => {
                     let hub = Arc::clone(&self.hub);
-                    tasks.spawn(async move { hub.take_will(will).await });
+                    tasks.spawn(async move { hub.deliver_will(will).await });
                 }
-                _ = second.tick() => self.hub.keep_house(),
+                _ = second.tick() => self.hub.expire_sessions(),
                 _ = revalidate.tick() => {
                     if !revalidating.swap(true, Ordering::AcqRel) {
-                        tasks.spawn(revalidate_all(Arc::clone(&self.hub), Arc::clone(&revalidating)));
+                        tasks.spawn(revalidate_grants(Arc::clone(&self.hub), Arc::clone(&revalidating)));
                     }
                 }
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => {
@@ -228,14 +228,14 @@ impl Broker {
 
     fn spawn(&self, tasks: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
         let permit = match self.admission.admit(peer.ip()) {
-            Admitted::Served(permit) => permit,
+            AdmissionDecision::Accepted(permit) => permit,
             rejected => {
-                count(&self.hub.counters.refused_connections);
+                increment(&self.hub.counters.rejected_connections);
                 let BrokerConfig { max_connections, max_connections_per_address, .. } = self.hub.config;
                 tracing::warn!(%peer, max_connections, max_connections_per_address, "too many MQTT connections; one is rejected");
                 // With TLS a handshake only to send the reason would be too expensive.
-                if let (Admitted::Refused(permit), None) = (rejected, tls) {
-                    tasks.spawn(connect::refuse(permit, stream));
+                if let (AdmissionDecision::Rejected(permit), None) = (rejected, tls) {
+                    tasks.spawn(connect::reject_over_limit(permit, stream));
                 }
                 return;
             }

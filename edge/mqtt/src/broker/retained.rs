@@ -6,14 +6,14 @@ use super::message::Message;
 use crate::topic;
 
 #[derive(Debug)]
-pub(crate) struct Retained {
+pub(crate) struct RetainedMessages {
     messages: BTreeMap<Arc<str>, Arc<Message>>,
     bytes: usize,
     max_messages: usize,
     max_bytes: usize,
 }
 
-impl Retained {
+impl RetainedMessages {
     pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
         Self { messages: BTreeMap::new(), bytes: 0, max_messages, max_bytes }
     }
@@ -36,12 +36,12 @@ impl Retained {
     }
 
     /// Number of retained messages and their size in bytes.
-    pub(crate) fn held(&self) -> (usize, usize) {
+    pub(crate) fn count_and_bytes(&self) -> (usize, usize) {
         (self.messages.len(), self.bytes)
     }
 
     /// Calls `each` for every message whose topic matches the filter. Expired messages are removed.
-    pub(crate) fn matching(&mut self, filter: &str, mut each: impl FnMut(&Arc<Message>)) {
+    pub(crate) fn for_each_matching(&mut self, filter: &str, mut each: impl FnMut(&Arc<Message>)) {
         // Every matching topic begins with the text before the first wildcard; "a/#" also matches "a".
         let literal = filter.split(['+', '#']).next().unwrap_or_default();
         let prefix = if literal.len() < filter.len() { literal.strip_suffix('/').unwrap_or(literal) } else { literal };
@@ -49,7 +49,7 @@ impl Retained {
         let mut expired = Vec::new();
         let from = (Bound::Included(prefix), Bound::Unbounded);
         for (name, message) in self.messages.range::<str, _>(from).take_while(|(name, _)| name.starts_with(prefix)) {
-            if message.expired(now) {
+            if message.is_expired(now) {
                 expired.push(Arc::clone(name));
             } else if topic::matches(filter, name) {
                 each(message);
@@ -72,15 +72,15 @@ mod tests {
         Arc::new(Message { topic: topic.into(), payload: payload.to_owned().into(), ..Message::default() })
     }
 
-    fn names(retained: &mut Retained, filter: &str) -> Vec<String> {
+    fn names(retained: &mut RetainedMessages, filter: &str) -> Vec<String> {
         let mut names = Vec::new();
-        retained.matching(filter, |message| names.push(message.topic.to_string()));
+        retained.for_each_matching(filter, |message| names.push(message.topic.to_string()));
         names
     }
 
     #[test]
     fn filters_find_retained_messages() {
-        let mut retained = Retained::new(10, 100);
+        let mut retained = RetainedMessages::new(10, 100);
         for topic in ["a", "a/b", "a/c/d", "ab", "b", "$x/y"] {
             assert!(retained.set(&message(topic, "1")));
         }
@@ -95,14 +95,14 @@ mod tests {
 
     #[test]
     fn number_and_bytes_are_bounded() {
-        let mut retained = Retained::new(2, 6);
+        let mut retained = RetainedMessages::new(2, 6);
         assert!(retained.set(&message("a", "123")));
         assert!(!retained.set(&message("b", "123")));
         assert!(retained.set(&message("a", "12345")));
         assert!(retained.set(&message("a", "1")));
         assert!(retained.set(&message("b", "1")));
         assert!(!retained.set(&message("c", "1")));
-        assert_eq!(retained.held(), (2, 4));
+        assert_eq!(retained.count_and_bytes(), (2, 4));
         // Properties count too: otherwise a message with a payload of one byte could take megabytes.
         let properties = Properties { user: vec![("k".into(), "v".repeat(100))], ..Properties::default() };
         let fat = Message { properties: Some(Box::new(properties)), ..Message::clone(&message("a", "1")) };

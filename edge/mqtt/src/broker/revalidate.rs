@@ -16,18 +16,18 @@ use super::{
 use crate::{codec::reason, rights::Grant};
 
 /// Refreshes the rights of all owners that have a session.
-pub(super) async fn revalidate_all(hub: Arc<Hub>, revalidating: Arc<AtomicBool>) {
+pub(super) async fn revalidate_grants(hub: Arc<Hub>, revalidating: Arc<AtomicBool>) {
     let grants = hub.grants();
     let auth = Arc::clone(&hub.auth);
     let renewed = tokio::task::spawn_blocking(move || {
-        let renew = |grant| (auth.current(&grant), grant);
+        let renew = |grant| (auth.current_grant(&grant), grant);
         grants.into_iter().map(renew).collect::<Vec<_>>()
     });
     match renewed.await {
         Ok(renewed) => {
             for (current, grant) in renewed {
                 if current.as_ref().is_none_or(|current| !Arc::ptr_eq(current, &grant)) {
-                    hub.regrant(grant.owner(), current.as_ref());
+                    hub.apply_grant(grant.owner(), current.as_ref());
                 }
             }
         }
@@ -49,7 +49,7 @@ impl Hub {
 
     /// Applies changed rights to the sessions of an owner. `None` ends these sessions and their connections, and drops
     /// their wills.
-    pub(crate) fn regrant(&self, owner: &str, grant: Option<&Arc<dyn Grant>>) {
+    pub(crate) fn apply_grant(&self, owner: &str, grant: Option<&Arc<dyn Grant>>) {
         let mut sessions = lock(&self.sessions);
         let own: Vec<Arc<Session>> =
             sessions.values().filter(|session| session.grant().owner() == owner).map(Arc::clone).collect();
@@ -60,14 +60,14 @@ impl Hub {
             }
             let mut state = session.lock();
             state.will = None;
-            state.expiry = Duration::ZERO;
+            state.expiry_interval = Duration::ZERO;
             match &state.link {
                 // The session ends together with its connection.
-                Some((link, _)) => link.kick(reason::NOT_AUTHORIZED),
+                Some((link, _)) => link.close(reason::NOT_AUTHORIZED),
                 None => {
                     drop(state);
                     sessions.remove(&session.name);
-                    self.forget(&session);
+                    self.end_session(&session);
                 }
             }
         }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::message::Message;
 use crate::{
-    codec::{self, Outgoing, Version},
+    codec::{self, OutgoingPublish, Version},
     rights::Grant,
 };
 
@@ -25,55 +25,55 @@ pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
-    pub(crate) ids: Vec<u32>,
+    pub(crate) subscription_ids: Vec<u32>,
 }
 
 /// State of a QoS 1 or 2 delivery.
 #[derive(Debug)]
-enum Stage {
-    Published(Delivery),
+enum DeliveryStage {
+    AwaitingAck(Delivery),
     /// PUBREC was received; PUBCOMP is awaited.
-    Released,
+    AwaitingPubComp,
 }
 
 #[derive(Debug)]
-struct Inflight {
+struct InflightDelivery {
     sequence: u64,
-    stage: Stage,
+    stage: DeliveryStage,
 }
 
 /// A will that is not published yet: the client is still connected, or the requested delay is not over.
 #[derive(Clone, Debug)]
-pub(crate) struct Will {
+pub(crate) struct PendingWill {
     pub(crate) message: Message,
     pub(crate) delay: Duration,
     /// How long the message stays valid after it is published.
     pub(crate) expiry: Option<Duration>,
     pub(crate) client_id: String,
-    pub(crate) connection: u64,
+    pub(crate) connection_id: u64,
     pub(crate) owner: String,
     pub(crate) sites: Option<Arc<[String]>>,
 }
 
 /// Wakes or closes the connection that is attached to a session.
 #[derive(Debug, Default)]
-pub(crate) struct Link {
+pub(crate) struct ConnectionLink {
     waker: AtomicWaker,
-    dirty: AtomicBool,
-    kicked: AtomicU8,
+    has_messages: AtomicBool,
+    close_reason: AtomicU8,
 }
 
-impl Link {
+impl ConnectionLink {
     /// Signals that there are messages to send.
     pub(crate) fn wake(&self) {
-        if !self.dirty.swap(true, Ordering::AcqRel) {
+        if !self.has_messages.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
     /// Asks the connection to close with this reason code.
-    pub(crate) fn kick(&self, reason: u8) {
-        self.kicked.store(reason, Ordering::Release);
+    pub(crate) fn close(&self, reason: u8) {
+        self.close_reason.store(reason, Ordering::Release);
         self.waker.wake();
     }
 
@@ -81,12 +81,12 @@ impl Link {
         self.waker.register(waker);
     }
 
-    pub(crate) fn kicked(&self) -> Option<u8> {
-        Some(self.kicked.load(Ordering::Acquire)).filter(|reason| *reason != 0)
+    pub(crate) fn requested_close(&self) -> Option<u8> {
+        Some(self.close_reason.load(Ordering::Acquire)).filter(|reason| *reason != 0)
     }
 
-    pub(crate) fn take_dirty(&self) -> bool {
-        self.dirty.swap(false, Ordering::AcqRel)
+    pub(crate) fn take_has_messages(&self) -> bool {
+        self.has_messages.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -98,26 +98,26 @@ pub(crate) struct Session {
     /// The current rights of the client.
     grant: RwLock<Arc<dyn Grant>>,
     /// Whether the session outlives its connection, as the last CONNECT requested.
-    lasting: AtomicBool,
+    persistent: AtomicBool,
     /// Unique among all sessions, including earlier sessions of the same client.
     pub(crate) key: u64,
     connected: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<SessionState>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) link: Option<(Arc<Link>, watch::Receiver<()>)>,
+pub(crate) struct SessionState {
+    pub(crate) link: Option<(Arc<ConnectionLink>, watch::Receiver<()>)>,
     /// How long the session is kept after its connection has ended.
-    pub(crate) expiry: Duration,
-    pub(crate) expires: Option<Instant>,
-    pub(crate) will: Option<Will>,
-    pub(crate) will_due: Option<Instant>,
+    pub(crate) expiry_interval: Duration,
+    pub(crate) expires_at: Option<Instant>,
+    pub(crate) will: Option<PendingWill>,
+    pub(crate) will_due_at: Option<Instant>,
     /// Filters as the client sent them.
     pub(crate) filters: HashSet<String>,
     pub(crate) filter_bytes: usize,
     /// Packet ids of QoS 2 messages received from the client and not yet released by it.
-    pub(crate) received: HashSet<u16>,
+    pub(crate) received_qos2: HashSet<u16>,
     queue: VecDeque<Delivery>,
     /// Retained messages for new subscriptions; they are sent before `queue`.
     retained: VecDeque<Delivery>,
@@ -125,9 +125,9 @@ pub(crate) struct State {
     /// Bytes queued for all sessions together; shared by all sessions.
     total: Arc<AtomicUsize>,
     dropped: u64,
-    inflight: HashMap<u16, Inflight>,
+    inflight: HashMap<u16, InflightDelivery>,
     /// Packet ids of the in-flight deliveries that must be resent on this connection.
-    resend: VecDeque<u16>,
+    resend_queue: VecDeque<u16>,
     last_id: u16,
     sequence: u64,
 }
@@ -138,7 +138,7 @@ pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     /// Limit in bytes for the queues of all sessions together.
-    pub(crate) total: usize,
+    pub(crate) total_bytes: usize,
 }
 
 /// Protocol version and limits of the connected client.
@@ -150,7 +150,7 @@ pub(crate) struct PeerLimits {
 }
 
 /// Output size in bytes above which no more messages are added until some output is written.
-pub(crate) const OUTPUT_HIGH: usize = 128 << 10;
+pub(crate) const OUTPUT_HIGH_WATER: usize = 128 << 10;
 
 impl Session {
     pub(crate) fn new(
@@ -160,13 +160,13 @@ impl Session {
         grant: Arc<dyn Grant>,
         total: Arc<AtomicUsize>,
     ) -> Self {
-        let mut state = State::default();
+        let mut state = SessionState::default();
         state.total = total;
         Self {
             client_id,
             name,
             grant: RwLock::new(grant),
-            lasting: AtomicBool::new(false),
+            persistent: AtomicBool::new(false),
             key,
             connected: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -191,19 +191,19 @@ impl Session {
             *held = Arc::clone(grant);
         }
         let connected = self.is_connected();
-        self.lock().keep_readable(&**grant, connected);
+        self.lock().drop_unreadable(&**grant, connected);
     }
 
-    pub(crate) fn set_lasting(&self, lasting: bool) {
-        self.lasting.store(lasting, Ordering::Release);
+    pub(crate) fn set_persistent(&self, lasting: bool) {
+        self.persistent.store(lasting, Ordering::Release);
     }
 
     /// Whether the session outlives its connection.
-    pub(crate) fn is_lasting(&self) -> bool {
-        self.lasting.load(Ordering::Acquire)
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.persistent.load(Ordering::Acquire)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -217,7 +217,7 @@ impl Session {
 
     /// Queues a message for the client. Drops it if the queue is full, or if it has QoS 0 and the client is not
     /// connected.
-    pub(crate) fn push(&self, delivery: Delivery, limits: QueueLimits) {
+    pub(crate) fn enqueue(&self, delivery: Delivery, limits: QueueLimits) {
         let mut state = self.lock();
         let connected = self.is_connected();
         let size = delivery.message.size();
@@ -225,14 +225,14 @@ impl Session {
         if !self.may_read(&delivery.message.topic) {
             return;
         }
-        if !connected && (delivery.qos == 0 || state.expiry.is_zero()) {
+        if !connected && (delivery.qos == 0 || state.expiry_interval.is_zero()) {
             return;
         }
         // Half of the capacity is reserved for QoS 1 and 2.
         let share = if delivery.qos == 0 { 2 } else { 1 };
         let full = state.queue.len() >= limits.messages / share
             || state.queued_bytes.saturating_add(size) > limits.bytes / share
-            || state.total.load(Ordering::Relaxed).saturating_add(size) > limits.total / share;
+            || state.total.load(Ordering::Relaxed).saturating_add(size) > limits.total_bytes / share;
         if full {
             state.dropped += 1;
             if state.dropped.is_power_of_two() {
@@ -241,7 +241,7 @@ impl Session {
             return;
         }
         let queued = state.queued_bytes + size;
-        state.set_queued(queued);
+        state.set_queued_bytes(queued);
         state.queue.push_back(delivery);
         if let Some((link, _)) = state.link.as_ref().filter(|_| connected) {
             link.wake();
@@ -249,35 +249,35 @@ impl Session {
     }
 }
 
-impl Drop for State {
+impl Drop for SessionState {
     fn drop(&mut self) {
-        self.set_queued(0);
+        self.set_queued_bytes(0);
     }
 }
 
-impl State {
-    fn set_queued(&mut self, bytes: usize) {
+impl SessionState {
+    fn set_queued_bytes(&mut self, bytes: usize) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
         self.total.fetch_sub(self.queued_bytes, Ordering::Relaxed);
         self.queued_bytes = bytes;
     }
 
-    fn count_queued(&mut self) {
+    fn recount_queued_bytes(&mut self) {
         let bytes = self.queue.iter().map(|delivery| delivery.message.size()).sum();
-        self.set_queued(bytes);
+        self.set_queued_bytes(bytes);
     }
 
     /// Drops queued messages that the client may not read. Messages already sent to a connected client are kept, so
     /// that it can acknowledge them.
-    fn keep_readable(&mut self, grant: &dyn Grant, connected: bool) {
+    fn drop_unreadable(&mut self, grant: &dyn Grant, connected: bool) {
         let readable = |delivery: &Delivery| grant.may_read(&delivery.message.topic);
         self.queue.retain(readable);
         self.retained.retain(readable);
-        self.count_queued();
-        let again: HashSet<u16> = self.resend.iter().copied().collect();
+        self.recount_queued_bytes();
+        let again: HashSet<u16> = self.resend_queue.iter().copied().collect();
         self.inflight.retain(|id, inflight| match &inflight.stage {
-            Stage::Published(delivery) if !connected || again.contains(id) => readable(delivery),
-            Stage::Published(_) | Stage::Released => true,
+            DeliveryStage::AwaitingAck(delivery) if !connected || again.contains(id) => readable(delivery),
+            DeliveryStage::AwaitingAck(_) | DeliveryStage::AwaitingPubComp => true,
         });
     }
 
@@ -294,24 +294,24 @@ impl State {
     }
 
     /// Prepares a new connection of the client: all in-flight deliveries are resent in their original order.
-    pub(crate) fn resume(&mut self) {
+    pub(crate) fn prepare_resend(&mut self) {
         let mut ids: Vec<(u64, u16)> = self.inflight.iter().map(|(id, inflight)| (inflight.sequence, *id)).collect();
         ids.sort_unstable();
-        self.resend = ids.into_iter().map(|(_, id)| id).collect();
+        self.resend_queue = ids.into_iter().map(|(_, id)| id).collect();
     }
 
     /// Drops queued QoS 0 messages; they are not kept for a disconnected client.
-    pub(crate) fn forget_unassured(&mut self) {
+    pub(crate) fn drop_qos0(&mut self) {
         self.queue.retain(|delivery| delivery.qos > 0);
         self.retained.retain(|delivery| delivery.qos > 0);
-        self.count_queued();
+        self.recount_queued_bytes();
     }
 
     /// Completes the delivery with this packet id after PUBACK, or after PUBCOMP if `released`. Returns whether such a
     /// delivery was in flight.
-    pub(crate) fn acknowledged(&mut self, id: u16, released: bool) -> bool {
+    pub(crate) fn complete_delivery(&mut self, id: u16, released: bool) -> bool {
         let known = match self.inflight.get(&id) {
-            Some(inflight) => matches!(inflight.stage, Stage::Released) == released,
+            Some(inflight) => matches!(inflight.stage, DeliveryStage::AwaitingPubComp) == released,
             None => false,
         };
         if known {
@@ -321,10 +321,10 @@ impl State {
     }
 
     /// Handles a PUBREC: drops the message but keeps its packet id. Returns whether the id is known.
-    pub(crate) fn released(&mut self, id: u16) -> bool {
+    pub(crate) fn mark_released(&mut self, id: u16) -> bool {
         match self.inflight.get_mut(&id) {
             Some(inflight) => {
-                inflight.stage = Stage::Released;
+                inflight.stage = DeliveryStage::AwaitingPubComp;
                 true
             }
             None => false,
@@ -342,15 +342,15 @@ impl State {
     }
 
     /// Writes the messages that may be sent now, until `out` reaches its high-water mark.
-    pub(crate) fn fill(&mut self, out: &mut BytesMut, peer: PeerLimits) {
+    pub(crate) fn write_pending(&mut self, out: &mut BytesMut, peer: PeerLimits) {
         let now = Instant::now();
-        while out.len() < OUTPUT_HIGH {
-            let open = self.inflight.len().saturating_sub(self.resend.len()) < peer.receive_maximum;
-            if !self.resend.is_empty() {
+        while out.len() < OUTPUT_HIGH_WATER {
+            let open = self.inflight.len().saturating_sub(self.resend_queue.len()) < peer.receive_maximum;
+            if !self.resend_queue.is_empty() {
                 if !open {
                     return;
                 }
-                self.send_again(out, peer, now);
+                self.resend_next(out, peer, now);
                 continue;
             }
             let from_retained = !self.retained.is_empty();
@@ -362,30 +362,30 @@ impl State {
             let Some(delivery) = queue.pop_front() else { return };
             if !from_retained {
                 let left = self.queued_bytes.saturating_sub(delivery.message.size());
-                self.set_queued(left);
+                self.set_queued_bytes(left);
             }
-            if delivery.message.expired(now) {
+            if delivery.message.is_expired(now) {
                 continue;
             }
             let id = if delivery.qos > 0 { self.next_id() } else { Some(0) };
             let Some(id) = id else { return };
-            if !write(out, peer, &delivery, id, false, now) {
+            if !write_delivery(out, peer, &delivery, id, false, now) {
                 tracing::debug!(topic = %delivery.message.topic, "a message is not delivered: it exceeds the maximum packet size of the subscriber");
                 continue;
             }
             if delivery.qos > 0 {
                 self.sequence += 1;
-                self.inflight.insert(id, Inflight { sequence: self.sequence, stage: Stage::Published(delivery) });
+                self.inflight.insert(id, InflightDelivery { sequence: self.sequence, stage: DeliveryStage::AwaitingAck(delivery) });
             }
         }
     }
 
-    fn send_again(&mut self, out: &mut BytesMut, peer: PeerLimits, now: Instant) {
-        let Some(id) = self.resend.pop_front() else { return };
+    fn resend_next(&mut self, out: &mut BytesMut, peer: PeerLimits, now: Instant) {
+        let Some(id) = self.resend_queue.pop_front() else { return };
         let written = match self.inflight.get(&id).map(|inflight| &inflight.stage) {
-            Some(Stage::Published(delivery)) => write(out, peer, delivery, id, true, now),
-            Some(Stage::Released) => {
-                codec::ack(out, peer.version, 0x62, id, 0);
+            Some(DeliveryStage::AwaitingAck(delivery)) => write_delivery(out, peer, delivery, id, true, now),
+            Some(DeliveryStage::AwaitingPubComp) => {
+                codec::encode_ack(out, peer.version, 0x62, id, 0);
                 true
             }
             None => true,
@@ -396,9 +396,9 @@ impl State {
     }
 }
 
-fn write(out: &mut BytesMut, peer: PeerLimits, delivery: &Delivery, id: u16, dup: bool, now: Instant) -> bool {
+fn write_delivery(out: &mut BytesMut, peer: PeerLimits, delivery: &Delivery, id: u16, dup: bool, now: Instant) -> bool {
     let message = &delivery.message;
-    let outgoing = Outgoing {
+    let outgoing = OutgoingPublish {
         dup,
         qos: delivery.qos,
         retain: delivery.retain,
@@ -406,8 +406,8 @@ fn write(out: &mut BytesMut, peer: PeerLimits, delivery: &Delivery, id: u16, dup
         id,
         payload: &message.payload,
         properties: message.properties.as_deref(),
-        expiry: message.expiry(now),
-        subscription_ids: &delivery.ids,
+        message_expiry: message.remaining_seconds(now),
+        subscription_ids: &delivery.subscription_ids,
     };
-    codec::publish(out, peer.version, &outgoing, peer.max_packet)
+    codec::encode_publish(out, peer.version, &outgoing, peer.max_packet)
 }

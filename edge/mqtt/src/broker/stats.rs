@@ -6,19 +6,19 @@ use super::hub::{Hub, lock};
 
 /// Rejections since the broker started.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct RejectionCounters {
     /// Connections rejected because a connection limit was reached.
-    pub(crate) refused_connections: AtomicU64,
+    pub(crate) rejected_connections: AtomicU64,
     /// CONNECTs whose login failed or was throttled after failed logins.
-    pub(crate) refused_logins: AtomicU64,
+    pub(crate) rejected_logins: AtomicU64,
     pub(crate) denied_publishes: AtomicU64,
     pub(crate) denied_subscriptions: AtomicU64,
     /// Connections closed because the client did not complete a packet or did not read in time.
-    pub(crate) slow: AtomicU64,
+    pub(crate) slow_clients: AtomicU64,
 }
 
 /// Increments the counter by one.
-pub(crate) fn count(counter: &AtomicU64) {
+pub(crate) fn increment(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -41,25 +41,25 @@ pub struct BrokerStats {
     /// Bytes of large packets that are still incomplete.
     pub input_bytes: usize,
     /// Messages dropped because the queue of a subscriber was full; counts only sessions that still exist.
-    pub dropped: u64,
+    pub dropped_messages: u64,
     /// QoS 0 messages lost because the sink was busy.
-    pub lost: u64,
+    pub lost_qos0_messages: u64,
     /// Connections rejected because of too many connections, in total or from one address.
-    pub refused_connections: u64,
+    pub rejected_connections: u64,
     /// Logins that failed or were throttled after failed logins.
-    pub refused_logins: u64,
+    pub rejected_logins: u64,
     /// Publishes, including wills, to topics that the client may not publish to.
     pub denied_publishes: u64,
     /// Subscriptions rejected because the client may not read any matching topic.
     pub denied_subscriptions: u64,
     /// Connections closed because the client did not complete a packet or did not read in time.
-    pub slow: u64,
+    pub slow_clients: u64,
 }
 
 impl Hub {
     /// Returns the statistics, except for the number of connections, which the caller fills in.
     pub(crate) fn stats(&self) -> BrokerStats {
-        let (retained, retained_bytes) = lock(&self.retained).held();
+        let (retained, retained_bytes) = lock(&self.retained).count_and_bytes();
         let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (sessions, dropped) = {
             let sessions = lock(&self.sessions);
@@ -68,18 +68,18 @@ impl Hub {
         BrokerStats {
             connections: 0,
             sessions,
-            subscriptions: self.subscribed.load(Ordering::Relaxed),
+            subscriptions: self.subscription_count.load(Ordering::Relaxed),
             retained,
             retained_bytes,
             queued_bytes: self.queued_bytes.load(Ordering::Relaxed),
             input_bytes: self.input_bytes.load(Ordering::Relaxed),
-            dropped,
-            lost: counted(&self.lost),
-            refused_connections: counted(&self.counters.refused_connections),
-            refused_logins: counted(&self.counters.refused_logins),
+            dropped_messages: dropped,
+            lost_qos0_messages: counted(&self.lost_qos0_messages),
+            rejected_connections: counted(&self.counters.rejected_connections),
+            rejected_logins: counted(&self.counters.rejected_logins),
             denied_publishes: counted(&self.counters.denied_publishes),
             denied_subscriptions: counted(&self.counters.denied_subscriptions),
-            slow: counted(&self.counters.slow),
+            slow_clients: counted(&self.counters.slow_clients),
         }
     }
 }

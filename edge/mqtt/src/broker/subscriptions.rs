@@ -9,29 +9,29 @@ use std::{
     },
 };
 
-use crate::topic::Filter;
+use crate::topic::ParsedFilter;
 
 /// The options of a subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Options {
+pub(crate) struct SubscriptionOptions {
     pub(crate) qos: u8,
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     /// Subscription identifier; 0 means none.
-    pub(crate) id: u32,
+    pub(crate) subscription_id: u32,
 }
 
 /// A subscription that matches a topic.
 #[derive(Clone, Debug)]
-pub(crate) struct Match<T> {
+pub(crate) struct MatchingSubscription<T> {
     pub(crate) key: u64,
     pub(crate) subscriber: T,
-    pub(crate) options: Options,
+    pub(crate) options: SubscriptionOptions,
     pub(crate) shared: bool,
 }
 
 #[derive(Debug)]
-pub(crate) struct Subscriptions<T> {
+pub(crate) struct SubscriptionTree<T> {
     root: Node<T>,
     count: usize,
 }
@@ -39,38 +39,38 @@ pub(crate) struct Subscriptions<T> {
 #[derive(Debug)]
 struct Node<T> {
     children: HashMap<Box<str>, Node<T>>,
-    plus: Option<Box<Node<T>>>,
+    single_level: Option<Box<Node<T>>>,
     /// Filters that end at this node.
-    here: Leaf<T>,
+    exact: Leaf<T>,
     /// Filters whose last level, below this node, is `#`.
-    deep: Leaf<T>,
+    multi_level: Leaf<T>,
 }
 
 #[derive(Debug)]
 struct Leaf<T> {
-    plain: BTreeMap<u64, (T, Options)>,
-    groups: BTreeMap<Arc<str>, Group<T>>,
+    unshared: BTreeMap<u64, (T, SubscriptionOptions)>,
+    groups: BTreeMap<Arc<str>, SharedGroup<T>>,
 }
 
 #[derive(Debug)]
-struct Group<T> {
-    members: Vec<(u64, T, Options)>,
-    next: AtomicUsize,
+struct SharedGroup<T> {
+    members: Vec<(u64, T, SubscriptionOptions)>,
+    next_member: AtomicUsize,
 }
 
 impl<T> Default for Leaf<T> {
     fn default() -> Self {
-        Self { plain: BTreeMap::new(), groups: BTreeMap::new() }
+        Self { unshared: BTreeMap::new(), groups: BTreeMap::new() }
     }
 }
 
 impl<T> Default for Node<T> {
     fn default() -> Self {
-        Self { children: HashMap::new(), plus: None, here: Leaf::default(), deep: Leaf::default() }
+        Self { children: HashMap::new(), single_level: None, exact: Leaf::default(), multi_level: Leaf::default() }
     }
 }
 
-impl<T> Default for Subscriptions<T> {
+impl<T> Default for SubscriptionTree<T> {
     fn default() -> Self {
         Self { root: Node::default(), count: 0 }
     }
@@ -78,47 +78,47 @@ impl<T> Default for Subscriptions<T> {
 
 impl<T> Leaf<T> {
     fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.groups.is_empty()
+        self.unshared.is_empty() && self.groups.is_empty()
     }
 }
 
 impl<T> Node<T> {
     fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.plus.is_none() && self.here.is_empty() && self.deep.is_empty()
+        self.children.is_empty() && self.single_level.is_none() && self.exact.is_empty() && self.multi_level.is_empty()
     }
 
-    fn leaf(&mut self, filter: &str) -> &mut Leaf<T> {
+    fn leaf_mut(&mut self, filter: &str) -> &mut Leaf<T> {
         let mut node = self;
         for level in filter.split('/') {
             match level {
-                "#" => return &mut node.deep,
-                "+" => node = node.plus.get_or_insert_default(),
+                "#" => return &mut node.multi_level,
+                "+" => node = node.single_level.get_or_insert_default(),
                 name => node = node.children.entry(name.into()).or_default(),
             }
         }
-        &mut node.here
+        &mut node.exact
     }
 
     /// Calls `change` with the leaf of the filter, then removes empty nodes.
-    fn prune(&mut self, filter: Option<&str>, change: &mut dyn FnMut(&mut Leaf<T>)) {
-        let Some(filter) = filter else { return change(&mut self.here) };
+    fn change_and_prune(&mut self, filter: Option<&str>, change: &mut dyn FnMut(&mut Leaf<T>)) {
+        let Some(filter) = filter else { return change(&mut self.exact) };
         let (level, rest) = match filter.split_once('/') {
             Some((level, rest)) => (level, Some(rest)),
             None => (filter, None),
         };
         match level {
-            "#" => change(&mut self.deep),
+            "#" => change(&mut self.multi_level),
             "+" => {
-                if let Some(node) = &mut self.plus {
-                    node.prune(rest, change);
+                if let Some(node) = &mut self.single_level {
+                    node.change_and_prune(rest, change);
                     if node.is_empty() {
-                        self.plus = None;
+                        self.single_level = None;
                     }
                 }
             }
             name => {
                 if let Some(node) = self.children.get_mut(name) {
-                    node.prune(rest, change);
+                    node.change_and_prune(rest, change);
                     if node.is_empty() {
                         self.children.remove(name);
                     }
@@ -128,21 +128,21 @@ impl<T> Node<T> {
     }
 }
 
-impl<T: Clone> Subscriptions<T> {
+impl<T: Clone> SubscriptionTree<T> {
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
     /// Adds or replaces a subscription. Returns whether it is new.
-    pub(crate) fn insert(&mut self, filter: Filter<'_>, key: u64, subscriber: T, options: Options) -> bool {
-        let leaf = self.root.leaf(filter.filter);
+    pub(crate) fn insert(&mut self, filter: ParsedFilter<'_>, key: u64, subscriber: T, options: SubscriptionOptions) -> bool {
+        let leaf = self.root.leaf_mut(filter.filter);
         let new = match filter.group {
-            None => leaf.plain.insert(key, (subscriber, options)).is_none(),
+            None => leaf.unshared.insert(key, (subscriber, options)).is_none(),
             Some(name) => {
                 let group = leaf
                     .groups
                     .entry(name.into())
-                    .or_insert_with(|| Group { members: Vec::new(), next: AtomicUsize::new(0) });
+                    .or_insert_with(|| SharedGroup { members: Vec::new(), next_member: AtomicUsize::new(0) });
                 match group.members.iter_mut().find(|(member, ..)| *member == key) {
                     Some(member) => {
                         *member = (key, subscriber, options);
@@ -160,10 +160,10 @@ impl<T: Clone> Subscriptions<T> {
     }
 
     /// Removes a subscription. Returns whether it existed.
-    pub(crate) fn remove(&mut self, filter: Filter<'_>, key: u64) -> bool {
+    pub(crate) fn remove(&mut self, filter: ParsedFilter<'_>, key: u64) -> bool {
         let mut removed = false;
-        self.root.prune(Some(filter.filter), &mut |leaf| match filter.group {
-            None => removed = leaf.plain.remove(&key).is_some(),
+        self.root.change_and_prune(Some(filter.filter), &mut |leaf| match filter.group {
+            None => removed = leaf.unshared.remove(&key).is_some(),
             Some(name) => {
                 if let Some(group) = leaf.groups.get_mut(name) {
                     let before = group.members.len();
@@ -187,49 +187,49 @@ impl<T: Clone> Subscriptions<T> {
         topic: &str,
         may: &dyn Fn(&T) -> bool,
         present: &dyn Fn(&T) -> bool,
-        out: &mut Vec<Match<T>>,
+        out: &mut Vec<MatchingSubscription<T>>,
     ) {
-        let mut walk = Walk { may, present, out };
-        walk.node(&self.root, Some(topic), topic.starts_with('$'));
+        let mut walk = MatchWalk { can_read: may, is_connected: present, out };
+        walk.visit_node(&self.root, Some(topic), topic.starts_with('$'));
     }
 }
 
-struct Walk<'a, T> {
-    may: &'a dyn Fn(&T) -> bool,
-    present: &'a dyn Fn(&T) -> bool,
-    out: &'a mut Vec<Match<T>>,
+struct MatchWalk<'a, T> {
+    can_read: &'a dyn Fn(&T) -> bool,
+    is_connected: &'a dyn Fn(&T) -> bool,
+    out: &'a mut Vec<MatchingSubscription<T>>,
 }
 
-impl<T: Clone> Walk<'_, T> {
+impl<T: Clone> MatchWalk<'_, T> {
     /// The recursion depth is at most the number of filter levels, which [`crate::topic::MAX_LEVELS`] bounds.
-    fn node(&mut self, node: &Node<T>, topic: Option<&str>, no_wildcard: bool) {
+    fn visit_node(&mut self, node: &Node<T>, topic: Option<&str>, no_wildcard: bool) {
         if !no_wildcard {
-            self.leaf(&node.deep);
+            self.visit_leaf(&node.multi_level);
         }
-        let Some(topic) = topic else { return self.leaf(&node.here) };
+        let Some(topic) = topic else { return self.visit_leaf(&node.exact) };
         let (level, rest) = match topic.split_once('/') {
             Some((level, rest)) => (level, Some(rest)),
             None => (topic, None),
         };
         if let Some(child) = node.children.get(level) {
-            self.node(child, rest, false);
+            self.visit_node(child, rest, false);
         }
-        if let Some(plus) = node.plus.as_ref().filter(|_| !no_wildcard) {
-            self.node(plus, rest, false);
+        if let Some(plus) = node.single_level.as_ref().filter(|_| !no_wildcard) {
+            self.visit_node(plus, rest, false);
         }
     }
 
-    fn leaf(&mut self, leaf: &Leaf<T>) {
-        for (key, (subscriber, options)) in leaf.plain.iter().filter(|(_, (subscriber, _))| (self.may)(subscriber)) {
-            self.out.push(Match { key: *key, subscriber: subscriber.clone(), options: *options, shared: false });
+    fn visit_leaf(&mut self, leaf: &Leaf<T>) {
+        for (key, (subscriber, options)) in leaf.unshared.iter().filter(|(_, (subscriber, _))| (self.can_read)(subscriber)) {
+            self.out.push(MatchingSubscription { key: *key, subscriber: subscriber.clone(), options: *options, shared: false });
         }
         for group in leaf.groups.values() {
-            let start = group.next.fetch_add(1, Ordering::Relaxed) % group.members.len().max(1);
+            let start = group.next_member.fetch_add(1, Ordering::Relaxed) % group.members.len().max(1);
             let (before, from) = group.members.split_at_checked(start).unwrap_or_default();
-            let mut order = from.iter().chain(before).filter(|(_, subscriber, _)| (self.may)(subscriber));
-            let chosen = order.clone().find(|(_, subscriber, _)| (self.present)(subscriber)).or_else(|| order.next());
+            let mut order = from.iter().chain(before).filter(|(_, subscriber, _)| (self.can_read)(subscriber));
+            let chosen = order.clone().find(|(_, subscriber, _)| (self.is_connected)(subscriber)).or_else(|| order.next());
             if let Some((key, subscriber, options)) = chosen {
-                self.out.push(Match { key: *key, subscriber: subscriber.clone(), options: *options, shared: true });
+                self.out.push(MatchingSubscription { key: *key, subscriber: subscriber.clone(), options: *options, shared: true });
             }
         }
     }
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::topic;
 
-    fn found(tree: &Subscriptions<u64>, topic: &str) -> Vec<u64> {
+    fn matching_keys(tree: &SubscriptionTree<u64>, topic: &str) -> Vec<u64> {
         let mut out = Vec::new();
         tree.matches(topic, &|_| true, &|_| true, &mut out);
         let mut keys: Vec<u64> = out.into_iter().map(|found| found.key).collect();
@@ -250,8 +250,8 @@ mod tests {
         keys
     }
 
-    fn plain(filter: &str) -> Filter<'_> {
-        Filter { group: None, filter }
+    fn plain(filter: &str) -> ParsedFilter<'_> {
+        ParsedFilter { group: None, filter }
     }
 
     proptest! {
@@ -261,9 +261,9 @@ mod tests {
             topics in vec("(\\$)?[ab](/[ab]){0,4}", 1..10),
             gone in vec(any::<bool>(), 20),
         ) {
-            let mut tree = Subscriptions::default();
+            let mut tree = SubscriptionTree::default();
             for (key, filter) in (0u64..).zip(&filters) {
-                prop_assert!(tree.insert(plain(filter), key, key, Options::default()));
+                prop_assert!(tree.insert(plain(filter), key, key, SubscriptionOptions::default()));
             }
             let mut left = Vec::new();
             for ((key, filter), gone) in (0u64..).zip(&filters).zip(&gone) {
@@ -277,7 +277,7 @@ mod tests {
             prop_assert_eq!(tree.len(), left.len());
             for topic in &topics {
                 let expected: Vec<u64> = left.iter().filter(|(_, filter)| topic::matches(filter, topic)).map(|(key, _)| *key).collect();
-                prop_assert_eq!(found(&tree, topic), expected);
+                prop_assert_eq!(matching_keys(&tree, topic), expected);
             }
             for (key, filter) in left {
                 tree.remove(plain(filter), key);
@@ -288,10 +288,10 @@ mod tests {
 
     #[test]
     fn a_shared_group_rotates_among_connected_members() {
-        let mut tree = Subscriptions::default();
-        let filter = Filter { group: Some("g"), filter: "a/#" };
+        let mut tree = SubscriptionTree::default();
+        let filter = ParsedFilter { group: Some("g"), filter: "a/#" };
         for key in 1..=3u64 {
-            tree.insert(filter, key, key, Options::default());
+            tree.insert(filter, key, key, SubscriptionOptions::default());
         }
         let mut out = Vec::new();
         for _ in 0..6 {

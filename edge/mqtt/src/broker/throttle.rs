@@ -8,20 +8,20 @@ use std::{
 };
 
 /// Number of failures of one name from one address without a delay.
-const FREE_OF_NAME: u32 = 5;
+const FREE_FAILURES_PER_NAME: u32 = 5;
 /// Number of failures from one address, over all names, without a delay. A site behind one address may have many
 /// devices.
-const FREE_OF_ADDRESS: u32 = 50;
+const FREE_FAILURES_PER_ADDRESS: u32 = 50;
 /// The first delay; each further failure doubles it.
-const FIRST: Duration = Duration::from_secs(1);
+const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// The maximum delay.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_DELAY: Duration = Duration::from_secs(60);
 /// The failure count decreases by one per interval.
-const FORGIVE: Duration = Duration::from_secs(60);
+const FORGIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// Maximum number of entries of each table.
-const ENTRIES: usize = 16_384;
+const MAX_ENTRIES: usize = 16_384;
 /// Number of entries from which the entry to evict is chosen when a table is full.
-const SAMPLE: usize = 16;
+const EVICTION_SAMPLE: usize = 16;
 
 /// The part of an IP address that is counted. For IPv6 this is the /64 prefix, because one household or attacker owns
 /// all of it.
@@ -29,7 +29,7 @@ const SAMPLE: usize = 16;
 pub(crate) struct AddressKey(u128);
 
 impl AddressKey {
-    pub(crate) fn of(address: IpAddr) -> Self {
+    pub(crate) fn from_ip(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(u128::from(address.to_bits())),
             // The lower half of a /64 is zero, and no IPv4 address is in the upper half.
@@ -39,72 +39,72 @@ impl AddressKey {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Failures {
+struct FailureRecord {
     count: u32,
-    last: Instant,
-    until: Instant,
+    last_failure: Instant,
+    blocked_until: Instant,
 }
 
-impl Failures {
+impl FailureRecord {
     fn new(now: Instant) -> Self {
-        Self { count: 0, last: now, until: now }
+        Self { count: 0, last_failure: now, blocked_until: now }
     }
 
     fn add(&mut self, free: u32, now: Instant) {
-        let forgiven = now.saturating_duration_since(self.last).as_secs() / FORGIVE.as_secs();
+        let forgiven = now.saturating_duration_since(self.last_failure).as_secs() / FORGIVE_INTERVAL.as_secs();
         self.count = self.count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX)).saturating_add(1);
-        self.last = now;
+        self.last_failure = now;
         if self.count >= free {
-            let wait = FIRST.saturating_mul(1 << (self.count - free).min(10)).min(LONGEST);
-            self.until = now + wait;
+            let wait = FIRST_DELAY.saturating_mul(1 << (self.count - free).min(10)).min(MAX_DELAY);
+            self.blocked_until = now + wait;
         }
     }
 }
 
 /// Failed logins by name and address, with bounded memory.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    names: HashMap<(AddressKey, Box<str>), Failures>,
-    addresses: HashMap<AddressKey, Failures>,
+pub(crate) struct LoginThrottle {
+    names: HashMap<(AddressKey, Box<str>), FailureRecord>,
+    addresses: HashMap<AddressKey, FailureRecord>,
     /// Names that have logged in from an address. Failures of other names at the same address do not delay them.
-    known: HashMap<(AddressKey, Box<str>), Instant>,
+    known_names: HashMap<(AddressKey, Box<str>), Instant>,
 }
 
 /// Evicts an entry if the table is full: the least recently touched entry of a small sample.
-fn make_room<K: Clone + Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key: &K, touched: impl Fn(&V) -> Instant) {
-    if table.len() < ENTRIES || table.contains_key(key) {
+fn evict_oldest<K: Clone + Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key: &K, touched: impl Fn(&V) -> Instant) {
+    if table.len() < MAX_ENTRIES || table.contains_key(key) {
         return;
     }
-    let oldest = table.iter().take(SAMPLE).min_by_key(|(_, value)| touched(value)).map(|(key, _)| key.clone());
+    let oldest = table.iter().take(EVICTION_SAMPLE).min_by_key(|(_, value)| touched(value)).map(|(key, _)| key.clone());
     if let Some(oldest) = oldest {
         table.remove(&oldest);
     }
 }
 
-impl Throttle {
+impl LoginThrottle {
     /// The remaining delay for this name at this address, if any.
-    pub(crate) fn wait(&self, address: AddressKey, name: &str, now: Instant) -> Option<Duration> {
+    pub(crate) fn remaining_delay(&self, address: AddressKey, name: &str, now: Instant) -> Option<Duration> {
         let key = (address, Box::from(name));
-        let of_name = self.names.get(&key).map(|failures| failures.until);
+        let of_name = self.names.get(&key).map(|failures| failures.blocked_until);
         let of_address =
-            self.addresses.get(&address).filter(|_| !self.known.contains_key(&key)).map(|failures| failures.until);
+            self.addresses.get(&address).filter(|_| !self.known_names.contains_key(&key)).map(|failures| failures.blocked_until);
         let until = of_name.max(of_address)?;
         Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
-    pub(crate) fn failed(&mut self, address: AddressKey, name: &str, now: Instant) {
+    pub(crate) fn record_failure(&mut self, address: AddressKey, name: &str, now: Instant) {
         let key = (address, Box::from(name));
-        make_room(&mut self.names, &key, |failures| failures.last);
-        self.names.entry(key).or_insert_with(|| Failures::new(now)).add(FREE_OF_NAME, now);
-        make_room(&mut self.addresses, &address, |failures| failures.last);
-        self.addresses.entry(address).or_insert_with(|| Failures::new(now)).add(FREE_OF_ADDRESS, now);
+        evict_oldest(&mut self.names, &key, |failures| failures.last_failure);
+        self.names.entry(key).or_insert_with(|| FailureRecord::new(now)).add(FREE_FAILURES_PER_NAME, now);
+        evict_oldest(&mut self.addresses, &address, |failures| failures.last_failure);
+        self.addresses.entry(address).or_insert_with(|| FailureRecord::new(now)).add(FREE_FAILURES_PER_ADDRESS, now);
     }
 
-    pub(crate) fn succeeded(&mut self, address: AddressKey, name: &str, now: Instant) {
+    pub(crate) fn record_success(&mut self, address: AddressKey, name: &str, now: Instant) {
         let key = (address, Box::from(name));
         self.names.remove(&key);
-        make_room(&mut self.known, &key, |at| *at);
-        self.known.insert(key, now);
+        evict_oldest(&mut self.known_names, &key, |at| *at);
+        self.known_names.insert(key, now);
     }
 }
 
@@ -113,59 +113,59 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> AddressKey {
-        AddressKey::of(text.parse().unwrap())
+        AddressKey::from_ip(text.parse().unwrap())
     }
 
     #[test]
     fn the_delay_applies_to_a_name_at_an_address_and_grows() {
-        let mut throttle = Throttle::default();
+        let mut throttle = LoginThrottle::default();
         let now = Instant::now();
         for _ in 0..4 {
-            throttle.failed(at("10.0.0.1"), "plc", now);
+            throttle.record_failure(at("10.0.0.1"), "plc", now);
         }
-        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), None);
-        throttle.failed(at("10.0.0.1"), "plc", now);
-        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), Some(FIRST));
-        throttle.failed(at("10.0.0.1"), "plc", now);
-        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), Some(FIRST * 2));
-        assert_eq!(throttle.wait(at("10.0.0.2"), "plc", now), None, "another address");
-        assert_eq!(throttle.wait(at("10.0.0.1"), "hmi", now), None, "another name");
-        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now + LONGEST), None, "it ends");
-        throttle.succeeded(at("10.0.0.1"), "plc", now);
-        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), None);
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "plc", now), None);
+        throttle.record_failure(at("10.0.0.1"), "plc", now);
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "plc", now), Some(FIRST_DELAY));
+        throttle.record_failure(at("10.0.0.1"), "plc", now);
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "plc", now), Some(FIRST_DELAY * 2));
+        assert_eq!(throttle.remaining_delay(at("10.0.0.2"), "plc", now), None, "another address");
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "hmi", now), None, "another name");
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "plc", now + MAX_DELAY), None, "it ends");
+        throttle.record_success(at("10.0.0.1"), "plc", now);
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "plc", now), None);
     }
 
     #[test]
     fn an_address_that_tries_many_names_is_delayed_but_not_its_known_names() {
-        let mut throttle = Throttle::default();
+        let mut throttle = LoginThrottle::default();
         let now = Instant::now();
-        throttle.succeeded(at("10.0.0.1"), "plc", now);
+        throttle.record_success(at("10.0.0.1"), "plc", now);
         for number in 0..60 {
-            throttle.failed(at("10.0.0.1"), &number.to_string(), now);
+            throttle.record_failure(at("10.0.0.1"), &number.to_string(), now);
         }
-        assert!(throttle.wait(at("10.0.0.1"), "new", now).is_some());
-        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), None);
-        assert_eq!(throttle.wait(at("10.0.0.2"), "new", now), None);
+        assert!(throttle.remaining_delay(at("10.0.0.1"), "new", now).is_some());
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "plc", now), None);
+        assert_eq!(throttle.remaining_delay(at("10.0.0.2"), "new", now), None);
         // One device with a wrong password and one attempt per minute does not block the address.
-        let mut throttle = Throttle::default();
+        let mut throttle = LoginThrottle::default();
         for minute in 0..200 {
-            throttle.failed(at("10.0.0.1"), "plc", now + FORGIVE * minute);
+            throttle.record_failure(at("10.0.0.1"), "plc", now + FORGIVE_INTERVAL * minute);
         }
-        assert_eq!(throttle.wait(at("10.0.0.1"), "new", now + FORGIVE * 200), None);
+        assert_eq!(throttle.remaining_delay(at("10.0.0.1"), "new", now + FORGIVE_INTERVAL * 200), None);
     }
 
     #[test]
     fn the_tables_are_bounded() {
-        let mut throttle = Throttle::default();
+        let mut throttle = LoginThrottle::default();
         let now = Instant::now();
         for number in 0..40_000_u32 {
-            let address = AddressKey::of(IpAddr::from(number.to_be_bytes()));
-            throttle.failed(address, "x", now);
-            throttle.succeeded(address, "x", now);
-            throttle.failed(address, "x", now);
+            let address = AddressKey::from_ip(IpAddr::from(number.to_be_bytes()));
+            throttle.record_failure(address, "x", now);
+            throttle.record_success(address, "x", now);
+            throttle.record_failure(address, "x", now);
         }
-        assert!(throttle.names.len() <= ENTRIES && throttle.addresses.len() <= ENTRIES);
-        assert!(throttle.known.len() <= ENTRIES);
+        assert!(throttle.names.len() <= MAX_ENTRIES && throttle.addresses.len() <= MAX_ENTRIES);
+        assert!(throttle.known_names.len() <= MAX_ENTRIES);
     }
 
     #[test]

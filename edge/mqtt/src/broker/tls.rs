@@ -12,17 +12,17 @@ use tokio_rustls::{
 
 use crate::config::{BrokerError, BrokerTls};
 
-const CERTIFICATE: &str = "the server's certificate, followed by its issuers' certificates";
-const KEY: &str = "the private key of the certificate";
+const EXPECTED_CERTIFICATE: &str = "the server's certificate, followed by its issuers' certificates";
+const EXPECTED_KEY: &str = "the private key of the certificate";
 
-fn wrong(path: &Path, expected: &'static str) -> impl Fn(String) -> BrokerError {
+fn tls_error(path: &Path, expected: &'static str) -> impl Fn(String) -> BrokerError {
     let path = path.to_owned();
     move |reason| BrokerError::Tls { path: path.clone(), expected, reason }
 }
 
 /// Reads the PEM files and builds the acceptor.
 pub(crate) fn acceptor(tls: &BrokerTls) -> Result<TlsAcceptor, BrokerError> {
-    let (cert, key) = (wrong(&tls.cert, CERTIFICATE), wrong(&tls.key, KEY));
+    let (cert, key) = (tls_error(&tls.cert, EXPECTED_CERTIFICATE), tls_error(&tls.key, EXPECTED_KEY));
     let chain = CertificateDer::pem_file_iter(&tls.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| cert(error.to_string()))?;

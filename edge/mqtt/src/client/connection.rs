@@ -9,119 +9,119 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ClientError, Memory, transport::Stream};
+use super::{ClientError, ResumeState, transport::BrokerStream};
 use crate::{
-    Answer, ClientConfig, Exchange, Publish, Sink, Verdict,
+    VerdictFuture, ClientConfig, Exchange, SinkMessage, Sink, Verdict,
     codec::{self, Connect, Packet, Properties, Subscribe, SubscribeFilter, Version, reason},
 };
 
 /// Time to wait for an answer of the broker.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum number of messages that wait for the sink; also the receive maximum of this client.
-const WINDOW: u16 = 1_024;
+const MAX_PENDING: u16 = 1_024;
 /// Maximum payload in bytes that waits for the sink; beyond it, reading pauses.
-const WINDOW_BYTES: usize = 8 << 20;
+const MAX_PENDING_BYTES: usize = 8 << 20;
 /// Maximum packet size in bytes.
 const MAX_PACKET: usize = 16 << 20;
 /// Delays before a message is offered to a busy sink again.
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LONGEST_RETRY: Duration = Duration::from_secs(5);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(50);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long the messages of a lost connection may still wait for the sink.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-struct Taken {
+struct ReceivedMessage {
     id: u16,
     qos: u8,
     size: usize,
 }
 
-type Waiting = Pin<Box<dyn Future<Output = (Taken, Verdict)> + Send>>;
+type OfferFuture = Pin<Box<dyn Future<Output = (ReceivedMessage, Verdict)> + Send>>;
 
 /// The end of an exchange: packet id, reason code of the PUBCOMP, and whether the sink has stored the release.
-type Releasing = Pin<Box<dyn Future<Output = (u16, u8, bool)> + Send>>;
+type ExchangeEndFuture = Pin<Box<dyn Future<Output = (u16, u8, bool)> + Send>>;
 
-pub(crate) struct Taking<'a> {
+pub(crate) struct BrokerConnection<'a> {
     config: &'a ClientConfig,
     sink: &'a Arc<dyn Sink>,
-    memory: &'a mut Memory,
-    number: u64,
+    resume_state: &'a mut ResumeState,
+    connection_id: u64,
     version: Version,
     /// Whether the connection is ending; nothing more is sent to the broker.
-    closing: bool,
+    is_closing: bool,
     input: BytesMut,
     output: BytesMut,
-    pending: FuturesOrdered<Waiting>,
+    pending: FuturesOrdered<OfferFuture>,
     pending_bytes: usize,
     /// QoS 2 exchanges whose release the sink has not stored yet.
-    releasing: FuturesOrdered<Releasing>,
+    releasing: FuturesOrdered<ExchangeEndFuture>,
     /// Name of this client's session at the broker, for the sink.
-    session: Arc<str>,
+    session_name: Arc<str>,
     /// Packet ids of QoS 2 messages that wait for the sink.
-    awaited: std::collections::HashSet<u16>,
+    awaiting_verdict: std::collections::HashSet<u16>,
 }
 
 /// Offers a message to the sink until the sink accepts or rejects it. The first offer is made immediately, so that the
 /// sink gets the messages in order.
-fn offer(sink: &Arc<dyn Sink>, publish: Publish, taken: Taken) -> Waiting {
-    let mut answer: Answer = sink.accept(publish.clone());
+fn offer_until_accepted(sink: &Arc<dyn Sink>, publish: SinkMessage, taken: ReceivedMessage) -> OfferFuture {
+    let mut answer: VerdictFuture = sink.accept(publish.clone());
     let sink = Arc::clone(sink);
     Box::pin(async move {
-        let mut pause = FIRST_RETRY;
+        let mut pause = FIRST_RETRY_DELAY;
         loop {
             match answer.await {
                 Verdict::Busy => tracing::debug!(topic = %publish.topic, "the sink is busy; an MQTT message waits"),
                 verdict => return (taken, verdict),
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_RETRY);
+            pause = (pause * 2).min(MAX_RETRY_DELAY);
             answer = sink.accept(publish.clone());
         }
     })
 }
 
-impl<'a> Taking<'a> {
-    pub(crate) fn new(config: &'a ClientConfig, sink: &'a Arc<dyn Sink>, memory: &'a mut Memory, number: u64) -> Self {
+impl<'a> BrokerConnection<'a> {
+    pub(crate) fn new(config: &'a ClientConfig, sink: &'a Arc<dyn Sink>, memory: &'a mut ResumeState, number: u64) -> Self {
         Self {
             config,
             sink,
-            memory,
-            number,
+            resume_state: memory,
+            connection_id: number,
             version: if config.version == 5 { Version::V5 } else { Version::V3 },
-            closing: false,
+            is_closing: false,
             input: BytesMut::new(),
             output: BytesMut::new(),
             pending: FuturesOrdered::new(),
             releasing: FuturesOrdered::new(),
-            session: format!("broker:{}\0{}", super::shown(&config.url), config.client_id).into(),
+            session_name: format!("broker:{}\0{}", super::redacted_url(&config.url), config.client_id).into(),
             pending_bytes: 0,
-            awaited: std::collections::HashSet::new(),
+            awaiting_verdict: std::collections::HashSet::new(),
         }
     }
 
     /// Connects, subscribes and handles messages until an error occurs.
-    pub(crate) async fn serve(&mut self, mut stream: Box<dyn Stream>) -> Result<Infallible, ClientError> {
+    pub(crate) async fn serve(&mut self, mut stream: Box<dyn BrokerStream>) -> Result<Infallible, ClientError> {
         self.connect(&mut stream).await?;
         self.subscribe();
         let mut heard = Instant::now();
         let mut pinged = false;
-        let mut ping = tokio::time::interval_at(heard + KEEP_ALIVE / 2, KEEP_ALIVE / 2);
+        let mut ping = tokio::time::interval_at(heard + KEEP_ALIVE_INTERVAL / 2, KEEP_ALIVE_INTERVAL / 2);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut reader, mut writer) = tokio::io::split(stream);
         loop {
             while let Some(packet) = self.next_packet()? {
-                self.take(packet)?;
+                self.handle_packet(packet)?;
             }
             let room = self.has_room();
             self.input.reserve(if self.input.is_empty() { 64 << 10 } else { 4 << 10 });
             tokio::select! {
                 biased;
-                Some((taken, verdict)) = self.pending.next(), if !self.pending.is_empty() => self.settle(&taken, &verdict),
+                Some((taken, verdict)) = self.pending.next(), if !self.pending.is_empty() => self.on_verdict(&taken, &verdict),
                 Some((id, code, kept)) = self.releasing.next(), if !self.releasing.is_empty() => {
                     if !kept {
-                        return Err(ClientError::Release);
+                        return Err(ClientError::ReleaseNotStored);
                     }
-                    codec::ack(&mut self.output, self.version, 0x70, id, code);
+                    codec::encode_ack(&mut self.output, self.version, 0x70, id, code);
                 }
                 read = reader.read_buf(&mut self.input), if room && self.output.len() < 64 << 10 => {
                     if read? == 0 {
@@ -143,8 +143,8 @@ impl<'a> Taking<'a> {
                 _ = ping.tick() => {
                     if !room {
                         heard = Instant::now();
-                    } else if pinged && heard.elapsed() > KEEP_ALIVE {
-                        return Err(ClientError::Silent);
+                    } else if pinged && heard.elapsed() > KEEP_ALIVE_INTERVAL {
+                        return Err(ClientError::NoAnswer);
                     }
                     codec::encode(&mut self.output, self.version, &Packet::PingReq);
                     pinged = true;
@@ -153,24 +153,24 @@ impl<'a> Taking<'a> {
         }
     }
 
-    async fn connect(&mut self, stream: &mut Box<dyn Stream>) -> Result<(), ClientError> {
+    async fn connect(&mut self, stream: &mut Box<dyn BrokerStream>) -> Result<(), ClientError> {
         let v5 = self.version == Version::V5;
         let properties = v5.then(|| {
             Box::new(Properties {
                 session_expiry: Some(u32::MAX),
-                receive_maximum: Some(WINDOW),
-                maximum_packet: Some(MAX_PACKET as u32),
+                receive_maximum: Some(MAX_PENDING),
+                maximum_packet_size: Some(MAX_PACKET as u32),
                 ..Properties::default()
             })
         });
         let connect = Connect {
             version: self.version,
             clean_start: false,
-            keep_alive: u16::try_from(KEEP_ALIVE.as_secs()).unwrap_or(u16::MAX),
+            keep_alive: u16::try_from(KEEP_ALIVE_INTERVAL.as_secs()).unwrap_or(u16::MAX),
             client_id: self.config.client_id.clone(),
             will: None,
             // 3.1.1 does not allow a password without a user name.
-            user: self.config.user.clone().or_else(|| self.config.password.as_ref().map(|_| String::new())),
+            user_name: self.config.user_name.clone().or_else(|| self.config.password.as_ref().map(|_| String::new())),
             password: self.config.password.clone().map(Bytes::from),
             properties,
         };
@@ -188,17 +188,17 @@ impl<'a> Taking<'a> {
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, answer).await.map_err(|_| ClientError::Silent)?? {
-            Packet::ConnAck(ack) if ack.code != 0 => Err(ClientError::Refused(ack.code)),
+        match tokio::time::timeout(RESPONSE_TIMEOUT, answer).await.map_err(|_| ClientError::NoAnswer)?? {
+            Packet::ConnAck(ack) if ack.code != 0 => Err(ClientError::ConnectionRejected(ack.code)),
             Packet::ConnAck(ack) => {
                 if !ack.session_present {
-                    self.memory.received.clear();
-                    self.sink.forget(&self.session);
+                    self.resume_state.received_qos2.clear();
+                    self.sink.end_session(&self.session_name);
                 }
-                tracing::info!(url = %super::shown(&self.config.url), resumed = ack.session_present, "connected to the MQTT broker");
+                tracing::info!(url = %super::redacted_url(&self.config.url), resumed = ack.session_present, "connected to the MQTT broker");
                 Ok(())
             }
-            _ => Err(ClientError::Unexpected),
+            _ => Err(ClientError::UnexpectedPacket),
         }
     }
 
@@ -223,11 +223,11 @@ impl<'a> Taking<'a> {
     }
 
     fn exchange(&self, id: u16, dup: bool) -> Exchange {
-        Exchange { session: Arc::clone(&self.session), id, dup }
+        Exchange { session: Arc::clone(&self.session_name), packet_id: id, dup }
     }
 
     fn has_room(&self) -> bool {
-        self.pending.len() < WINDOW.into() && self.releasing.len() < WINDOW.into() && self.pending_bytes < WINDOW_BYTES
+        self.pending.len() < MAX_PENDING.into() && self.releasing.len() < MAX_PENDING.into() && self.pending_bytes < MAX_PENDING_BYTES
     }
 
     fn next_packet(&mut self) -> Result<Option<Packet>, ClientError> {
@@ -235,93 +235,93 @@ impl<'a> Taking<'a> {
             return Ok(None);
         }
         let Some(frame) = codec::frame(&self.input, MAX_PACKET)? else { return Ok(None) };
-        let Some(body) = self.input.get(frame.header..frame.length) else { return Ok(None) };
-        let packet = codec::decode(frame.first, body, self.version)?;
-        self.input.advance(frame.length);
+        let Some(body) = self.input.get(frame.header_length..frame.packet_length) else { return Ok(None) };
+        let packet = codec::decode(frame.first_byte, body, self.version)?;
+        self.input.advance(frame.packet_length);
         Ok(Some(packet))
     }
 
-    fn take(&mut self, packet: Packet) -> Result<(), ClientError> {
+    fn handle_packet(&mut self, packet: Packet) -> Result<(), ClientError> {
         match packet {
             Packet::Publish(publish) => self.publish(publish),
             Packet::PubRel(ack) => {
-                let known = self.memory.received.remove(&ack.id);
-                let code = if known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
+                let known = self.resume_state.received_qos2.remove(&ack.id);
+                let code = if known { reason::SUCCESS } else { reason::PACKET_ID_NOT_FOUND };
                 let released = self.sink.release(self.exchange(ack.id, false));
                 self.releasing.push_back(Box::pin(async move { (ack.id, code, released.await) }));
             }
             Packet::SubAck(ack) => {
                 if let Some((_, topic)) = ack.codes.iter().zip(&self.config.topics).find(|(code, _)| **code >= 0x80) {
-                    return Err(ClientError::Subscription(topic.clone()));
+                    return Err(ClientError::SubscriptionRejected(topic.clone()));
                 }
             }
             Packet::PingResp => {}
             Packet::Disconnect(disconnect) => return Err(ClientError::Disconnected(disconnect.reason)),
-            _ => return Err(ClientError::Unexpected),
+            _ => return Err(ClientError::UnexpectedPacket),
         }
         Ok(())
     }
 
     fn publish(&mut self, publish: codec::Publish) {
         let codec::Publish { dup, qos, retain, topic, id, payload, properties } = publish;
-        let taken = Taken { id, qos, size: payload.len() };
+        let taken = ReceivedMessage { id, qos, size: payload.len() };
         self.pending_bytes += taken.size;
-        if qos == 2 && !self.memory.received.insert(id) {
+        if qos == 2 && !self.resume_state.received_qos2.insert(id) {
             // The message is already stored; only the PUBREC was lost.
             self.pending_bytes -= taken.size;
-            let again = Taken { id, qos, size: 0 };
+            let again = ReceivedMessage { id, qos, size: 0 };
             self.pending.push_back(Box::pin(std::future::ready((again, Verdict::Stored))));
             return;
         }
         if qos == 2 {
-            self.awaited.insert(id);
+            self.awaiting_verdict.insert(id);
         }
-        let publish = Publish {
+        let publish = SinkMessage {
             topic,
             payload,
             qos,
             retain,
-            connection: self.number,
+            connection_id: self.connection_id,
             client_id: self.config.client_id.clone(),
             content_type: properties.and_then(|properties| properties.content_type),
             owner: String::new(),
             sites: None,
             exchange: (qos == 2).then(|| self.exchange(id, dup)),
         };
-        self.pending.push_back(offer(self.sink, publish, taken));
+        self.pending.push_back(offer_until_accepted(self.sink, publish, taken));
     }
 
-    fn settle(&mut self, taken: &Taken, verdict: &Verdict) {
+    fn on_verdict(&mut self, taken: &ReceivedMessage, verdict: &Verdict) {
         self.pending_bytes -= taken.size;
-        self.awaited.remove(&taken.id);
+        self.awaiting_verdict.remove(&taken.id);
         let code = match verdict {
-            Verdict::Refused(why) => {
+            Verdict::Rejected(why) => {
                 tracing::debug!(why, "an MQTT message was rejected");
-                reason::PAYLOAD_INVALID
+                reason::PAYLOAD_FORMAT_INVALID
             }
             _ => reason::SUCCESS,
         };
-        if taken.qos == 2 && code != reason::SUCCESS && self.version == Version::V5 && !self.closing {
+        if taken.qos == 2 && code != reason::SUCCESS && self.version == Version::V5 && !self.is_closing {
             // Such a PUBREC ends the exchange: MQTT 5.0, section 4.3.3.
-            self.memory.received.remove(&taken.id);
+            self.resume_state.received_qos2.remove(&taken.id);
         }
         match taken.qos {
             0 => {}
-            1 => codec::ack(&mut self.output, self.version, 0x40, taken.id, code),
-            _ => codec::ack(&mut self.output, self.version, 0x50, taken.id, code),
+            1 => codec::encode_ack(&mut self.output, self.version, 0x40, taken.id, code),
+            _ => codec::encode_ack(&mut self.output, self.version, 0x50, taken.id, code),
         }
     }
 
     /// Awaits the remaining verdicts after the connection has ended, so that a stored QoS 2 message is not stored twice
     /// when the broker resends it.
     pub(crate) async fn drain(&mut self) {
-        self.closing = true;
-        let deadline = Instant::now() + DRAIN;
+        self.is_closing = true;
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
         while let Ok(Some((taken, verdict))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
-            self.settle(&taken, &verdict);
+            self.on_verdict(&taken, &verdict);
         }
-        for id in self.awaited.drain() {
-            self.memory.received.remove(&id);
+        for id in self.awaiting_verdict.drain() {
+            self.resume_state.received_qos2.remove(&id);
         }
     }
 }

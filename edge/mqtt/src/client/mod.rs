@@ -10,7 +10,7 @@ use std::{collections::HashSet, convert::Infallible, io, path::PathBuf, sync::Ar
 
 use tokio::time::Instant;
 
-use self::{connection::Taking, transport::Target};
+use self::{connection::BrokerConnection, transport::BrokerAddress};
 use crate::{
     ClientConfig, Sink,
     codec::DecodeError,
@@ -18,47 +18,47 @@ use crate::{
 };
 
 /// Delays between connection attempts.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_RECONNECT_DELAY: Duration = Duration::from_millis(250);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(30);
 
 /// Why a connection ended or could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error("{url:?} is not the address of an MQTT broker ({reason}); write mqtt://host:1883 or mqtts://host:8883")]
-    Url { url: String, reason: String },
+    InvalidUrl { url: String, reason: String },
     #[error("{path}: {reason}; expected a PEM file with the certificates to trust", path = path.display())]
-    Ca { path: PathBuf, reason: String },
+    InvalidCaFile { path: PathBuf, reason: String },
     #[error("TLS: {0}")]
     Tls(#[from] tokio_rustls::rustls::Error),
     #[error(transparent)]
     Topic(#[from] TopicError),
     #[error("MQTT version {0} is not supported; set 4 (for 3.1.1) or 5")]
-    Version(u8),
+    UnsupportedVersion(u8),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("the broker did not answer in time")]
-    Silent,
+    NoAnswer,
     #[error("the broker closed the connection")]
     Closed,
     #[error("the broker closed the connection with reason {0:#04x}")]
     Disconnected(u8),
     #[error("the broker rejects the connection with code {0:#04x}; check user, password and client id")]
-    Refused(u8),
+    ConnectionRejected(u8),
     #[error("the broker rejects the subscription to {0:?}; check its access rules for this user")]
-    Subscription(String),
+    SubscriptionRejected(String),
     #[error("invalid packet from the broker: {0}")]
     Decode(#[from] DecodeError),
     #[error("the end of a QoS 2 exchange could not be stored")]
-    Release,
+    ReleaseNotStored,
     #[error("the broker sent a packet that is only valid from a client")]
-    Unexpected,
+    UnexpectedPacket,
 }
 
 /// State that is kept across reconnects.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct ResumeState {
     /// Packet ids of QoS 2 messages that are stored and not yet released by the broker.
-    received: HashSet<u16>,
+    received_qos2: HashSet<u16>,
 }
 
 /// Subscribes to an external broker and passes its messages to the sink. Each message is acknowledged only after the
@@ -70,24 +70,24 @@ pub(crate) struct Memory {
 /// A filter that is removed from the configuration stays subscribed in the broker's session until the session is
 /// removed at the broker or another client id is chosen.
 pub async fn run_client(config: ClientConfig, sink: Arc<dyn Sink>) {
-    let mut memory = Memory::default();
-    let mut pause = FIRST_PAUSE;
+    let mut memory = ResumeState::default();
+    let mut pause = FIRST_RECONNECT_DELAY;
     let mut number = 0;
     loop {
         let since = Instant::now();
         number += 1;
-        let Err(error) = once(&config, &sink, &mut memory, number).await;
-        if since.elapsed() > LONGEST_PAUSE {
-            pause = FIRST_PAUSE;
+        let Err(error) = run_connection(&config, &sink, &mut memory, number).await;
+        if since.elapsed() > MAX_RECONNECT_DELAY {
+            pause = FIRST_RECONNECT_DELAY;
         }
-        tracing::warn!(url = %shown(&config.url), %error, again_in = ?pause, "no connection to the MQTT broker");
+        tracing::warn!(url = %redacted_url(&config.url), %error, again_in = ?pause, "no connection to the MQTT broker");
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_RECONNECT_DELAY);
     }
 }
 
 /// The URL without user and password, for messages.
-fn shown(url: &str) -> String {
+fn redacted_url(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(url) => {
             format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
@@ -96,22 +96,22 @@ fn shown(url: &str) -> String {
     }
 }
 
-async fn once(
+async fn run_connection(
     config: &ClientConfig,
     sink: &Arc<dyn Sink>,
-    memory: &mut Memory,
+    memory: &mut ResumeState,
     number: u64,
 ) -> Result<Infallible, ClientError> {
     if !matches!(config.version, 4 | 5) {
-        return Err(ClientError::Version(config.version));
+        return Err(ClientError::UnsupportedVersion(config.version));
     }
     for topic in &config.topics {
         topic::parse_filter(topic)?;
     }
-    let target = Target::parse(config)?;
+    let target = BrokerAddress::parse(config)?;
     let stream =
-        tokio::time::timeout(connection::PATIENCE, target.connect()).await.map_err(|_| ClientError::Silent)??;
-    let mut connection = Taking::new(config, sink, memory, number);
+        tokio::time::timeout(connection::RESPONSE_TIMEOUT, target.connect()).await.map_err(|_| ClientError::NoAnswer)??;
+    let mut connection = BrokerConnection::new(config, sink, memory, number);
     let result = connection.serve(stream).await;
     connection.drain().await;
     result

@@ -18,19 +18,19 @@ use super::ClientError;
 use crate::ClientConfig;
 
 /// A TCP or TLS stream.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+pub(crate) trait BrokerStream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> BrokerStream for T {}
 
 /// Address and TLS settings of the broker.
-pub(crate) struct Target {
+pub(crate) struct BrokerAddress {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
-impl Target {
+impl BrokerAddress {
     pub(crate) fn parse(config: &ClientConfig) -> Result<Self, ClientError> {
-        let wrong = |reason: &str| ClientError::Url { url: super::shown(&config.url), reason: reason.into() };
+        let wrong = |reason: &str| ClientError::InvalidUrl { url: super::redacted_url(&config.url), reason: reason.into() };
         let url = url::Url::parse(&config.url).map_err(|error| wrong(&error.to_string()))?;
         let secure = match url.scheme() {
             "mqtt" | "tcp" => false,
@@ -49,7 +49,7 @@ impl Target {
         Ok(Self { host, port, tls })
     }
 
-    pub(crate) async fn connect(self) -> Result<Box<dyn Stream>, ClientError> {
+    pub(crate) async fn connect(self) -> Result<Box<dyn BrokerStream>, ClientError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         Ok(match self.tls {
@@ -63,7 +63,7 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, ClientError> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(path) => {
-            let wrong = |reason: String| ClientError::Ca { path: path.to_owned(), reason };
+            let wrong = |reason: String| ClientError::InvalidCaFile { path: path.to_owned(), reason };
             let certificates = CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
                 .map_err(|error| wrong(error.to_string()))?;

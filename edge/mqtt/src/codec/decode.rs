@@ -7,30 +7,30 @@ use bytes::Bytes;
 use super::{
     Ack, ConnAck, Connect, DecodeError, Disconnect, Packet, Publish, SubAck, Subscribe, SubscribeFilter, Unsubscribe,
     Version, Will,
-    packet::Props,
+    packet::OptionalProperties,
     properties::{self, allowed},
-    wire::{Reader, variable},
+    wire::{Reader, decode_varint},
 };
 
 /// The position of a packet at the front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// First byte: packet type and flags.
-    pub(crate) first: u8,
+    pub(crate) first_byte: u8,
     /// Length of the fixed header in bytes.
-    pub(crate) header: usize,
+    pub(crate) header_length: usize,
     /// Length of the whole packet in bytes, header included.
-    pub(crate) length: usize,
+    pub(crate) packet_length: usize,
 }
 
 /// Finds the packet at the front of `bytes`. The packet itself may be incomplete; returns `None` if the fixed header is
 /// incomplete.
 pub(crate) fn frame(bytes: &[u8], max: usize) -> Result<Option<Frame>, DecodeError> {
     let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-    let Some((length, size)) = variable(rest)? else { return Ok(None) };
-    let frame = Frame { first, header: 1 + size, length: 1 + size + length as usize };
-    if frame.length > max {
-        return Err(DecodeError::TooLarge { size: frame.length, max });
+    let Some((length, size)) = decode_varint(rest)? else { return Ok(None) };
+    let frame = Frame { first_byte: first, header_length: 1 + size, packet_length: 1 + size + length as usize };
+    if frame.packet_length > max {
+        return Err(DecodeError::TooLarge { size: frame.packet_length, max });
     }
     Ok(Some(frame))
 }
@@ -68,7 +68,7 @@ pub(crate) fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet,
         8 => Packet::Subscribe(subscribe(&mut r, v5)?),
         9 => Packet::SubAck(suback(&mut r, v5)?),
         10 => {
-            let id = r.id()?;
+            let id = r.packet_id()?;
             let properties = if v5 { properties::read(&mut r, allowed::UNSUBSCRIBE)? } else { None };
             let mut filters = Vec::new();
             while !r.is_empty() {
@@ -81,7 +81,7 @@ pub(crate) fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet,
         }
         // In 3.1.1 UNSUBACK has no codes; nothing may follow the identifier.
         11 if v5 => Packet::UnsubAck(suback(&mut r, v5)?),
-        11 => Packet::UnsubAck(SubAck { id: r.id()?, codes: Vec::new(), properties: None }),
+        11 => Packet::UnsubAck(SubAck { id: r.packet_id()?, codes: Vec::new(), properties: None }),
         12 => Packet::PingReq,
         13 => Packet::PingResp,
         14 => Packet::Disconnect(disconnect(&mut r, v5)?),
@@ -96,7 +96,7 @@ pub(crate) fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet,
         }
         _ => return Err(DecodeError::Malformed("reserved packet type")),
     };
-    r.end()?;
+    r.expect_end()?;
     Ok(packet)
 }
 
@@ -106,7 +106,7 @@ fn connect(r: &mut Reader<'_>) -> Result<Connect, DecodeError> {
     let version = match (name, level) {
         (b"MQTT", 5) => Version::V5,
         (b"MQTT", 4) | (b"MQIsdp", 3) => Version::V3,
-        (b"MQTT" | b"MQIsdp", level) => return Err(DecodeError::Version(level)),
+        (b"MQTT" | b"MQIsdp", level) => return Err(DecodeError::UnsupportedVersion(level)),
         _ => return Err(DecodeError::Protocol("CONNECT of another protocol")),
     };
     let v5 = version == Version::V5;
@@ -132,7 +132,7 @@ fn connect(r: &mut Reader<'_>) -> Result<Connect, DecodeError> {
     };
     let user = if has(0x80) { Some(r.string()?.to_owned()) } else { None };
     let password = if has(0x40) { Some(Bytes::copy_from_slice(r.binary()?)) } else { None };
-    Ok(Connect { version, clean_start: has(0x02), keep_alive, client_id, will, user, password, properties })
+    Ok(Connect { version, clean_start: has(0x02), keep_alive, client_id, will, user_name: user, password, properties })
 }
 
 fn publish(flags: u8, r: &mut Reader<'_>, version: Version) -> Result<Publish, DecodeError> {
@@ -142,23 +142,23 @@ fn publish(flags: u8, r: &mut Reader<'_>, version: Version) -> Result<Publish, D
         return Err(DecodeError::Malformed("flags of PUBLISH"));
     }
     let topic: Arc<str> = r.string()?.into();
-    let id = if qos > 0 { r.id()? } else { 0 };
+    let id = if qos > 0 { r.packet_id()? } else { 0 };
     let properties = if version == Version::V5 { properties::read(r, allowed::PUBLISH)? } else { None };
     // Copied, so that a small message does not keep the whole read buffer of the connection alive.
-    let payload = Bytes::copy_from_slice(r.rest());
+    let payload = Bytes::copy_from_slice(r.take_rest());
     Ok(Publish { dup, qos, retain: flags & 1 != 0, topic, id, payload, properties })
 }
 
 fn ack(r: &mut Reader<'_>, v5: bool) -> Result<Ack, DecodeError> {
-    let id = r.id()?;
+    let id = r.packet_id()?;
     let reason = if v5 && !r.is_empty() { r.u8()? } else { 0 };
     let properties = if v5 && !r.is_empty() { properties::read(r, allowed::ACK)? } else { None };
     Ok(Ack { id, reason, properties })
 }
 
 fn subscribe(r: &mut Reader<'_>, v5: bool) -> Result<Subscribe, DecodeError> {
-    let id = r.id()?;
-    let properties: Props = if v5 { properties::read(r, allowed::SUBSCRIBE)? } else { None };
+    let id = r.packet_id()?;
+    let properties: OptionalProperties = if v5 { properties::read(r, allowed::SUBSCRIBE)? } else { None };
     if properties.as_ref().is_some_and(|properties| properties.subscription_ids.len() > 1) {
         return Err(DecodeError::Protocol("two subscription identifiers in a SUBSCRIBE"));
     }
@@ -186,9 +186,9 @@ fn subscribe(r: &mut Reader<'_>, v5: bool) -> Result<Subscribe, DecodeError> {
 }
 
 fn suback(r: &mut Reader<'_>, v5: bool) -> Result<SubAck, DecodeError> {
-    let id = r.id()?;
+    let id = r.packet_id()?;
     let properties = if v5 { properties::read(r, allowed::ACK)? } else { None };
-    Ok(SubAck { id, codes: r.rest().to_vec(), properties })
+    Ok(SubAck { id, codes: r.take_rest().to_vec(), properties })
 }
 
 fn disconnect(r: &mut Reader<'_>, v5: bool) -> Result<Disconnect, DecodeError> {

@@ -4,14 +4,14 @@ use bytes::{BufMut, BytesMut};
 
 use super::{
     Ack, Connect, Packet, Properties, Version,
-    packet::Props,
+    packet::OptionalProperties,
     properties::write_subscription_ids,
-    wire::{put_binary, put_variable, variable_length},
+    wire::{put_binary, put_varint, varint_length},
 };
 
 /// A PUBLISH to write. It borrows its fields because one message goes to many subscribers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct OutgoingPublish<'a> {
     pub(crate) dup: bool,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
@@ -21,38 +21,38 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) properties: Option<&'a Properties>,
     /// Message expiry interval in seconds; written in addition to `properties`.
-    pub(crate) expiry: Option<u32>,
+    pub(crate) message_expiry: Option<u32>,
     /// Written in addition to `properties`.
     pub(crate) subscription_ids: &'a [u32],
 }
 
 /// Writes a PUBLISH. Writes nothing and returns `false` if the packet would be longer than `max` bytes.
-pub(crate) fn publish(out: &mut BytesMut, version: Version, message: &Outgoing<'_>, max: usize) -> bool {
+pub(crate) fn encode_publish(out: &mut BytesMut, version: Version, message: &OutgoingPublish<'_>, max: usize) -> bool {
     let mut properties = BytesMut::new();
     let mut length = 2 + message.topic.len() + message.payload.len() + if message.qos > 0 { 2 } else { 0 };
     if version == Version::V5 {
         if let Some(known) = message.properties {
             known.write(&mut properties);
         }
-        if let Some(expiry) = message.expiry {
+        if let Some(expiry) = message.message_expiry {
             properties.put_u8(0x02);
             properties.put_u32(expiry);
         }
         write_subscription_ids(&mut properties, message.subscription_ids);
-        length += variable_length(properties.len()) + properties.len();
+        length += varint_length(properties.len()) + properties.len();
     }
-    if 1 + variable_length(length) + length > max {
+    if 1 + varint_length(length) + length > max {
         return false;
     }
     out.reserve(length + 5);
     out.put_u8(0x30 | u8::from(message.dup) << 3 | message.qos << 1 | u8::from(message.retain));
-    put_variable(out, length);
+    put_varint(out, length);
     put_binary(out, message.topic.as_bytes());
     if message.qos > 0 {
         out.put_u16(message.id);
     }
     if version == Version::V5 {
-        put_variable(out, properties.len());
+        put_varint(out, properties.len());
         out.put_slice(&properties);
     }
     out.put_slice(message.payload);
@@ -60,7 +60,7 @@ pub(crate) fn publish(out: &mut BytesMut, version: Version, message: &Outgoing<'
 }
 
 /// Writes a PUBACK (0x40), PUBREC (0x50), PUBREL (0x62) or PUBCOMP (0x70) without properties.
-pub(crate) fn ack(out: &mut BytesMut, version: Version, first: u8, id: u16, reason: u8) {
+pub(crate) fn encode_ack(out: &mut BytesMut, version: Version, first: u8, id: u16, reason: u8) {
     let [high, low] = id.to_be_bytes();
     if version == Version::V3 || reason == 0 {
         out.put_slice(&[first, 2, high, low]);
@@ -84,7 +84,7 @@ pub(crate) fn encode(out: &mut BytesMut, version: Version, packet: &Packet) {
             0x20
         }
         Packet::Publish(message) => {
-            let outgoing = Outgoing {
+            let outgoing = OutgoingPublish {
                 dup: message.dup,
                 qos: message.qos,
                 retain: message.retain,
@@ -92,10 +92,10 @@ pub(crate) fn encode(out: &mut BytesMut, version: Version, packet: &Packet) {
                 id: message.id,
                 payload: &message.payload,
                 properties: message.properties.as_deref(),
-                expiry: None,
+                message_expiry: None,
                 subscription_ids: &[],
             };
-            publish(out, version, &outgoing, usize::MAX);
+            encode_publish(out, version, &outgoing, usize::MAX);
             return;
         }
         Packet::PubAck(ack) => write_ack(&mut body, v5, ack, 0x40),
@@ -144,11 +144,11 @@ pub(crate) fn encode(out: &mut BytesMut, version: Version, packet: &Packet) {
     };
     out.reserve(body.len() + 5);
     out.put_u8(first);
-    put_variable(out, body.len());
+    put_varint(out, body.len());
     out.put_slice(&body);
 }
 
-fn put_properties(body: &mut BytesMut, v5: bool, properties: &Props) {
+fn put_properties(body: &mut BytesMut, v5: bool, properties: &OptionalProperties) {
     if !v5 {
         return;
     }
@@ -156,7 +156,7 @@ fn put_properties(body: &mut BytesMut, v5: bool, properties: &Props) {
     if let Some(properties) = properties {
         properties.write(&mut written);
     }
-    put_variable(body, written.len());
+    put_varint(body, written.len());
     body.put_slice(&written);
 }
 
@@ -177,7 +177,7 @@ fn write_connect(body: &mut BytesMut, connect: &Connect) {
     if let Some(will) = &connect.will {
         flags |= 0x04 | will.qos << 3 | u8::from(will.retain) << 5;
     }
-    flags |= u8::from(connect.password.is_some()) << 6 | u8::from(connect.user.is_some()) << 7;
+    flags |= u8::from(connect.password.is_some()) << 6 | u8::from(connect.user_name.is_some()) << 7;
     body.put_u8(flags);
     body.put_u16(connect.keep_alive);
     put_properties(body, v5, &connect.properties);
@@ -187,7 +187,7 @@ fn write_connect(body: &mut BytesMut, connect: &Connect) {
         put_binary(body, will.topic.as_bytes());
         put_binary(body, &will.payload);
     }
-    if let Some(user) = &connect.user {
+    if let Some(user) = &connect.user_name {
         put_binary(body, user.as_bytes());
     }
     if let Some(password) = &connect.password {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Properties, Version};
 
 /// Optional properties. Most packets have none, so they are boxed: an absent set takes one machine word.
-pub(crate) type Props = Option<Box<Properties>>;
+pub(crate) type OptionalProperties = Option<Box<Properties>>;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Packet {
@@ -36,9 +36,9 @@ pub(crate) struct Connect {
     pub(crate) keep_alive: u16,
     pub(crate) client_id: String,
     pub(crate) will: Option<Will>,
-    pub(crate) user: Option<String>,
+    pub(crate) user_name: Option<String>,
     pub(crate) password: Option<Bytes>,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 impl fmt::Debug for Connect {
@@ -56,7 +56,7 @@ pub(crate) struct Will {
     pub(crate) payload: Bytes,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,7 +64,7 @@ pub(crate) struct ConnAck {
     pub(crate) session_present: bool,
     /// A return code (3.1.1) or a reason code (5.0).
     pub(crate) code: u8,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +76,7 @@ pub(crate) struct Publish {
     /// 0 with QoS 0.
     pub(crate) id: u16,
     pub(crate) payload: Bytes,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP.
@@ -84,14 +84,14 @@ pub(crate) struct Publish {
 pub(crate) struct Ack {
     pub(crate) id: u16,
     pub(crate) reason: u8,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subscribe {
     pub(crate) id: u16,
     pub(crate) filters: Vec<SubscribeFilter>,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -109,18 +109,18 @@ pub(crate) struct SubscribeFilter {
 pub(crate) struct SubAck {
     pub(crate) id: u16,
     pub(crate) codes: Vec<u8>,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unsubscribe {
     pub(crate) id: u16,
     pub(crate) filters: Vec<String>,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Disconnect {
     pub(crate) reason: u8,
-    pub(crate) properties: Props,
+    pub(crate) properties: OptionalProperties,
 }

@@ -4,8 +4,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     DecodeError,
-    packet::Props,
-    wire::{Reader, put_binary, put_variable},
+    packet::OptionalProperties,
+    wire::{Reader, put_binary, put_varint},
 };
 
 /// The union of the properties of all packet types.
@@ -22,9 +22,9 @@ pub(crate) struct Properties {
     pub(crate) server_keep_alive: Option<u16>,
     pub(crate) authentication_method: Option<String>,
     pub(crate) authentication_data: Option<Bytes>,
-    pub(crate) request_problem: Option<u8>,
+    pub(crate) request_problem_information: Option<u8>,
     pub(crate) will_delay: Option<u32>,
-    pub(crate) request_response: Option<u8>,
+    pub(crate) request_response_information: Option<u8>,
     pub(crate) response_information: Option<String>,
     pub(crate) server_reference: Option<String>,
     pub(crate) reason_string: Option<String>,
@@ -34,15 +34,15 @@ pub(crate) struct Properties {
     pub(crate) maximum_qos: Option<u8>,
     pub(crate) retain_available: Option<u8>,
     pub(crate) user: Vec<(String, String)>,
-    pub(crate) maximum_packet: Option<u32>,
-    pub(crate) wildcard_available: Option<u8>,
-    pub(crate) subscription_ids_available: Option<u8>,
-    pub(crate) shared_available: Option<u8>,
+    pub(crate) maximum_packet_size: Option<u32>,
+    pub(crate) wildcard_subscription_available: Option<u8>,
+    pub(crate) subscription_identifiers_available: Option<u8>,
+    pub(crate) shared_subscription_available: Option<u8>,
 }
 
 impl Properties {
     /// Approximate heap size in bytes: the strings and binary data, plus the tuples of the user properties.
-    pub(crate) fn size(&self) -> usize {
+    pub(crate) fn heap_size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let pair = 2 * size_of::<String>();
         let user: usize = self.user.iter().map(|(name, value)| name.len() + value.len() + pair).sum();
@@ -52,7 +52,7 @@ impl Properties {
     }
 }
 
-const fn set(ids: &[u8]) -> u64 {
+const fn id_set(ids: &[u8]) -> u64 {
     let mut mask = 0;
     let mut at = 0;
     while at < ids.len() {
@@ -64,42 +64,42 @@ const fn set(ids: &[u8]) -> u64 {
 
 /// The properties that each packet type allows: table 2-4 of the standard, as bit sets of property identifiers.
 pub(crate) mod allowed {
-    use super::set;
+    use super::id_set;
 
-    pub(crate) const CONNECT: u64 = set(&[0x11, 0x15, 0x16, 0x17, 0x19, 0x21, 0x22, 0x26, 0x27]);
-    pub(crate) const WILL: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x18, 0x26]);
+    pub(crate) const CONNECT: u64 = id_set(&[0x11, 0x15, 0x16, 0x17, 0x19, 0x21, 0x22, 0x26, 0x27]);
+    pub(crate) const WILL: u64 = id_set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x18, 0x26]);
     pub(crate) const CONNACK: u64 =
-        set(&[0x11, 0x12, 0x13, 0x15, 0x16, 0x1A, 0x1C, 0x1F, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2A]);
-    pub(crate) const PUBLISH: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x0B, 0x23, 0x26]);
+        id_set(&[0x11, 0x12, 0x13, 0x15, 0x16, 0x1A, 0x1C, 0x1F, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2A]);
+    pub(crate) const PUBLISH: u64 = id_set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x0B, 0x23, 0x26]);
     /// All acknowledgement packets.
-    pub(crate) const ACK: u64 = set(&[0x1F, 0x26]);
-    pub(crate) const SUBSCRIBE: u64 = set(&[0x0B, 0x26]);
-    pub(crate) const UNSUBSCRIBE: u64 = set(&[0x26]);
-    pub(crate) const DISCONNECT: u64 = set(&[0x11, 0x1C, 0x1F, 0x26]);
-    pub(crate) const AUTH: u64 = set(&[0x15, 0x16, 0x1F, 0x26]);
+    pub(crate) const ACK: u64 = id_set(&[0x1F, 0x26]);
+    pub(crate) const SUBSCRIBE: u64 = id_set(&[0x0B, 0x26]);
+    pub(crate) const UNSUBSCRIBE: u64 = id_set(&[0x26]);
+    pub(crate) const DISCONNECT: u64 = id_set(&[0x11, 0x1C, 0x1F, 0x26]);
+    pub(crate) const AUTH: u64 = id_set(&[0x15, 0x16, 0x1F, 0x26]);
 }
 
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), DecodeError> {
+fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), DecodeError> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(DecodeError::Protocol("a property appears twice")),
     }
 }
 
-fn flag(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
+fn read_flag(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
     match reader.u8()? {
         value @ 0..=1 => Ok(value),
         _ => Err(DecodeError::Protocol("a property that must be 0 or 1 has another value")),
     }
 }
 
-fn positive(value: u16) -> Result<u16, DecodeError> {
+fn require_nonzero(value: u16) -> Result<u16, DecodeError> {
     if value == 0 { Err(DecodeError::Protocol("receive maximum 0")) } else { Ok(value) }
 }
 
 /// Reads the properties of a packet and rejects any that is not in the bit set `allowed`.
-pub(crate) fn read(reader: &mut Reader<'_>, allowed: u64) -> Result<Props, DecodeError> {
-    let length = reader.variable()?;
+pub(crate) fn read(reader: &mut Reader<'_>, allowed: u64) -> Result<OptionalProperties, DecodeError> {
+    let length = reader.read_varint()?;
     if length == 0 {
         return Ok(None);
     }
@@ -112,66 +112,66 @@ pub(crate) fn read(reader: &mut Reader<'_>, allowed: u64) -> Result<Props, Decod
         }
         let r = &mut reader;
         match id {
-            0x01 => once(&mut p.payload_format, flag(r)?)?,
-            0x02 => once(&mut p.message_expiry, r.u32()?)?,
-            0x03 => once(&mut p.content_type, r.string()?.into())?,
-            0x08 => once(&mut p.response_topic, r.string()?.into())?,
-            0x09 => once(&mut p.correlation_data, Bytes::copy_from_slice(r.binary()?))?,
-            0x0B => match r.variable()? {
+            0x01 => set_once(&mut p.payload_format, read_flag(r)?)?,
+            0x02 => set_once(&mut p.message_expiry, r.u32()?)?,
+            0x03 => set_once(&mut p.content_type, r.string()?.into())?,
+            0x08 => set_once(&mut p.response_topic, r.string()?.into())?,
+            0x09 => set_once(&mut p.correlation_data, Bytes::copy_from_slice(r.binary()?))?,
+            0x0B => match r.read_varint()? {
                 0 => return Err(DecodeError::Protocol("subscription identifier 0")),
                 id => p.subscription_ids.push(id),
             },
-            0x11 => once(&mut p.session_expiry, r.u32()?)?,
-            0x12 => once(&mut p.assigned_client_id, r.string()?.into())?,
-            0x13 => once(&mut p.server_keep_alive, r.u16()?)?,
-            0x15 => once(&mut p.authentication_method, r.string()?.into())?,
-            0x16 => once(&mut p.authentication_data, Bytes::copy_from_slice(r.binary()?))?,
-            0x17 => once(&mut p.request_problem, flag(r)?)?,
-            0x18 => once(&mut p.will_delay, r.u32()?)?,
-            0x19 => once(&mut p.request_response, flag(r)?)?,
-            0x1A => once(&mut p.response_information, r.string()?.into())?,
-            0x1C => once(&mut p.server_reference, r.string()?.into())?,
-            0x1F => once(&mut p.reason_string, r.string()?.into())?,
-            0x21 => once(&mut p.receive_maximum, positive(r.u16()?)?)?,
-            0x22 => once(&mut p.topic_alias_maximum, r.u16()?)?,
-            0x23 => once(&mut p.topic_alias, r.u16()?)?,
-            0x24 => once(&mut p.maximum_qos, flag(r)?)?,
-            0x25 => once(&mut p.retain_available, flag(r)?)?,
+            0x11 => set_once(&mut p.session_expiry, r.u32()?)?,
+            0x12 => set_once(&mut p.assigned_client_id, r.string()?.into())?,
+            0x13 => set_once(&mut p.server_keep_alive, r.u16()?)?,
+            0x15 => set_once(&mut p.authentication_method, r.string()?.into())?,
+            0x16 => set_once(&mut p.authentication_data, Bytes::copy_from_slice(r.binary()?))?,
+            0x17 => set_once(&mut p.request_problem_information, read_flag(r)?)?,
+            0x18 => set_once(&mut p.will_delay, r.u32()?)?,
+            0x19 => set_once(&mut p.request_response_information, read_flag(r)?)?,
+            0x1A => set_once(&mut p.response_information, r.string()?.into())?,
+            0x1C => set_once(&mut p.server_reference, r.string()?.into())?,
+            0x1F => set_once(&mut p.reason_string, r.string()?.into())?,
+            0x21 => set_once(&mut p.receive_maximum, require_nonzero(r.u16()?)?)?,
+            0x22 => set_once(&mut p.topic_alias_maximum, r.u16()?)?,
+            0x23 => set_once(&mut p.topic_alias, r.u16()?)?,
+            0x24 => set_once(&mut p.maximum_qos, read_flag(r)?)?,
+            0x25 => set_once(&mut p.retain_available, read_flag(r)?)?,
             0x26 => p.user.push((r.string()?.into(), r.string()?.into())),
             0x27 => match r.u32()? {
                 0 => return Err(DecodeError::Protocol("maximum packet size 0")),
-                size => once(&mut p.maximum_packet, size)?,
+                size => set_once(&mut p.maximum_packet_size, size)?,
             },
-            0x28 => once(&mut p.wildcard_available, flag(r)?)?,
-            0x29 => once(&mut p.subscription_ids_available, flag(r)?)?,
-            0x2A => once(&mut p.shared_available, flag(r)?)?,
+            0x28 => set_once(&mut p.wildcard_subscription_available, read_flag(r)?)?,
+            0x29 => set_once(&mut p.subscription_identifiers_available, read_flag(r)?)?,
+            0x2A => set_once(&mut p.shared_subscription_available, read_flag(r)?)?,
             _ => return Err(DecodeError::Malformed("an unknown property")),
         }
     }
     Ok(Some(p))
 }
 
-fn byte(out: &mut BytesMut, id: u8, value: Option<u8>) {
+fn write_u8(out: &mut BytesMut, id: u8, value: Option<u8>) {
     if let Some(value) = value {
         out.put_slice(&[id, value]);
     }
 }
 
-fn short(out: &mut BytesMut, id: u8, value: Option<u16>) {
+fn write_u16(out: &mut BytesMut, id: u8, value: Option<u16>) {
     if let Some(value) = value {
         out.put_u8(id);
         out.put_u16(value);
     }
 }
 
-fn long(out: &mut BytesMut, id: u8, value: Option<u32>) {
+fn write_u32(out: &mut BytesMut, id: u8, value: Option<u32>) {
     if let Some(value) = value {
         out.put_u8(id);
         out.put_u32(value);
     }
 }
 
-fn field<T: AsRef<[u8]>>(out: &mut BytesMut, id: u8, value: &Option<T>) {
+fn write_binary<T: AsRef<[u8]>>(out: &mut BytesMut, id: u8, value: &Option<T>) {
     if let Some(value) = value {
         out.put_u8(id);
         put_binary(out, value.as_ref());
@@ -181,43 +181,43 @@ fn field<T: AsRef<[u8]>>(out: &mut BytesMut, id: u8, value: &Option<T>) {
 impl Properties {
     /// Writes the properties without their length prefix.
     pub(crate) fn write(&self, out: &mut BytesMut) {
-        byte(out, 0x01, self.payload_format);
-        long(out, 0x02, self.message_expiry);
-        field(out, 0x03, &self.content_type);
-        field(out, 0x08, &self.response_topic);
-        field(out, 0x09, &self.correlation_data);
+        write_u8(out, 0x01, self.payload_format);
+        write_u32(out, 0x02, self.message_expiry);
+        write_binary(out, 0x03, &self.content_type);
+        write_binary(out, 0x08, &self.response_topic);
+        write_binary(out, 0x09, &self.correlation_data);
         write_subscription_ids(out, &self.subscription_ids);
-        long(out, 0x11, self.session_expiry);
-        field(out, 0x12, &self.assigned_client_id);
-        short(out, 0x13, self.server_keep_alive);
-        field(out, 0x15, &self.authentication_method);
-        field(out, 0x16, &self.authentication_data);
-        byte(out, 0x17, self.request_problem);
-        long(out, 0x18, self.will_delay);
-        byte(out, 0x19, self.request_response);
-        field(out, 0x1A, &self.response_information);
-        field(out, 0x1C, &self.server_reference);
-        field(out, 0x1F, &self.reason_string);
-        short(out, 0x21, self.receive_maximum);
-        short(out, 0x22, self.topic_alias_maximum);
-        short(out, 0x23, self.topic_alias);
-        byte(out, 0x24, self.maximum_qos);
-        byte(out, 0x25, self.retain_available);
+        write_u32(out, 0x11, self.session_expiry);
+        write_binary(out, 0x12, &self.assigned_client_id);
+        write_u16(out, 0x13, self.server_keep_alive);
+        write_binary(out, 0x15, &self.authentication_method);
+        write_binary(out, 0x16, &self.authentication_data);
+        write_u8(out, 0x17, self.request_problem_information);
+        write_u32(out, 0x18, self.will_delay);
+        write_u8(out, 0x19, self.request_response_information);
+        write_binary(out, 0x1A, &self.response_information);
+        write_binary(out, 0x1C, &self.server_reference);
+        write_binary(out, 0x1F, &self.reason_string);
+        write_u16(out, 0x21, self.receive_maximum);
+        write_u16(out, 0x22, self.topic_alias_maximum);
+        write_u16(out, 0x23, self.topic_alias);
+        write_u8(out, 0x24, self.maximum_qos);
+        write_u8(out, 0x25, self.retain_available);
         for (key, value) in &self.user {
             out.put_u8(0x26);
             put_binary(out, key.as_bytes());
             put_binary(out, value.as_bytes());
         }
-        long(out, 0x27, self.maximum_packet);
-        byte(out, 0x28, self.wildcard_available);
-        byte(out, 0x29, self.subscription_ids_available);
-        byte(out, 0x2A, self.shared_available);
+        write_u32(out, 0x27, self.maximum_packet_size);
+        write_u8(out, 0x28, self.wildcard_subscription_available);
+        write_u8(out, 0x29, self.subscription_identifiers_available);
+        write_u8(out, 0x2A, self.shared_subscription_available);
     }
 }
 
 pub(crate) fn write_subscription_ids(out: &mut BytesMut, ids: &[u32]) {
     for id in ids {
         out.put_u8(0x0B);
-        put_variable(out, *id as usize);
+        put_varint(out, *id as usize);
     }
 }

@@ -5,12 +5,12 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 
-fn round(packet: &Packet, version: Version) -> Packet {
+fn round_trip(packet: &Packet, version: Version) -> Packet {
     let mut out = BytesMut::new();
     encode(&mut out, version, packet);
     let found = frame(&out, usize::MAX).unwrap().unwrap();
-    assert_eq!(found.length, out.len());
-    decode(found.first, &out[found.header..], version).unwrap()
+    assert_eq!(found.packet_length, out.len());
+    decode(found.first_byte, &out[found.header_length..], version).unwrap()
 }
 
 fn version() -> impl Strategy<Value = Version> {
@@ -44,9 +44,9 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_or_rejected(bytes in vec(any::<u8>(), 0..200), version in version()) {
         if let Ok(Some(found)) = frame(&bytes, 1 << 20)
-            && let Some(body) = bytes.get(found.header..found.length)
+            && let Some(body) = bytes.get(found.header_length..found.packet_length)
         {
-            let _ = decode(found.first, body, version);
+            let _ = decode(found.first_byte, body, version);
         }
     }
 
@@ -63,12 +63,12 @@ proptest! {
             keep_alive: 9,
             client_id: "client".into(),
             will: Some(Will { topic: "t".into(), payload: "gone".into(), qos: 1, retain: true, properties: None }),
-            user: Some("u".into()),
+            user_name: Some("u".into()),
             password: Some("p".into()),
             properties: Some(Box::new(Properties { receive_maximum: Some(7), ..Properties::default() })),
         };
         let packet = Packet::Connect(Box::new(connect));
-        prop_assert_eq!(round(&packet, Version::V5), packet.clone());
+        prop_assert_eq!(round_trip(&packet, Version::V5), packet.clone());
         let mut out = BytesMut::new();
         encode(&mut out, Version::V5, &packet);
         if let Some(byte) = out.get_mut(at) {
@@ -92,7 +92,7 @@ proptest! {
             payload,
             properties: properties.filter(|_| version == Version::V5),
         });
-        prop_assert_eq!(round(&packet, version), packet);
+        prop_assert_eq!(round_trip(&packet, version), packet);
     }
 
     #[test]
@@ -103,14 +103,14 @@ proptest! {
             .map(|why| Box::new(Properties { reason_string: Some(why), ..Properties::default() }));
         let mut short = BytesMut::new();
         let first = [0x40, 0x50, 0x62, 0x70][kind as usize];
-        ack(&mut short, version, first, id, reason);
+        encode_ack(&mut short, version, first, id, reason);
         let make = |properties| {
             let ack = Ack { id, reason, properties };
             match kind { 0 => Packet::PubAck(ack), 1 => Packet::PubRec(ack), 2 => Packet::PubRel(ack), _ => Packet::PubComp(ack) }
         };
         prop_assert_eq!(decode(first, &short[2..], version).unwrap(), make(None));
         let packet = make(properties);
-        prop_assert_eq!(round(&packet, version), packet);
+        prop_assert_eq!(round_trip(&packet, version), packet);
     }
 
     #[test]
@@ -127,7 +127,7 @@ proptest! {
             })
             .collect();
         let packet = Packet::Subscribe(Subscribe { id, filters, properties: None });
-        prop_assert_eq!(round(&packet, version), packet);
+        prop_assert_eq!(round_trip(&packet, version), packet);
     }
 }
 
@@ -152,7 +152,7 @@ fn invalid_packets_are_rejected() {
     ] {
         assert!(decode(first, body, Version::V3).is_err(), "{why}");
     }
-    assert_eq!(decode(0x10, b"\0\x04MQTT\x06\x02\0\0\0\x01a", Version::V3), Err(DecodeError::Version(6)));
+    assert_eq!(decode(0x10, b"\0\x04MQTT\x06\x02\0\0\0\x01a", Version::V3), Err(DecodeError::UnsupportedVersion(6)));
     // A repeated property, a property that PUBLISH does not allow, and a truncated property.
     for properties in [&b"\x04\x01\x01\x01\x01"[..], b"\x03\x21\0\x01", b"\x02\x02\0"] {
         let body = [b"\0\x01a", properties].concat();
@@ -166,7 +166,7 @@ fn invalid_packets_are_rejected() {
 #[test]
 fn a_packet_above_the_peers_limit_is_not_written() {
     let mut out = BytesMut::new();
-    let message = Outgoing {
+    let message = OutgoingPublish {
         dup: false,
         qos: 1,
         retain: false,
@@ -174,11 +174,11 @@ fn a_packet_above_the_peers_limit_is_not_written() {
         id: 1,
         payload: &[0; 10],
         properties: None,
-        expiry: None,
+        message_expiry: None,
         subscription_ids: &[],
     };
-    assert!(!publish(&mut out, Version::V3, &message, 18));
+    assert!(!encode_publish(&mut out, Version::V3, &message, 18));
     assert!(out.is_empty());
-    assert!(publish(&mut out, Version::V3, &message, 19));
+    assert!(encode_publish(&mut out, Version::V3, &message, 19));
     assert_eq!(out.len(), 19);
 }

@@ -10,14 +10,14 @@ use std::{
 };
 
 use tokio::{runtime::Runtime, sync::watch};
-use wheeltapper_mqtt::{Authenticator, Broker, BrokerConfig, BrokerHandle, Exchange, Publish, Released, Sink, Verdict};
+use wheeltapper_mqtt::{Authenticator, Broker, BrokerConfig, BrokerHandle, Exchange, SinkMessage, ReleaseFuture, Sink, Verdict};
 
 type Answer = std::pin::Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 /// A sink that records all messages; the test provides the verdict function.
 pub struct Recorder {
-    taken: Mutex<Vec<Publish>>,
-    verdict: Box<dyn Fn(&Publish) -> Verdict + Send + Sync>,
+    received: Mutex<Vec<SinkMessage>>,
+    verdict: Box<dyn Fn(&SinkMessage) -> Verdict + Send + Sync>,
     /// Verdicts are returned only while this is `true`.
     gate: watch::Sender<bool>,
     released: Mutex<Vec<Exchange>>,
@@ -27,9 +27,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn new(verdict: impl Fn(&Publish) -> Verdict + Send + Sync + 'static) -> Arc<Self> {
+    pub fn new(verdict: impl Fn(&SinkMessage) -> Verdict + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
-            taken: Mutex::default(),
+            received: Mutex::default(),
             verdict: Box::new(verdict),
             gate: watch::Sender::new(true),
             released: Mutex::default(),
@@ -42,11 +42,11 @@ impl Recorder {
         Self::new(|_| Verdict::Stored)
     }
 
-    pub fn gate(&self, open: bool) {
+    pub fn set_gate(&self, open: bool) {
         self.gate.send_replace(open);
     }
 
-    pub fn release_gate(&self, open: bool) {
+    pub fn set_release_gate(&self, open: bool) {
         self.release_gate.send_replace(open);
     }
 
@@ -58,19 +58,19 @@ impl Recorder {
         self.forgotten.lock().unwrap().clone()
     }
 
-    pub fn taken(&self) -> Vec<Publish> {
-        self.taken.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<SinkMessage> {
+        self.received.lock().unwrap().clone()
     }
 
     pub fn payloads(&self) -> Vec<String> {
-        self.taken().iter().map(|publish| String::from_utf8_lossy(&publish.payload).into_owned()).collect()
+        self.received().iter().map(|publish| String::from_utf8_lossy(&publish.payload).into_owned()).collect()
     }
 }
 
 impl Sink for Recorder {
-    fn accept(&self, publish: Publish) -> Answer {
+    fn accept(&self, publish: SinkMessage) -> Answer {
         let verdict = (self.verdict)(&publish);
-        self.taken.lock().unwrap().push(publish);
+        self.received.lock().unwrap().push(publish);
         let mut gate = self.gate.subscribe();
         Box::pin(async move {
             gate.wait_for(|open| *open).await.unwrap();
@@ -78,19 +78,19 @@ impl Sink for Recorder {
         })
     }
 
-    fn release(&self, exchange: Exchange) -> Released {
+    fn release(&self, exchange: Exchange) -> ReleaseFuture {
         self.released.lock().unwrap().push(exchange);
         let mut gate = self.release_gate.subscribe();
         Box::pin(async move { gate.wait_for(|open| *open).await.is_ok() })
     }
 
-    fn forget(&self, session: &str) {
+    fn end_session(&self, session: &str) {
         self.forgotten.lock().unwrap().push(session.into());
     }
 }
 
 /// A running broker; it stops when this value is dropped.
-pub struct Running {
+pub struct RunningBroker {
     pub address: SocketAddr,
     pub tls: Option<SocketAddr>,
     pub handle: BrokerHandle,
@@ -102,23 +102,23 @@ pub fn config() -> BrokerConfig {
     BrokerConfig { listen: "127.0.0.1:0".into(), ..BrokerConfig::default() }
 }
 
-pub fn start(config: BrokerConfig, sink: Arc<Recorder>) -> Running {
+pub fn start(config: BrokerConfig, sink: Arc<Recorder>) -> RunningBroker {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let broker = runtime.block_on(Broker::bind(config, sink)).unwrap();
     serve(runtime, broker)
 }
 
 /// Like `start`, with an authenticator.
-pub fn start_with(config: BrokerConfig, sink: Arc<Recorder>, auth: Arc<dyn Authenticator>) -> Running {
+pub fn start_with(config: BrokerConfig, sink: Arc<Recorder>, auth: Arc<dyn Authenticator>) -> RunningBroker {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let broker = runtime.block_on(Broker::bind_with(config, sink, auth)).unwrap();
     serve(runtime, broker)
 }
 
-fn serve(runtime: Runtime, mut broker: Broker) -> Running {
+fn serve(runtime: Runtime, mut broker: Broker) -> RunningBroker {
     let (address, tls, handle) = (broker.local_addr(), broker.tls_addr(), broker.handle());
     let task = runtime.spawn(async move { broker.run().await });
-    Running { address, tls, handle, runtime, task }
+    RunningBroker { address, tls, handle, runtime, task }
 }
 
 /// Waits until `done` returns true; fails after 20 s.
@@ -131,10 +131,10 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// The variable fields of a CONNECT.
-pub struct Connect<'a> {
+pub struct ConnectParams<'a> {
     pub v5: bool,
-    pub id: &'a str,
-    pub clean: bool,
+    pub client_id: &'a str,
+    pub clean_start: bool,
     pub keep_alive: u16,
     pub properties: &'a [u8],
     /// Topic, payload, QoS, properties.
@@ -142,11 +142,11 @@ pub struct Connect<'a> {
     pub login: Option<(&'a str, &'a str)>,
 }
 
-pub fn as_client(v5: bool, id: &str) -> Connect<'_> {
-    Connect { v5, id, clean: true, keep_alive: 0, properties: &[], will: None, login: None }
+pub fn connect_params(v5: bool, id: &str) -> ConnectParams<'_> {
+    ConnectParams { v5, client_id: id, clean_start: true, keep_alive: 0, properties: &[], will: None, login: None }
 }
 
-pub fn field(text: impl AsRef<[u8]>) -> Vec<u8> {
+pub fn length_prefixed(text: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = text.as_ref();
     [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
 }
@@ -167,12 +167,12 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// A client that sends and receives raw packets.
-pub struct Raw {
+pub struct RawClient {
     pub stream: TcpStream,
     pub v5: bool,
 }
 
-impl Raw {
+impl RawClient {
     pub fn open(address: SocketAddr, v5: bool) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
@@ -181,16 +181,16 @@ impl Raw {
     }
 
     /// Sends a CONNECT. Returns the client and the body of the CONNACK: flags, code and properties.
-    pub fn connect(address: SocketAddr, connect: &Connect<'_>) -> (Self, Vec<u8>) {
+    pub fn connect(address: SocketAddr, connect: &ConnectParams<'_>) -> (Self, Vec<u8>) {
         let mut raw = Self::open(address, connect.v5);
-        let mut flags = u8::from(connect.clean) << 1;
+        let mut flags = u8::from(connect.clean_start) << 1;
         if let Some(will) = connect.will {
             flags |= 4 | will.2 << 3;
         }
         if connect.login.is_some() {
             flags |= 0xC0;
         }
-        let mut body = [&field("MQTT")[..], &[if connect.v5 { 5 } else { 4 }, flags]].concat();
+        let mut body = [&length_prefixed("MQTT")[..], &[if connect.v5 { 5 } else { 4 }, flags]].concat();
         body.extend(connect.keep_alive.to_be_bytes());
         let properties = |body: &mut Vec<u8>, properties: &[u8]| {
             if connect.v5 {
@@ -199,15 +199,15 @@ impl Raw {
             }
         };
         properties(&mut body, connect.properties);
-        body.extend(field(connect.id));
+        body.extend(length_prefixed(connect.client_id));
         if let Some((topic, payload, _, own)) = connect.will {
             properties(&mut body, own);
-            body.extend(field(topic));
-            body.extend(field(payload));
+            body.extend(length_prefixed(topic));
+            body.extend(length_prefixed(payload));
         }
         if let Some((user, password)) = connect.login {
-            body.extend(field(user));
-            body.extend(field(password));
+            body.extend(length_prefixed(user));
+            body.extend(length_prefixed(password));
         }
         raw.send(0x10, &body);
         let (first, body) = raw.read().expect("a CONNACK");
@@ -216,7 +216,7 @@ impl Raw {
     }
 
     /// Like `connect`, but panics if the broker rejects the connection.
-    pub fn join(address: SocketAddr, connect: &Connect<'_>) -> Self {
+    pub fn connect_ok(address: SocketAddr, connect: &ConnectParams<'_>) -> Self {
         let (raw, body) = Self::connect(address, connect);
         assert_eq!(body[1], 0, "CONNACK {body:?}");
         raw
@@ -232,7 +232,7 @@ impl Raw {
     }
 
     pub fn publish_with(&mut self, flags: u8, topic: &str, id: u16, payload: &str, properties: &[u8]) {
-        let mut body = field(topic);
+        let mut body = length_prefixed(topic);
         if flags & 6 != 0 {
             body.extend(id.to_be_bytes());
         }
@@ -255,7 +255,7 @@ impl Raw {
             body.push(properties.len() as u8);
             body.extend(properties);
         }
-        body.extend(field(filter));
+        body.extend(length_prefixed(filter));
         body.push(options);
         self.send(0x82, &body);
         let (first, body) = self.read().expect("a SUBACK");
@@ -288,7 +288,7 @@ impl Raw {
     }
 
     /// Reads the next packet, which must be a PUBLISH. Returns first byte, topic, packet id, properties and payload.
-    pub fn message(&mut self) -> (u8, String, u16, Vec<u8>, String) {
+    pub fn read_publish(&mut self) -> (u8, String, u16, Vec<u8>, String) {
         let (first, body) = self.read().expect("a PUBLISH");
         assert_eq!(first & 0xF0, 0x30, "{first:#x} {body:?}");
         let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
@@ -310,7 +310,7 @@ impl Raw {
     }
 
     /// Asserts that no packet arrives within 150 ms.
-    pub fn silent(&mut self) {
+    pub fn expect_silence(&mut self) {
         self.stream.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
         let mut byte = [0; 1];
         let got = self.stream.peek(&mut byte);
@@ -322,7 +322,7 @@ impl Raw {
     }
 
     /// Asserts that the broker closes the connection, in MQTT 5 with this reason code.
-    pub fn closed(&mut self, reason: u8) {
+    pub fn expect_close(&mut self, reason: u8) {
         if self.v5 {
             let (first, body) = self.read().expect("a DISCONNECT");
             assert_eq!((first, body.first()), (0xE0, Some(&reason)));

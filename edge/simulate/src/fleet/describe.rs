@@ -6,7 +6,7 @@ use super::{Fleet, fault::Fault, machine::Quantity};
 
 /// The fault of a machine, as ground truth.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Label {
+pub struct FaultLabel {
     /// `site/area/machine`.
     pub machine: String,
     /// The kind of fault.
@@ -46,8 +46,8 @@ shifts = [{ days = ["sat", "sun"], start = "07:00", end = "19:00" }]
 
 impl Fleet {
     /// The faults of all machines, ordered by onset.
-    pub fn labels(&self) -> Vec<Label> {
-        let mut labels: Vec<Label> = self
+    pub fn labels(&self) -> Vec<FaultLabel> {
+        let mut labels: Vec<FaultLabel> = self
             .machines
             .iter()
             .filter_map(|machine| {
@@ -55,12 +55,12 @@ impl Fleet {
                 let sensor = matches!(found.fault, Fault::StuckSensor | Fault::DroppingSensor)
                     .then(|| machine.kind.quantities().get(found.sensor))
                     .flatten()
-                    .map(|quantity| format!("{}/{}", machine.id(), quantity.about().0));
-                Some(Label {
+                    .map(|quantity| format!("{}/{}", machine.id(), quantity.description().0));
+                Some(FaultLabel {
                     machine: machine.id(),
                     fault: found.fault,
-                    onset_ns: self.at(found.onset),
-                    full_strength_ns: self.at(found.full()),
+                    onset_ns: self.time_at(found.onset),
+                    full_strength_ns: self.time_at(found.full_severity_at()),
                     sensor,
                 })
             })
@@ -112,12 +112,12 @@ impl Fleet {
                 machine.bearing.name
             );
             for &quantity in machine.kind.quantities() {
-                let (name, kind, unit, min, max, _) = quantity.about();
+                let (name, kind, unit, min, max, _) = quantity.description();
                 let _ = write!(
                     toml,
                     "[[site.area.machine.sensor]]\nname = \"{name}\"\nkind = \"{kind}\"\nunit = \"{unit}\"\n"
                 );
-                if quantity != Quantity::Burst {
+                if quantity != Quantity::Waveform {
                     let _ = writeln!(toml, "sampling_hz = {:?}", self.spec.scalar_hz);
                 }
                 let _ = writeln!(toml, "limits = {{ min = {min:.1}, max = {max:.1} }}");

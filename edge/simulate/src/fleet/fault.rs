@@ -59,7 +59,7 @@ impl Fault {
     }
 
     /// Whether machines of this kind can have this fault.
-    pub fn befalls(self, kind: MachineKind) -> bool {
+    pub fn applies_to(self, kind: MachineKind) -> bool {
         self != Self::Cavitation || kind == MachineKind::Pump
     }
 }
@@ -70,7 +70,7 @@ pub(crate) struct Degradation {
     pub(crate) fault: Fault,
     pub(crate) onset: f64,
     /// Time from the onset to full severity.
-    pub(crate) over: f64,
+    pub(crate) duration: f64,
     /// Index of the machine's sensor that a sensor fault affects.
     pub(crate) sensor: usize,
 }
@@ -80,16 +80,16 @@ impl Degradation {
     pub(crate) fn severity(&self, seconds: f64) -> f64 {
         if seconds < self.onset {
             0.0
-        } else if self.over <= 0.0 || self.fault == Fault::StuckSensor {
+        } else if self.duration <= 0.0 || self.fault == Fault::StuckSensor {
             1.0
         } else {
-            ((seconds - self.onset) / self.over).min(1.0)
+            ((seconds - self.onset) / self.duration).min(1.0)
         }
     }
 
     /// Time at which the severity reaches 1, in seconds after the start.
-    pub(crate) fn full(&self) -> f64 {
-        if self.fault == Fault::StuckSensor { self.onset } else { self.onset + self.over.max(0.0) }
+    pub(crate) fn full_severity_at(&self) -> f64 {
+        if self.fault == Fault::StuckSensor { self.onset } else { self.onset + self.duration.max(0.0) }
     }
 }
 
@@ -98,12 +98,12 @@ impl Degradation {
 pub(crate) struct Severity {
     pub(crate) imbalance: f64,
     pub(crate) misalignment: f64,
-    pub(crate) outer: f64,
-    pub(crate) inner: f64,
+    pub(crate) outer_race: f64,
+    pub(crate) inner_race: f64,
     pub(crate) ball: f64,
     pub(crate) cavitation: f64,
     pub(crate) overheating: f64,
-    pub(crate) dry: f64,
+    pub(crate) lubrication_loss: f64,
 }
 
 impl Severity {
@@ -114,12 +114,12 @@ impl Severity {
             match degradation.fault {
                 Fault::Imbalance => all.imbalance = severity,
                 Fault::Misalignment => all.misalignment = severity,
-                Fault::OuterRace => all.outer = severity,
-                Fault::InnerRace => all.inner = severity,
+                Fault::OuterRace => all.outer_race = severity,
+                Fault::InnerRace => all.inner_race = severity,
                 Fault::Ball => all.ball = severity,
                 Fault::Cavitation => all.cavitation = severity,
                 Fault::Overheating => all.overheating = severity,
-                Fault::LubricationLoss => all.dry = severity,
+                Fault::LubricationLoss => all.lubrication_loss = severity,
                 Fault::StuckSensor | Fault::DroppingSensor => {}
             }
         }
@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn severity_grows_from_the_onset_to_1_and_stays() {
-        let mut degradation = Degradation { fault: Fault::Ball, onset: 100.0, over: 50.0, sensor: 0 };
+        let mut degradation = Degradation { fault: Fault::Ball, onset: 100.0, duration: 50.0, sensor: 0 };
         let at = |degradation: &Degradation| [99.0, 100.0, 125.0, 150.0, 9e9].map(|time| degradation.severity(time));
         assert_eq!(at(&degradation), [0.0, 0.0, 0.5, 1.0, 1.0]);
-        assert_eq!(degradation.full(), 150.0);
+        assert_eq!(degradation.full_severity_at(), 150.0);
         degradation.fault = Fault::StuckSensor;
         assert_eq!(at(&degradation), [0.0, 1.0, 1.0, 1.0, 1.0]);
-        assert_eq!(degradation.full(), 100.0);
+        assert_eq!(degradation.full_severity_at(), 100.0);
     }
 }

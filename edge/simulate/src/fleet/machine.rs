@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use super::{
     bearing::{BEARINGS, Bearing},
     fault::{Degradation, Fault, Severity},
-    vibration::{self, Running, Signature},
+    vibration::{self, OperatingConditions, Signature},
 };
 use crate::random::Random;
 
@@ -36,11 +36,11 @@ impl MachineKind {
     }
 
     pub(crate) fn quantities(self) -> &'static [Quantity] {
-        use Quantity::{Along, Burst, Current, Flow, Pressure, Rms, Speed, Temperature};
+        use Quantity::{AxialVibrationRms, Waveform, Current, Flow, Pressure, VibrationRms, Speed, Temperature};
         match self {
-            Self::Pump => &[Burst, Rms, Along, Temperature, Current, Speed, Pressure],
-            Self::Fan => &[Burst, Rms, Along, Temperature, Current, Speed, Flow],
-            Self::Motor | Self::Gearbox => &[Burst, Rms, Along, Temperature, Current, Speed],
+            Self::Pump => &[Waveform, VibrationRms, AxialVibrationRms, Temperature, Current, Speed, Pressure],
+            Self::Fan => &[Waveform, VibrationRms, AxialVibrationRms, Temperature, Current, Speed, Flow],
+            Self::Motor | Self::Gearbox => &[Waveform, VibrationRms, AxialVibrationRms, Temperature, Current, Speed],
         }
     }
 }
@@ -48,9 +48,9 @@ impl MachineKind {
 /// The quantity that a sensor measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quantity {
-    Burst,
-    Rms,
-    Along,
+    Waveform,
+    VibrationRms,
+    AxialVibrationRms,
     Temperature,
     Current,
     Speed,
@@ -60,11 +60,11 @@ pub(crate) enum Quantity {
 
 impl Quantity {
     /// Name, kind, unit, minimum, maximum, decimals.
-    pub(crate) fn about(self) -> (&'static str, &'static str, &'static str, f64, f64, i32) {
+    pub(crate) fn description(self) -> (&'static str, &'static str, &'static str, f64, f64, i32) {
         match self {
-            Self::Burst => ("vibration", "vibration", "m/s2", -500.0, 500.0, 6),
-            Self::Rms => ("vibration-rms", "vibration", "mm/s", 0.0, 100.0, 3),
-            Self::Along => ("axial-vibration-rms", "vibration", "mm/s", 0.0, 100.0, 3),
+            Self::Waveform => ("vibration", "vibration", "m/s2", -500.0, 500.0, 6),
+            Self::VibrationRms => ("vibration-rms", "vibration", "mm/s", 0.0, 100.0, 3),
+            Self::AxialVibrationRms => ("axial-vibration-rms", "vibration", "mm/s", 0.0, 100.0, 3),
             Self::Temperature => ("bearing-temperature", "temperature", "degC", -40.0, 200.0, 2),
             Self::Current => ("current", "current", "A", 0.0, 500.0, 3),
             Self::Speed => ("speed", "speed", "rpm", 0.0, 5000.0, 1),
@@ -75,10 +75,10 @@ impl Quantity {
 }
 
 /// Time constants in s: of the temperature of a bearing housing, and of the random fluctuation of the load.
-const HEAT: f64 = 75.0;
-const FLUTTER: f64 = 4.0;
+const HEAT_TIME_CONSTANT: f64 = 75.0;
+const FLUCTUATION_TIME_CONSTANT: f64 = 4.0;
 /// Time that the machine is simulated before the start, in s, so that bearings are warm.
-const RUN_BEFORE: u32 = 600;
+const WARM_UP_SECONDS: u32 = 600;
 
 /// The state of a machine.
 #[derive(Clone, Debug)]
@@ -95,26 +95,26 @@ pub(crate) struct Machine {
     signature: Signature,
     synchronous_rpm: f64,
     rated_current: f64,
-    pressure: f64,
-    flow: f64,
+    rated_pressure: f64,
+    rated_flow: f64,
     ambient: f64,
-    heating: f64,
+    temperature_rise: f64,
     mean_load: f64,
     /// Periodic load variations: amplitude, period in s, phase. All periods are below three minutes, so a short
     /// baseline covers the full range of the load.
-    swings: [(f64, f64, f64); 2],
-    flutter: f64,
+    load_cycles: [(f64, f64, f64); 2],
+    load_fluctuation: f64,
     load: f64,
     temperature: f64,
     /// The value that a stuck sensor repeats.
-    stuck: Option<f64>,
+    stuck_value: Option<f64>,
 }
 
 impl Machine {
-    pub(crate) fn draw(seed: u64, number: usize, kind: MachineKind, site: &'static str, area: String) -> Self {
+    pub(crate) fn generate(seed: u64, number: usize, kind: MachineKind, site: &'static str, area: String) -> Self {
         let mut random = Random::new(seed, 1 + number as u64);
         let (synchronous_rpm, rated_rpm) = match kind {
-            MachineKind::Pump if random.unit() < 0.5 => (3000.0, 2940.0),
+            MachineKind::Pump if random.uniform() < 0.5 => (3000.0, 2940.0),
             MachineKind::Fan => (1000.0, 975.0),
             _ => (1500.0, 1475.0),
         };
@@ -128,27 +128,27 @@ impl Machine {
             criticality: 2 + random.below(4) as u8,
             rated_rpm,
             degradation: None,
-            signature: Signature::draw(&mut random),
+            signature: Signature::generate(&mut random),
             synchronous_rpm,
             rated_current: random.between(12.0, 60.0),
-            pressure: random.between(3.0, 9.0),
-            flow: random.between(2.0, 8.0),
+            rated_pressure: random.between(3.0, 9.0),
+            rated_flow: random.between(2.0, 8.0),
             ambient: random.between(20.0, 26.0),
-            heating: random.between(22.0, 34.0),
+            temperature_rise: random.between(22.0, 34.0),
             mean_load: random.between(0.7, 0.85),
-            swings: [
+            load_cycles: [
                 (random.between(0.02, 0.04), random.between(35.0, 60.0), random.between(0.0, TAU)),
                 (random.between(0.02, 0.04), random.between(80.0, 140.0), random.between(0.0, TAU)),
             ],
-            flutter: 0.0,
+            load_fluctuation: 0.0,
             load: 0.0,
             temperature: 0.0,
-            stuck: None,
+            stuck_value: None,
             random,
         };
         new.load = new.mean_load;
-        new.temperature = new.ambient + new.heating;
-        for second in (1..=RUN_BEFORE).rev() {
+        new.temperature = new.ambient + new.temperature_rise;
+        for second in (1..=WARM_UP_SECONDS).rev() {
             new.advance(-f64::from(second), 1.0);
         }
         new
@@ -169,19 +169,19 @@ impl Machine {
 
     /// Advances the simulation by `step` seconds, to `seconds` after the start.
     pub(crate) fn advance(&mut self, seconds: f64, step: f64) {
-        let fade = (-step / FLUTTER).exp();
-        self.flutter = fade * self.flutter + 0.008 * (1.0 - fade * fade).sqrt() * self.random.normal();
+        let fade = (-step / FLUCTUATION_TIME_CONSTANT).exp();
+        self.load_fluctuation = fade * self.load_fluctuation + 0.008 * (1.0 - fade * fade).sqrt() * self.random.normal();
         let swing: f64 =
-            self.swings.iter().map(|(size, period, phase)| size * (TAU * seconds / period + phase).sin()).sum();
-        self.load = self.mean_load + swing + self.flutter;
+            self.load_cycles.iter().map(|(size, period, phase)| size * (TAU * seconds / period + phase).sin()).sum();
+        self.load = self.mean_load + swing + self.load_fluctuation;
         let severity = self.severity(seconds);
-        let races = severity.outer + severity.inner + severity.ball;
-        let heat = self.heating * self.relative_load().powi(2)
+        let races = severity.outer_race + severity.inner_race + severity.ball;
+        let heat = self.temperature_rise * self.relative_load().powi(2)
             + 38.0 * severity.overheating
-            + 22.0 * severity.dry
+            + 22.0 * severity.lubrication_loss
             + 6.0 * races
             + 4.0 * severity.misalignment;
-        let lag = (-step / HEAT).exp();
+        let lag = (-step / HEAT_TIME_CONSTANT).exp();
         self.temperature = lag * self.temperature + (1.0 - lag) * (self.ambient + heat);
     }
 
@@ -197,39 +197,39 @@ impl Machine {
         let degradation = self.degradation.filter(|degradation| seconds >= degradation.onset);
         let (radial, axial) = self.signature.velocity(&severity, self.relative_load());
         for (index, &quantity) in self.kind.quantities().iter().enumerate() {
-            if quantity == Quantity::Burst {
+            if quantity == Quantity::Waveform {
                 continue;
             }
             let noise = self.random.normal();
             let value = match quantity {
-                Quantity::Burst => continue,
-                Quantity::Rms => radial * (1.0 + 0.04 * noise),
-                Quantity::Along => axial * (1.0 + 0.04 * noise),
+                Quantity::Waveform => continue,
+                Quantity::VibrationRms => radial * (1.0 + 0.04 * noise),
+                Quantity::AxialVibrationRms => axial * (1.0 + 0.04 * noise),
                 Quantity::Temperature => self.temperature + 0.08 * noise,
                 Quantity::Current => {
-                    let friction = 0.1 * severity.overheating + 0.07 * severity.dry + 0.04 * severity.misalignment
+                    let friction = 0.1 * severity.overheating + 0.07 * severity.lubrication_loss + 0.04 * severity.misalignment
                         - 0.05 * severity.cavitation;
                     self.rated_current * (0.3 + 0.7 * self.load) * (1.0 + friction + 0.005 * noise)
                 }
                 Quantity::Speed => self.speed() + 0.4 * noise,
                 Quantity::Pressure => {
                     let head = 1.2 - 0.2 * self.load - 0.15 * severity.cavitation;
-                    self.pressure * (head + (0.004 + 0.035 * severity.cavitation) * noise)
+                    self.rated_pressure * (head + (0.004 + 0.035 * severity.cavitation) * noise)
                 }
-                Quantity::Flow => self.flow * self.relative_load() * (1.0 + 0.006 * noise),
+                Quantity::Flow => self.rated_flow * self.relative_load() * (1.0 + 0.006 * noise),
             };
-            let (.., low, high, decimals) = quantity.about();
+            let (.., low, high, decimals) = quantity.description();
             let scale = 10_f64.powi(decimals);
             let mut value = (value.clamp(low, high) * scale).round() / scale;
             match degradation {
                 Some(active) if active.sensor == index && active.fault == Fault::StuckSensor => {
-                    value = *self.stuck.get_or_insert(value);
+                    value = *self.stuck_value.get_or_insert(value);
                 }
                 // At full severity one reading in twenty is sent.
                 Some(active)
                     if active.sensor == index
                         && active.fault == Fault::DroppingSensor
-                        && self.random.unit() < 0.95 * active.severity(seconds) =>
+                        && self.random.uniform() < 0.95 * active.severity(seconds) =>
                 {
                     continue;
                 }
@@ -240,14 +240,14 @@ impl Machine {
     }
 
     /// Samples of the accelerometer from now on, in m/s².
-    pub(crate) fn burst(&mut self, seconds: f64, count: usize, rate: f64) -> Vec<f32> {
-        let running = Running {
+    pub(crate) fn waveform(&mut self, seconds: f64, count: usize, rate: f64) -> Vec<f32> {
+        let running = OperatingConditions {
             kind: self.kind,
             bearing: self.bearing,
             shaft_hz: self.speed() / 60.0,
             load: self.relative_load(),
             severity: self.severity(seconds),
         };
-        vibration::burst(&self.signature, &running, count, rate, &mut self.random)
+        vibration::waveform(&self.signature, &running, count, rate, &mut self.random)
     }
 }

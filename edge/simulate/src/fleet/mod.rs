@@ -7,7 +7,7 @@ mod machine;
 mod vibration;
 
 pub use bearing::{Bearing, bearing_named};
-pub use describe::Label;
+pub use describe::FaultLabel;
 pub use fault::Fault;
 pub use machine::MachineKind;
 
@@ -19,7 +19,7 @@ use machine::{Machine, Quantity};
 use crate::random::Random;
 
 const SITES: [&str; 3] = ["rotterdam", "antwerp", "duisburg"];
-const MACHINES_OF_AN_AREA: usize = 8;
+const MACHINES_PER_AREA: usize = 8;
 
 /// Parameters of a fleet. The same parameters produce the same fleet and the same readings.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,15 +35,15 @@ pub struct FleetSpec {
     /// Share of machines with a fault, 0 to 1.
     pub faulty_fraction: f64,
     /// Range of the fault onsets in s after the start; onsets are uniformly distributed in it.
-    pub fault_onset: (f64, f64),
+    pub fault_onset_range: (f64, f64),
     /// Time from the onset of a fault to its full severity, in s.
-    pub degrade_over_seconds: f64,
+    pub degradation_seconds: f64,
     /// Interval between two waveforms of a machine, in s. No waveforms if it is not above 0.
-    pub burst_every_seconds: f64,
+    pub waveform_interval_seconds: f64,
     /// Number of samples of a waveform, at most 2²⁰. No waveforms if 0.
-    pub burst_samples: usize,
+    pub waveform_samples: usize,
     /// Sampling rate of a waveform in Hz.
-    pub burst_hz: f64,
+    pub waveform_hz: f64,
     /// The faults to assign, in turn; empty means all.
     pub faults: Vec<Fault>,
 }
@@ -56,11 +56,11 @@ impl Default for FleetSpec {
             start_ns: 0,
             scalar_hz: 1.0,
             faulty_fraction: 0.2,
-            fault_onset: (600.0, 720.0),
-            degrade_over_seconds: 900.0,
-            burst_every_seconds: 60.0,
-            burst_samples: 2048,
-            burst_hz: 12_800.0,
+            fault_onset_range: (600.0, 720.0),
+            degradation_seconds: 900.0,
+            waveform_interval_seconds: 60.0,
+            waveform_samples: 2048,
+            waveform_hz: 12_800.0,
             faults: Vec::new(),
         }
     }
@@ -68,14 +68,14 @@ impl Default for FleetSpec {
 
 impl FleetSpec {
     /// Replaces invalid values by defaults.
-    fn sound(mut self) -> Self {
+    fn validated(mut self) -> Self {
         let defaults = Self::default();
         let above_0 = |value: f64, default: f64| if value.is_finite() && value > 0.0 { value } else { default };
         self.scalar_hz = above_0(self.scalar_hz, defaults.scalar_hz);
-        self.burst_hz = above_0(self.burst_hz, defaults.burst_hz);
-        self.burst_samples = self.burst_samples.min(1 << 20);
-        if self.burst_every_seconds.is_nan() || self.burst_every_seconds <= 0.0 {
-            self.burst_samples = 0;
+        self.waveform_hz = above_0(self.waveform_hz, defaults.waveform_hz);
+        self.waveform_samples = self.waveform_samples.min(1 << 20);
+        if self.waveform_interval_seconds.is_nan() || self.waveform_interval_seconds <= 0.0 {
+            self.waveform_samples = 0;
         }
         self
     }
@@ -83,7 +83,7 @@ impl FleetSpec {
 
 /// The physical range of a sensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub struct SensorLimits {
     /// Minimum, in the sensor's unit.
     pub min: f64,
     /// Maximum, in the sensor's unit.
@@ -92,7 +92,7 @@ pub struct Limits {
 
 /// A sensor of the fleet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sensor {
+pub struct FleetSensor {
     /// `site/area/machine/name`.
     pub id: String,
     /// `vibration`, `temperature`, `current`, `speed`, `pressure` or `flow`.
@@ -100,9 +100,9 @@ pub struct Sensor {
     /// Unit of the values.
     pub unit: &'static str,
     /// Physical range of the values.
-    pub limits: Limits,
+    pub limits: SensorLimits,
     /// Whether the sensor sends waveforms instead of scalar readings.
-    pub bursts: bool,
+    pub sends_waveforms: bool,
 }
 
 /// A scalar reading.
@@ -118,7 +118,7 @@ pub struct Reading {
 
 /// A waveform of an accelerometer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Burst {
+pub struct Waveform {
     /// Index into [`Fleet::sensors`].
     pub sensor: usize,
     /// Time of the first sample, in ns since 1970.
@@ -137,7 +137,7 @@ pub struct Tick {
     /// Readings of the scalar sensors, ordered by machine.
     pub readings: Vec<Reading>,
     /// Waveforms that start at this time.
-    pub bursts: Vec<Burst>,
+    pub waveforms: Vec<Waveform>,
 }
 
 /// A simulated fleet: its machines, and a clock that advances with each [`Fleet::step`].
@@ -145,48 +145,48 @@ pub struct Tick {
 pub struct Fleet {
     spec: FleetSpec,
     machines: Vec<Machine>,
-    sensors: Vec<Sensor>,
+    sensors: Vec<FleetSensor>,
     /// Index of each machine's first sensor.
     first_sensor: Vec<usize>,
     /// Time of each machine's next waveform, in s after the start.
-    next_burst: Vec<f64>,
+    next_waveform: Vec<f64>,
     ticks: u64,
 }
 
 impl Fleet {
     /// Creates a fleet. Invalid parameters, such as a rate of 0, are replaced by their defaults.
     pub fn new(spec: FleetSpec) -> Self {
-        let spec = spec.sound();
+        let spec = spec.validated();
         let mut random = Random::new(spec.seed, 0);
         let mut machines: Vec<Machine> = (0..spec.machines)
             .map(|number| {
                 let site = number * SITES.len() / spec.machines.max(1);
                 // Number of the first machine of the site.
                 let first = (site * spec.machines).div_ceil(SITES.len());
-                let area = format!("hall-{}", 1 + (number - first) / MACHINES_OF_AN_AREA);
+                let area = format!("hall-{}", 1 + (number - first) / MACHINES_PER_AREA);
                 // Vary the sequence of kinds, so that different kinds are neighbours.
                 let kind = MachineKind::ALL[(number + number / 7) % MachineKind::ALL.len()];
-                Machine::draw(spec.seed, number, kind, SITES[site % SITES.len()], area)
+                Machine::generate(spec.seed, number, kind, SITES[site % SITES.len()], area)
             })
             .collect();
-        degrade(&mut machines, &spec, &mut random);
+        assign_faults(&mut machines, &spec, &mut random);
         let (mut sensors, mut first_sensor) = (Vec::new(), Vec::new());
         for machine in &machines {
             first_sensor.push(sensors.len());
             for &quantity in machine.kind.quantities() {
-                let (name, kind, unit, min, max, _) = quantity.about();
-                sensors.push(Sensor {
+                let (name, kind, unit, min, max, _) = quantity.description();
+                sensors.push(FleetSensor {
                     id: format!("{}/{name}", machine.id()),
                     kind,
                     unit,
-                    limits: Limits { min, max },
-                    bursts: quantity == Quantity::Burst,
+                    limits: SensorLimits { min, max },
+                    sends_waveforms: quantity == Quantity::Waveform,
                 });
             }
         }
         // Spread the waveforms of the machines over the interval.
-        let next_burst = machines.iter().map(|_| random.between(0.0, spec.burst_every_seconds.max(0.0))).collect();
-        Self { spec, machines, sensors, first_sensor, next_burst, ticks: 0 }
+        let next_burst = machines.iter().map(|_| random.between(0.0, spec.waveform_interval_seconds.max(0.0))).collect();
+        Self { spec, machines, sensors, first_sensor, next_waveform: next_burst, ticks: 0 }
     }
 
     /// The parameters of the fleet, after validation.
@@ -195,7 +195,7 @@ impl Fleet {
     }
 
     /// All sensors, ordered by machine.
-    pub fn sensors(&self) -> &[Sensor] {
+    pub fn sensors(&self) -> &[FleetSensor] {
         &self.sensors
     }
 
@@ -206,10 +206,10 @@ impl Fleet {
 
     /// Time of the next tick, in ns since 1970.
     pub fn now_ns(&self) -> i64 {
-        self.at(self.seconds())
+        self.time_at(self.seconds())
     }
 
-    fn at(&self, seconds: f64) -> i64 {
+    fn time_at(&self, seconds: f64) -> i64 {
         self.spec.start_ns.saturating_add((seconds * 1e9).round() as i64)
     }
 
@@ -218,19 +218,19 @@ impl Fleet {
     pub fn step(&mut self) -> Tick {
         let (seconds, time_ns) = (self.seconds(), self.now_ns());
         let step = self.spec.scalar_hz.recip();
-        let mut tick = Tick { time_ns, readings: Vec::with_capacity(self.sensors.len()), bursts: Vec::new() };
+        let mut tick = Tick { time_ns, readings: Vec::with_capacity(self.sensors.len()), waveforms: Vec::new() };
         for ((machine, &first), next_burst) in
-            self.machines.iter_mut().zip(&self.first_sensor).zip(&mut self.next_burst)
+            self.machines.iter_mut().zip(&self.first_sensor).zip(&mut self.next_waveform)
         {
             machine.advance(seconds, step);
             machine.readings(seconds, |index, value| {
                 tick.readings.push(Reading { sensor: first + index, time_ns, value });
             });
-            if self.spec.burst_samples > 0 && seconds >= *next_burst {
-                let samples = machine.burst(seconds, self.spec.burst_samples, self.spec.burst_hz);
+            if self.spec.waveform_samples > 0 && seconds >= *next_burst {
+                let samples = machine.waveform(seconds, self.spec.waveform_samples, self.spec.waveform_hz);
                 // The accelerometer is the first sensor of each machine.
-                tick.bursts.push(Burst { sensor: first, start_ns: time_ns, rate_hz: self.spec.burst_hz, samples });
-                *next_burst = (*next_burst + self.spec.burst_every_seconds).max(seconds);
+                tick.waveforms.push(Waveform { sensor: first, start_ns: time_ns, rate_hz: self.spec.waveform_hz, samples });
+                *next_burst = (*next_burst + self.spec.waveform_interval_seconds).max(seconds);
             }
         }
         self.ticks += 1;
@@ -239,7 +239,7 @@ impl Fleet {
 }
 
 /// Assigns one fault to each of some randomly chosen machines.
-fn degrade(machines: &mut [Machine], spec: &FleetSpec, random: &mut Random) {
+fn assign_faults(machines: &mut [Machine], spec: &FleetSpec, random: &mut Random) {
     let share = if spec.faulty_fraction.is_nan() { 0.0 } else { spec.faulty_fraction.clamp(0.0, 1.0) };
     let count = (share * machines.len() as f64).round() as usize;
     let mut order: Vec<usize> = (0..machines.len()).collect();
@@ -247,16 +247,16 @@ fn degrade(machines: &mut [Machine], spec: &FleetSpec, random: &mut Random) {
     let faults = if spec.faults.is_empty() { Fault::ALL.as_slice() } else { &spec.faults };
     let mut queue: VecDeque<Fault> = faults.iter().copied().collect();
     for number in order.into_iter().take(count) {
-        let onset = random.between(spec.fault_onset.0, spec.fault_onset.1).max(0.0);
-        let pick = random.unit();
+        let onset = random.between(spec.fault_onset_range.0, spec.fault_onset_range.1).max(0.0);
+        let pick = random.uniform();
         let Some(machine) = machines.get_mut(number) else { continue };
         // A fault that does not suit this machine stays in the queue for the next one.
-        let fitting = queue.iter().position(|fault| fault.befalls(machine.kind));
+        let fitting = queue.iter().position(|fault| fault.applies_to(machine.kind));
         let Some(fault) = fitting.and_then(|at| queue.remove(at)) else { continue };
         queue.push_back(fault);
         // Any sensor except the accelerometer, which is the first.
         let scalars = machine.kind.quantities().len() - 1;
         let sensor = 1 + ((pick * scalars as f64) as usize).min(scalars - 1);
-        machine.degradation = Some(Degradation { fault, onset, over: spec.degrade_over_seconds.max(0.0), sensor });
+        machine.degradation = Some(Degradation { fault, onset, duration: spec.degradation_seconds.max(0.0), sensor });
     }
 }

@@ -5,21 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Backoff, Metronome, PATIENCE, Pace, PublishError};
+use super::{Backoff, Metronome, UNREACHABLE_TIMEOUT, Pace, PublishError};
 use crate::{
     fleet::{Fleet, Tick},
     ndjson,
     waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform},
 };
 
-const NDJSON: &str = "application/x-ndjson";
+const NDJSON_CONTENT_TYPE: &str = "application/x-ndjson";
 /// Number of readings after which a body is sent.
-const READINGS_OF_A_BODY: u64 = 10_000;
+const MAX_READINGS_PER_BODY: u64 = 10_000;
 /// How long to retry while the server is busy, and the maximum Retry-After that is honoured.
-const BUSY_PATIENCE: Duration = Duration::from_secs(600);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Timeout of one request, from connecting to the end of the response.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Posts the fleet's readings to `{url}/api/v1/ingest` at the given pace: scalars as NDJSON, each waveform as a `WTW1`
 /// body. Returns after [`Pace::run_for`], with the number of readings that were sent: scalars plus samples of
@@ -32,19 +32,19 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// See [`PublishError`].
 pub fn publish_http(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
     let metronome = Metronome::start(fleet, pace)?;
-    let mut post = Post::new(url, key)?;
+    let mut post = HttpSender::new(url, key)?;
     let prefixes: Vec<Vec<u8>> = fleet.sensors().iter().map(|sensor| ndjson::prefix(&sensor.id)).collect();
     let names: Vec<String> = fleet.sensors().iter().map(|sensor| sensor.id.clone()).collect();
     let (mut body, mut pending) = (Vec::new(), 0);
     loop {
-        let tick = metronome.next(fleet, || post.flush(&mut body, &mut pending))?;
-        let Some(Tick { readings, bursts, .. }) = tick else { break };
+        let tick = metronome.next_tick(fleet, || post.flush(&mut body, &mut pending))?;
+        let Some(Tick { readings, waveforms: bursts, .. }) = tick else { break };
         for reading in readings {
             let prefix = prefixes.get(reading.sensor).map(Vec::as_slice).unwrap_or_default();
-            ndjson::line(&mut body, prefix, reading.time_ns, reading.value);
+            ndjson::write_line(&mut body, prefix, reading.time_ns, reading.value);
             pending += 1;
         }
-        if pending >= READINGS_OF_A_BODY || !bursts.is_empty() {
+        if pending >= MAX_READINGS_PER_BODY || !bursts.is_empty() {
             // Send the readings that precede the waveform first.
             post.flush(&mut body, &mut pending)?;
         }
@@ -58,14 +58,14 @@ pub fn publish_http(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
     Ok(post.sent)
 }
 
-struct Post {
+struct HttpSender {
     agent: ureq::Agent,
     url: String,
     key: Option<String>,
     sent: u64,
 }
 
-impl Post {
+impl HttpSender {
     fn new(url: &str, key: Option<&str>) -> Result<Self, PublishError> {
         let hint = match url.split_once("://") {
             Some(("http", rest)) if !rest.trim_matches('/').is_empty() => "",
@@ -73,11 +73,11 @@ impl Post {
             _ => "; correct --to",
         };
         if !hint.is_empty() || !url.starts_with("http://") {
-            return Err(PublishError::Address { expected: "http://127.0.0.1:8080", url: url.to_owned(), hint });
+            return Err(PublishError::InvalidAddress { expected: "http://127.0.0.1:8080", url: url.to_owned(), hint });
         }
         // Responses such as 503 are handled here, not as errors of the client.
         let agent =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build().into();
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(REQUEST_TIMEOUT)).build().into();
         Ok(Self {
             agent,
             url: format!("{}/api/v1/ingest", url.trim_end_matches('/')),
@@ -89,7 +89,7 @@ impl Post {
     /// Sends the pending readings, if there are any.
     fn flush(&mut self, body: &mut Vec<u8>, readings: &mut u64) -> Result<(), PublishError> {
         if *readings > 0 {
-            self.send(NDJSON, body, *readings)?;
+            self.send(NDJSON_CONTENT_TYPE, body, *readings)?;
             body.clear();
             *readings = 0;
         }
@@ -107,11 +107,11 @@ impl Post {
             let pause = match request.send(body) {
                 Err(error) => {
                     let seconds = began.elapsed().as_secs();
-                    if began.elapsed() >= PATIENCE || !passes(&error) {
+                    if began.elapsed() >= UNREACHABLE_TIMEOUT || !is_transient(&error) {
                         let message = error.to_string();
                         return Err(PublishError::Unreachable { url: self.url.clone(), seconds, message });
                     }
-                    backoff.pause()
+                    backoff.next_delay()
                 }
                 Ok(mut response) => {
                     let status = response.status().as_u16();
@@ -127,8 +127,8 @@ impl Post {
                             self.sent += readings;
                             return Ok(());
                         }
-                        429 | 503 if began.elapsed() < BUSY_PATIENCE => {
-                            after.map_or_else(|| backoff.pause(), |after| after.min(LONGEST_RETRY))
+                        429 | 503 if began.elapsed() < BUSY_TIMEOUT => {
+                            after.map_or_else(|| backoff.next_delay(), |after| after.min(MAX_RETRY_AFTER))
                         }
                         429 | 503 => {
                             let seconds = began.elapsed().as_secs();
@@ -136,7 +136,7 @@ impl Post {
                         }
                         _ => {
                             let answer = answer.chars().take(400).collect();
-                            return Err(PublishError::Refused {
+                            return Err(PublishError::Rejected {
                                 url: self.url.clone(),
                                 status,
                                 answer,
@@ -152,7 +152,7 @@ impl Post {
 }
 
 /// Whether a retry may succeed.
-fn passes(error: &ureq::Error) -> bool {
+fn is_transient(error: &ureq::Error) -> bool {
     matches!(
         error,
         ureq::Error::Io(_)

@@ -14,7 +14,7 @@ pub use mqtt::publish_mqtt;
 use crate::fleet::{Fleet, Tick};
 
 /// How long to retry while the server cannot be reached.
-const PATIENCE: Duration = Duration::from_secs(60);
+const UNREACHABLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The speed and the duration of a simulation.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,13 +37,13 @@ impl Default for Pace {
 pub enum PublishError {
     /// The speed is not above 0.
     #[error("expected a speed above 0, such as 1 for real time; got {speed}")]
-    Speed {
+    InvalidSpeed {
         /// The given speed.
         speed: f64,
     },
     /// The address is invalid.
     #[error("expected an address such as {expected}; got {url:?}{hint}")]
-    Address {
+    InvalidAddress {
         /// An example of a valid address.
         expected: &'static str,
         /// The given address.
@@ -63,7 +63,7 @@ pub enum PublishError {
     },
     /// The server rejected the readings.
     #[error("{url} answered {status} instead of 202: {answer}; {sent} readings were sent before")]
-    Refused {
+    Rejected {
         /// Address of the server.
         url: String,
         /// HTTP status.
@@ -92,8 +92,8 @@ pub enum PublishError {
 struct Metronome {
     speed: f64,
     /// Start of the fleet's clock and of real time, in ns since 1970.
-    fleet_began: i64,
-    world_began: i64,
+    fleet_start: i64,
+    real_start: i64,
     /// The simulation stops before this time of the fleet's clock, in ns since 1970.
     until: i64,
 }
@@ -101,36 +101,36 @@ struct Metronome {
 impl Metronome {
     fn start(fleet: &Fleet, pace: &Pace) -> Result<Self, PublishError> {
         if pace.speed.is_nan() || pace.speed <= 0.0 {
-            return Err(PublishError::Speed { speed: pace.speed });
+            return Err(PublishError::InvalidSpeed { speed: pace.speed });
         }
         let fleet_began = fleet.now_ns();
         let until = pace.run_for.map_or(i64::MAX, |length| {
             fleet_began.saturating_add(i64::try_from(length.as_nanos()).unwrap_or(i64::MAX))
         });
-        Ok(Self { speed: pace.speed, fleet_began, world_began: now(), until })
+        Ok(Self { speed: pace.speed, fleet_start: fleet_began, real_start: now(), until })
     }
 
     /// The real time at which a tick with this simulated time is due, in ns since 1970. Never before the simulated
     /// time.
-    fn due(&self, time: i64) -> i64 {
-        let passed = time.saturating_sub(self.fleet_began) as f64 / self.speed;
-        self.world_began.saturating_add(passed as i64).max(time)
+    fn due_at(&self, time: i64) -> i64 {
+        let passed = time.saturating_sub(self.fleet_start) as f64 / self.speed;
+        self.real_start.saturating_add(passed as i64).max(time)
     }
 
     /// How long to wait until a tick with this simulated time is due.
-    fn wait(&self, time: i64) -> Duration {
-        Duration::from_nanos(u64::try_from(self.due(time).saturating_sub(now())).unwrap_or(0))
+    fn time_until_due(&self, time: i64) -> Duration {
+        Duration::from_nanos(u64::try_from(self.due_at(time).saturating_sub(now())).unwrap_or(0))
     }
 
     /// Waits until the next tick is due and returns it, or `None` at the end. Calls `idle` once before it waits.
-    fn next<E>(&self, fleet: &mut Fleet, idle: impl FnOnce() -> Result<(), E>) -> Result<Option<Tick>, E> {
+    fn next_tick<E>(&self, fleet: &mut Fleet, idle: impl FnOnce() -> Result<(), E>) -> Result<Option<Tick>, E> {
         let time = fleet.now_ns();
         if time >= self.until {
             return Ok(None);
         }
-        if !self.wait(time).is_zero() {
+        if !self.time_until_due(time).is_zero() {
             idle()?;
-            thread::sleep(self.wait(time));
+            thread::sleep(self.time_until_due(time));
         }
         Ok(Some(fleet.step()))
     }
@@ -146,16 +146,16 @@ fn now() -> i64 {
 struct Backoff(Duration);
 
 impl Backoff {
-    const FIRST: Duration = Duration::from_millis(50);
-    const LONGEST: Duration = Duration::from_secs(2);
+    const FIRST_DELAY: Duration = Duration::from_millis(50);
+    const MAX_DELAY: Duration = Duration::from_secs(2);
 
     fn new() -> Self {
-        Self(Self::FIRST)
+        Self(Self::FIRST_DELAY)
     }
 
-    fn pause(&mut self) -> Duration {
+    fn next_delay(&mut self) -> Duration {
         let pause = self.0;
-        self.0 = (self.0 * 2).min(Self::LONGEST);
+        self.0 = (self.0 * 2).min(Self::MAX_DELAY);
         pause
     }
 }
@@ -172,15 +172,15 @@ mod tests {
         // The simulation starts one hour in the past, at 60 times real time.
         let now = 1_000_000 * SECOND;
         let began = now - 3600 * SECOND;
-        let metronome = Metronome { speed: 60.0, fleet_began: began, world_began: now, until: i64::MAX };
-        assert_eq!(metronome.due(began), now);
-        assert_eq!(metronome.due(began + 60 * SECOND), now + SECOND);
+        let metronome = Metronome { speed: 60.0, fleet_start: began, real_start: now, until: i64::MAX };
+        assert_eq!(metronome.due_at(began), now);
+        assert_eq!(metronome.due_at(began + 60 * SECOND), now + SECOND);
         // After 61 s of real time the clocks meet; from then on a tick is due at its own time.
         let later = now + 600 * SECOND;
-        assert_eq!(metronome.due(later), later);
+        assert_eq!(metronome.due_at(later), later);
         let fast = Metronome { speed: f64::INFINITY, ..metronome };
-        assert_eq!(fast.due(began + 1800 * SECOND), now);
-        assert_eq!(fast.due(later), later);
+        assert_eq!(fast.due_at(began + 1800 * SECOND), now);
+        assert_eq!(fast.due_at(later), later);
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
         let pace = Pace { speed: f64::INFINITY, run_for: Some(Duration::from_secs(5)) };
         let metronome = Metronome::start(&fleet, &pace).unwrap();
         let mut ticks = 0;
-        while metronome.next(&mut fleet, || Ok::<(), ()>(())).unwrap().is_some() {
+        while metronome.next_tick(&mut fleet, || Ok::<(), ()>(())).unwrap().is_some() {
             ticks += 1;
         }
         assert_eq!(ticks, 5);
@@ -202,11 +202,11 @@ mod tests {
     #[test]
     fn delays_grow_to_a_maximum() {
         let mut backoff = Backoff::new();
-        assert_eq!(backoff.pause(), Backoff::FIRST);
-        assert_eq!(backoff.pause(), 2 * Backoff::FIRST);
+        assert_eq!(backoff.next_delay(), Backoff::FIRST_DELAY);
+        assert_eq!(backoff.next_delay(), 2 * Backoff::FIRST_DELAY);
         for _ in 0..20 {
-            backoff.pause();
+            backoff.next_delay();
         }
-        assert_eq!(backoff.pause(), Backoff::LONGEST);
+        assert_eq!(backoff.next_delay(), Backoff::MAX_DELAY);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS, Request};
 
-use super::{Backoff, Metronome, PATIENCE, Pace, PublishError};
+use super::{Backoff, Metronome, UNREACHABLE_TIMEOUT, Pace, PublishError};
 use crate::{
     fleet::{Fleet, Tick},
     ndjson,
@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Maximum number of unacknowledged messages.
-const IN_FLIGHT: u16 = 500;
+const MAX_IN_FLIGHT: u16 = 500;
 /// Maximum packet size in bytes; larger than any waveform.
-const LARGEST_PACKET: usize = 16 << 20;
-const EXPECTED: &str = "mqtt://127.0.0.1:1883 or mqtt://user:password@host:1883";
+const MAX_PACKET: usize = 16 << 20;
+const EXPECTED_ADDRESS: &str = "mqtt://127.0.0.1:1883 or mqtt://user:password@host:1883";
 
 /// Publishes the fleet's readings at the given pace with quality of service 1. The topic is the sensor's id; the
 /// payload is a JSON object, or `WTW1` for a waveform. Returns after [`Pace::run_for`], when the broker has
@@ -36,24 +36,24 @@ const EXPECTED: &str = "mqtt://127.0.0.1:1883 or mqtt://user:password@host:1883"
 /// See [`PublishError`]. Fails if the broker cannot be reached, or acknowledges nothing, for one minute.
 pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
     let metronome = Metronome::start(fleet, pace)?;
-    let (client, connection) = Client::new(options(url, key, fleet.spec().seed)?, usize::from(IN_FLIGHT));
-    let line = Arc::new(Line::default());
+    let (client, connection) = Client::new(mqtt_options(url, key, fleet.spec().seed)?, usize::from(MAX_IN_FLIGHT));
+    let line = Arc::new(MqttConnectionState::default());
     let worker = {
         let line = Arc::clone(&line);
         thread::spawn(move || line.run(connection))
     };
-    let unreachable = |line: &Line| {
-        let message = line.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        PublishError::Unreachable { url: shown(url), seconds: PATIENCE.as_secs(), message }
+    let unreachable = |line: &MqttConnectionState| {
+        let message = line.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        PublishError::Unreachable { url: redacted_url(url), seconds: UNREACHABLE_TIMEOUT.as_secs(), message }
     };
     let names: Vec<String> = fleet.sensors().iter().map(|sensor| sensor.id.clone()).collect();
     let prefixes: Vec<Vec<u8>> = names.iter().map(|name| ndjson::prefix(name)).collect();
     let (mut messages, mut sent) = (0_u64, 0_u64);
-    while let Some(Tick { readings, bursts, .. }) = metronome.next(fleet, || Ok::<(), PublishError>(()))? {
+    while let Some(Tick { readings, waveforms: bursts, .. }) = metronome.next_tick(fleet, || Ok::<(), PublishError>(()))? {
         let scalars = readings.iter().map(|reading| {
             let mut payload = Vec::with_capacity(128);
             let prefix = prefixes.get(reading.sensor).map(Vec::as_slice).unwrap_or_default();
-            ndjson::object(&mut payload, prefix, reading.time_ns, reading.value);
+            ndjson::write_object(&mut payload, prefix, reading.time_ns, reading.value);
             (reading.sensor, payload, 1)
         });
         let bursts = bursts.iter().map(|burst| {
@@ -68,8 +68,8 @@ pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
             sent += count;
         }
     }
-    line.settle(messages).map_err(|()| unreachable(&line))?;
-    line.done.store(true, Ordering::Release);
+    line.wait_for_acknowledgements(messages).map_err(|()| unreachable(&line))?;
+    line.is_done.store(true, Ordering::Release);
     // An error here means that the connection is already closed; all messages are acknowledged.
     drop(client.disconnect());
     drop(worker.join());
@@ -78,17 +78,17 @@ pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
 
 /// State shared by the publisher and the thread of the connection.
 #[derive(Debug, Default)]
-struct Line {
+struct MqttConnectionState {
     acknowledged: AtomicU64,
     /// Whether all messages are sent and acknowledged.
-    done: AtomicBool,
+    is_done: AtomicBool,
     /// Whether the thread of the connection has ended.
-    down: AtomicBool,
+    is_closed: AtomicBool,
     /// The last error of the connection.
-    problem: Mutex<String>,
+    last_error: Mutex<String>,
 }
 
-impl Line {
+impl MqttConnectionState {
     /// Keeps the connection open until all messages are done, or until the broker cannot be reached for one minute.
     fn run(&self, mut connection: Connection) {
         let mut backoff = Backoff::new();
@@ -113,23 +113,23 @@ impl Line {
                     }
                 }
                 Ok(Event::Outgoing(_)) => {}
-                Err(_) if self.done.load(Ordering::Acquire) => break,
+                Err(_) if self.is_done.load(Ordering::Acquire) => break,
                 Err(error) => {
                     unacknowledged.append(&mut connection.eventloop.pending);
-                    *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
-                    if well.elapsed() >= PATIENCE {
+                    *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+                    if well.elapsed() >= UNREACHABLE_TIMEOUT {
                         break;
                     }
-                    thread::sleep(backoff.pause());
+                    thread::sleep(backoff.next_delay());
                 }
             }
         }
-        self.down.store(true, Ordering::Release);
+        self.is_closed.store(true, Ordering::Release);
     }
 
     /// Waits until this number of messages is acknowledged. Fails if the connection ends or no acknowledgement arrives
     /// for one minute.
-    fn settle(&self, messages: u64) -> Result<(), ()> {
+    fn wait_for_acknowledgements(&self, messages: u64) -> Result<(), ()> {
         let (mut last, mut moved) = (0, Instant::now());
         loop {
             let acknowledged = self.acknowledged.load(Ordering::Acquire);
@@ -139,12 +139,12 @@ impl Line {
             if acknowledged != last {
                 (last, moved) = (acknowledged, Instant::now());
             }
-            if self.down.load(Ordering::Acquire) {
+            if self.is_closed.load(Ordering::Acquire) {
                 return Err(());
             }
-            if moved.elapsed() >= PATIENCE {
+            if moved.elapsed() >= UNREACHABLE_TIMEOUT {
                 let message = format!("{} messages were not acknowledged", messages - acknowledged);
-                *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = message;
+                *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = message;
                 return Err(());
             }
             thread::sleep(Duration::from_millis(5));
@@ -153,15 +153,15 @@ impl Line {
 }
 
 /// The address without user and password, for messages.
-fn shown(url: &str) -> String {
+fn redacted_url(url: &str) -> String {
     match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
         Some((scheme, host)) => format!("{scheme}://{host}"),
         None => url.to_owned(),
     }
 }
 
-fn options(url: &str, key: Option<&str>, seed: u64) -> Result<MqttOptions, PublishError> {
-    let wrong = |hint| PublishError::Address { expected: EXPECTED, url: shown(url), hint };
+fn mqtt_options(url: &str, key: Option<&str>, seed: u64) -> Result<MqttOptions, PublishError> {
+    let wrong = |hint| PublishError::InvalidAddress { expected: EXPECTED_ADDRESS, url: redacted_url(url), hint };
     let rest = match url.split_once("://") {
         Some(("mqtt", rest)) => rest.trim_end_matches('/'),
         Some(("mqtts", _)) => return Err(wrong("; the simulator does not support TLS; use the plain address")),
@@ -184,8 +184,8 @@ fn options(url: &str, key: Option<&str>, seed: u64) -> Result<MqttOptions, Publi
     let mut options = MqttOptions::new(client, host, port);
     options
         .set_keep_alive(Duration::from_secs(30))
-        .set_inflight(IN_FLIGHT)
-        .set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
+        .set_inflight(MAX_IN_FLIGHT)
+        .set_max_packet_size(MAX_PACKET, MAX_PACKET);
     match (login, key) {
         (Some(login), _) => {
             let (user, password) = login.split_once(':').unwrap_or((login, ""));
@@ -206,13 +206,13 @@ mod tests {
     #[test]
     fn addresses_contain_host_port_and_login() {
         let of = |url: &str| {
-            let options = options(url, None, 1).unwrap();
+            let options = mqtt_options(url, None, 1).unwrap();
             (options.broker_address(), options.credentials().map(|login| (login.username, login.password)))
         };
         assert_eq!(of("mqtt://broker"), (("broker".into(), 1883), None));
         assert_eq!(of("mqtt://[::1]:99/"), (("::1".into(), 99), None));
         assert_eq!(of("mqtt://a:b@host:1"), (("host".into(), 1), Some(("a".into(), "b".into()))));
-        let password = |url: &str| options(url, Some("wtk"), 1).unwrap().credentials().unwrap().password;
+        let password = |url: &str| mqtt_options(url, Some("wtk"), 1).unwrap().credentials().unwrap().password;
         assert_eq!((password("mqtt://host"), password("mqtt://a:b@host")), ("wtk".into(), "b".into()));
     }
 
@@ -220,7 +220,7 @@ mod tests {
     fn an_invalid_address_is_reported_without_its_password() {
         for url in ["mqtts://a:secret@host", "host:1883", "mqtt://", "mqtt://a:secret@host:99999", "http://a:secret@b"]
         {
-            let error = options(url, None, 1).unwrap_err().to_string();
+            let error = mqtt_options(url, None, 1).unwrap_err().to_string();
             assert!(error.contains("mqtt://127.0.0.1:1883") && !error.contains("secret"), "{error}");
         }
     }

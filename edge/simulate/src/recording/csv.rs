@@ -13,9 +13,9 @@ use super::{Chunk, RecordingError, excerpt, time};
 use crate::ndjson;
 
 /// Approximate maximum length of a body in bytes.
-const BODY: usize = 4 << 20;
+const MAX_BODY: usize = 4 << 20;
 /// Size of the read buffer in bytes; the separator is detected within it.
-const BUFFER: usize = 64 << 10;
+const READ_BUFFER: usize = 64 << 10;
 /// Names of time columns, in order of preference.
 const TIME_COLUMNS: [&str; 4] = ["datetime", "timestamp", "time", "date"];
 
@@ -48,19 +48,19 @@ pub struct CsvOptions {
 pub struct CsvRecording {
     reader: Reader<BufReader<File>>,
     path: PathBuf,
-    time: usize,
+    time_index: usize,
     /// Index of each sensor column, and the start of its NDJSON lines.
-    columns: Vec<(usize, Vec<u8>)>,
-    width: usize,
+    sensor_columns: Vec<(usize, Vec<u8>)>,
+    column_count: usize,
     /// The start of the lines for cells beyond the header; `None` if only some columns are read.
-    beyond: Option<Vec<u8>>,
-    rows: usize,
+    beyond_prefix: Option<Vec<u8>>,
+    rows_per_chunk: usize,
     record: ByteRecord,
     last_time: i64,
-    ended: bool,
+    has_ended: bool,
     decimal_comma: bool,
     /// Number of cells that would be numbers with a decimal point in place of the comma.
-    with_comma: u64,
+    decimal_comma_cells: u64,
 }
 
 impl CsvRecording {
@@ -70,16 +70,16 @@ impl CsvRecording {
     /// If the file cannot be read, or has no header, no time column or not the requested columns.
     pub fn open(path: &Path, options: CsvOptions) -> Result<Self, RecordingError> {
         let failed = |source| RecordingError::Io { path: path.to_owned(), source };
-        let mut file = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
+        let mut file = BufReader::with_capacity(READ_BUFFER, File::open(path).map_err(failed)?);
         let start = file.fill_buf().map_err(failed)?;
         let mark = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let delimiter = separator(start);
+        let delimiter = detect_separator(start);
         file.consume(mark);
         let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(file);
         let mut record = ByteRecord::new();
         let wrong =
             |expected, came, advice| RecordingError::Csv { path: path.to_owned(), line: 1, expected, came, advice };
-        if !reader.read_byte_record(&mut record).map_err(|error| unreadable(path, error))? {
+        if !reader.read_byte_record(&mut record).map_err(|error| csv_error(path, error))? {
             return Err(wrong("a header", "an empty file".to_owned(), "use a recording with a header"));
         }
         let names: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
@@ -109,61 +109,61 @@ impl CsvRecording {
                 let requested = options.columns.is_empty() || among(&options.columns, name);
                 *at != time && requested && !among(&options.ignore, name)
             })
-            .map(|(at, name)| (at, ndjson::prefix(&sensor(&options, &part(name, at, &mut used)))))
+            .map(|(at, name)| (at, ndjson::prefix(&sensor_id(&options, &id_part(name, at, &mut used)))))
             .collect();
         if columns.is_empty() {
             return Err(wrong("at least one sensor column", came(), "ignore fewer columns with --ignore"));
         }
-        let beyond = options.columns.is_empty().then(|| ndjson::prefix(&sensor(&options, "beyond-the-header")));
+        let beyond = options.columns.is_empty().then(|| ndjson::prefix(&sensor_id(&options, "beyond-the-header")));
         Ok(Self {
             reader,
             path: path.to_owned(),
-            time,
-            columns,
-            width: names.len(),
-            beyond,
-            rows: options.rows_per_chunk.max(1),
+            time_index: time,
+            sensor_columns: columns,
+            column_count: names.len(),
+            beyond_prefix: beyond,
+            rows_per_chunk: options.rows_per_chunk.max(1),
             record,
             last_time: 0,
-            ended: false,
+            has_ended: false,
             decimal_comma: options.decimal_comma,
-            with_comma: 0,
+            decimal_comma_cells: 0,
         })
     }
 
     /// Number of cells so far that were passed on as text only because of a decimal comma. Always 0 with
     /// [`CsvOptions::decimal_comma`].
-    pub fn with_decimal_comma(&self) -> u64 {
-        self.with_comma
+    pub fn decimal_comma_cells(&self) -> u64 {
+        self.decimal_comma_cells
     }
 
     /// Writes the cells of the current record to `body`. Returns the number of readings.
-    fn row(&mut self, body: &mut Vec<u8>, time_text: &mut Vec<u8>) -> u64 {
-        let text = String::from_utf8_lossy(self.record.get(self.time).unwrap_or_default());
+    fn write_row(&mut self, body: &mut Vec<u8>, time_text: &mut Vec<u8>) -> u64 {
+        let text = String::from_utf8_lossy(self.record.get(self.time_index).unwrap_or_default());
         time_text.clear();
         match time::parse(&text) {
             Some(time) => {
                 self.last_time = time;
-                ndjson::time(time_text, time);
+                ndjson::write_time(time_text, time);
             }
-            None => ndjson::text(time_text, &text),
+            None => ndjson::write_string(time_text, &text),
         }
         let mut readings = 0;
-        for (at, prefix) in &self.columns {
+        for (at, prefix) in &self.sensor_columns {
             let value = self.record.get(*at).unwrap_or_default().trim_ascii();
             if !value.is_empty() {
-                let pointed = pointed(value);
-                self.with_comma += u64::from(pointed.is_some() && !self.decimal_comma);
+                let pointed = decimal_comma_to_point(value);
+                self.decimal_comma_cells += u64::from(pointed.is_some() && !self.decimal_comma);
                 let value = pointed.as_deref().filter(|_| self.decimal_comma).unwrap_or(value);
-                line(body, prefix, time_text, |body| cell(body, value));
+                write_line(body, prefix, time_text, |body| write_cell(body, value));
                 readings += 1;
             }
         }
-        if let Some(prefix) = &self.beyond {
-            for value in self.record.iter().skip(self.width).filter(|value| !value.trim_ascii().is_empty()) {
+        if let Some(prefix) = &self.beyond_prefix {
+            for value in self.record.iter().skip(self.column_count).filter(|value| !value.trim_ascii().is_empty()) {
                 let message =
-                    format!("a cell beyond the header's {} columns: {}", self.width, String::from_utf8_lossy(value));
-                line(body, prefix, time_text, |body| ndjson::text(body, &message));
+                    format!("a cell beyond the header's {} columns: {}", self.column_count, String::from_utf8_lossy(value));
+                write_line(body, prefix, time_text, |body| ndjson::write_string(body, &message));
                 readings += 1;
             }
         }
@@ -176,20 +176,20 @@ impl Iterator for CsvRecording {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (mut body, mut time_text, mut readings, mut rows) = (Vec::new(), Vec::new(), 0, 0);
-        while !self.ended && rows < self.rows && body.len() < BODY {
+        while !self.has_ended && rows < self.rows_per_chunk && body.len() < MAX_BODY {
             match self.reader.read_byte_record(&mut self.record) {
                 Ok(true) => {
-                    readings += self.row(&mut body, &mut time_text);
+                    readings += self.write_row(&mut body, &mut time_text);
                     rows += 1;
                 }
-                Ok(false) => self.ended = true,
+                Ok(false) => self.has_ended = true,
                 Err(error) => {
-                    self.ended = true;
-                    return Some(Err(unreadable(&self.path, error)));
+                    self.has_ended = true;
+                    return Some(Err(csv_error(&self.path, error)));
                 }
             }
             // Rows without values do not make a chunk.
-            if rows == self.rows && readings == 0 {
+            if rows == self.rows_per_chunk && readings == 0 {
                 rows = 0;
             }
         }
@@ -202,7 +202,7 @@ impl Iterator for CsvRecording {
     }
 }
 
-fn line(body: &mut Vec<u8>, prefix: &[u8], time_text: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+fn write_line(body: &mut Vec<u8>, prefix: &[u8], time_text: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
     body.extend_from_slice(prefix);
     body.extend_from_slice(time_text);
     body.extend_from_slice(b",\"values\":");
@@ -211,18 +211,18 @@ fn line(body: &mut Vec<u8>, prefix: &[u8], time_text: &[u8], value: impl FnOnce(
 }
 
 /// Writes a cell as a JSON value: numbers unchanged, `NaN` as `NaN`, anything else as text.
-fn cell(body: &mut Vec<u8>, value: &[u8]) {
+fn write_cell(body: &mut Vec<u8>, value: &[u8]) {
     if is_json_number(value) {
         body.extend_from_slice(value);
     } else if value.eq_ignore_ascii_case(b"nan") {
         body.extend_from_slice(b"NaN");
     } else {
-        ndjson::text(body, &String::from_utf8_lossy(value));
+        ndjson::write_string(body, &String::from_utf8_lossy(value));
     }
 }
 
 /// Replaces a decimal comma by a point. `None` if the cell is not a number with a decimal comma.
-fn pointed(value: &[u8]) -> Option<Vec<u8>> {
+fn decimal_comma_to_point(value: &[u8]) -> Option<Vec<u8>> {
     if !value.contains(&b',') {
         return None;
     }
@@ -258,7 +258,7 @@ fn is_json_number(text: &[u8]) -> bool {
 }
 
 /// Detects the separator: the most frequent of `;`, tab and `,` in the first line, outside of quotes.
-fn separator(start: &[u8]) -> u8 {
+fn detect_separator(start: &[u8]) -> u8 {
     let mut counts = [(b';', 0), (b'\t', 0), (b',', 0)];
     let mut quoted = false;
     for &byte in start {
@@ -274,12 +274,12 @@ fn separator(start: &[u8]) -> u8 {
     counts.iter().find(|(_, count)| most > 0 && *count == most).map_or(b',', |(separator, _)| *separator)
 }
 
-fn sensor(options: &CsvOptions, column: &str) -> String {
+fn sensor_id(options: &CsvOptions, column: &str) -> String {
     options.sensor.replace("{column}", column).replace("{asset}", &options.asset)
 }
 
 /// Converts a column's name to a part of a sensor's id. Duplicate names get a number.
-fn part(name: &str, at: usize, used: &mut BTreeMap<String, usize>) -> String {
+fn id_part(name: &str, at: usize, used: &mut BTreeMap<String, usize>) -> String {
     let lower = name.to_lowercase();
     let mut part = lower.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()).fold(
         String::new(),
@@ -303,7 +303,7 @@ fn part(name: &str, at: usize, used: &mut BTreeMap<String, usize>) -> String {
     own
 }
 
-fn unreadable(path: &Path, error: csv::Error) -> RecordingError {
+fn csv_error(path: &Path, error: csv::Error) -> RecordingError {
     let line = error.position().map_or(0, csv::Position::line);
     let came = error.to_string();
     match error.into_kind() {

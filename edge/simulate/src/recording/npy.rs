@@ -11,12 +11,12 @@ use crate::waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Maximum length of the header in bytes; NumPy rejects longer headers by default.
-const LONGEST_HEADER: usize = 64 << 10;
+const MAX_HEADER: usize = 64 << 10;
 /// Minimum and maximum number of samples of a waveform: features of fewer samples are meaningless, and ingest rejects
 /// more.
-const FEWEST: u64 = 16;
-const MOST: u64 = 1 << 20;
-const SECOND: u128 = 1_000_000_000;
+const MIN_SAMPLES: u64 = 16;
+const MAX_SAMPLES: u64 = 1 << 20;
+const NANOSECONDS_PER_SECOND: u128 = 1_000_000_000;
 
 /// Options for reading a NumPy recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub struct NpyOptions {
     /// Time of the first sample, in ns since 1970.
     pub start_ns: i64,
     /// Length of a waveform in seconds. A waveform has at least 16 and at most 2²⁰ samples in any case.
-    pub burst_seconds: f64,
+    pub waveform_seconds: f64,
 }
 
 /// An iterator over the waveforms of a `.npy` file (format 1, 2 or 3); each chunk is a `WTW1` body. The last waveform
@@ -42,14 +42,14 @@ pub struct NpyRecording {
     file: BufReader<File>,
     path: PathBuf,
     options: NpyOptions,
-    kind: Kind,
+    element_type: ElementType,
     samples: u64,
-    read: u64,
-    burst: u64,
+    samples_read: u64,
+    samples_per_waveform: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Number {
+enum ElementKind {
     F4,
     F8,
     I2,
@@ -57,9 +57,9 @@ enum Number {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Kind {
-    number: Number,
-    big: bool,
+struct ElementType {
+    kind: ElementKind,
+    is_big_endian: bool,
 }
 
 impl NpyRecording {
@@ -77,25 +77,25 @@ impl NpyRecording {
         if !(options.rate.is_finite() && options.rate > 0.0) {
             return Err(wrong("a sampling rate above 0 Hz", options.rate.to_string(), "set it with --rate"));
         }
-        if options.burst_seconds.is_nan() || options.burst_seconds <= 0.0 {
-            return Err(wrong("waveforms longer than 0 s", options.burst_seconds.to_string(), "set it with --burst"));
+        if options.waveform_seconds.is_nan() || options.waveform_seconds <= 0.0 {
+            return Err(wrong("waveforms longer than 0 s", options.waveform_seconds.to_string(), "set it with --burst"));
         }
-        let (header, start) = header(&mut file).map_err(|problem| match problem {
-            Problem::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => failed(error),
-            Problem::Io(_) => {
+        let (header, start) = read_header(&mut file).map_err(|problem| match problem {
+            HeaderError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => failed(error),
+            HeaderError::Io(_) => {
                 wrong("a .npy file", "a file that ends within its header".into(), "save it again with numpy.save")
             }
-            Problem::Text(came) => wrong("a .npy file of format 1, 2 or 3", came, "save it again with numpy.save"),
+            HeaderError::Invalid(came) => wrong("a .npy file of format 1, 2 or 3", came, "save it again with numpy.save"),
         })?;
-        let (kind, samples) = array(&header).map_err(|(expected, advice)| wrong(expected, excerpt(&header), advice))?;
+        let (kind, samples) = parse_header(&header).map_err(|(expected, advice)| wrong(expected, excerpt(&header), advice))?;
         let there = length.saturating_sub(start);
         if samples.checked_mul(kind.size()) != Some(there) {
             let came = format!("{there} bytes for {samples} samples of {} bytes", kind.size());
             return Err(wrong("as many samples as the header declares", came, "copy or save the file again"));
         }
         // The conversion saturates; a waveform is at most as long as ingest accepts.
-        let burst = ((options.burst_seconds * options.rate).round() as u64).clamp(FEWEST, MOST);
-        let new = Self { file, path: path.to_owned(), options, kind, samples, read: 0, burst };
+        let burst = ((options.waveform_seconds * options.rate).round() as u64).clamp(MIN_SAMPLES, MAX_SAMPLES);
+        let new = Self { file, path: path.to_owned(), options, element_type: kind, samples, samples_read: 0, samples_per_waveform: burst };
         if new.time_of(samples.saturating_sub(1)).is_none() {
             let came = format!("{samples} samples at {} Hz from {} ns on", new.options.rate, new.options.start_ns);
             return Err(wrong("a recording that ends before the year 2262", came, "correct --rate or --start"));
@@ -109,20 +109,20 @@ impl NpyRecording {
         self.options.start_ns.checked_add(after)
     }
 
-    fn burst(&mut self) -> Result<Chunk, RecordingError> {
-        let count = self.burst.min(self.samples - self.read);
+    fn next_waveform(&mut self) -> Result<Chunk, RecordingError> {
+        let count = self.samples_per_waveform.min(self.samples - self.samples_read);
         // At most 2²⁰ samples of 8 bytes.
-        let mut bytes = vec![0; (count * self.kind.size()) as usize];
+        let mut bytes = vec![0; (count * self.element_type.size()) as usize];
         self.file.read_exact(&mut bytes).map_err(|source| RecordingError::Io { path: self.path.clone(), source })?;
-        let samples: Vec<f32> = self.kind.samples(&bytes);
+        let samples: Vec<f32> = self.element_type.samples(&bytes);
         // Does not overflow, because the time of the last sample does not.
-        let start = self.time_of(self.read).unwrap_or(i64::MAX);
-        self.read += count;
+        let start = self.time_of(self.samples_read).unwrap_or(i64::MAX);
+        self.samples_read += count;
         Ok(Chunk {
             content_type: WAVEFORM_CONTENT_TYPE,
             body: encode_waveform(&self.options.sensor, start, self.options.rate, &samples),
             readings: count,
-            last_time_ns: self.time_of(self.read.saturating_sub(1)).unwrap_or(i64::MAX),
+            last_time_ns: self.time_of(self.samples_read.saturating_sub(1)).unwrap_or(i64::MAX),
         })
     }
 }
@@ -131,78 +131,78 @@ impl Iterator for NpyRecording {
     type Item = Result<Chunk, RecordingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.read >= self.samples {
+        if self.samples_read >= self.samples {
             return None;
         }
-        let burst = self.burst();
+        let burst = self.next_waveform();
         if burst.is_err() {
-            self.read = self.samples;
+            self.samples_read = self.samples;
         }
         Some(burst)
     }
 }
 
-impl Kind {
-    fn named(name: &str) -> Option<Self> {
+impl ElementType {
+    fn parse(name: &str) -> Option<Self> {
         let (order, number) = name.split_at_checked(1)?;
         let number = match number {
-            "f4" => Number::F4,
-            "f8" => Number::F8,
-            "i2" => Number::I2,
-            "i4" => Number::I4,
+            "f4" => ElementKind::F4,
+            "f8" => ElementKind::F8,
+            "i2" => ElementKind::I2,
+            "i4" => ElementKind::I4,
             _ => return None,
         };
         match order {
-            "<" | "=" => Some(Self { number, big: false }),
-            ">" => Some(Self { number, big: true }),
+            "<" | "=" => Some(Self { kind: number, is_big_endian: false }),
+            ">" => Some(Self { kind: number, is_big_endian: true }),
             _ => None,
         }
     }
 
     fn size(self) -> u64 {
-        match self.number {
-            Number::I2 => 2,
-            Number::F4 | Number::I4 => 4,
-            Number::F8 => 8,
+        match self.kind {
+            ElementKind::I2 => 2,
+            ElementKind::F4 | ElementKind::I4 => 4,
+            ElementKind::F8 => 8,
         }
     }
 
     fn samples(self, bytes: &[u8]) -> Vec<f32> {
-        match self.number {
-            Number::F4 => self.numbers(bytes, f32::from_le_bytes),
-            Number::F8 => self.numbers(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
-            Number::I2 => self.numbers(bytes, |bytes| f32::from(i16::from_le_bytes(bytes))),
-            Number::I4 => self.numbers(bytes, |bytes| i32::from_le_bytes(bytes) as f32),
+        match self.kind {
+            ElementKind::F4 => self.convert(bytes, f32::from_le_bytes),
+            ElementKind::F8 => self.convert(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+            ElementKind::I2 => self.convert(bytes, |bytes| f32::from(i16::from_le_bytes(bytes))),
+            ElementKind::I4 => self.convert(bytes, |bytes| i32::from_le_bytes(bytes) as f32),
         }
     }
 
-    fn numbers<const N: usize>(self, bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    fn convert<const N: usize>(self, bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         let turned = |mut bytes: [u8; N]| {
             bytes.reverse();
             bytes
         };
-        bytes.as_chunks().0.iter().map(|&bytes| one(if self.big { turned(bytes) } else { bytes })).collect()
+        bytes.as_chunks().0.iter().map(|&bytes| one(if self.is_big_endian { turned(bytes) } else { bytes })).collect()
     }
 }
 
-enum Problem {
+enum HeaderError {
     Io(io::Error),
-    Text(String),
+    Invalid(String),
 }
 
-impl From<io::Error> for Problem {
+impl From<io::Error> for HeaderError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
 /// Reads the header. Returns its text and the offset of the samples.
-fn header(file: &mut impl io::Read) -> Result<(String, u64), Problem> {
+fn read_header(file: &mut impl io::Read) -> Result<(String, u64), HeaderError> {
     let mut start = [0; 8];
     file.read_exact(&mut start)?;
     let (magic, version) = start.split_at(MAGIC.len());
     if magic != MAGIC {
-        return Err(Problem::Text(format!("a file that starts with {:?}", String::from_utf8_lossy(&start))));
+        return Err(HeaderError::Invalid(format!("a file that starts with {:?}", String::from_utf8_lossy(&start))));
     }
     let (length, before) = match version {
         [1, _] => {
@@ -215,10 +215,10 @@ fn header(file: &mut impl io::Read) -> Result<(String, u64), Problem> {
             file.read_exact(&mut length)?;
             (u32::from_le_bytes(length) as usize, 12)
         }
-        _ => return Err(Problem::Text(format!("format {version:?}"))),
+        _ => return Err(HeaderError::Invalid(format!("format {version:?}"))),
     };
-    if length > LONGEST_HEADER {
-        return Err(Problem::Text(format!("a header of {length} bytes")));
+    if length > MAX_HEADER {
+        return Err(HeaderError::Invalid(format!("a header of {length} bytes")));
     }
     let mut text = vec![0; length];
     file.read_exact(&mut text)?;
@@ -227,7 +227,7 @@ fn header(file: &mut impl io::Read) -> Result<(String, u64), Problem> {
 
 /// Parses the element type and the number of samples from a header such as `{'descr': '<f4', 'fortran_order': False,
 /// 'shape': (3,), }`. The error is the expected content and how to correct it.
-fn array(header: &str) -> Result<(Kind, u64), (&'static str, &'static str)> {
+fn parse_header(header: &str) -> Result<(ElementType, u64), (&'static str, &'static str)> {
     const HEADER: (&str, &str) = ("a header with descr, fortran_order and shape", "save it again with numpy.save");
     let after = |key: &str| {
         let (_, rest) = header.split_once(&format!("'{key}'")).or(header.split_once(&format!("\"{key}\"")))?;
@@ -235,7 +235,7 @@ fn array(header: &str) -> Result<(Kind, u64), (&'static str, &'static str)> {
     };
     let descr = after("descr").ok_or(HEADER)?;
     let name = descr.strip_prefix(['\'', '"']).and_then(|rest| rest.split(['\'', '"']).next());
-    let kind = name.and_then(Kind::named).ok_or((
+    let kind = name.and_then(ElementType::parse).ok_or((
         "samples of type f4, f8, i2 or i4",
         "convert the array with .astype('f4') before numpy.save; structured arrays: save one field a file",
     ))?;
@@ -267,12 +267,12 @@ fn nanoseconds(sample: u64, rate: f64) -> Option<u128> {
     // Removing factors of two keeps the numbers small.
     let twos = whole.trailing_zeros();
     let (whole, exponent) = (u128::from(whole.checked_shr(twos)?), exponent + i32::try_from(twos).ok()?);
-    let above = u128::from(sample) * SECOND;
+    let above = u128::from(sample) * NANOSECONDS_PER_SECOND;
     let shift = exponent.unsigned_abs();
     let (above, below) = if exponent < 0 {
-        (shifted(above, shift)?, whole)
+        (checked_shift_left(above, shift)?, whole)
     } else {
-        match shifted(whole, shift) {
+        match checked_shift_left(whole, shift) {
             Some(below) => (above, below),
             // The rate is far larger than any number of samples.
             None => return Some(0),
@@ -281,6 +281,6 @@ fn nanoseconds(sample: u64, rate: f64) -> Option<u128> {
     (above.checked_add(below / 2)?).checked_div(below)
 }
 
-fn shifted(number: u128, by: u32) -> Option<u128> {
+fn checked_shift_left(number: u128, by: u32) -> Option<u128> {
     (number == 0 || by < number.leading_zeros()).then(|| if number == 0 { 0 } else { number << by })
 }

@@ -7,7 +7,7 @@ use jiff::{Timestamp, civil::DateTime, tz::Offset};
 /// µs, else ns. `None` if the text is not a time, or outside the years 1677 to 2262.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
-    if let Some(number) = number(text) {
+    if let Some(number) = parse_number(text) {
         return i64::try_from(number).ok();
     }
     // The year must have four digits and a dash: a plain date such as 20200309 is a number.
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Option<i64> {
 }
 
 /// Parses a decimal number of s, ms, µs or ns to nanoseconds, exactly: without conversion to a double.
-fn number(text: &str) -> Option<i128> {
+fn parse_number(text: &str) -> Option<i128> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let digits_only = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

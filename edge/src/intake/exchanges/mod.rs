@@ -34,14 +34,14 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
-use wheeltapper_log::{Append, Committer, Partition, Reader, Retention};
+use wheeltapper_log::{Append, Committer, Partition, Reader, LogRetention};
 use wheeltapper_mqtt::Exchange;
 
-pub(crate) use self::records::Tag;
-use self::records::{Found, digest, encode_end, encode_snapshot, session_key};
+pub(crate) use self::records::ExchangeTag;
+use self::records::{ExchangeLogContent, digest, encode_end, encode_snapshot, session_key};
 use crate::{
     clock,
-    line::{self, RawRecord, Read},
+    line::{self, RawRecord, ReadOutcome},
 };
 
 /// Maximum number of open exchanges, about 100 MB. Beyond it new ones are answered as busy.
@@ -64,8 +64,8 @@ type SessionKey = [u8; 16];
 
 /// A message to be stored, and its parts that are already stored.
 #[derive(Debug)]
-pub(crate) struct Offer {
-    pub(crate) tag: Tag,
+pub(crate) struct StoreRequest {
+    pub(crate) tag: ExchangeTag,
     /// The parts that an earlier attempt has stored, and the number of parts then.
     stored: Option<(Vec<u16>, u16)>,
     _attempt: Attempt,
@@ -75,7 +75,7 @@ pub(crate) struct Offer {
 /// before the first attempt ends.
 #[derive(Debug)]
 struct Attempt {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ExchangeState>>,
     exchange: (SessionKey, u16),
     number: u64,
 }
@@ -97,21 +97,21 @@ struct Pending {
     waiting: Vec<oneshot::Sender<()>>,
 }
 
-impl Offer {
+impl StoreRequest {
     /// Whether a part is already stored. If the message now has another number of records, because the configuration
     /// has changed, its parts cannot be matched and all are stored.
-    pub(crate) fn has(&self, part: u16, parts: u16) -> bool {
+    pub(crate) fn is_stored(&self, part: u16, parts: u16) -> bool {
         self.stored.as_ref().is_some_and(|(stored, of)| *of == parts && stored.contains(&part))
     }
 }
 
 /// What to do with a QoS 2 message.
 #[derive(Debug)]
-pub(crate) enum Begin {
+pub(crate) enum BeginOutcome {
     /// It is already stored: an earlier acknowledgement was lost.
-    Stored,
+    AlreadyStored,
     /// It must be stored.
-    Store(Offer),
+    Store(StoreRequest),
     /// An earlier copy is still being stored. The channel reports when it is stored; it closes when storing failed.
     Wait(oneshot::Receiver<()>),
     /// The maximum number of open exchanges is reached.
@@ -119,34 +119,34 @@ pub(crate) enum Begin {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Open {
+struct OpenExchange {
     number: u64,
     digest: [u8; 16],
     /// Nanoseconds since 1970.
-    since: i64,
+    opened: i64,
     parts: u16,
     stored: Vec<u16>,
 }
 
-impl Open {
-    fn complete(&self) -> bool {
+impl OpenExchange {
+    fn is_complete(&self) -> bool {
         self.stored.len() >= usize::from(self.parts)
     }
 }
 
 #[derive(Debug, Default)]
-struct State {
-    sessions: HashMap<SessionKey, HashMap<u16, Open>>,
+struct ExchangeState {
+    sessions: HashMap<SessionKey, HashMap<u16, OpenExchange>>,
     /// Messages on their way, by session and packet id.
     pending: HashMap<(SessionKey, u16), Pending>,
     count: usize,
-    changed: bool,
+    has_changed: bool,
     /// When the last snapshot was made, and the sum of the raw topic's ends then.
     snapshot: Option<(Instant, u64)>,
 }
 
-impl State {
-    fn get(&self, session: &SessionKey, id: u16) -> Option<&Open> {
+impl ExchangeState {
+    fn get(&self, session: &SessionKey, id: u16) -> Option<&OpenExchange> {
         self.sessions.get(session)?.get(&id)
     }
 
@@ -162,9 +162,9 @@ impl State {
     }
 
     /// Records that a part is stored.
-    fn add(&mut self, tag: &Tag, part: u16, parts: u16, since: i64) {
+    fn record_part(&mut self, tag: &ExchangeTag, part: u16, parts: u16, since: i64) {
         let known = self.sessions.entry(tag.session).or_default();
-        let fresh = || Open { number: tag.number, digest: tag.digest, since, parts, stored: Vec::new() };
+        let fresh = || OpenExchange { number: tag.number, digest: tag.digest, opened: since, parts, stored: Vec::new() };
         let before = known.len();
         let open = known.entry(tag.id).or_insert_with(fresh);
         // A resend that stores missing parts has the number of the first attempt.
@@ -175,11 +175,11 @@ impl State {
             open.stored.push(part);
         }
         self.count += known.len() - before;
-        self.changed = true;
+        self.has_changed = true;
     }
 
     /// Ends the exchange of a packet id, or all exchanges of the session, up to a number.
-    fn end(&mut self, session: &SessionKey, id: Option<u16>, number: u64) {
+    fn end_exchanges(&mut self, session: &SessionKey, id: Option<u16>, number: u64) {
         let Some(known) = self.sessions.get_mut(session) else { return };
         let before = known.len();
         known.retain(|known, open| id.is_some_and(|id| id != *known) || open.number > number);
@@ -187,21 +187,21 @@ impl State {
         if known.is_empty() {
             self.sessions.remove(session);
         }
-        self.changed = true;
+        self.has_changed = true;
     }
 }
 
 /// The open exchanges and their log.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ExchangeState>>,
     /// The first exchange number since the host started.
-    first: u64,
-    next: AtomicU64,
+    first_number: u64,
+    next_number: AtomicU64,
     /// The log of their ends and of snapshots.
     log: Committer,
-    own: Reader,
-    raw: Vec<Reader>,
+    log_reader: Reader,
+    raw_readers: Vec<Reader>,
 }
 
 impl Exchanges {
@@ -212,23 +212,23 @@ impl Exchanges {
     /// When no thread can be started, or the log cannot be written.
     pub(crate) fn open(partition: Partition, raw: Vec<Reader>) -> anyhow::Result<Self> {
         let own = partition.reader();
-        let mut found = Found::default();
+        let mut found = ExchangeLogContent::default();
         let whole = own.end();
-        if let Err(error) = read(&mut own.clone(), own.start(), whole, |payload| found.take(payload)) {
+        if let Err(error) = for_each_record(&mut own.clone(), own.start(), whole, |payload| found.add_record(payload)) {
             // The host starts anyway: accepting readings matters more than possible duplicates.
             tracing::error!(
                 error = format!("{error:#}"),
                 "MQTT messages of QoS 2 that are sent again may be stored twice"
             );
         }
-        let Found { mut state, ends, from, mut last } = found;
+        let ExchangeLogContent { mut state, ends, from, mut last } = found;
         // Without a snapshot there has been no exchange.
         for (reader, start) in raw.iter().zip(from) {
             let start = start.max(reader.start());
-            let scanned = read(&mut reader.clone(), start, reader.end(), |payload| {
-                if let Some((tag, part, parts)) = RawRecord::tag(payload).and_then(Tag::read) {
+            let scanned = for_each_record(&mut reader.clone(), start, reader.end(), |payload| {
+                if let Some((tag, part, parts)) = RawRecord::tag(payload).and_then(ExchangeTag::read) {
                     last = last.max(tag.number);
-                    state.add(&tag, part, parts, clock::now());
+                    state.record_part(&tag, part, parts, clock::now());
                 }
             });
             if let Err(error) = scanned {
@@ -240,20 +240,20 @@ impl Exchanges {
         }
         for (session, id, number) in ends {
             last = last.max(number);
-            state.end(&session, id, number);
+            state.end_exchanges(&session, id, number);
         }
         if state.count > 0 {
             tracing::info!(exchanges = state.count, "QoS 2 exchanges of MQTT are open from before the restart");
         }
         let log = Committer::start(vec![partition], MAX_PENDING_ENDS, Duration::ZERO)?;
         let first = last + 1;
-        let exchanges = Self { state: Arc::new(Mutex::new(state)), first, next: AtomicU64::new(first), log, own, raw };
+        let exchanges = Self { state: Arc::new(Mutex::new(state)), first_number: first, next_number: AtomicU64::new(first), log, log_reader: own, raw_readers: raw };
         // Immediately, so that there is a snapshot before the first exchange.
         exchanges.write_snapshot().context("saving MQTT's QoS 2 exchanges")?;
         Ok(exchanges)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ExchangeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -263,48 +263,48 @@ impl Exchanges {
     }
 
     /// Decides what to do with a message that belongs to this exchange.
-    pub(crate) fn begin(&self, exchange: &Exchange, topic: &str, payload: &[u8]) -> Begin {
+    pub(crate) fn begin(&self, exchange: &Exchange, topic: &str, payload: &[u8]) -> BeginOutcome {
         let session = session_key(&exchange.session);
         let digest = digest(topic, payload);
         let mut state = self.lock();
-        let key = (session, exchange.id);
+        let key = (session, exchange.packet_id);
         if let Some(pending) = state.pending.get_mut(&key).filter(|pending| exchange.dup && pending.digest == digest) {
             // Drops the resends whose connections have closed.
             pending.waiting.retain(|waiting| !waiting.is_closed());
             let (sender, receiver) = oneshot::channel();
             pending.waiting.push(sender);
-            return Begin::Wait(receiver);
+            return BeginOutcome::Wait(receiver);
         }
-        let known = state.get(&session, exchange.id);
+        let known = state.get(&session, exchange.packet_id);
         // A client that learns that its session is gone sends pending messages without the duplicate flag.
-        let again = |open: &&Open| (exchange.dup || open.number < self.first) && open.digest == digest;
+        let again = |open: &&OpenExchange| (exchange.dup || open.number < self.first_number) && open.digest == digest;
         if let Some(open) = known.filter(again) {
-            if open.complete() {
-                return Begin::Stored;
+            if open.is_complete() {
+                return BeginOutcome::AlreadyStored;
             }
-            let tag = Tag { session, id: exchange.id, number: open.number, digest };
+            let tag = ExchangeTag { session, id: exchange.packet_id, number: open.number, digest };
             let stored = Some((open.stored.clone(), open.parts));
-            return Begin::Store(self.offer(&mut state, tag, stored));
+            return BeginOutcome::Store(self.offer(&mut state, tag, stored));
         }
         if known.is_none() && state.count >= MAX_OPEN_EXCHANGES {
-            return Begin::Full;
+            return BeginOutcome::Full;
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Begin::Store(self.offer(&mut state, Tag { session, id: exchange.id, number, digest }, None))
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        BeginOutcome::Store(self.offer(&mut state, ExchangeTag { session, id: exchange.packet_id, number, digest }, None))
     }
 
-    fn offer(&self, state: &mut State, tag: Tag, stored: Option<(Vec<u16>, u16)>) -> Offer {
+    fn offer(&self, state: &mut ExchangeState, tag: ExchangeTag, stored: Option<(Vec<u16>, u16)>) -> StoreRequest {
         let exchange = (tag.session, tag.id);
         let (number, digest) = (tag.number, tag.digest);
         state.pending.insert(exchange, Pending { number, digest, waiting: Vec::new() });
-        Offer { tag, stored, _attempt: Attempt { state: Arc::clone(&self.state), exchange, number } }
+        StoreRequest { tag, stored, _attempt: Attempt { state: Arc::clone(&self.state), exchange, number } }
     }
 
     /// Records that all parts of a message are durable.
-    pub(crate) fn stored(&self, tag: &Tag, parts: u16) {
+    pub(crate) fn mark_stored(&self, tag: &ExchangeTag, parts: u16) {
         let mut state = self.lock();
         for part in 0..parts {
-            state.add(tag, part, parts, clock::now());
+            state.record_part(tag, part, parts, clock::now());
         }
         for waiting in state.finish((tag.session, tag.id), tag.number) {
             // The connection of the resend may have closed.
@@ -316,14 +316,14 @@ impl Exchanges {
     /// receives when the end is durable, and is closed when it could not be written.
     pub(crate) fn release(self: &Arc<Self>, exchange: &Exchange) -> Option<oneshot::Receiver<()>> {
         let session = session_key(&exchange.session);
-        let number = self.lock().get(&session, exchange.id)?.number;
+        let number = self.lock().get(&session, exchange.packet_id)?.number;
         let (done, released) = oneshot::channel();
-        self.write_end(session, Some(exchange.id), number, Some(done));
+        self.write_end(session, Some(exchange.packet_id), number, Some(done));
         Some(released)
     }
 
     /// Ends all exchanges of a session.
-    pub(crate) fn forget(self: &Arc<Self>, session: &str) {
+    pub(crate) fn end_session(self: &Arc<Self>, session: &str) {
         let session = session_key(session);
         let number = {
             let state = self.lock();
@@ -342,14 +342,14 @@ impl Exchanges {
     ) {
         let exchanges = Arc::downgrade(self);
         self.log.append(Append {
-            parts: vec![(0, framed(&encode_end(&session, id, number)))],
-            done: Box::new(move |result| {
+            batches: vec![(0, frame_record(&encode_end(&session, id, number)))],
+            on_complete: Box::new(move |result| {
                 if let Err(error) = result {
                     tracing::warn!(%error, "the end of a QoS 2 exchange could not be written");
                     return;
                 }
                 if let Some(exchanges) = exchanges.upgrade() {
-                    exchanges.lock().end(&session, id, number);
+                    exchanges.lock().end_exchanges(&session, id, number);
                 }
                 // The receiver may be gone.
                 let _ = done.map(|done| done.send(()));
@@ -361,12 +361,12 @@ impl Exchanges {
     ///
     /// # Errors
     /// When it could not be written; the next call tries again.
-    pub(crate) fn keep(&self, raw: &Committer) -> anyhow::Result<()> {
-        let grown = self.raw.iter().map(Reader::end).sum();
+    pub(crate) fn snapshot_if_due(&self, raw: &Committer) -> anyhow::Result<()> {
+        let grown = self.raw_readers.iter().map(Reader::end).sum();
         {
             let state = self.lock();
             let due = state.snapshot.is_none_or(|(at, sum)| {
-                at.elapsed() >= MIN_SNAPSHOT_INTERVAL && (state.changed || sum.abs_diff(grown) >= MIN_SNAPSHOT_GROWTH)
+                at.elapsed() >= MIN_SNAPSHOT_INTERVAL && (state.has_changed || sum.abs_diff(grown) >= MIN_SNAPSHOT_GROWTH)
             });
             if !due {
                 return Ok(());
@@ -380,35 +380,35 @@ impl Exchanges {
     }
 
     fn write_snapshot_after(&self, raw: Option<&Committer>) -> anyhow::Result<()> {
-        let ends: Vec<u64> = self.raw.iter().map(Reader::end).collect();
-        let own = self.own.end();
+        let ends: Vec<u64> = self.raw_readers.iter().map(Reader::end).collect();
+        let own = self.log_reader.end();
         // Everything that was durable at those ends is known once these appends have returned.
         for committer in raw.into_iter().chain([&self.log]) {
-            commit(committer, Vec::new())?;
+            commit_and_wait(committer, Vec::new())?;
         }
         let snapshot = {
             let mut state = self.lock();
             let oldest = clock::now().saturating_sub(i64::try_from(EXCHANGE_TTL.as_nanos()).unwrap_or(i64::MAX));
-            state.drop_older(oldest);
-            state.changed = false;
+            state.drop_opened_before(oldest);
+            state.has_changed = false;
             state.snapshot = Some((Instant::now(), ends.iter().sum()));
-            encode_snapshot(&state, self.next.load(Ordering::Relaxed), &ends)
+            encode_snapshot(&state, self.next_number.load(Ordering::Relaxed), &ends)
         };
-        let written = commit(&self.log, vec![(0, framed(&snapshot))]);
+        let written = commit_and_wait(&self.log, vec![(0, frame_record(&snapshot))]);
         if written.is_err() {
-            self.lock().changed = true;
+            self.lock().has_changed = true;
         }
         written?;
         // Ends from before the snapshot are in it.
-        self.log.expire(Retention { age: Duration::ZERO, size: 0 }, vec![own]);
+        self.log.expire(LogRetention { max_age: Duration::ZERO, max_bytes: 0 }, vec![own]);
         Ok(())
     }
 }
 
-impl State {
-    fn drop_older(&mut self, oldest: i64) {
+impl ExchangeState {
+    fn drop_opened_before(&mut self, oldest: i64) {
         for known in self.sessions.values_mut() {
-            known.retain(|_, open| open.since > oldest);
+            known.retain(|_, open| open.opened > oldest);
         }
         self.sessions.retain(|_, known| !known.is_empty());
         self.count = self.sessions.values().map(HashMap::len).sum();
@@ -416,36 +416,36 @@ impl State {
 }
 
 /// Appends, and waits until it is durable.
-fn commit(committer: &Committer, parts: Vec<(usize, Vec<u8>)>) -> anyhow::Result<()> {
+fn commit_and_wait(committer: &Committer, parts: Vec<(usize, Vec<u8>)>) -> anyhow::Result<()> {
     let (done, result) = crossbeam_channel::bounded(1);
     committer.append(Append {
-        parts,
-        done: Box::new(move |result| {
+        batches: parts,
+        on_complete: Box::new(move |result| {
             let _ = done.send(result);
         }),
     });
     Ok(result.recv_timeout(COMMIT_TIMEOUT)??)
 }
 
-fn framed(payload: &[u8]) -> Vec<u8> {
+fn frame_record(payload: &[u8]) -> Vec<u8> {
     let mut framed = Vec::new();
-    wheeltapper_log::frame(payload, &mut framed);
+    wheeltapper_log::encode_frame(payload, &mut framed);
     framed
 }
 
 /// Calls `each` with the records from `offset` up to `end`.
-fn read(reader: &mut Reader, mut offset: u64, end: u64, mut each: impl FnMut(&[u8])) -> anyhow::Result<()> {
+fn for_each_record(reader: &mut Reader, mut offset: u64, end: u64, mut each: impl FnMut(&[u8])) -> anyhow::Result<()> {
     while offset < end {
-        let records = match line::read(reader, offset, end, READ_BYTES)? {
-            Read::Records(records) => records,
+        let records = match line::read_or_skip(reader, offset, end, READ_BYTES)? {
+            ReadOutcome::Records(records) => records,
             // The worker reports it; later records still count.
-            Read::Lost(resume) => {
+            ReadOutcome::Lost(resume) => {
                 offset = resume;
                 continue;
             }
         };
         let Some(last) = records.last() else { break };
-        offset = last.next;
+        offset = last.next_offset;
         records.iter().for_each(|record| each(&record.payload));
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Record formats of QoS 2 exchanges: tags in the raw topic; ends and snapshots in a separate log.
 
-use super::{Open, SessionKey, State};
+use super::{OpenExchange, SessionKey, ExchangeState};
 
 /// Identifies the QoS 2 message from which a record of the raw topic comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tag {
+pub(crate) struct ExchangeTag {
     pub(super) session: SessionKey,
     pub(super) id: u16,
     /// Increases with each exchange.
@@ -13,9 +13,9 @@ pub(crate) struct Tag {
     pub(super) digest: [u8; 16],
 }
 
-impl Tag {
+impl ExchangeTag {
     /// Length in bytes of an encoded tag with its part.
-    pub(crate) const BYTES: usize = 46;
+    pub(crate) const ENCODED_LEN: usize = 46;
 
     /// Appends the tag of record `part` of `parts`.
     pub(crate) fn write(&self, part: u16, parts: u16, out: &mut Vec<u8>) {
@@ -31,12 +31,12 @@ impl Tag {
     pub(super) fn read(bytes: &[u8; Self::BYTES]) -> Option<(Self, u16, u16)> {
         let mut bytes = &bytes[..];
         let tag = Self {
-            session: take(&mut bytes)?,
-            id: short(&mut bytes)?,
-            number: long(&mut bytes)?,
-            digest: take(&mut bytes)?,
+            session: take_bytes(&mut bytes)?,
+            id: take_u16(&mut bytes)?,
+            number: take_u64(&mut bytes)?,
+            digest: take_bytes(&mut bytes)?,
         };
-        Some((tag, short(&mut bytes)?, short(&mut bytes)?))
+        Some((tag, take_u16(&mut bytes)?, take_u16(&mut bytes)?))
     }
 }
 
@@ -68,26 +68,26 @@ fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
 ///
 /// An exchange in a snapshot: session, packet id u16, number u64, digest 16 bytes, opened i64 (ns since 1970), parts
 /// u16, count u16 of the stored parts, and their numbers u16 each.
-const END: u8 = 1;
-const END_ALL: u8 = 2;
-const SNAPSHOT: u8 = 3;
+const END_KIND: u8 = 1;
+const END_ALL_KIND: u8 = 2;
+const SNAPSHOT_KIND: u8 = 3;
 
 pub(super) fn encode_end(session: &SessionKey, id: Option<u16>, number: u64) -> Vec<u8> {
-    let mut out = vec![if id.is_some() { END } else { END_ALL }];
+    let mut out = vec![if id.is_some() { END_KIND } else { END_ALL_KIND }];
     out.extend_from_slice(session);
     out.extend(id.iter().flat_map(|id| id.to_le_bytes()));
     out.extend_from_slice(&number.to_le_bytes());
     out
 }
 
-fn count16(count: usize) -> [u8; 2] {
+fn encode_count(count: usize) -> [u8; 2] {
     u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes()
 }
 
-pub(super) fn encode_snapshot(state: &State, next: u64, ends: &[u64]) -> Vec<u8> {
-    let mut out = vec![SNAPSHOT];
+pub(super) fn encode_snapshot(state: &ExchangeState, next: u64, ends: &[u64]) -> Vec<u8> {
+    let mut out = vec![SNAPSHOT_KIND];
     out.extend_from_slice(&next.to_le_bytes());
-    out.extend_from_slice(&count16(ends.len()));
+    out.extend_from_slice(&encode_count(ends.len()));
     out.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
     out.extend_from_slice(&u32::try_from(state.count).unwrap_or(u32::MAX).to_le_bytes());
     for (session, known) in &state.sessions {
@@ -96,9 +96,9 @@ pub(super) fn encode_snapshot(state: &State, next: u64, ends: &[u64]) -> Vec<u8>
             out.extend_from_slice(&id.to_le_bytes());
             out.extend_from_slice(&open.number.to_le_bytes());
             out.extend_from_slice(&open.digest);
-            out.extend_from_slice(&open.since.to_le_bytes());
+            out.extend_from_slice(&open.opened.to_le_bytes());
             out.extend_from_slice(&open.parts.to_le_bytes());
-            out.extend_from_slice(&count16(open.stored.len()));
+            out.extend_from_slice(&encode_count(open.stored.len()));
             out.extend(open.stored.iter().flat_map(|part| part.to_le_bytes()));
         }
     }
@@ -107,9 +107,9 @@ pub(super) fn encode_snapshot(state: &State, next: u64, ends: &[u64]) -> Vec<u8>
 
 /// Content of the log of exchanges.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct ExchangeLogContent {
     /// State of the last snapshot.
-    pub(super) state: State,
+    pub(super) state: ExchangeState,
     /// Offset at which to continue reading in each partition of the raw topic.
     pub(super) from: Vec<u64>,
     /// All ends, also of exchanges that are no longer in the snapshot.
@@ -118,8 +118,8 @@ pub(super) struct Found {
     pub(super) last: u64,
 }
 
-impl Found {
-    pub(super) fn take(&mut self, payload: &[u8]) {
+impl ExchangeLogContent {
+    pub(super) fn add_record(&mut self, payload: &[u8]) {
         if self.parse(payload).is_none() {
             tracing::error!("a record of MQTT's QoS 2 exchanges cannot be decoded; it was written by another version");
         }
@@ -129,20 +129,20 @@ impl Found {
         let (kind, mut bytes) = payload.split_first()?;
         let bytes = &mut bytes;
         match *kind {
-            END => self.ends.push((take(bytes)?, Some(short(bytes)?), long(bytes)?)),
-            END_ALL => self.ends.push((take(bytes)?, None, long(bytes)?)),
-            SNAPSHOT => {
-                let last = long(bytes)?.saturating_sub(1);
-                let from = (0..short(bytes)?).map(|_| long(bytes)).collect::<Option<_>>()?;
-                let mut state = State::default();
-                for _ in 0..u32::from_le_bytes(take(bytes)?) {
-                    let (session, id) = (take(bytes)?, short(bytes)?);
-                    let open = Open {
-                        number: long(bytes)?,
-                        digest: take(bytes)?,
-                        since: i64::from_le_bytes(take(bytes)?),
-                        parts: short(bytes)?,
-                        stored: (0..short(bytes)?).map(|_| short(bytes)).collect::<Option<_>>()?,
+            END_KIND => self.ends.push((take_bytes(bytes)?, Some(take_u16(bytes)?), take_u64(bytes)?)),
+            END_ALL_KIND => self.ends.push((take_bytes(bytes)?, None, take_u64(bytes)?)),
+            SNAPSHOT_KIND => {
+                let last = take_u64(bytes)?.saturating_sub(1);
+                let from = (0..take_u16(bytes)?).map(|_| take_u64(bytes)).collect::<Option<_>>()?;
+                let mut state = ExchangeState::default();
+                for _ in 0..u32::from_le_bytes(take_bytes(bytes)?) {
+                    let (session, id) = (take_bytes(bytes)?, take_u16(bytes)?);
+                    let open = OpenExchange {
+                        number: take_u64(bytes)?,
+                        digest: take_bytes(bytes)?,
+                        opened: i64::from_le_bytes(take_bytes(bytes)?),
+                        parts: take_u16(bytes)?,
+                        stored: (0..take_u16(bytes)?).map(|_| take_u16(bytes)).collect::<Option<_>>()?,
                     };
                     state.sessions.entry(session).or_default().insert(id, open);
                     state.count += 1;
@@ -155,16 +155,16 @@ impl Found {
     }
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+fn take_bytes<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*head)
 }
 
-fn short(bytes: &mut &[u8]) -> Option<u16> {
-    take(bytes).map(u16::from_le_bytes)
+fn take_u16(bytes: &mut &[u8]) -> Option<u16> {
+    take_bytes(bytes).map(u16::from_le_bytes)
 }
 
-fn long(bytes: &mut &[u8]) -> Option<u64> {
-    take(bytes).map(u64::from_le_bytes)
+fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    take_bytes(bytes).map(u64::from_le_bytes)
 }

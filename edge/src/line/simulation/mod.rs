@@ -17,11 +17,11 @@
 //!
 //! `WHEELTAPPER_SEEDS=20000` runs more histories, `WHEELTAPPER_SEED=7` one, with its actions printed.
 
-mod gate;
-mod model;
+mod checkpoint_gate;
+mod expected_state;
 mod random;
-mod stages;
-mod world;
+mod plain_stages;
+mod simulated_host;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,13 +30,13 @@ use std::{
     time::Instant,
 };
 
-use self::world::World;
+use self::simulated_host::Simulation;
 
 /// Histories of a normal run.
-const SEEDS: u64 = 10_000;
+const DEFAULT_SEEDS: u64 = 10_000;
 
-fn run(seed: u64, print: bool) -> Result<(), String> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(seed, print).run()));
+fn run_history(seed: u64, print: bool) -> Result<(), String> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| Simulation::new(seed, print).run()));
     match outcome {
         Ok(result) => result,
         Err(payload) => Err(format!("it panicked: {}", crate::supervisor::panic_message(payload.as_ref()))),
@@ -47,12 +47,12 @@ fn run(seed: u64, print: bool) -> Result<(), String> {
 fn acknowledged_readings_survive_every_fault() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = variable("WHEELTAPPER_SEED") {
-        if let Err(error) = run(seed, true) {
+        if let Err(error) = run_history(seed, true) {
             panic!("seed {seed}: {error}");
         }
         return;
     }
-    let seeds = variable("WHEELTAPPER_SEEDS").unwrap_or(SEEDS);
+    let seeds = variable("WHEELTAPPER_SEEDS").unwrap_or(DEFAULT_SEEDS);
     let began = Instant::now();
     let next = AtomicU64::new(0);
     let failed: Vec<(u64, String)> = thread::scope(|scope| {
@@ -66,7 +66,7 @@ fn acknowledged_readings_survive_every_fault() {
                         if seed >= seeds || failed.len() >= 3 {
                             return failed;
                         }
-                        if let Err(error) = run(seed, false) {
+                        if let Err(error) = run_history(seed, false) {
                             failed.push((seed, error));
                         }
                     }

@@ -11,25 +11,25 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wheeltapper_access::{AuthError, Event, Identity, LoginError, Method, Session};
+use wheeltapper_access::{AuthError, AuditEvent, Identity, LoginError, AuthMethod, Session};
 
 use super::{
     Problem,
-    guard::Door,
-    reply::{apart, found, json as reply, other_method, problem, read, time},
-    trail,
+    guard::AuthState,
+    reply::{run_blocking, json_with_etag, no_store_json as reply, method_not_allowed, access_problem, read_json, time_json},
+    audit_layer,
 };
 use crate::clock;
 
 /// The routes under `/api/v1/auth`.
-pub(super) fn routes(auth: Arc<Door>) -> Router {
+pub(super) fn routes(auth: Arc<AuthState>) -> Router {
     Router::new()
         .route("/api/v1/auth/login", post(login))
         .route("/api/v1/auth/refresh", post(refresh))
         .route("/api/v1/auth/logout", post(logout))
         .route("/api/v1/auth/password", post(change_password))
         .route("/api/v1/auth/me", get(me))
-        .method_not_allowed_fallback(other_method)
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(auth)
 }
 
@@ -54,11 +54,11 @@ struct NewPassword {
 }
 
 async fn login(
-    State(auth): State<Arc<Door>>,
+    State(auth): State<Arc<AuthState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Login { user, password } = read(request).await?;
+    let Login { user, password } = read_json(request).await?;
     if user.is_empty() || user.chars().count() > 256 || password.is_empty() || password.chars().count() > 1024 {
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -67,7 +67,7 @@ async fn login(
     }
     let name = user.clone();
     let result =
-        auth.with_password(move |auth| auth.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
+        auth.with_password_permit(move |auth| auth.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
     let outcome = if result.is_ok() { "ok" } else { "failed" };
     audit_login(&auth, name, "login", outcome, peer).await;
     result
@@ -76,21 +76,21 @@ async fn login(
 }
 
 async fn refresh(
-    State(auth): State<Arc<Door>>,
+    State(auth): State<Arc<AuthState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Refresh { refresh_token } = read(request).await?;
+    let Refresh { refresh_token } = read_json(request).await?;
     let result = {
         let auth = Arc::clone(&auth);
-        apart(move || auth.access.refresh(&refresh_token, clock::now())).await?
+        run_blocking(move || auth.access.refresh(&refresh_token, clock::now())).await?
     };
     match result {
         Ok(session) => {
             audit_login(&auth, session.identity.name.clone(), "refresh", "ok", peer).await;
             Ok(reply(StatusCode::OK, &session_json(&session)))
         }
-        Err(AuthError::Access(error)) => Err(problem(error)),
+        Err(AuthError::Access(error)) => Err(access_problem(error)),
         Err(error) => {
             audit_login(&auth, "unknown".into(), "refresh", "failed", peer).await;
             tracing::debug!(%error, "a refresh token was rejected");
@@ -100,26 +100,26 @@ async fn refresh(
 }
 
 async fn logout(
-    State(auth): State<Arc<Door>>,
+    State(auth): State<Arc<AuthState>>,
     Extension(identity): Extension<Identity>,
 ) -> Result<StatusCode, Problem> {
-    apart(move || auth.access.logout(&identity, clock::now())).await?.map_err(problem)?;
+    run_blocking(move || auth.access.logout(&identity, clock::now())).await?.map_err(access_problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn change_password(
-    State(auth): State<Arc<Door>>,
+    State(auth): State<Arc<AuthState>>,
     Extension(identity): Extension<Identity>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let NewPassword { old_password, new_password } = read(request).await?;
-    if identity.method != Method::Password {
+    let NewPassword { old_password, new_password } = read_json(request).await?;
+    if identity.method != AuthMethod::Password {
         let detail = "there is no password to change: you did not sign in with one";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let name = identity.name;
     let result = auth
-        .with_password(move |auth| auth.access.change_password(&name, &old_password, &new_password, clock::now()))
+        .with_password_permit(move |auth| auth.access.change_password(&name, &old_password, &new_password, clock::now()))
         .await?;
     // Not 401: the caller is known, and the client need not sign in again.
     let forbidden = |_| Problem::new(StatusCode::FORBIDDEN, "the old password is wrong");
@@ -129,13 +129,13 @@ async fn change_password(
 }
 
 async fn me(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Response {
-    found(&headers, &me_json(&identity)).into_response()
+    json_with_etag(&headers, &me_json(&identity)).into_response()
 }
 
-async fn audit_login(auth: &Arc<Door>, actor: String, action: &'static str, outcome: &'static str, peer: SocketAddr) {
+async fn audit_login(auth: &Arc<AuthState>, actor: String, action: &'static str, outcome: &'static str, peer: SocketAddr) {
     let address = peer.ip().to_canonical().to_string();
-    trail::write(auth, move |write| {
-        write(&Event { actor: &actor, action, target: "", outcome, address: &address, detail: "" });
+    audit_layer::write_entries(auth, move |write| {
+        write(&AuditEvent { actor: &actor, action, target: "", outcome, address: &address, detail: "" });
     })
     .await;
 }
@@ -147,21 +147,21 @@ fn unauthorized(detail: String) -> Problem {
 
 fn login_problem(error: LoginError, unauthorized: impl FnOnce(String) -> Problem) -> Problem {
     match error {
-        LoginError::Wrong => unauthorized(error.to_string()),
-        LoginError::Locked(remaining) => {
+        LoginError::WrongCredentials => unauthorized(error.to_string()),
+        LoginError::LockedOut(remaining) => {
             let seconds = remaining.as_secs().max(1);
             Problem::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(seconds)
         }
-        LoginError::Access(error) => problem(error),
+        LoginError::Access(error) => access_problem(error),
     }
 }
 
 fn session_json(session: &Session) -> Value {
     json!({
         "token": session.token,
-        "expires": time(session.expires),
+        "expires": time_json(session.expires),
         "refresh_token": session.refresh_token,
-        "refresh_expires": time(session.refresh_expires),
+        "refresh_expires": time_json(session.refresh_expires),
         "must_change_password": session.identity.must_change_password,
         "user": me_json(&session.identity),
     })

@@ -12,19 +12,19 @@ use super::Problem;
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Authentication, which reads `access.db`.
-pub(super) static AUTHENTICATION: Blocking = Blocking::new(8);
+pub(super) static AUTHENTICATION: BlockingPool = BlockingPool::new(8);
 /// The routes that the host answers itself.
-pub(super) static ROUTES: Blocking = Blocking::new(16);
+pub(super) static ROUTES: BlockingPool = BlockingPool::new(16);
 /// Decompression of bodies.
-pub(super) static DECOMPRESSION: Blocking = Blocking::new(2);
+pub(super) static DECOMPRESSION: BlockingPool = BlockingPool::new(2);
 /// Streams that read on from the log and the store.
-pub(super) static STREAMS: Blocking = Blocking::new(4);
+pub(super) static STREAMS: BlockingPool = BlockingPool::new(4);
 
 /// A limited number of threads for one kind of work.
 #[derive(Debug)]
-pub(super) struct Blocking(Semaphore);
+pub(super) struct BlockingPool(Semaphore);
 
-impl Blocking {
+impl BlockingPool {
     const fn new(max_threads: usize) -> Self {
         Self(Semaphore::const_new(max_threads))
     }
@@ -71,7 +71,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_pool_answers_with_retry() {
-        static POOL: Blocking = Blocking::new(1);
+        static POOL: BlockingPool = BlockingPool::new(1);
         let (end, wait) = mpsc::channel::<()>();
         let (began, begun) = mpsc::channel();
         let busy = tokio::spawn(POOL.run(move || {

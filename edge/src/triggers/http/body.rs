@@ -36,16 +36,16 @@ const MAX_KEPT_BYTES: usize = 4096;
 
 /// An error of a body that cannot be used.
 #[derive(Debug)]
-pub(super) struct Unusable {
+pub(super) struct BodyError {
     /// The response.
     pub(super) problem: Problem,
     /// The dead letter to keep; `None` if nothing was received that is worth keeping.
-    pub(super) letter: Option<Box<Letter>>,
+    pub(super) dead_letter: Option<Box<DeadLetterDraft>>,
 }
 
 /// The part of a rejected body that is kept as a dead letter.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct DeadLetterDraft {
     /// The reason of the dead letter.
     pub(super) reason: &'static str,
     /// The beginning of the body.
@@ -54,9 +54,9 @@ pub(super) struct Letter {
     pub(super) encoding: Option<String>,
 }
 
-impl From<Problem> for Unusable {
+impl From<Problem> for BodyError {
     fn from(problem: Problem) -> Self {
-        Self { problem, letter: None }
+        Self { problem, dead_letter: None }
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn read(
     content_length: Option<usize>,
     limit: usize,
     permit: &mut BodyPermit,
-) -> Result<Bytes, Unusable> {
+) -> Result<Bytes, BodyError> {
     let mut body = body;
     if content_length.is_some_and(|length| length > limit) {
         drain(&mut body).await;
@@ -123,22 +123,22 @@ async fn drain(body: &mut Body) {
 }
 
 /// Whether the body has to be decompressed.
-pub(super) fn is_packed(encoding: Option<&str>) -> bool {
+pub(super) fn is_compressed(encoding: Option<&str>) -> bool {
     encoding.is_some_and(|name| !matches!(name.trim().to_ascii_lowercase().as_str(), "" | "identity"))
 }
 
 /// Undoes the Content-Encoding. A body that decompresses to more than `limit`, to far more than its size, or to more
 /// than `permit` can take is rejected before it fills the memory.
-pub(super) fn unpack(
+pub(super) fn decompress(
     bytes: Bytes,
     encoding: Option<&str>,
     limit: usize,
     permit: &mut BodyPermit,
-) -> Result<Bytes, Unusable> {
+) -> Result<Bytes, BodyError> {
     let encoding = encoding.map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
-    let rejected = |status, text| Unusable {
+    let rejected = |status, text| BodyError {
         problem: Problem::new(status, text),
-        letter: Some(Box::new(Letter { reason: "malformed", head: head(&bytes), encoding: Some(encoding.clone()) })),
+        dead_letter: Some(Box::new(DeadLetterDraft { reason: "malformed", head: head(&bytes), encoding: Some(encoding.clone()) })),
     };
     let corrupt = |error: std::io::Error| {
         let what = "compress it again, or send the plain body without Content-Encoding";
@@ -175,7 +175,7 @@ pub(super) fn unpack(
             let text = format!(
                 "the body decompresses to more than {MAX_RATIO} times its size, which readings do not; send them plain or less compressed"
             );
-            return Err(Unusable {
+            return Err(BodyError {
                 problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text),
                 ..rejected(StatusCode::OK, String::new())
             });
@@ -186,10 +186,10 @@ pub(super) fn unpack(
     }
 }
 
-fn too_large(limit: usize, received: Bytes) -> Unusable {
+fn too_large(limit: usize, received: Bytes) -> BodyError {
     let text = format!("the body is larger than {limit} bytes; send less at a time, or raise [http] max_body");
-    let draft = Letter { reason: "oversize", head: head(&received), encoding: None };
-    Unusable { problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text), letter: Some(Box::new(draft)) }
+    let draft = DeadLetterDraft { reason: "oversize", head: head(&received), encoding: None };
+    BodyError { problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text), dead_letter: Some(Box::new(draft)) }
 }
 
 fn head(bytes: &Bytes) -> Bytes {
@@ -198,22 +198,22 @@ fn head(bytes: &Bytes) -> Bytes {
 
 /// How fast a body has to be received.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct BodyTimeouts {
     /// The maximum time between two frames.
-    pub(super) part: Duration,
+    pub(super) frame_timeout: Duration,
     /// The maximum time for the whole body.
-    pub(super) whole: Duration,
+    pub(super) total_timeout: Duration,
     /// The minimum number of bytes per second, once `frame_timeout` has passed.
-    pub(super) rate: u64,
+    pub(super) min_rate: u64,
 }
 
-impl Pace {
+impl BodyTimeouts {
     /// When a body times out that began at `began`, has received `bytes` bytes, and received its last frame at `last`.
     fn deadline(&self, began: Instant, last: Instant, bytes: u64) -> (Instant, TimeoutCause) {
-        let earned = Duration::from_millis(bytes.saturating_mul(1_000) / self.rate.max(1));
-        let stalled = (last + self.part, TimeoutCause::Stalled);
-        let slow = (began + self.part + earned.min(self.whole), TimeoutCause::Slow);
-        let late = (began + self.whole, TimeoutCause::Late);
+        let earned = Duration::from_millis(bytes.saturating_mul(1_000) / self.min_rate.max(1));
+        let stalled = (last + self.frame_timeout, TimeoutCause::Stalled);
+        let slow = (began + self.frame_timeout + earned.min(self.total_timeout), TimeoutCause::Slow);
+        let late = (began + self.total_timeout, TimeoutCause::Late);
         [stalled, slow, late].into_iter().min_by_key(|(at, _)| *at).unwrap_or(late)
     }
 }
@@ -229,19 +229,19 @@ enum TimeoutCause {
 
 /// Whether a request's body timed out, and why.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lag(Arc<AtomicU8>);
+pub(super) struct TimeoutFlag(Arc<AtomicU8>);
 
-impl Lag {
+impl TimeoutFlag {
     /// The response to such a request, if its body timed out.
-    pub(super) fn problem(&self, pace: &Pace) -> Option<Problem> {
+    pub(super) fn problem(&self, pace: &BodyTimeouts) -> Option<Problem> {
         let text = match self.0.load(Ordering::Acquire) {
             0 => return None,
-            1 => format!("nothing more of the body was received for {:?}; send it again without a pause", pace.part),
+            1 => format!("nothing more of the body was received for {:?}; send it again without a pause", pace.frame_timeout),
             2 => format!(
                 "the body was received slower than {} bytes a second; send it faster, or less at a time",
-                pace.rate
+                pace.min_rate
             ),
-            _ => format!("the body was not received within {:?}; send it faster, or less at a time", pace.whole),
+            _ => format!("the body was not received within {:?}; send it faster, or less at a time", pace.total_timeout),
         };
         Some(Problem::new(StatusCode::REQUEST_TIMEOUT, text))
     }
@@ -249,24 +249,24 @@ impl Lag {
 
 /// A body that ends with an error when it is received too slowly.
 #[derive(Debug)]
-pub(super) struct Paced<B> {
+pub(super) struct TimedBody<B> {
     body: B,
-    pace: Pace,
+    pace: BodyTimeouts,
     /// When it was first polled, and when the last frame was received.
     times: Option<(Instant, Instant)>,
     bytes: u64,
     sleep: Option<Pin<Box<Sleep>>>,
-    timeout_flag: Lag,
+    timeout_flag: TimeoutFlag,
 }
 
-impl<B> Paced<B> {
+impl<B> TimedBody<B> {
     /// Wraps `body` with these timeouts; sets `timeout_flag` when one expires.
-    pub(super) fn new(body: B, pace: Pace, timeout_flag: Lag) -> Self {
+    pub(super) fn new(body: B, pace: BodyTimeouts, timeout_flag: TimeoutFlag) -> Self {
         Self { body, pace, times: None, bytes: 0, sleep: None, timeout_flag }
     }
 }
 
-impl<B> HttpBody for Paced<B>
+impl<B> HttpBody for TimedBody<B>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<axum::BoxError>,
@@ -319,7 +319,7 @@ mod tests {
 
     use super::{super::memory::BodyMemory, *};
 
-    const PACE: Pace = Pace { part: Duration::from_secs(30), whole: Duration::from_secs(300), rate: 1_000 };
+    const PACE: BodyTimeouts = BodyTimeouts { frame_timeout: Duration::from_secs(30), total_timeout: Duration::from_secs(300), min_rate: 1_000 };
 
     fn permit() -> BodyPermit {
         BodyMemory::new(64 << 20, Arc::default()).permit("192.0.2.1".into())
@@ -331,12 +331,12 @@ mod tests {
         size: usize,
         pause: Duration,
     ) -> (Result<usize, String>, Option<String>, Duration) {
-        let (timeout_flag, began) = (Lag::default(), Instant::now());
+        let (timeout_flag, began) = (TimeoutFlag::default(), Instant::now());
         let stream = stream::iter(0..parts).then(move |_| async move {
             sleep(pause).await;
             Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; size])))
         });
-        let body = Body::new(Paced::new(StreamBody::new(Box::pin(stream)), PACE, timeout_flag.clone()));
+        let body = Body::new(TimedBody::new(StreamBody::new(Box::pin(stream)), PACE, timeout_flag.clone()));
         let read = read(body, None, 64 << 20, &mut permit()).await;
         let detail = timeout_flag.problem(&PACE).map(|problem| problem.detail().to_owned());
         (read.map(|bytes| bytes.len()).map_err(|error| error.problem.detail().to_owned()), detail, began.elapsed())
@@ -381,22 +381,22 @@ mod tests {
         assert_eq!(read(body(5), Some(500 << 10), 1 << 20, &mut permit).await.unwrap().len(), 500 << 10);
         let mut other = memory.permit("192.0.2.1".into());
         let error = read(body(9), None, 1 << 20, &mut other).await.unwrap_err();
-        assert!(error.letter.is_none() && error.problem.detail().contains("memory"));
+        assert!(error.dead_letter.is_none() && error.problem.detail().contains("memory"));
         let error = read(body(20), None, 1 << 20, &mut memory.permit("192.0.2.2".into())).await.unwrap_err();
         assert!(error.problem.detail().contains("larger than"), "{}", error.problem.detail());
-        assert_eq!(error.letter.unwrap().head.len(), MAX_KEPT_BYTES);
+        assert_eq!(error.dead_letter.unwrap().head.len(), MAX_KEPT_BYTES);
     }
 
     #[test]
     fn encodings_are_case_insensitive_and_rejected_bodies_are_kept() {
         let compressed: Bytes = zstd::encode_all(b"plain".as_slice(), 1).unwrap().into();
         for (encoding, sent) in [(" ZSTD ", compressed), ("Identity", Bytes::from_static(b"plain"))] {
-            assert_eq!(unpack(sent, Some(encoding), 100, &mut permit()).unwrap(), "plain");
+            assert_eq!(decompress(sent, Some(encoding), 100, &mut permit()).unwrap(), "plain");
         }
         for (encoding, word) in [("GZip", "without Content-Encoding"), ("br", "send gzip")] {
-            let error = unpack(Bytes::from_static(b"no such"), Some(encoding), 100, &mut permit()).unwrap_err();
+            let error = decompress(Bytes::from_static(b"no such"), Some(encoding), 100, &mut permit()).unwrap_err();
             assert!(error.problem.detail().contains(word), "{}", error.problem.detail());
-            let draft = error.letter.unwrap();
+            let draft = error.dead_letter.unwrap();
             assert_eq!((draft.reason, draft.encoding), ("malformed", Some(encoding.to_lowercase())));
             assert_eq!(draft.head, "no such");
         }
@@ -413,24 +413,24 @@ mod tests {
         }
         for (encoding, bomb) in [("gzip", gzip.finish().unwrap()), ("zstd", zstd.finish().unwrap())] {
             let mut permit = permit();
-            let error = unpack(bomb.into(), Some(encoding), LIMIT, &mut permit).unwrap_err();
-            assert!(error.letter.is_some(), "{encoding}: {}", error.problem.detail());
+            let error = decompress(bomb.into(), Some(encoding), LIMIT, &mut permit).unwrap_err();
+            assert!(error.dead_letter.is_some(), "{encoding}: {}", error.problem.detail());
             assert!(error.problem.detail().contains("larger") || error.problem.detail().contains("times"));
         }
         // A body of exactly the limit is accepted, also where the chunks do not end there.
         for size in [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES - 1] {
             let plain: Vec<u8> = (0..size).map(|at| (at * 31 % 251) as u8).collect();
             let compressed: Bytes = zstd::encode_all(plain.as_slice(), 1).unwrap().into();
-            assert_eq!(unpack(compressed.clone(), Some("zstd"), size, &mut permit()).unwrap(), plain);
+            assert_eq!(decompress(compressed.clone(), Some("zstd"), size, &mut permit()).unwrap(), plain);
             if size > 0 {
-                assert!(unpack(compressed, Some("zstd"), size - 1, &mut permit()).is_err());
+                assert!(decompress(compressed, Some("zstd"), size - 1, &mut permit()).is_err());
             }
         }
         // A window that alone would take 128 MiB.
         let mut wide = zstd::Encoder::new(Vec::new(), 1).unwrap();
         wide.window_log(27).unwrap();
         wide.write_all(&vec![b'x'; 1 << 20]).unwrap();
-        let error = unpack(wide.finish().unwrap().into(), Some("zstd"), LIMIT, &mut permit()).unwrap_err();
+        let error = decompress(wide.finish().unwrap().into(), Some("zstd"), LIMIT, &mut permit()).unwrap_err();
         assert!(error.problem.detail().contains("not the zstd"), "{}", error.problem.detail());
     }
 }

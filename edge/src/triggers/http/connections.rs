@@ -13,7 +13,7 @@ use tokio::{
     sync::Semaphore,
     time::timeout,
 };
-use wheeltapper_access::address_key;
+use wheeltapper_access::client_key;
 
 use super::metrics::HttpMetrics;
 use crate::metrics::Metrics;
@@ -63,15 +63,15 @@ impl Connections {
 
     /// Admits a connection of an address, or returns why not.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, Rejection> {
-        let address = address_key(address);
+        let address = client_key(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let per_address = open.per_address.get(&address).copied().unwrap_or(0);
         if per_address >= self.max_per_address {
-            self.http().limited("connections-per-address");
+            self.http().count_limited("connections-per-address");
             return Err(Rejection::PerAddress);
         }
         if open.total >= self.max_open {
-            self.http().limited("connections");
+            self.http().count_limited("connections");
             return Err(Rejection::Total);
         }
         open.total += 1;
@@ -81,7 +81,7 @@ impl Connections {
     }
 
     /// Sends the reason to a client without TLS, in a task of its own.
-    pub(super) fn refuse(&self, mut stream: TcpStream, rejection: Rejection) {
+    pub(super) fn reject(&self, mut stream: TcpStream, rejection: Rejection) {
         let Ok(permit) = Arc::clone(&self.reply_permits).try_acquire_owned() else { return };
         let response = rejection.response(self.max_open, self.max_per_address);
         tokio::spawn(async move {

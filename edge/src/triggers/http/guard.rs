@@ -20,18 +20,18 @@ use axum::{
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
 use wheeltapper_access::{
-    Access, Allowance, AuthError, Class, Fetch, Identity, NoncePermit, SIGNATURE_HEADERS, Signatures, address_key,
+    Access, RateLimitDecision, AuthError, RateClass, FetchUrl, Identity, NonceReservation, SIGNATURE_HEADERS, SignatureVerifier, client_key,
 };
 
 use super::{
     Problem, blocking, body,
-    demand::{Demand, Needs, policy_for},
+    route_policy::{RoutePolicy, RequiredPermission, policy_for},
     memory::{BodyMemory, BodyPermit},
     request_checks,
-    seal::{Seal, host_name},
+    response_headers::{ResponseHeaders, host_name},
     signature,
-    standing::Standing,
-    trail::Trail,
+    session_revalidation::StreamSession,
+    audit_layer::AuditRecorder,
 };
 use crate::{access, api::Caller, clock, host::Host};
 
@@ -45,10 +45,10 @@ const PASSWORD_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_INLINE_HASH_BYTES: usize = 128 << 10;
 
 /// The state of the guard and of the routes of accounts.
-pub(super) struct Door {
+pub(super) struct AuthState {
     pub(super) access: Access,
     /// Whether no sign-in is required.
-    pub(super) open: bool,
+    pub(super) is_open: bool,
     passwords: Semaphore,
     passwords_waiting: Semaphore,
     pub(super) tls: bool,
@@ -56,23 +56,23 @@ pub(super) struct Door {
     pub(super) origins: Vec<String>,
     /// Whether only programs on this machine can reach the host.
     local: bool,
-    fetch: Fetch,
+    fetch: FetchUrl,
     /// The sources of signed webhooks.
-    signatures: Signatures,
+    signatures: SignatureVerifier,
     pub(super) memory: Arc<BodyMemory>,
     /// The maximum size of a body of readings.
     max_body: usize,
 }
 
-impl std::fmt::Debug for Door {
+impl std::fmt::Debug for AuthState {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("AuthState").field("open", &self.open).finish_non_exhaustive()
+        out.debug_struct("AuthState").field("open", &self.is_open).finish_non_exhaustive()
     }
 }
 
 /// The nonce of a signed request, and the memory of its body.
 struct SignedRequest {
-    nonce: Option<NoncePermit>,
+    nonce: Option<NonceReservation>,
     _permit: BodyPermit,
 }
 
@@ -97,7 +97,7 @@ impl RequestCredential {
     }
 }
 
-impl Door {
+impl AuthState {
     /// Opens the access database of the data folder, and creates the first admin if sign-in is required and there are
     /// no users.
     pub(super) fn new(host: &Host) -> anyhow::Result<Self> {
@@ -108,15 +108,15 @@ impl Door {
         }
         Ok(Self {
             access,
-            open,
+            is_open: open,
             // Each check takes 19 MiB and a core: half of the cores are left to other work.
             passwords: Semaphore::new(thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))),
             passwords_waiting: Semaphore::new(MAX_WAITING_PASSWORD_CHECKS),
             tls: config.http.tls.is_some(),
             local: access::is_loopback(&config.http.listen),
             origins: config.http.origins.clone(),
-            fetch: access::fetch(),
-            signatures: signature::load(&config.http.sources, seconds())?,
+            fetch: access::key_fetcher(),
+            signatures: signature::load_sources(&config.http.sources, seconds())?,
             memory: BodyMemory::new(
                 usize::try_from(config.http.body_memory()).unwrap_or(usize::MAX),
                 Arc::clone(&host.metrics),
@@ -126,21 +126,21 @@ impl Door {
     }
 
     /// The credential of a request.
-    fn find_credential(&self, policy: &Demand, request: &Request) -> Result<RequestCredential, Problem> {
-        if self.open {
+    fn find_credential(&self, policy: &RoutePolicy, request: &Request) -> Result<RequestCredential, Problem> {
+        if self.is_open {
             self.check_host_name(request)?;
             return self.check_origin(request).map(|()| RequestCredential::NotNeeded(Some(Identity::local())));
         }
-        if policy.needs == Needs::Public {
+        if policy.required == RequiredPermission::Public {
             return Ok(RequestCredential::NotNeeded(None));
         }
-        let query = policy.stream.then(|| request.uri().query()).flatten();
+        let query = policy.is_stream.then(|| request.uri().query()).flatten();
         if let Some(credential) = extract_credential(request.headers(), query) {
             return Ok(RequestCredential::Secret(credential));
         }
         // A signed request needs no sign-in; its signature is verified before its body is processed.
-        if policy.needs == Needs::Ingest
-            && self.signatures.head(request.method(), request.uri(), request.headers(), seconds())?.is_some()
+        if policy.required == RequiredPermission::Ingest
+            && self.signatures.check_headers(request.method(), request.uri(), request.headers(), seconds())?.is_some()
         {
             return Ok(RequestCredential::NotNeeded(None));
         }
@@ -154,7 +154,7 @@ impl Door {
             RequestCredential::Secret(credential) => credential,
         };
         match self.authenticate(&credential).await? {
-            Err(AuthError::KeysNeeded(issuer)) => self.identify_with_new_keys(issuer, credential).await,
+            Err(AuthError::IssuerKeysNeeded(issuer)) => self.identify_with_new_keys(issuer, credential).await,
             result => checked_identity(result),
         }
         .map(Some)
@@ -179,7 +179,7 @@ impl Door {
     async fn identify_with_new_keys(self: &Arc<Self>, issuer: usize, credential: String) -> Result<Identity, Problem> {
         let auth = Arc::clone(self);
         let result = blocking::AUTHENTICATION.run(move || {
-            if let Err(error) = auth.access.fetch_keys(issuer, &auth.fetch) {
+            if let Err(error) = auth.access.fetch_issuer_keys(issuer, &auth.fetch) {
                 tracing::warn!(%error, "the keys of a token issuer could not be fetched");
             }
             auth.access.authenticate(&credential, clock::now())
@@ -188,7 +188,7 @@ impl Door {
     }
 
     /// Runs a password check, which takes a core and 19 MiB for a while: few run at a time, and few wait.
-    pub(super) async fn with_password<T: Send + 'static>(
+    pub(super) async fn with_password_permit<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, Problem> {
@@ -210,7 +210,7 @@ impl Door {
         key: &str,
         request: Request,
     ) -> Result<(Request, Option<SignedRequest>), Problem> {
-        let head = self.signatures.head(request.method(), request.uri(), request.headers(), seconds())?;
+        let head = self.signatures.check_headers(request.method(), request.uri(), request.headers(), seconds())?;
         let Some(head) = head else { return Ok((request, None)) };
         let (parts, body) = request.into_parts();
         let content_length = parts.headers.get(header::CONTENT_LENGTH);
@@ -266,30 +266,30 @@ impl Door {
     /// Takes the cost of the request from the caller's rate limit.
     fn take_allowance(
         &self,
-        policy: &Demand,
+        policy: &RoutePolicy,
         identity: Option<&Identity>,
         address: &str,
         length: u64,
-    ) -> Option<Allowance> {
+    ) -> Option<RateLimitDecision> {
         let name = match (policy.class, identity) {
             // Password guesses are counted by address, even where no sign-in is required.
-            (Class::Login, _) | (_, None) => address,
-            (_, Some(_)) if self.open => return None,
+            (RateClass::Login, _) | (_, None) => address,
+            (_, Some(_)) if self.is_open => return None,
             (_, Some(identity)) => &identity.name,
         };
-        let cost = if policy.class == Class::Ingest { length.max(1) } else { 1 };
-        let free = policy.needs == Needs::Public && policy.class == Class::Other;
-        (!free).then(|| self.access.limits().take(policy.class, name, cost))
+        let cost = if policy.class == RateClass::Ingest { length.max(1) } else { 1 };
+        let free = policy.required == RequiredPermission::Public && policy.class == RateClass::Other;
+        (!free).then(|| self.access.rate_limiter().try_take(policy.class, name, cost))
     }
 }
 
 /// The middleware before all routes.
-pub(super) async fn guard(State(auth): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(auth): State<Arc<AuthState>>, mut request: Request, next: Next) -> Response {
     strip_reserved_headers(request.headers_mut());
-    let response_headers = Seal::of(&request);
+    let response_headers = ResponseHeaders::for_request(&request);
     if let Err(problem) = request_checks::check(&request) {
         let mut response = problem.into_response();
-        response_headers.put(&auth, &mut response);
+        response_headers.apply(&auth, &mut response);
         return response;
     }
     let policy = policy_for(request.method(), request.uri().path());
@@ -297,10 +297,10 @@ pub(super) async fn guard(State(auth): State<Arc<Door>>, mut request: Request, n
     let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_canonical().to_string());
     let identity = match auth.find_credential(&policy, &request) {
         Ok(request_credential) => {
-            let credential = request_credential.secret().filter(|_| policy.stream).map(str::to_owned);
+            let credential = request_credential.secret().filter(|_| policy.is_stream).map(str::to_owned);
             let identity = auth.identify(request_credential).await;
             if let (Ok(Some(identity)), Some(credential)) = (&identity, credential) {
-                let session = Standing::new(Arc::clone(&auth), credential, identity.clone());
+                let session = StreamSession::new(Arc::clone(&auth), credential, identity.clone());
                 request.extensions_mut().insert(session);
             }
             identity
@@ -310,19 +310,19 @@ pub(super) async fn guard(State(auth): State<Arc<Door>>, mut request: Request, n
     let (mut response, allowance) = match identity {
         Ok(identity) => {
             let admitted = admit(Arc::clone(&auth), policy, identity, address, request, next);
-            if policy.is_lasting() { run_to_completion(admitted).await } else { admitted.await }
+            if policy.must_complete() { run_to_completion(admitted).await } else { admitted.await }
         }
         Err(problem) => (problem.into_response(), None),
     };
     if let Some(allowance) = allowance {
         add_rate_limit_headers(&allowance, response.headers_mut());
     }
-    response_headers.put(&auth, &mut response);
+    response_headers.apply(&auth, &mut response);
     response
 }
 
 /// The response, and the state of the caller's rate limit.
-type AdmittedResponse = (Response, Option<Allowance>);
+type AdmittedResponse = (Response, Option<RateLimitDecision>);
 
 /// Runs to the end even if the client disconnects.
 async fn run_to_completion(admitted: impl Future<Output = AdmittedResponse> + Send + 'static) -> AdmittedResponse {
@@ -334,23 +334,23 @@ async fn run_to_completion(admitted: impl Future<Output = AdmittedResponse> + Se
 
 /// Checks the rate limit, the permission and the signature, then runs the handler.
 async fn admit(
-    auth: Arc<Door>,
-    policy: Demand,
+    auth: Arc<AuthState>,
+    policy: RoutePolicy,
     identity: Option<Identity>,
     address: String,
     mut request: Request,
     next: Next,
 ) -> AdmittedResponse {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let key = address.parse().map_or_else(|_| address.clone(), address_key);
+    let key = address.parse().map_or_else(|_| address.clone(), client_key);
     let allowance = auth.take_allowance(&policy, identity.as_ref(), &key, length.unwrap_or(0));
     if let Some(allowance) = allowance.filter(|allowance| !allowance.allowed) {
         return (rate_limited(&allowance).into_response(), Some(allowance));
     }
-    let denied = identity.as_ref().and_then(|identity| policy.refuse(identity));
+    let denied = identity.as_ref().and_then(|identity| policy.denial(identity));
     request.extensions_mut().insert(AddressKey(key.clone()));
     let mut signed = None;
-    if policy.needs == Needs::Ingest && denied.is_none() {
+    if policy.required == RequiredPermission::Ingest && denied.is_none() {
         match auth.verify_signature(&key, request).await {
             Ok((same, signature)) => (request, signed) = (same, signature),
             Err(problem) => return (problem.into_response(), allowance),
@@ -361,23 +361,23 @@ async fn admit(
         if identity.is_none() && length.is_none() {
             use hyper::body::Body as _;
             let bytes = request.body().size_hint().exact().unwrap_or(0);
-            auth.access.limits().charge(Class::Ingest, &key, bytes);
+            auth.access.rate_limiter().charge(RateClass::Ingest, &key, bytes);
         }
     }
-    let recorder = Trail::begin(&policy, identity.as_ref(), &address, &mut request);
+    let recorder = AuditRecorder::begin(&policy, identity.as_ref(), &address, &mut request);
     if let Some(problem) = denied {
         let response = recorder.end(&auth, problem.into_response()).await;
         return (response, allowance);
     }
     if let Some(identity) = identity {
-        if length.is_none() && policy.class == Class::Ingest && !auth.open {
+        if length.is_none() && policy.class == RateClass::Ingest && !auth.is_open {
             request = charge_streamed_body(&auth, &identity.name, request);
         }
         request.extensions_mut().insert(Caller {
             actor: identity.name.clone(),
             sites: identity.sites.clone(),
-            read_only: !identity.may(wheeltapper_access::Permission::Write),
-            deeds: recorder.deeds.clone(),
+            read_only: !identity.has_permission(wheeltapper_access::Permission::Write),
+            actions: recorder.actions.clone(),
         });
         request.extensions_mut().insert(identity);
     }
@@ -386,7 +386,7 @@ async fn admit(
     if let Some(nonce) = signed.and_then(|signed| signed.nonce)
         && !nothing_accepted(response.status())
     {
-        nonce.keep();
+        nonce.commit();
     }
     (recorder.end(&auth, response).await, allowance)
 }
@@ -402,13 +402,13 @@ fn seconds() -> i64 {
 }
 
 /// Charges the bytes of a body without Content-Length while they are received.
-fn charge_streamed_body(auth: &Arc<Door>, name: &str, request: Request) -> Request {
+fn charge_streamed_body(auth: &Arc<AuthState>, name: &str, request: Request) -> Request {
     use http_body_util::BodyExt as _;
     let (auth, name) = (Arc::clone(auth), name.to_owned());
     request.map(|body| {
         axum::body::Body::new(body.map_frame(move |frame| {
             let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-            auth.access.limits().charge(Class::Ingest, &name, bytes);
+            auth.access.rate_limiter().charge(RateClass::Ingest, &name, bytes);
             frame
         }))
     })
@@ -458,11 +458,11 @@ fn checked_identity(result: Result<Identity, AuthError>) -> Result<Identity, Pro
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "your identity cannot be checked now; try again")
                 .retry_after(5)
         }
-        AuthError::Refused(refusal) => {
+        AuthError::Rejected(refusal) => {
             tracing::debug!(%refusal, "a token or key was rejected");
             unauthorized("the token or key is invalid or has expired; sign in again")
         }
-        AuthError::KeysNeeded(_) => unauthorized("the token is invalid; sign in again"),
+        AuthError::IssuerKeysNeeded(_) => unauthorized("the token is invalid; sign in again"),
     })
 }
 
@@ -471,8 +471,8 @@ fn unauthorized(detail: &str) -> Problem {
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wheeltapper\""))
 }
 
-fn rate_limited(allowance: &Allowance) -> Problem {
-    let Allowance { quota, class, .. } = allowance;
+fn rate_limited(allowance: &RateLimitDecision) -> Problem {
+    let RateLimitDecision { quota, class, .. } = allowance;
     let detail = format!(
         "the rate limit is {} ({}) in {} s; try again in {} s",
         quota.amount,
@@ -481,12 +481,12 @@ fn rate_limited(allowance: &Allowance) -> Problem {
         allowance.retry_after_seconds()
     );
     Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
-        .with("limit", json!(quota.amount))
+        .with_member("limit", json!(quota.amount))
         .retry_after(allowance.retry_after_seconds())
 }
 
-fn add_rate_limit_headers(allowance: &Allowance, headers: &mut HeaderMap) {
-    for (name, text) in [("ratelimit-policy", allowance.policy()), ("ratelimit", allowance.state())] {
+fn add_rate_limit_headers(allowance: &RateLimitDecision, headers: &mut HeaderMap) {
+    for (name, text) in [("ratelimit-policy", allowance.policy_header()), ("ratelimit", allowance.state_header())] {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(HeaderName::from_static(name), value);
         }

@@ -17,11 +17,11 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{Front, Problem, blocking, body, guard::AddressKey};
+use super::{AppState, Problem, blocking, body, guard::AddressKey};
 use crate::{
     api::Caller,
     clock,
-    intake::{Envelope, FailureKind, IntakeError, Receipt, Sender},
+    intake::{Envelope, FailureKind, IntakeError, Receipt, EventSender},
     line::DeadLetterEvent,
 };
 
@@ -62,7 +62,7 @@ impl IngestParams {
             wheeltapper_api::check_name(sensor)
                 .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, format!("sensor: {why}")))?;
         }
-        if topic.as_ref().is_some_and(|topic| topic.chars().any(wheeltapper_api::is_hidden)) {
+        if topic.as_ref().is_some_and(|topic| topic.chars().any(wheeltapper_api::is_hidden_character)) {
             let detail = "topic has control characters; leave them out";
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
@@ -71,7 +71,7 @@ impl IngestParams {
 }
 
 pub(super) async fn ingest(
-    State(state): State<Arc<Front>>,
+    State(state): State<Arc<AppState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     caller: Option<Extension<Caller>>,
@@ -90,10 +90,10 @@ pub(super) async fn ingest(
         Err(error) => return Err(store_dead_letter(&state, &source, error).await),
     };
     let encoding = text(header::CONTENT_ENCODING).map(str::to_owned);
-    let (decompressed, _permit) = if body::is_packed(encoding.as_deref()) {
+    let (decompressed, _permit) = if body::is_compressed(encoding.as_deref()) {
         let limit = state.max_body;
         blocking::DECOMPRESSION
-            .run(move || (body::unpack(sent, encoding.as_deref(), limit, &mut permit), permit))
+            .run(move || (body::decompress(sent, encoding.as_deref(), limit, &mut permit), permit))
             .await?
     } else {
         (Ok(sent), permit)
@@ -107,7 +107,7 @@ pub(super) async fn ingest(
     let format = mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned));
     let envelope = Envelope {
         source,
-        format: wheeltapper_api::with_precision(format, params.precision.as_deref()),
+        format: wheeltapper_api::format_with_precision(format, params.precision.as_deref()),
         sensor: params.sensor.or(mapped_sensor),
         arrival: clock::now(),
         payload,
@@ -117,17 +117,17 @@ pub(super) async fn ingest(
     let mut lane = DefaultHasher::new();
     peer.hash(&mut lane);
     let sender =
-        caller.map(|Extension(caller)| Sender { name: Some(caller.actor), sites: caller.sites, is_replay: false });
+        caller.map(|Extension(caller)| EventSender { name: Some(caller.actor), sites: caller.sites, is_replay: false });
     let sender = Arc::new(sender.unwrap_or_default());
-    let answer = state.host.intake.submit_from(lane.finish(), vec![envelope], sender).map_err(problem)?;
-    let receipts = durable(answer).await?;
-    Ok(respond(receipts.into_iter().next().unwrap_or_default()))
+    let answer = state.host.intake.submit_from(lane.finish(), vec![envelope], sender).map_err(intake_problem)?;
+    let receipts = await_commit(answer).await?;
+    Ok(receipt_response(receipts.into_iter().next().unwrap_or_default()))
 }
 
 /// Keeps a body that cannot be used as a dead letter, and returns the response.
-async fn store_dead_letter(state: &Front, source: &str, error: body::Unusable) -> Problem {
-    let body::Unusable { problem, letter: dead_letter } = error;
-    if let Some(body::Letter { reason, head, encoding }) = dead_letter.map(|dead_letter| *dead_letter) {
+async fn store_dead_letter(state: &AppState, source: &str, error: body::BodyError) -> Problem {
+    let body::BodyError { problem, dead_letter } = error;
+    if let Some(body::DeadLetterDraft { reason, head, encoding }) = dead_letter.map(|dead_letter| *dead_letter) {
         let event = DeadLetterEvent {
             time: clock::now(),
             source: source.to_owned(),
@@ -136,10 +136,10 @@ async fn store_dead_letter(state: &Front, source: &str, error: body::Unusable) -
             payload: head.to_vec(),
             readings: 1,
             sensor: None,
-            format: encoding.map(|encoding| format!("{}{encoding}", DeadLetterEvent::ENCODED)),
+            format: encoding.map(|encoding| format!("{}{encoding}", DeadLetterEvent::ENCODING_PREFIX)),
         };
-        state.host.metrics.refused(reason).inc();
-        if let Err(error) = state.host.intake.refuse(&event).await {
+        state.host.metrics.rejected(reason).inc();
+        if let Err(error) = state.host.intake.record_rejected_event(&event).await {
             tracing::error!(%error, "a dead letter could not be stored");
         }
     }
@@ -147,10 +147,10 @@ async fn store_dead_letter(state: &Front, source: &str, error: body::Unusable) -
 }
 
 /// 202 with the accepted and rejected counts if anything was accepted; 422 if everything was rejected.
-pub(super) fn respond(receipt: Receipt) -> Response {
-    let rejected: u64 = receipt.refused.iter().map(|rejected| u64::from(rejected.readings)).sum();
+pub(super) fn receipt_response(receipt: Receipt) -> Response {
+    let rejected: u64 = receipt.rejected.iter().map(|rejected| u64::from(rejected.readings)).sum();
     let listed: Vec<Value> = receipt
-        .refused
+        .rejected
         .iter()
         .take(MAX_LISTED_ERRORS)
         .map(
@@ -158,12 +158,12 @@ pub(super) fn respond(receipt: Receipt) -> Response {
         )
         .collect();
     if receipt.accepted == 0 && rejected > 0 {
-        let first = receipt.refused.first().map_or_else(String::new, |rejected| rejected.message.clone());
+        let first = receipt.rejected.first().map_or_else(String::new, |rejected| rejected.message.clone());
         let detail = format!("all readings were rejected: {first}");
         return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-            .with("accepted", json!(0))
-            .with("rejected", json!(rejected))
-            .with("errors", json!(listed))
+            .with_member("accepted", json!(0))
+            .with_member("rejected", json!(rejected))
+            .with_member("errors", json!(listed))
             .into_response();
     }
     let body = json!({ "accepted": receipt.accepted, "rejected": rejected, "errors": listed });
@@ -171,9 +171,9 @@ pub(super) fn respond(receipt: Receipt) -> Response {
 }
 
 /// Waits until the events are durable, up to a timeout.
-pub(super) async fn durable(answer: crate::intake::Answer) -> Result<Vec<Receipt>, Problem> {
+pub(super) async fn await_commit(answer: crate::intake::PendingReceipts) -> Result<Vec<Receipt>, Problem> {
     match timeout(COMMIT_TIMEOUT, answer).await {
-        Ok(result) => result.unwrap_or(Err(IntakeError::Closed)).map_err(problem),
+        Ok(result) => result.unwrap_or(Err(IntakeError::Closed)).map_err(intake_problem),
         Err(_) => {
             let detail = format!(
                 "the readings were not durable within {COMMIT_TIMEOUT:?}, but may become durable later; check /ready, then send them again"
@@ -184,7 +184,7 @@ pub(super) async fn durable(answer: crate::intake::Answer) -> Result<Vec<Receipt
 }
 
 /// The response for an event that was not accepted: when to send it again, and what to do.
-pub(super) fn problem(error: IntakeError) -> Problem {
+pub(super) fn intake_problem(error: IntakeError) -> Problem {
     let text = error.to_string();
     match error {
         IntakeError::Busy { retry_after, .. } => {
@@ -215,10 +215,10 @@ mod tests {
     #[test]
     fn a_failed_write_says_when_to_retry() {
         for (kind, status) in [(FailureKind::DiskFull, 507), (FailureKind::Other, 503)] {
-            let response = problem(IntakeError::Failed { kind, message: "why".into() }).into_response();
+            let response = intake_problem(IntakeError::Failed { kind, message: "why".into() }).into_response();
             assert_eq!(response.status().as_u16(), status);
             assert!(response.headers().contains_key(header::RETRY_AFTER));
         }
-        assert_eq!(problem(IntakeError::Closed).status(), 503);
+        assert_eq!(intake_problem(IntakeError::Closed).status(), 503);
     }
 }

@@ -81,7 +81,7 @@ impl BodyPermit {
             return Ok(());
         };
         drop(usage);
-        memory.metrics.http.limited("body-memory");
+        memory.metrics.http.count_limited("body-memory");
         let detail = format!(
             "the request bodies of {user} use all the memory reserved for them; send fewer or smaller ones at once, or raise [http.limits] body_memory"
         );

@@ -45,12 +45,12 @@ impl HttpMetrics {
     }
 
     /// Counts a connection or body that was cut off by this limit.
-    pub(super) fn limited(&self, limit: &'static str) {
+    pub(super) fn count_limited(&self, limit: &'static str) {
         self.limits.get_or_create(&LimitLabel { limit }).inc();
     }
 
     /// Counts a response with an error status of rejected requests or overload; other responses are not counted.
-    pub(super) fn answered(&self, status: u16) {
+    pub(super) fn count_response(&self, status: u16) {
         if matches!(status, 400 | 401 | 408 | 413 | 429 | 500..) {
             self.rejections.get_or_create(&StatusLabel { status }).inc();
         }

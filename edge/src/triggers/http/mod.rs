@@ -16,22 +16,22 @@ mod admin;
 mod blocking;
 mod body;
 mod connections;
-mod demand;
+mod route_policy;
 mod guard;
 mod ingest;
-mod letters;
+mod dead_letters;
 mod memory;
 mod metrics;
 mod overview;
 mod problem;
 mod reply;
 mod request_checks;
-mod seal;
+mod response_headers;
 mod server;
 mod signature;
-mod standing;
+mod session_revalidation;
 mod streams;
-mod trail;
+mod audit_layer;
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,16 +51,16 @@ use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 use wheeltapper_mqtt::Mapping;
 
 use crate::{
-    api::{Api, Caller, Desk},
+    api::{Api, Caller, QueryService},
     host::Host,
-    streams::{Feed, Live},
+    streams::{Feed, LiveReadings},
 };
 use guard::AddressKey;
 use memory::BodyMemory;
 pub use metrics::HttpMetrics;
 pub use problem::Problem;
 pub use server::{serve, tls_acceptor};
-use standing::Standing;
+use session_revalidation::StreamSession;
 use streams::{Streams, last_event};
 
 /// The maximum body of a request that the component answers; readings have a route of their own.
@@ -75,7 +75,7 @@ const MAX_MESSAGE_BYTES: usize = 4 << 10;
 
 /// The state that the handlers share.
 #[derive(Debug)]
-pub(super) struct Front {
+pub(super) struct AppState {
     host: Arc<Host>,
     mapping: Arc<Mapping>,
     memory: Arc<BodyMemory>,
@@ -83,7 +83,7 @@ pub(super) struct Front {
     api: Arc<Api>,
     /// Held during a change under If-Match, so that the row does not change between the check and the change.
     changes: tokio::sync::Mutex<()>,
-    query_service: Arc<Desk>,
+    query_service: Arc<QueryService>,
     streams: Streams,
 }
 
@@ -93,11 +93,11 @@ pub(super) struct Front {
 /// If a webhook source's secret cannot be read, or the API's component cannot be loaded.
 pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<bool>) -> anyhow::Result<Router> {
     let config = host.config();
-    let auth = Arc::new(guard::Door::new(&host).context("opening access.db")?);
-    let query_service = Arc::new(Desk::new(Arc::clone(&host)));
+    let auth = Arc::new(guard::AuthState::new(&host).context("opening access.db")?);
+    let query_service = Arc::new(QueryService::new(Arc::clone(&host)));
     let streams = Streams {
         feed: Feed::start(Arc::clone(&query_service)).context("starting the stream of findings")?,
-        live: Live::new(Arc::clone(&host)),
+        live: LiveReadings::new(Arc::clone(&host)),
         stopping,
     };
     let supervised = streams.clone();
@@ -108,7 +108,7 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
             Ok(())
         }
     }));
-    let state = Front {
+    let state = AppState {
         memory: Arc::clone(&auth.memory),
         max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),
         changes: tokio::sync::Mutex::default(),
@@ -123,7 +123,7 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
     let compressed = Router::new()
         .route("/api/v1/overview", get(overview::overview))
         .route("/metrics", get(metrics))
-        .method_not_allowed_fallback(reply::other_method)
+        .method_not_allowed_fallback(reply::method_not_allowed)
         .with_state(Arc::clone(&state))
         .merge(accounts::routes(Arc::clone(&auth)))
         .merge(admin::routes(Arc::clone(&auth)))
@@ -132,8 +132,8 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
         .route("/api/v1/ingest", post(ingest::ingest))
         .route("/health", get(health))
         .route("/ready", get(ready))
-        .merge(letters::routes())
-        .method_not_allowed_fallback(reply::other_method)
+        .merge(dead_letters::routes())
+        .method_not_allowed_fallback(reply::method_not_allowed)
         .fallback(fallback_route)
         .with_state(state)
         .merge(compressed)
@@ -141,31 +141,31 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
 }
 
 /// The fallback: the streams, and all that the component answers.
-async fn fallback_route(State(state): State<Arc<Front>>, request: Request) -> Response {
+async fn fallback_route(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     if request.method() == Method::GET {
         let path = request.uri().path();
         let last_id = || last_event(request.headers(), request.uri().query());
-        let session = || request.extensions().get::<Standing>().cloned();
+        let session = || request.extensions().get::<StreamSession>().cloned();
         if path == "/ws/anomalies" {
             return socket(&state, caller, request).await.unwrap_or_else(IntoResponse::into_response);
         }
         if path == "/api/v1/anomalies/stream" {
-            let response = state.streams.findings(caller, session(), last_id().as_deref());
+            let response = state.streams.stream_findings(caller, session(), last_id().as_deref());
             return response.unwrap_or_else(IntoResponse::into_response);
         }
         if let Some(id) = path.strip_prefix("/api/v1/sensors/").and_then(|rest| rest.strip_suffix("/stream"))
             && let Ok(id) = percent_decode_str(id).decode_utf8()
-            && let Some((location, _)) = state.query_service.sensor(&caller, &id)
+            && let Some((location, _)) = state.query_service.find_sensor(&caller, &id)
         {
-            let response = state.streams.readings(id.into_owned(), location, session(), last_id().as_deref());
+            let response = state.streams.stream_readings(id.into_owned(), location, session(), last_id().as_deref());
             return response.unwrap_or_else(IntoResponse::into_response);
         }
     }
     answer_with_component(&state, caller, request).await
 }
 
-pub(super) async fn answer_with_component(state: &Front, caller: Caller, request: Request) -> Response {
+pub(super) async fn answer_with_component(state: &AppState, caller: Caller, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let address = parts.extensions.get::<AddressKey>().map_or_else(String::new, |AddressKey(key)| key.clone());
     let content_length = parts.headers.get(header::CONTENT_LENGTH);
@@ -174,7 +174,7 @@ pub(super) async fn answer_with_component(state: &Front, caller: Caller, request
     let mut permit = state.memory.permit(address);
     let body = match body::read(body, content_length, MAX_BODY, &mut permit).await {
         Ok(body) => body,
-        Err(error) if error.letter.is_some() => {
+        Err(error) if error.dead_letter.is_some() => {
             let detail = format!("the body is larger than {MAX_BODY} bytes; send less at once");
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
         }
@@ -193,7 +193,7 @@ pub(super) async fn answer_with_component(state: &Front, caller: Caller, request
         },
         false => None,
     };
-    match Arc::clone(&state.api).answer(caller, request).await {
+    match Arc::clone(&state.api).handle(caller, request).await {
         Ok(response) => response.map(Body::from),
         Err(error) => {
             tracing::error!(%error, "the API's component failed");
@@ -203,10 +203,10 @@ pub(super) async fn answer_with_component(state: &Front, caller: Caller, request
     }
 }
 
-async fn socket(state: &Front, caller: Caller, request: Request) -> Result<Response, Problem> {
+async fn socket(state: &AppState, caller: Caller, request: Request) -> Result<Response, Problem> {
     let last_id = last_event(request.headers(), request.uri().query());
     let from = state.streams.resume_position(last_id.as_deref())?;
-    let session = request.extensions().get::<Standing>().cloned();
+    let session = request.extensions().get::<StreamSession>().cloned();
     let (mut parts, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|_| {
         let detail = "this is a WebSocket: ask for an upgrade; GET /api/v1/anomalies/stream sends the same as Server-Sent Events";
@@ -222,21 +222,21 @@ async fn health() -> Response {
 }
 
 /// 200 if every part of the host works; otherwise 503 with the failed parts and their reasons.
-async fn ready(State(state): State<Arc<Front>>) -> Response {
+async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let faults = state.host.faults();
     if faults.is_empty() {
         return Json(json!({ "status": "ready" })).into_response();
     }
-    let parts: Vec<_> = faults.iter().map(|fault| fault.part.as_str()).collect();
+    let parts: Vec<_> = faults.iter().map(|fault| fault.name.as_str()).collect();
     let listed: Vec<_> = faults
         .iter()
-        .map(|fault| json!({ "part": fault.part, "reason": fault.reason, "seconds": fault.since.as_secs() }))
+        .map(|fault| json!({ "part": fault.name, "reason": fault.reason, "seconds": fault.duration.as_secs() }))
         .collect();
     let detail = format!("{} does not work; it is retried and recovers once the cause is gone", parts.join(", "));
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5).with("faults", json!(listed)).into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5).with_member("faults", json!(listed)).into_response()
 }
 
-async fn metrics(State(state): State<Arc<Front>>) -> Response {
+async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], state.host.metrics.text()).into_response()
 }

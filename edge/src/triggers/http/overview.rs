@@ -11,13 +11,13 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Front, Problem, answer_with_component,
-    reply::{apart, found},
+    AppState, Problem, answer_with_component,
+    reply::{run_blocking, json_with_etag},
 };
-use crate::{api::Caller, report};
+use crate::{api::Caller, latest_findings};
 
 pub(super) async fn overview(
-    State(state): State<Arc<Front>>,
+    State(state): State<Arc<AppState>>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -26,15 +26,15 @@ pub(super) async fn overview(
         return Ok(answer_with_component(&state, caller, request).await);
     }
     let host = Arc::clone(&state.host);
-    let result = apart(move || -> anyhow::Result<Value> {
-        let latest = report::Latest::read(&host.store)?;
+    let result = run_blocking(move || -> anyhow::Result<Value> {
+        let latest = latest_findings::LatestFindings::read(&host.store)?;
         Ok(json!({
             "readings_per_second": host.metrics.readings_rate().get(),
             "readings": host.metrics.readings_in.get(),
             "sensors": host.registry.len(),
             "windows": host.metrics.windows.get(),
             "uptime_seconds": host.uptime().as_secs(),
-            "behind_bytes": host.behind(),
+            "behind_bytes": host.backlog_bytes(),
             "counts": latest.counts,
             // The counts are exact here; on other platforms this names the counts that are lower bounds.
             "at_least": [],
@@ -45,7 +45,7 @@ pub(super) async fn overview(
     })
     .await?;
     match result {
-        Ok(value) => Ok(found(request.headers(), &value)),
+        Ok(value) => Ok(json_with_etag(request.headers(), &value)),
         Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
     }
 }

@@ -38,7 +38,7 @@ impl Problem {
 
     /// Adds a member to the body, or replaces it.
     #[must_use]
-    pub fn with(mut self, name: &str, value: Value) -> Self {
+    pub fn with_member(mut self, name: &str, value: Value) -> Self {
         self.body.insert(name.into(), value);
         self
     }

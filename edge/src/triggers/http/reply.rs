@@ -22,7 +22,7 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// Reads a JSON body.
-pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+pub(super) async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
         let detail = format!("the body must be application/json, but Content-Type is {kind:?}; send JSON");
@@ -51,15 +51,15 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Pro
 }
 
 /// The parameters `limit` and `cursor` of a query.
-pub(super) struct Place {
+pub(super) struct PageParams {
     pub(super) limit: usize,
     /// The first row of the page; `None`: the first of all.
     pub(super) cursor: Option<i64>,
 }
 
-impl Place {
+impl PageParams {
     /// Parses a query.
-    pub(super) fn of(query: Option<&str>) -> Result<Self, Problem> {
+    pub(super) fn from_query(query: Option<&str>) -> Result<Self, Problem> {
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let uri = format!("/?{}", query.unwrap_or_default());
         let pairs =
@@ -100,7 +100,7 @@ fn parse_cursor(text: &str) -> Option<i64> {
 }
 
 /// The part of a path that a template's `{…}` stands for.
-pub(super) fn part(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(super) fn path_param(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     path.map(|Path(part)| part).map_err(|_| {
         let detail = "the path is not UTF-8 after percent-decoding; encode it as UTF-8";
         Problem::new(StatusCode::BAD_REQUEST, detail)
@@ -108,9 +108,9 @@ pub(super) fn part(path: Result<Path<String>, PathRejection>) -> Result<String, 
 }
 
 /// A page of rows, with a link to the next page.
-pub(super) fn page(headers: &HeaderMap, path: &str, items: Vec<Value>, limit: usize, next: Option<i64>) -> Response {
+pub(super) fn page_response(headers: &HeaderMap, path: &str, items: Vec<Value>, limit: usize, next: Option<i64>) -> Response {
     let next = next.map(|next| format!("{path}?limit={limit}&cursor={next:08x}"));
-    let mut response = found(headers, &json!({ "items": items, "next": next }));
+    let mut response = json_with_etag(headers, &json!({ "items": items, "next": next }));
     if let Some(link) = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok()) {
         response.headers_mut().insert(header::LINK, link);
     }
@@ -118,7 +118,7 @@ pub(super) fn page(headers: &HeaderMap, path: &str, items: Vec<Value>, limit: us
 }
 
 /// 200, or 304 if the client has this version.
-pub(super) fn found(headers: &HeaderMap, body: &Value) -> Response {
+pub(super) fn json_with_etag(headers: &HeaderMap, body: &Value) -> Response {
     let body = body.to_string();
     let hash = blake3::hash(body.as_bytes()).to_hex();
     // Weak: a compressed response is equivalent, but not the same bytes.
@@ -139,7 +139,7 @@ pub(super) fn found(headers: &HeaderMap, body: &Value) -> Response {
 }
 
 /// A JSON response that must not be stored: it may hold a password or a key.
-pub(super) fn json(status: StatusCode, body: &Value) -> Response {
+pub(super) fn no_store_json(status: StatusCode, body: &Value) -> Response {
     let mut response = json_response(status, body.to_string());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
@@ -156,16 +156,16 @@ fn set_private(mut response: Response) -> Response {
 }
 
 /// A time in the API's format.
-pub(super) fn time(time: i64) -> Value {
+pub(super) fn time_json(time: i64) -> Value {
     jiff::Timestamp::from_nanosecond(i128::from(time)).map_or(Value::Null, |instant| json!(instant.to_string()))
 }
 
 /// The response of this host's own routes to a method that they do not support.
-pub(super) async fn other_method(request: Request) -> Response {
+pub(super) async fn method_not_allowed(request: Request) -> Response {
     let path = request.uri().path();
     let mut methods: Vec<&str> = [Method::GET, Method::POST, Method::PATCH, Method::DELETE]
         .iter()
-        .filter(|method| wheeltapper_api::route_of(method, path).is_some())
+        .filter(|method| wheeltapper_api::find_route(method, path).is_some())
         .map(Method::as_str)
         .collect();
     if path == "/metrics" {
@@ -186,10 +186,10 @@ pub(super) async fn other_method(request: Request) -> Response {
 }
 
 /// An access error as a problem.
-pub(super) fn problem(error: AccessError) -> Problem {
+pub(super) fn access_problem(error: AccessError) -> Problem {
     let status = match &error {
-        AccessError::Missing { .. } => StatusCode::NOT_FOUND,
-        AccessError::Exists(_) | AccessError::LastAdmin(_) | AccessError::Over => StatusCode::CONFLICT,
+        AccessError::NotFound { .. } => StatusCode::NOT_FOUND,
+        AccessError::UserExists(_) | AccessError::LastAdmin(_) | AccessError::ExpiryInPast => StatusCode::CONFLICT,
         AccessError::Password(_) | AccessError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         _ => {
             tracing::error!(%error, "access.db cannot be read or written");
@@ -201,6 +201,6 @@ pub(super) fn problem(error: AccessError) -> Problem {
 }
 
 /// Runs work that waits for the disk on a thread of its own.
-pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     blocking::ROUTES.run(work).await
 }

@@ -27,7 +27,7 @@ use tower::ServiceExt as _;
 use wheeltapper_config::HttpLimits;
 
 use super::{
-    body::{Lag, Pace, Paced},
+    body::{TimeoutFlag, BodyTimeouts, TimedBody},
     connections::Connections,
 };
 use crate::metrics::Metrics;
@@ -40,7 +40,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// What each connection needs.
 struct Server {
     router: Router,
-    pace: Pace,
+    pace: BodyTimeouts,
     head_timeout: Duration,
     write_timeout: Duration,
     metrics: Arc<Metrics>,
@@ -77,23 +77,23 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let permits = Connections::new(limits.connections, limits.connections_per_address, Arc::clone(&metrics));
-    let pace = Pace {
-        part: FRAME_TIMEOUT.min(limits.body_timeout.get()),
-        whole: limits.body_timeout.get(),
-        rate: limits.body_min_rate.bytes(),
+    let pace = BodyTimeouts {
+        frame_timeout: FRAME_TIMEOUT.min(limits.body_timeout.to_std()),
+        total_timeout: limits.body_timeout.to_std(),
+        min_rate: limits.body_min_rate.bytes(),
     };
     let server = Arc::new(Server {
         router,
         pace,
-        head_timeout: limits.head_timeout.get(),
-        write_timeout: limits.write_timeout.get(),
+        head_timeout: limits.head_timeout.to_std(),
+        write_timeout: limits.write_timeout.to_std(),
         metrics,
         stop: stop.clone(),
     });
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = crate::triggers::stopped(&mut stop) => break,
+            () = crate::triggers::wait_for_stop(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
@@ -111,7 +111,7 @@ pub async fn serve(
             // A TLS handshake costs too much for a rejected connection, and without one no response can be sent.
             Err(_) if tls.is_some() => continue,
             Err(rejection) => {
-                permits.refuse(stream, rejection);
+                permits.reject(stream, rejection);
                 continue;
             }
         };
@@ -155,7 +155,7 @@ impl Server {
         let mut stop = self.stop.clone();
         let result = tokio::select! {
             result = serving.as_mut() => result,
-            () = crate::triggers::stopped(&mut stop) => {
+            () = crate::triggers::wait_for_stop(&mut stop) => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
@@ -167,21 +167,21 @@ impl Server {
 
     /// The response of the routes, unless the body timed out.
     async fn respond(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let timeout_flag = Lag::default();
+        let timeout_flag = TimeoutFlag::default();
         let mut request = request.map(|body| match body.is_end_stream() {
             true => axum::body::Body::empty(),
-            false => axum::body::Body::new(Paced::new(body, self.pace, timeout_flag.clone())),
+            false => axum::body::Body::new(TimedBody::new(body, self.pace, timeout_flag.clone())),
         });
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = self.router.clone().oneshot(request).await?;
         let response = match timeout_flag.problem(&self.pace) {
             Some(problem) => {
-                self.metrics.http.limited("body-pace");
+                self.metrics.http.count_limited("body-pace");
                 problem.header(header::CONNECTION, HeaderValue::from_static("close")).into_response()
             }
             None => response,
         };
-        self.metrics.http.answered(response.status().as_u16());
+        self.metrics.http.count_response(response.status().as_u16());
         Ok(response)
     }
 }

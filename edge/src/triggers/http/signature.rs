@@ -4,7 +4,7 @@ use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 use axum::http::StatusCode;
-use wheeltapper_access::{SignatureError, SignatureScheme, Signatures, SignedSource};
+use wheeltapper_access::{SignatureError, SignatureScheme, SignatureVerifier, SignedSource};
 use wheeltapper_config::{HttpSource, SignatureScheme as ConfiguredScheme};
 
 use super::Problem;
@@ -13,10 +13,10 @@ use super::Problem;
 ///
 /// # Errors
 /// If a secret cannot be read.
-pub(super) fn load(sources: &[HttpSource], now: i64) -> anyhow::Result<Signatures> {
+pub(super) fn load_sources(sources: &[HttpSource], now: i64) -> anyhow::Result<SignatureVerifier> {
     let required = sources.iter().any(|source| source.required);
     let sources = sources.iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Signatures::new(sources, required, now))
+    Ok(SignatureVerifier::new(sources, required, now))
 }
 
 fn source(source: &HttpSource) -> anyhow::Result<SignedSource> {
@@ -42,9 +42,9 @@ impl From<SignatureError> for Problem {
     fn from(error: SignatureError) -> Self {
         let detail = error.to_string();
         match error {
-            SignatureError::Refused(_) => Self::new(StatusCode::UNAUTHORIZED, detail),
-            SignatureError::Repeated => Self::new(StatusCode::CONFLICT, detail),
-            SignatureError::Full => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10),
+            SignatureError::Rejected(_) => Self::new(StatusCode::UNAUTHORIZED, detail),
+            SignatureError::Replayed => Self::new(StatusCode::CONFLICT, detail),
+            SignatureError::NonceStoreFull => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10),
         }
     }
 }

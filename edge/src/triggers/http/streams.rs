@@ -21,12 +21,12 @@ use tokio::{
 use super::{
     Problem,
     blocking::STREAMS,
-    standing::{Standing, lost},
+    session_revalidation::{StreamSession, revoked},
 };
 use crate::{
     api::Caller,
     registry,
-    streams::{Event, Feed, Live, Place},
+    streams::{Event, Feed, LiveReadings, StreamPosition},
 };
 
 /// A comment line goes out after this time without an event, to keep the connection open.
@@ -40,7 +40,7 @@ const RETRY_FIELD: &str = "retry: 2000\n\n";
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     pub(super) feed: Arc<Feed>,
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<LiveReadings>,
     pub(super) stopping: watch::Receiver<bool>,
 }
 
@@ -69,16 +69,16 @@ impl Streams {
     pub(super) async fn run(mut self) {
         tokio::select! {
             () = self.live.run() => {}
-            () = crate::triggers::stopped(&mut self.stopping) => {}
+            () = crate::triggers::wait_for_stop(&mut self.stopping) => {}
         }
         self.feed.stop();
     }
 
     /// `GET /api/v1/anomalies/stream`.
-    pub(super) fn findings(
+    pub(super) fn stream_findings(
         &self,
         caller: Caller,
-        session: Option<Standing>,
+        session: Option<StreamSession>,
         last_id: Option<&str>,
     ) -> Result<Response, Problem> {
         let from = self.resume_position(last_id)?;
@@ -87,13 +87,13 @@ impl Streams {
         tokio::spawn(async move {
             tokio::select! {
                 _ = forward_events(&feed, &caller, from, &sender) => {}
-                () = lost(session) => {}
-                () = crate::triggers::stopped(&mut stopping) => {}
+                () = revoked(session) => {}
+                () = crate::triggers::wait_for_stop(&mut stopping) => {}
             }
         });
         let bytes = stream::unfold(receiver, async |mut receiver| {
             let text = match receiver.recv().await? {
-                Some(event) => format!("event: {}\nid: {}\ndata: {}\n\n", event.kind, event.place, event.data),
+                Some(event) => format!("event: {}\nid: {}\ndata: {}\n\n", event.kind, event.position, event.data),
                 None => ":\n\n".to_owned(),
             };
             Some((Ok::<_, Infallible>(Bytes::from(text)), receiver))
@@ -106,19 +106,19 @@ impl Streams {
     pub(super) async fn socket(
         self,
         caller: Caller,
-        session: Option<Standing>,
-        from: Option<Place>,
+        session: Option<StreamSession>,
+        from: Option<StreamPosition>,
         mut socket: WebSocket,
     ) {
         let mut stopping = self.stopping.clone();
         let (sender, mut receiver) = mpsc::channel(CHANNEL_CAPACITY);
-        let mut lost = std::pin::pin!(lost(session));
+        let mut lost = std::pin::pin!(revoked(session));
         let mut forwarding = std::pin::pin!(forward_events(&self.feed, &caller, from, &sender));
         loop {
             tokio::select! {
                 _ = &mut forwarding => break,
                 () = &mut lost => break,
-                () = crate::triggers::stopped(&mut stopping) => break,
+                () = crate::triggers::wait_for_stop(&mut stopping) => break,
                 event = receiver.recv() => {
                     let message = match event.flatten() {
                         Some(event) => Message::text(event_json(&event)),
@@ -139,9 +139,9 @@ impl Streams {
     }
 
     /// The position after the event `last_id`, where a listener resumes; `None`: start with new events.
-    pub(super) fn resume_position(&self, last_id: Option<&str>) -> Result<Option<Place>, Problem> {
+    pub(super) fn resume_position(&self, last_id: Option<&str>) -> Result<Option<StreamPosition>, Problem> {
         let Some(last_id) = last_id else { return Ok(None) };
-        let position = self.feed.resume(last_id).ok_or_else(|| {
+        let position = self.feed.parse_position(last_id).ok_or_else(|| {
             Problem::new(
                 StatusCode::BAD_REQUEST,
                 format!("{last_id:?} is not the id of an event of this host; leave it out to receive new events only"),
@@ -151,11 +151,11 @@ impl Streams {
     }
 
     /// `GET /api/v1/sensors/{id}/stream`.
-    pub(super) fn readings(
+    pub(super) fn stream_readings(
         &self,
         sensor: String,
-        location: registry::Place,
-        session: Option<Standing>,
+        location: registry::SensorLocation,
+        session: Option<StreamSession>,
         last_id: Option<&str>,
     ) -> Result<Response, Problem> {
         let from = last_id.map(str::parse::<i64>).transpose().map_err(|_| {
@@ -169,8 +169,8 @@ impl Streams {
         tokio::spawn(async move {
             tokio::select! {
                 _ = forward_readings(&live, &sensor, location, from, &sender) => {}
-                () = lost(session) => {}
-                () = crate::triggers::stopped(&mut stopping) => {}
+                () = revoked(session) => {}
+                () = crate::triggers::wait_for_stop(&mut stopping) => {}
             }
         });
         let bytes = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<Bytes>| {
@@ -197,11 +197,11 @@ type StreamItem = Option<Arc<Event>>;
 async fn forward_events(
     feed: &Arc<Feed>,
     caller: &Caller,
-    mut from: Option<Place>,
+    mut from: Option<StreamPosition>,
     to: &mpsc::Sender<StreamItem>,
 ) -> Result<(), mpsc::error::SendError<StreamItem>> {
     loop {
-        let (mut receiver, now) = feed.listen();
+        let (mut receiver, now) = feed.subscribe();
         if let Some(mut at) = from.take() {
             while at != now {
                 let (reader, until) = (Arc::clone(feed), now.clone());
@@ -218,7 +218,7 @@ async fn forward_events(
                         return Ok(());
                     }
                 };
-                for event in events.into_iter().filter(|event| caller.sees(&event.asset)) {
+                for event in events.into_iter().filter(|event| caller.can_see(&event.asset)) {
                     to.send(Some(Arc::new(event))).await?;
                 }
             }
@@ -227,8 +227,8 @@ async fn forward_events(
         loop {
             match timeout(HEARTBEAT_INTERVAL, receiver.recv()).await {
                 Ok(Ok(event)) => {
-                    at.clone_from(&event.place);
-                    if caller.sees(&event.asset) {
+                    at.clone_from(&event.position);
+                    if caller.can_see(&event.asset) {
                         to.send(Some(event)).await?;
                     }
                 }
@@ -244,19 +244,19 @@ async fn forward_events(
 }
 
 async fn forward_readings(
-    live: &Arc<Live>,
+    live: &Arc<LiveReadings>,
     sensor: &str,
-    location: registry::Place,
+    location: registry::SensorLocation,
     from: Option<i64>,
     sender: &mpsc::Sender<Bytes>,
 ) -> SendResult {
     sender.send(Bytes::from_static(RETRY_FIELD.as_bytes())).await?;
-    let (mut receiver, newest) = live.listen(location).await;
+    let (mut receiver, newest) = live.subscribe(location).await;
     let mut at = from.unwrap_or(newest);
     let mut behind = from.is_some();
     loop {
         if std::mem::take(&mut behind) {
-            match live.since(location, at).await {
+            match live.readings_since(location, at).await {
                 Ok(frames) => {
                     for frame in frames {
                         send_frame(&frame, sensor, &mut at, sender).await?;
@@ -278,7 +278,7 @@ async fn forward_readings(
 }
 
 async fn send_frame(
-    frame: &crate::streams::Frame,
+    frame: &crate::streams::ReadingFrame,
     sensor: &str,
     at: &mut i64,
     sender: &mpsc::Sender<Bytes>,
@@ -290,5 +290,5 @@ async fn send_frame(
 
 /// An event as the text of a WebSocket message.
 fn event_json(event: &Event) -> String {
-    format!("{{\"type\":\"{}\",\"id\":\"{}\",\"data\":{}}}", event.kind, event.place, event.data)
+    format!("{{\"type\":\"{}\",\"id\":\"{}\",\"data\":{}}}", event.kind, event.position, event.data)
 }

@@ -12,9 +12,9 @@
 use std::{borrow::Cow, sync::Arc};
 
 use wheeltapper_access::Identity;
-use wheeltapper_mqtt::{Grant, Mapping, overlap};
+use wheeltapper_mqtt::{Grant, Mapping, filters_overlap};
 
-use crate::intake::sites::{Sparkplug, lies};
+use crate::intake::site_filter::{SparkplugTopic, is_at_sites};
 
 /// The prefix of the host's own topics, before the kind of event.
 const EVENTS_PREFIX: &str = "wheeltapper/events/";
@@ -49,11 +49,11 @@ impl Rights {
     }
 
     /// The rights that this identity has over HTTP.
-    pub(super) fn of(identity: &Identity, mapping: &Arc<Mapping>, mapped_filters: &Arc<[String]>) -> Self {
-        let can_read = identity.may(wheeltapper_access::Permission::Read);
+    pub(super) fn for_identity(identity: &Identity, mapping: &Arc<Mapping>, mapped_filters: &Arc<[String]>) -> Self {
+        let can_read = identity.has_permission(wheeltapper_access::Permission::Read);
         Self::new(
             identity.name.clone(),
-            identity.may_ingest(),
+            identity.can_ingest(),
             can_read,
             identity.sites.as_deref(),
             mapping,
@@ -62,7 +62,7 @@ impl Rights {
     }
 
     /// Whether both grant the same rights.
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(super) fn same_as(&self, other: &Self) -> bool {
         (self.owner.as_str(), self.can_publish, self.can_read, &self.sites)
             == (other.owner.as_str(), other.can_publish, other.can_read, &other.sites)
     }
@@ -83,38 +83,38 @@ impl Grant for Rights {
 
     fn may_publish(&self, topic: &str) -> bool {
         let Some(sites) = self.sites.as_deref().filter(|_| self.can_publish) else { return self.can_publish };
-        if Sparkplug::is(topic) {
-            return Sparkplug::of(topic).is_some_and(|topic| lies(&topic.owner(), sites));
+        if SparkplugTopic::is_sparkplug(topic) {
+            return SparkplugTopic::parse(topic).is_some_and(|topic| is_at_sites(&topic.required_site(), sites));
         }
         // Topics that begin with `$` do not belong to a plant.
-        !topic.starts_with('$') && lies(&self.subject(topic), sites)
+        !topic.starts_with('$') && is_at_sites(&self.subject(topic), sites)
     }
 
     fn may_read(&self, topic: &str) -> bool {
         let Some(sites) = self.sites.as_deref().filter(|_| self.can_read) else { return self.can_read };
         if let Some(event) = topic.strip_prefix(EVENTS_PREFIX) {
-            return event.split_once('/').is_some_and(|(_, asset)| lies(asset, sites));
+            return event.split_once('/').is_some_and(|(_, asset)| is_at_sites(asset, sites));
         }
-        if Sparkplug::is(topic) {
+        if SparkplugTopic::is_sparkplug(topic) {
             let is_state =
                 topic.strip_prefix(SPARKPLUG_STATE_PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            return is_state || Sparkplug::of(topic).is_some_and(|topic| lies(&topic.path(), sites));
+            return is_state || SparkplugTopic::parse(topic).is_some_and(|topic| is_at_sites(&topic.sensor_prefix(), sites));
         }
-        !topic.starts_with('$') && lies(&self.subject(topic), sites)
+        !topic.starts_with('$') && is_at_sites(&self.subject(topic), sites)
     }
 
     fn may_subscribe(&self, filter: &str) -> bool {
         let Some(sites) = self.sites.as_deref().filter(|_| self.can_read) else { return self.can_read };
-        let below = |prefix: &str, site: &str| overlap(filter, &format!("{prefix}{site}/#"));
-        let reads_mapped = || self.mapped_filters.iter().any(|rule| overlap(filter, rule));
+        let below = |prefix: &str, site: &str| filters_overlap(filter, &format!("{prefix}{site}/#"));
+        let reads_mapped = || self.mapped_filters.iter().any(|rule| filters_overlap(filter, rule));
         let sparkplug = |site: &str| {
             let mut levels = site.splitn(3, '/');
             let (group, node, device) = (levels.next().unwrap_or("+"), levels.next(), levels.next());
             let device = device.unwrap_or("#");
-            overlap(filter, &format!("spBv1.0/{group}/+/{}/{device}", node.unwrap_or("+")))
+            filters_overlap(filter, &format!("spBv1.0/{group}/+/{}/{device}", node.unwrap_or("+")))
         };
         !sites.is_empty()
-            && (overlap(filter, "spBv1.0/STATE/#")
+            && (filters_overlap(filter, "spBv1.0/STATE/#")
                 || reads_mapped()
                 || sites.iter().any(|site| below("", site) || below("wheeltapper/events/+/", site) || sparkplug(site)))
     }
@@ -243,7 +243,7 @@ mod tests {
             let rights = rights(false, true, Some(&own));
             if !rights.may_subscribe(&filter) {
                 for topic in topics {
-                    prop_assert!(!(overlap(&filter, &topic) && rights.may_read(&topic)), "{} {} {:?}", filter, topic, sites);
+                    prop_assert!(!(filters_overlap(&filter, &topic) && rights.may_read(&topic)), "{} {} {:?}", filter, topic, sites);
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use wheeltapper_access::{Access, AuthError, Identity};
-use wheeltapper_mqtt::{Authenticator, Grant, Login, LoginAnswer, LoginRefusal, Mapping, Users};
+use wheeltapper_mqtt::{Authenticator, Grant, Login, LoginFuture, LoginRejection, Mapping, Users};
 
 use super::acl::Rights;
 use crate::clock;
@@ -22,10 +22,10 @@ const KEY_OWNER_PREFIX: &str = "key:";
 const MAX_CACHED_KEYS: usize = 16_384;
 
 /// Checks the logins of MQTT clients against the configuration and the access database.
-pub(super) struct Door {
+pub(super) struct BrokerAuth {
     access: Arc<Access>,
     users: Users,
-    policy: Anonymous,
+    policy: AnonymousAccess,
     anonymous_rights: Arc<dyn Grant>,
     mapping: Arc<Mapping>,
     mapped_filters: Arc<[String]>,
@@ -35,16 +35,16 @@ pub(super) struct Door {
 
 /// Whether a client may connect without credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anonymous {
+pub(super) enum AnonymousAccess {
     Never,
     /// From this machine's own addresses only.
     Loopback,
     Always,
 }
 
-impl Anonymous {
+impl AnonymousAccess {
     /// `open`: HTTP requires no sign-in either. `configured`: `[mqtt.broker] anonymous`.
-    pub(super) fn of(open: bool, configured: Option<bool>, users: bool) -> Self {
+    pub(super) fn from_settings(open: bool, configured: Option<bool>, users: bool) -> Self {
         match configured {
             Some(true) => Self::Always,
             Some(false) => Self::Never,
@@ -62,17 +62,17 @@ impl Anonymous {
     }
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for BrokerAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BrokerAuth").field("users", &self.users).field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
-impl Door {
+impl BrokerAuth {
     pub(super) fn new(
         access: Arc<Access>,
         users: Users,
-        policy: Anonymous,
+        policy: AnonymousAccess,
         mapping: &Arc<Mapping>,
         mapped_filters: &Arc<[String]>,
     ) -> Self {
@@ -82,9 +82,9 @@ impl Door {
     }
 
     /// Decides a login without the database, if possible. `None`: the password is an API key that has to be looked up.
-    fn check_cached(&self, login: &Login) -> Option<Result<Arc<dyn Grant>, LoginRefusal>> {
+    fn check_cached(&self, login: &Login) -> Option<Result<Arc<dyn Grant>, LoginRejection>> {
         let password = login.password.as_deref().unwrap_or_default();
-        if let Some(name) = &login.user
+        if let Some(name) = &login.user_name
             && let Some(grant) = self.users.find(name, password)
         {
             return Some(Ok(grant));
@@ -94,30 +94,30 @@ impl Door {
             return Some(self.grant_for(result));
         }
         // A name proves nothing where there are no users and no sign-in is required.
-        let has_name = login.user.is_some() && (!self.users.is_empty() || self.policy == Anonymous::Never);
+        let has_name = login.user_name.is_some() && (!self.users.is_empty() || self.policy == AnonymousAccess::Never);
         Some(match has_name {
-            true => Err(LoginRefusal::Wrong),
+            true => Err(LoginRejection::InvalidCredentials),
             false if self.policy.allows(login.peer) => Ok(Arc::clone(&self.anonymous_rights)),
-            false => Err(LoginRefusal::Anonymous),
+            false => Err(LoginRejection::CredentialsRequired),
         })
     }
 
-    fn grant_for(&self, result: Result<Identity, AuthError>) -> Result<Arc<dyn Grant>, LoginRefusal> {
+    fn grant_for(&self, result: Result<Identity, AuthError>) -> Result<Arc<dyn Grant>, LoginRejection> {
         match result {
             Ok(identity) => Ok(self.cached_rights(&identity)),
             Err(AuthError::Access(error)) => {
                 tracing::error!(%error, "the API key of an MQTT client cannot be checked");
-                Err(LoginRefusal::Unavailable)
+                Err(LoginRejection::Unavailable)
             }
-            Err(AuthError::Refused(_) | AuthError::KeysNeeded(_)) => Err(LoginRefusal::Wrong),
+            Err(AuthError::Rejected(_) | AuthError::IssuerKeysNeeded(_)) => Err(LoginRejection::InvalidCredentials),
         }
     }
 
     /// The rights of an identity; the same object as last time if nothing has changed.
     fn cached_rights(&self, identity: &Identity) -> Arc<Rights> {
-        let now = Rights::of(identity, &self.mapping, &self.mapped_filters);
+        let now = Rights::for_identity(identity, &self.mapping, &self.mapped_filters);
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = keys.get(&now.owner).filter(|last| last.same(&now)) {
+        if let Some(last) = keys.get(&now.owner).filter(|last| last.same_as(&now)) {
             return Arc::clone(last);
         }
         if keys.len() >= MAX_CACHED_KEYS {
@@ -136,10 +136,10 @@ fn api_key(password: &[u8]) -> Option<&str> {
 
 /// [`BrokerAuth`] as the [`Authenticator`] of the broker.
 #[derive(Clone, Debug)]
-pub(super) struct DoorKeeper(pub(super) Arc<Door>);
+pub(super) struct BrokerAuthenticator(pub(super) Arc<BrokerAuth>);
 
-impl Authenticator for DoorKeeper {
-    fn authenticate(&self, login: Login) -> LoginAnswer {
+impl Authenticator for BrokerAuthenticator {
+    fn authenticate(&self, login: Login) -> LoginFuture {
         if let Some(result) = self.0.check_cached(&login) {
             return Box::pin(std::future::ready(result));
         }
@@ -150,11 +150,11 @@ impl Authenticator for DoorKeeper {
                 let key = api_key(&password).unwrap_or_default();
                 auth.grant_for(auth.access.authenticate(key, clock::now()))
             });
-            lookup.await.unwrap_or(Err(LoginRefusal::Unavailable))
+            lookup.await.unwrap_or(Err(LoginRejection::Unavailable))
         })
     }
 
-    fn current(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
+    fn current_grant(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
         // The configuration's users and anonymous clients keep their rights until the next start.
         let Some(id) = grant.owner().strip_prefix(KEY_OWNER_PREFIX) else { return Some(Arc::clone(grant)) };
         match self.0.access.api_key_identity(id, clock::now()) {
@@ -164,7 +164,7 @@ impl Authenticator for DoorKeeper {
                 tracing::error!(%error, "the API key of an MQTT client cannot be checked again");
                 Some(Arc::clone(grant))
             }
-            Err(AuthError::Refused(_) | AuthError::KeysNeeded(_)) => None,
+            Err(AuthError::Rejected(_) | AuthError::IssuerKeysNeeded(_)) => None,
         }
     }
 }

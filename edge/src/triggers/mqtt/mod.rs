@@ -6,20 +6,20 @@ mod auth;
 use std::{env, fs, future::Future, path::Path, pin::Pin, sync::Arc};
 
 use anyhow::Context as _;
-use wheeltapper_config::{Broker, Config, MqttClient, MqttScope, TopicRule};
+use wheeltapper_config::{BrokerSettings, Config, MqttClient, MqttScope, TopicRule};
 use wheeltapper_mqtt::{
-    Authenticator, BrokerConfig, BrokerStats, BrokerTls, ClientConfig, Exchange, Mapping, MappingRule, Publish,
-    Released, Sink, User, Users, Verdict,
+    Authenticator, BrokerConfig, BrokerStats, BrokerTls, ClientConfig, Exchange, Mapping, MappingRule, SinkMessage,
+    ReleaseFuture, Sink, BrokerUser, Users, Verdict,
 };
 
 use self::{
     acl::Rights,
-    auth::{Anonymous, Door, DoorKeeper},
+    auth::{AnonymousAccess, BrokerAuth, BrokerAuthenticator},
 };
 use crate::{
     access, clock,
     host::Host,
-    intake::{Envelope, Intake, Receipt, Sender, exchanges::Begin},
+    intake::{Envelope, Intake, Receipt, EventSender, exchanges::BeginOutcome},
     metrics::Metrics,
 };
 
@@ -40,7 +40,7 @@ impl IntakeSink {
 }
 
 impl Sink for IntakeSink {
-    fn accept(&self, publish: Publish) -> Pin<Box<dyn Future<Output = Verdict> + Send>> {
+    fn accept(&self, publish: SinkMessage) -> Pin<Box<dyn Future<Output = Verdict> + Send>> {
         let (sensor, format) = self.mapping.map(&publish.topic).unwrap_or_default();
         let envelope = Envelope {
             source: publish.topic.to_string(),
@@ -51,37 +51,37 @@ impl Sink for IntakeSink {
         };
         self.host.metrics.events("mqtt").inc();
         // The event is submitted here, in the order of the packets; only the wait for the answer is asynchronous.
-        let sender = Arc::new(Sender {
+        let sender = Arc::new(EventSender {
             name: Some(publish.owner).filter(|owner| !owner.is_empty()),
             sites: publish.sites.map(|sites| sites.to_vec()),
             is_replay: false,
         });
-        let lane = self.lane_base.wrapping_add(publish.connection);
+        let lane = self.lane_base.wrapping_add(publish.connection_id);
         let answer = match publish.exchange {
             None => self.host.intake.submit_from(lane, vec![envelope], sender),
             Some(exchange) => match self.host.exchanges().begin(&exchange, &envelope.source, &envelope.payload) {
                 // An earlier acknowledgement was lost, perhaps because the process ended.
-                Begin::Stored => return Box::pin(std::future::ready(Verdict::Stored)),
-                Begin::Full => {
+                BeginOutcome::AlreadyStored => return Box::pin(std::future::ready(Verdict::Stored)),
+                BeginOutcome::Full => {
                     tracing::warn!(
                         "too many MQTT QoS 2 exchanges are open; the client has to send a message again later"
                     );
                     return Box::pin(std::future::ready(Verdict::Busy));
                 }
                 // The first copy is still on its way to the disk.
-                Begin::Wait(stored) => {
+                BeginOutcome::Wait(stored) => {
                     return Box::pin(async move { stored.await.map_or(Verdict::Busy, |()| Verdict::Stored) });
                 }
-                Begin::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sender, offer),
+                BeginOutcome::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sender, offer),
             },
         };
         Box::pin(async move {
             let answer = match answer {
-                Ok(answer) => Intake::receive(answer).await,
+                Ok(answer) => Intake::wait_for_receipts(answer).await,
                 Err(error) => Err(error),
             };
             match answer {
-                Ok(receipts) => verdict(&receipts),
+                Ok(receipts) => verdict_of(&receipts),
                 Err(error) => {
                     tracing::debug!(%error, "an MQTT message was not accepted");
                     Verdict::Busy
@@ -90,27 +90,27 @@ impl Sink for IntakeSink {
         })
     }
 
-    fn release(&self, exchange: Exchange) -> Released {
+    fn release(&self, exchange: Exchange) -> ReleaseFuture {
         match self.host.exchanges().release(&exchange) {
             None => Box::pin(std::future::ready(true)),
             Some(synced) => Box::pin(async move { synced.await.is_ok() }),
         }
     }
 
-    fn forget(&self, session: &str) {
-        self.host.exchanges().forget(session);
+    fn end_session(&self, session: &str) {
+        self.host.exchanges().end_session(session);
     }
 }
 
 /// The outcome of an event. An event counts as accepted if a part of it was accepted: a sender that repeats it would
 /// store that part twice.
-fn verdict(receipts: &[Receipt]) -> Verdict {
+fn verdict_of(receipts: &[Receipt]) -> Verdict {
     let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
-    match receipts.iter().flat_map(|receipt| &receipt.refused).next() {
+    match receipts.iter().flat_map(|receipt| &receipt.rejected).next() {
         None => Verdict::Stored,
         Some(refused) => {
             let why = format!("{}: {}", refused.reason, refused.message);
-            if accepted > 0 { Verdict::Partly(why) } else { Verdict::Refused(why) }
+            if accepted > 0 { Verdict::PartlyStored(why) } else { Verdict::Rejected(why) }
         }
     }
 }
@@ -122,7 +122,7 @@ fn verdict(receipts: &[Receipt]) -> Verdict {
 /// If a password cannot be read, or the access database cannot be opened.
 pub fn authenticator(
     config: &Config,
-    settings: &Broker,
+    settings: &BrokerSettings,
     mapping: &Arc<Mapping>,
 ) -> anyhow::Result<Arc<dyn Authenticator>> {
     let filters = config.mqtt.topics.iter().filter(|rule| rule.sensor.is_some()).map(|rule| rule.filter.clone());
@@ -136,15 +136,15 @@ pub fn authenticator(
         let owner = format!("user:{}", user.name);
         let (publish, read) = (has_scope(MqttScope::Ingest), has_scope(MqttScope::Read));
         let rights = Rights::new(owner, publish, read, user.sites.as_deref(), mapping, &mapped_filters);
-        users.add(&User { name: user.name.clone(), password }, Arc::new(rights));
+        users.add(&BrokerUser { name: user.name.clone(), password }, Arc::new(rights));
     }
-    let anonymous = Anonymous::of(access::is_open(config), settings.anonymous, !users.is_empty());
+    let anonymous = AnonymousAccess::from_settings(access::is_open(config), settings.anonymous, !users.is_empty());
     let access = Arc::new(access::open(config)?);
-    Ok(Arc::new(DoorKeeper(Arc::new(Door::new(access, users, anonymous, mapping, &mapped_filters)))))
+    Ok(Arc::new(BrokerAuthenticator(Arc::new(BrokerAuth::new(access, users, anonymous, mapping, &mapped_filters)))))
 }
 
 /// Copies the broker's counters and levels to the metrics.
-pub fn measure(metrics: &Metrics, stats: &BrokerStats) {
+pub fn record_broker_stats(metrics: &Metrics, stats: &BrokerStats) {
     let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     metrics.mqtt_connections.set(size(stats.connections));
@@ -155,13 +155,13 @@ pub fn measure(metrics: &Metrics, stats: &BrokerStats) {
         ("retained_bytes", size(stats.retained_bytes)),
         ("queued_bytes", size(stats.queued_bytes)),
         ("input_bytes", size(stats.input_bytes)),
-        ("dropped_messages", count(stats.dropped)),
-        ("lost_messages", count(stats.lost)),
-        ("refused_connections", count(stats.refused_connections)),
-        ("refused_logins", count(stats.refused_logins)),
+        ("dropped_messages", count(stats.dropped_messages)),
+        ("lost_messages", count(stats.lost_qos0_messages)),
+        ("refused_connections", count(stats.rejected_connections)),
+        ("refused_logins", count(stats.rejected_logins)),
         ("denied_publishes", count(stats.denied_publishes)),
         ("denied_subscriptions", count(stats.denied_subscriptions)),
-        ("slow_connections", count(stats.slow)),
+        ("slow_connections", count(stats.slow_clients)),
     ] {
         metrics.mqtt(what).set(value);
     }
@@ -171,7 +171,7 @@ pub fn measure(metrics: &Metrics, stats: &BrokerStats) {
 ///
 /// # Errors
 /// If only one of `tls_listen` and `tls` is set.
-pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
+pub fn broker_config(settings: &BrokerSettings) -> anyhow::Result<BrokerConfig> {
     let tls = match (&settings.tls_listen, &settings.tls) {
         (Some(listen), Some(tls)) => {
             Some(BrokerTls { listen: listen.clone(), cert: tls.cert.clone(), key: tls.key.clone() })
@@ -204,7 +204,7 @@ pub fn client_config(settings: &MqttClient) -> anyhow::Result<ClientConfig> {
         version: settings.version,
         topics: settings.topics.clone(),
         qos: settings.qos,
-        user: settings.user.clone(),
+        user_name: settings.user.clone(),
         password,
         ca_file: settings.ca_file.clone(),
     })
@@ -231,15 +231,15 @@ fn read_secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::Refused;
+    use crate::intake::RejectedPart;
 
     #[test]
     fn a_partly_accepted_event_counts_as_accepted() {
-        let refused = Refused { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
-        let verdict_for = |accepted, refused: &[Refused]| verdict(&[Receipt { accepted, refused: refused.to_vec() }]);
+        let refused = RejectedPart { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
+        let verdict_for = |accepted, refused: &[RejectedPart]| verdict_of(&[Receipt { accepted, rejected: refused.to_vec() }]);
         assert_eq!(verdict_for(1, &[]), Verdict::Stored);
         assert_eq!(verdict_for(0, &[]), Verdict::Stored, "for example a Sparkplug death");
-        assert_eq!(verdict_for(1, std::slice::from_ref(&refused)), Verdict::Partly("malformed: no number".into()));
-        assert_eq!(verdict_for(0, &[refused]), Verdict::Refused("malformed: no number".into()));
+        assert_eq!(verdict_for(1, std::slice::from_ref(&refused)), Verdict::PartlyStored("malformed: no number".into()));
+        assert_eq!(verdict_for(0, &[refused]), Verdict::Rejected("malformed: no number".into()));
     }
 }

@@ -57,7 +57,7 @@ pub struct Faults {
 /// Number of calls, including failed ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field is named after its call")]
-pub struct Calls {
+pub struct CallCounts {
     pub opens: u64,
     pub reads: u64,
     pub writes: u64,
@@ -73,17 +73,17 @@ pub struct Calls {
 ///
 /// # Errors
 /// [`StoreError`] when the file cannot be written.
-pub fn create(path: &Path, identity: [u8; 16]) -> Result<(), StoreError> {
+pub fn create_store(path: &Path, identity: [u8; 16]) -> Result<(), StoreError> {
     static TEMPLATE: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
     let (file, old_identity) = match TEMPLATE.get() {
         Some(template) => template,
         None => {
             let store = Store::open(path)?;
-            let old_identity = store.ask("SELECT value FROM state WHERE key = 'store/identity'", Vec::new())?;
+            let old_identity = store.query_rows("SELECT value FROM state WHERE key = 'store/identity'", Vec::new())?;
             let Some(Some(crate::Cell::Blob(old_identity))) =
                 old_identity.into_iter().next().map(|row| row.into_iter().next())
             else {
-                return Err(StoreError::Statement("a new store has no identity".into()));
+                return Err(StoreError::InvalidStatement("a new store has no identity".into()));
             };
             // Closing the last connection checkpoints the write-ahead log.
             drop(store);
@@ -104,9 +104,9 @@ pub fn create(path: &Path, identity: [u8; 16]) -> Result<(), StoreError> {
 /// dropped before, or they cannot reopen their connections.
 #[derive(Debug)]
 pub struct SimulatedDisk {
-    disk: &'static Disk,
+    disk: &'static SharedDisk,
     name: String,
-    vfs: vfs::Registered,
+    vfs: vfs::RegisteredVfs,
 }
 
 impl SimulatedDisk {
@@ -116,8 +116,8 @@ impl SimulatedDisk {
     /// # Errors
     /// [`StoreError::InvalidStatement`] when the name contains a NUL, or SQLite rejects it.
     pub fn register(name: &str, seed: u64) -> Result<Self, StoreError> {
-        let disk: &'static Disk = Box::leak(Box::new(Disk { state: Mutex::new(State::new(seed)) }));
-        let vfs = vfs::Registered::new(name, disk)?;
+        let disk: &'static SharedDisk = Box::leak(Box::new(SharedDisk { state: Mutex::new(SimulatedDiskState::new(seed)) }));
+        let vfs = vfs::RegisteredVfs::new(name, disk)?;
         Ok(Self { disk, name: name.to_owned(), vfs })
     }
 
@@ -130,8 +130,8 @@ impl SimulatedDisk {
     /// Starts a new history: no faults, no calls, process alive. Files that are still open belong to a dead process.
     pub fn reset(&self, seed: u64) {
         let mut state = self.disk.lock();
-        let (life, files) = (state.life + 1, std::mem::take(&mut state.files));
-        *state = State { life, files, ..State::new(seed) };
+        let (life, files) = (state.process_epoch + 1, std::mem::take(&mut state.files));
+        *state = SimulatedDiskState { process_epoch: life, files, ..SimulatedDiskState::new(seed) };
     }
 
     /// Sets the fault rates.
@@ -178,11 +178,11 @@ impl SimulatedDisk {
         state.lose_unsynced();
         state.dead = false;
         state.kill_after = None;
-        state.life += 1;
+        state.process_epoch += 1;
     }
 
     /// Number of calls since the start of the history.
-    pub fn calls(&self) -> Calls {
+    pub fn calls(&self) -> CallCounts {
         self.disk.lock().calls
     }
 }
@@ -202,36 +202,36 @@ impl Store {
 }
 
 #[derive(Debug)]
-struct Disk {
-    state: Mutex<State>,
+struct SharedDisk {
+    state: Mutex<SimulatedDiskState>,
 }
 
-impl Disk {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedDisk {
+    fn lock(&self) -> MutexGuard<'_, SimulatedDiskState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug)]
-struct State {
+struct SimulatedDiskState {
     random: u64,
     faults: Faults,
     read_only: bool,
     full: bool,
     dead: bool,
     /// Number of the current process; a file belongs to the process that opened it.
-    life: u64,
+    process_epoch: u64,
     kill_after: Option<u64>,
-    calls: Calls,
+    calls: CallCounts,
     /// Paths of opened files, by their number.
     files: HashMap<u64, PathBuf>,
     /// The content overwritten by writes that are not synced, in order; `None` if power is not lost.
-    unsynced: Option<Vec<Overwritten>>,
+    unsynced: Option<Vec<UndoRecord>>,
 }
 
 /// The bytes that a write replaced.
 #[derive(Debug)]
-struct Overwritten {
+struct UndoRecord {
     file: u64,
     offset: u64,
     bytes: Vec<u8>,
@@ -239,18 +239,18 @@ struct Overwritten {
 
 /// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum CallOutcome {
     /// The call is forwarded.
-    Go,
+    Proceed,
     /// The call fails with this code.
     Fail(i32),
     /// A part of the write (in 256ths) is forwarded, then it fails with this code.
     Torn(u8, i32),
     /// The call is forwarded, then this bit (modulo the number of bits) is flipped.
-    Flip(u64),
+    FlipBit(u64),
 }
 
-impl State {
+impl SimulatedDiskState {
     fn new(seed: u64) -> Self {
         Self {
             random: seed,
@@ -258,16 +258,16 @@ impl State {
             read_only: false,
             full: false,
             dead: false,
-            life: 0,
+            process_epoch: 0,
             kill_after: None,
-            calls: Calls::default(),
+            calls: CallCounts::default(),
             files: HashMap::new(),
             unsynced: None,
         }
     }
 
     /// Marks all writes to this file as synced, whichever connection made them.
-    fn synced(&mut self, file: u64) {
+    fn mark_synced(&mut self, file: u64) {
         let (files, path) = (&self.files, self.files.get(&file));
         if let Some(writes) = &mut self.unsynced {
             writes.retain(|write| files.get(&write.file) != path);
@@ -275,7 +275,7 @@ impl State {
     }
 
     /// The file was truncated: writes past its end cannot be lost any more.
-    fn cut(&mut self, file: u64, size: u64) {
+    fn on_truncated(&mut self, file: u64, size: u64) {
         let (files, path) = (&self.files, self.files.get(&file));
         if let Some(writes) = &mut self.unsynced {
             writes.retain(|write| write.offset < size || files.get(&write.file) != path);
@@ -283,7 +283,7 @@ impl State {
     }
 
     /// A file was deleted.
-    fn deleted(&mut self, path: &Path) {
+    fn on_deleted(&mut self, path: &Path) {
         let files = &self.files;
         if let Some(writes) = &mut self.unsynced {
             writes.retain(|write| files.get(&write.file).is_none_or(|file| file != path));
@@ -318,17 +318,17 @@ impl State {
         in_a_million > 0 && self.next() % 1_000_000 < u64::from(in_a_million)
     }
 
-    fn fault(&mut self, verdict: Verdict) -> Verdict {
+    fn count_fault(&mut self, verdict: CallOutcome) -> CallOutcome {
         self.calls.faults += 1;
         verdict
     }
 
-    fn gone(&self, life: u64) -> bool {
-        self.dead || self.life != life
+    fn is_dead_process(&self, life: u64) -> bool {
+        self.dead || self.process_epoch != life
     }
 
     /// Returns whether the process dies in this call.
-    fn dies(&mut self) -> bool {
+    fn dies_in_this_call(&mut self) -> bool {
         match &mut self.kill_after {
             Some(0) => {
                 self.dead = true;
@@ -343,102 +343,102 @@ impl State {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "any eight bits will do")]
-    fn on_write(&mut self, life: u64) -> Verdict {
+    fn on_write(&mut self, life: u64) -> CallOutcome {
         self.calls.writes += 1;
-        if self.gone(life) {
-            return Verdict::Fail(ffi::SQLITE_IOERR_WRITE);
+        if self.is_dead_process(life) {
+            return CallOutcome::Fail(ffi::SQLITE_IOERR_WRITE);
         }
         let part = self.next() as u8;
-        if self.dies() {
-            return self.fault(Verdict::Torn(part, ffi::SQLITE_IOERR_WRITE));
+        if self.dies_in_this_call() {
+            return self.count_fault(CallOutcome::Torn(part, ffi::SQLITE_IOERR_WRITE));
         }
         if self.read_only {
-            return self.fault(Verdict::Fail(ffi::SQLITE_READONLY));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_READONLY));
         }
         if self.full {
-            return self.fault(Verdict::Fail(ffi::SQLITE_FULL));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_FULL));
         }
         for (rate, code) in
             [(self.faults.write_full, ffi::SQLITE_FULL), (self.faults.write_error, ffi::SQLITE_IOERR_WRITE)]
         {
             if self.chance(rate) {
                 let torn = part & 1 == 0;
-                return self.fault(if torn { Verdict::Torn(part, code) } else { Verdict::Fail(code) });
+                return self.count_fault(if torn { CallOutcome::Torn(part, code) } else { CallOutcome::Fail(code) });
             }
         }
-        Verdict::Go
+        CallOutcome::Proceed
     }
 
-    fn on_truncate(&mut self, life: u64) -> Verdict {
+    fn on_truncate(&mut self, life: u64) -> CallOutcome {
         self.calls.truncates += 1;
-        if self.gone(life) || self.dies() {
-            return Verdict::Fail(ffi::SQLITE_IOERR_TRUNCATE);
+        if self.is_dead_process(life) || self.dies_in_this_call() {
+            return CallOutcome::Fail(ffi::SQLITE_IOERR_TRUNCATE);
         }
         if self.read_only {
-            return self.fault(Verdict::Fail(ffi::SQLITE_READONLY));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_READONLY));
         }
         if self.chance(self.faults.write_error) {
-            return self.fault(Verdict::Fail(ffi::SQLITE_IOERR_TRUNCATE));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_IOERR_TRUNCATE));
         }
-        Verdict::Go
+        CallOutcome::Proceed
     }
 
-    fn on_sync(&mut self, life: u64) -> Verdict {
+    fn on_sync(&mut self, life: u64) -> CallOutcome {
         self.calls.syncs += 1;
-        if self.gone(life) || self.dies() {
-            return Verdict::Fail(ffi::SQLITE_IOERR_FSYNC);
+        if self.is_dead_process(life) || self.dies_in_this_call() {
+            return CallOutcome::Fail(ffi::SQLITE_IOERR_FSYNC);
         }
         if self.chance(self.faults.sync_error) {
-            return self.fault(Verdict::Fail(ffi::SQLITE_IOERR_FSYNC));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_IOERR_FSYNC));
         }
-        Verdict::Go
+        CallOutcome::Proceed
     }
 
-    fn on_read(&mut self, life: u64) -> Verdict {
+    fn on_read(&mut self, life: u64) -> CallOutcome {
         self.calls.reads += 1;
-        if self.gone(life) {
-            return Verdict::Fail(ffi::SQLITE_IOERR_READ);
+        if self.is_dead_process(life) {
+            return CallOutcome::Fail(ffi::SQLITE_IOERR_READ);
         }
         if self.chance(self.faults.read_error) {
-            return self.fault(Verdict::Fail(ffi::SQLITE_IOERR_READ));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_IOERR_READ));
         }
         if self.chance(self.faults.flipped_bit) {
             let bit = self.next();
-            return self.fault(Verdict::Flip(bit));
+            return self.count_fault(CallOutcome::FlipBit(bit));
         }
-        Verdict::Go
+        CallOutcome::Proceed
     }
 
-    fn on_lock(&mut self, life: u64) -> Verdict {
+    fn on_lock(&mut self, life: u64) -> CallOutcome {
         self.calls.locks += 1;
-        if self.gone(life) {
-            return Verdict::Fail(ffi::SQLITE_IOERR_LOCK);
+        if self.is_dead_process(life) {
+            return CallOutcome::Fail(ffi::SQLITE_IOERR_LOCK);
         }
         if self.chance(self.faults.busy) {
-            return self.fault(Verdict::Fail(ffi::SQLITE_BUSY));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_BUSY));
         }
-        Verdict::Go
+        CallOutcome::Proceed
     }
 
-    fn on_open(&mut self) -> Verdict {
+    fn on_open(&mut self) -> CallOutcome {
         self.calls.opens += 1;
         if self.dead {
-            return Verdict::Fail(ffi::SQLITE_CANTOPEN);
+            return CallOutcome::Fail(ffi::SQLITE_CANTOPEN);
         }
         if self.chance(self.faults.open_error) {
-            return self.fault(Verdict::Fail(ffi::SQLITE_CANTOPEN));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_CANTOPEN));
         }
-        Verdict::Go
+        CallOutcome::Proceed
     }
 
-    fn on_delete(&mut self) -> Verdict {
+    fn on_delete(&mut self) -> CallOutcome {
         self.calls.deletes += 1;
         if self.dead {
-            return Verdict::Fail(ffi::SQLITE_IOERR_DELETE);
+            return CallOutcome::Fail(ffi::SQLITE_IOERR_DELETE);
         }
         if self.read_only {
-            return self.fault(Verdict::Fail(ffi::SQLITE_READONLY));
+            return self.count_fault(CallOutcome::Fail(ffi::SQLITE_READONLY));
         }
-        Verdict::Go
+        CallOutcome::Proceed
     }
 }

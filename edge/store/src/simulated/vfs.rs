@@ -14,61 +14,61 @@ use std::{
 
 use rusqlite::ffi;
 
-use super::{Disk, Overwritten, Verdict};
+use super::{SharedDisk, UndoRecord, CallOutcome};
 use crate::StoreError;
 
 /// A file of this VFS. The system's file follows it, so its size must be a multiple of SQLite's alignment, 8.
 #[repr(C)]
-struct File {
+struct VfsFile {
     /// The part that SQLite uses; it must be the first field.
     base: ffi::sqlite3_file,
-    disk: &'static Disk,
+    disk: &'static SharedDisk,
     /// The process that opened it.
-    life: u64,
+    process_epoch: u64,
     /// Number of the file in the order of opening.
     number: u64,
 }
 
-const _: () = assert!(size_of::<File>().is_multiple_of(8) && align_of::<File>() <= 8);
+const _: () = assert!(size_of::<VfsFile>().is_multiple_of(8) && align_of::<VfsFile>() <= 8);
 
 /// The system's VFS.
 #[derive(Clone, Copy)]
-struct System(*mut ffi::sqlite3_vfs);
+struct SystemVfs(*mut ffi::sqlite3_vfs);
 
 // SAFETY: SQLite's VFS objects are registered for the lifetime of the process, are not changed afterwards, and may be
 // called from any thread (<https://sqlite.org/c3ref/vfs.html>); the pointer is only read through.
-unsafe impl Send for System {}
+unsafe impl Send for SystemVfs {}
 // SAFETY: as above.
-unsafe impl Sync for System {}
+unsafe impl Sync for SystemVfs {}
 
-fn system() -> Option<System> {
-    static SYSTEM: OnceLock<Option<System>> = OnceLock::new();
+fn system_vfs() -> Option<SystemVfs> {
+    static SYSTEM: OnceLock<Option<SystemVfs>> = OnceLock::new();
     *SYSTEM.get_or_init(|| {
         // SAFETY: a null name requests the default VFS; SQLite initialises itself in this call.
         let found = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
-        (!found.is_null()).then_some(System(found))
+        (!found.is_null()).then_some(SystemVfs(found))
     })
 }
 
 /// A VFS that is registered until this is dropped. The object is leaked, because connections may still use it.
 #[derive(Debug)]
-pub(super) struct Registered(*mut ffi::sqlite3_vfs);
+pub(super) struct RegisteredVfs(*mut ffi::sqlite3_vfs);
 
 // SAFETY: the object behind the pointer is leaked and not changed after registration, and SQLite protects its own list
 // with a mutex.
-unsafe impl Send for Registered {}
+unsafe impl Send for RegisteredVfs {}
 // SAFETY: as above; a shared reference only compares the pointer.
-unsafe impl Sync for Registered {}
+unsafe impl Sync for RegisteredVfs {}
 
-impl Registered {
-    pub(super) fn new(name: &str, disk: &'static Disk) -> Result<Self, StoreError> {
-        let error = |why: &str| StoreError::Statement(format!("the VFS {name:?} cannot be registered: {why}"));
-        let system = system().ok_or_else(|| error("there is no default VFS"))?;
+impl RegisteredVfs {
+    pub(super) fn new(name: &str, disk: &'static SharedDisk) -> Result<Self, StoreError> {
+        let error = |why: &str| StoreError::InvalidStatement(format!("the VFS {name:?} cannot be registered: {why}"));
+        let system = system_vfs().ok_or_else(|| error("there is no default VFS"))?;
         let name: &'static CStr =
             Box::leak(CString::new(name).map_err(|_| error("its name contains a NUL"))?.into_boxed_c_str());
         // SAFETY: the system's VFS exists for the lifetime of the process.
         let (size, max_path) = unsafe { ((*system.0).szOsFile, (*system.0).mxPathname) };
-        let own_size = c_int::try_from(size_of::<File>()).map_err(|_| error("a file is too large"))?;
+        let own_size = c_int::try_from(size_of::<VfsFile>()).map_err(|_| error("a file is too large"))?;
         let vfs = Box::leak(Box::new(ffi::sqlite3_vfs {
             iVersion: 2,
             szOsFile: own_size + size,
@@ -108,7 +108,7 @@ impl Registered {
     }
 }
 
-impl Drop for Registered {
+impl Drop for RegisteredVfs {
     fn drop(&mut self) {
         // SAFETY: it was registered by `new`; SQLite only removes it from its list.
         unsafe { ffi::sqlite3_vfs_unregister(self.0) };
@@ -119,9 +119,9 @@ impl Drop for Registered {
 ///
 /// # Safety
 /// `vfs` must be one that [`RegisteredVfs::new`] made.
-unsafe fn disk_of(vfs: *mut ffi::sqlite3_vfs) -> &'static Disk {
+unsafe fn disk_of(vfs: *mut ffi::sqlite3_vfs) -> &'static SharedDisk {
     // SAFETY: `new` stores a leaked disk there.
-    unsafe { &*(*vfs).pAppData.cast::<Disk>() }
+    unsafe { &*(*vfs).pAppData.cast::<SharedDisk>() }
 }
 
 /// The number of a file of this VFS.
@@ -130,18 +130,18 @@ unsafe fn disk_of(vfs: *mut ffi::sqlite3_vfs) -> &'static Disk {
 /// `file` must be one that [`open`] opened.
 unsafe fn number_of(file: *mut ffi::sqlite3_file) -> u64 {
     // SAFETY: as in `file_parts`.
-    unsafe { (*file.cast::<File>()).number }
+    unsafe { (*file.cast::<VfsFile>()).number }
 }
 
 /// A file of this VFS, and the system's file behind it.
 ///
 /// # Safety
 /// `file` must be one that [`open`] opened.
-unsafe fn parts(file: *mut ffi::sqlite3_file) -> (&'static Disk, u64, *mut ffi::sqlite3_file) {
-    let file = file.cast::<File>();
+unsafe fn file_parts(file: *mut ffi::sqlite3_file) -> (&'static SharedDisk, u64, *mut ffi::sqlite3_file) {
+    let file = file.cast::<VfsFile>();
     // SAFETY: `open` wrote a `VfsFile` there, and SQLite allocated `szOsFile` bytes, which include the system's file
     // behind it.
-    unsafe { ((*file).disk, (*file).life, file.add(1).cast()) }
+    unsafe { ((*file).disk, (*file).process_epoch, file.add(1).cast()) }
 }
 
 /// Calls a method of the system's file. Evaluates to `$code` if the file does not have that method.
@@ -170,12 +170,12 @@ unsafe extern "C" fn open(
     let disk = unsafe { disk_of(vfs) };
     let (verdict, life, read_only) = {
         let mut state = disk.lock();
-        (state.on_open(), state.life, state.read_only)
+        (state.on_open(), state.process_epoch, state.read_only)
     };
     // SAFETY: SQLite passes `szOsFile` bytes, aligned to 8 as all its allocations are. SQLite does not close a file
     // without methods.
     unsafe { (*file).pMethods = ptr::null() };
-    if let Verdict::Fail(code) = verdict {
+    if let CallOutcome::Fail(code) = verdict {
         return code;
     }
     let mut flags = flags;
@@ -187,9 +187,9 @@ unsafe extern "C" fn open(
         flags &= !(ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE);
         flags |= ffi::SQLITE_OPEN_READONLY;
     }
-    let Some(System(system)) = system() else { return ffi::SQLITE_CANTOPEN };
+    let Some(SystemVfs(system)) = system_vfs() else { return ffi::SQLITE_CANTOPEN };
     // SAFETY: there is room for the system's file behind this module's file; see `szOsFile`.
-    let real: *mut ffi::sqlite3_file = unsafe { file.cast::<File>().add(1).cast() };
+    let real: *mut ffi::sqlite3_file = unsafe { file.cast::<VfsFile>().add(1).cast() };
     // SAFETY: the system's VFS gets itself, its own file, and the arguments that SQLite passed.
     let code = unsafe {
         (*real).pMethods = ptr::null();
@@ -212,7 +212,7 @@ unsafe extern "C" fn open(
         };
         let base = ffi::sqlite3_file { pMethods: &raw const METHODS };
         // SAFETY: there is room for a `VfsFile`, which contains no value that needs dropping.
-        unsafe { file.cast::<File>().write(File { base, disk, life, number }) };
+        unsafe { file.cast::<VfsFile>().write(VfsFile { base, disk, process_epoch: life, number }) };
     }
     code
 }
@@ -220,18 +220,18 @@ unsafe extern "C" fn open(
 unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, sync: c_int) -> c_int {
     // SAFETY: SQLite calls this with the VFS that it was registered with.
     let disk = unsafe { disk_of(vfs) };
-    if let Verdict::Fail(code) = disk.lock().on_delete() {
+    if let CallOutcome::Fail(code) = disk.lock().on_delete() {
         return code;
     }
     let _ = sync;
     if !name.is_null() {
         // SAFETY: SQLite passes a C string.
         let path = unsafe { CStr::from_ptr(name) };
-        disk.lock().deleted(Path::new(OsStr::from_bytes(path.to_bytes())));
+        disk.lock().on_deleted(Path::new(OsStr::from_bytes(path.to_bytes())));
     }
-    match system() {
+    match system_vfs() {
         // SAFETY: the system's VFS gets itself and the name. The folder is not synced.
-        Some(System(system)) => unsafe {
+        Some(SystemVfs(system)) => unsafe {
             (*system).xDelete.map_or(ffi::SQLITE_IOERR_DELETE, |delete| delete(system, name, 0))
         },
         None => ffi::SQLITE_IOERR_DELETE,
@@ -248,9 +248,9 @@ unsafe extern "C" fn access(
     if unsafe { disk_of(vfs) }.lock().dead {
         return ffi::SQLITE_IOERR_ACCESS;
     }
-    match system() {
+    match system_vfs() {
         // SAFETY: the system's VFS gets itself and what SQLite gave.
-        Some(System(system)) => unsafe {
+        Some(SystemVfs(system)) => unsafe {
             (*system).xAccess.map_or(ffi::SQLITE_IOERR_ACCESS, |access| access(system, name, flags, result))
         },
         None => ffi::SQLITE_IOERR_ACCESS,
@@ -263,10 +263,10 @@ unsafe extern "C" fn full_path(
     length: c_int,
     out: *mut c_char,
 ) -> c_int {
-    match system() {
+    match system_vfs() {
         // SAFETY: the system's VFS gets itself and the arguments that SQLite passed; both have the same maximum path
         // length.
-        Some(System(system)) => unsafe {
+        Some(SystemVfs(system)) => unsafe {
             (*system).xFullPathname.map_or(ffi::SQLITE_CANTOPEN, |path| path(system, name, length, out))
         },
         None => ffi::SQLITE_CANTOPEN,
@@ -274,9 +274,9 @@ unsafe extern "C" fn full_path(
 }
 
 unsafe extern "C" fn randomness(_vfs: *mut ffi::sqlite3_vfs, length: c_int, out: *mut c_char) -> c_int {
-    match system() {
+    match system_vfs() {
         // SAFETY: the system's VFS gets itself and what SQLite gave.
-        Some(System(system)) => unsafe { (*system).xRandomness.map_or(0, |random| random(system, length, out)) },
+        Some(SystemVfs(system)) => unsafe { (*system).xRandomness.map_or(0, |random| random(system, length, out)) },
         None => 0,
     }
 }
@@ -287,18 +287,18 @@ unsafe extern "C" fn sleep(_vfs: *mut ffi::sqlite3_vfs, microseconds: c_int) -> 
 }
 
 unsafe extern "C" fn time(_vfs: *mut ffi::sqlite3_vfs, out: *mut f64) -> c_int {
-    match system() {
+    match system_vfs() {
         // SAFETY: the system's VFS gets itself and what SQLite gave.
-        Some(System(system)) => unsafe { (*system).xCurrentTime.map_or(ffi::SQLITE_ERROR, |time| time(system, out)) },
+        Some(SystemVfs(system)) => unsafe { (*system).xCurrentTime.map_or(ffi::SQLITE_ERROR, |time| time(system, out)) },
         None => ffi::SQLITE_ERROR,
     }
 }
 
 unsafe extern "C" fn time_int(_vfs: *mut ffi::sqlite3_vfs, out: *mut ffi::sqlite3_int64) -> c_int {
-    match system() {
+    match system_vfs() {
         // SAFETY: the system's VFS gets itself and the arguments that SQLite passed; the unix VFS has version 2 or
         // later.
-        Some(System(system)) => unsafe {
+        Some(SystemVfs(system)) => unsafe {
             (*system).xCurrentTimeInt64.map_or(ffi::SQLITE_ERROR, |time| time(system, out))
         },
         None => ffi::SQLITE_ERROR,
@@ -330,20 +330,20 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: SQLite calls methods with the files that they belong to; the same holds below.
-    let (_, _, real) = unsafe { parts(file) };
+    let (_, _, real) = unsafe { file_parts(file) };
     // The operating system closes the files of a dead process.
     forward_call!(real, xClose, ffi::SQLITE_OK)
 }
 
 unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, to: *mut c_void, length: c_int, offset: i64) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
+    let (disk, life, real) = unsafe { file_parts(file) };
     let verdict = disk.lock().on_read(life);
-    if let Verdict::Fail(code) = verdict {
+    if let CallOutcome::Fail(code) = verdict {
         return code;
     }
     let code = forward_call!(real, xRead, ffi::SQLITE_IOERR_READ, to, length, offset);
-    if let (Verdict::Flip(bit), ffi::SQLITE_OK, Ok(length @ 1..)) = (verdict, code, u64::try_from(length)) {
+    if let (CallOutcome::FlipBit(bit), ffi::SQLITE_OK, Ok(length @ 1..)) = (verdict, code, u64::try_from(length)) {
         let bit = bit % (length * 8);
         if let Ok(byte) = usize::try_from(bit / 8) {
             // SAFETY: SQLite passed a buffer of `length` bytes, and `byte` is less.
@@ -355,45 +355,45 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, to: *mut c_void, length:
 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, length: c_int, offset: i64) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
+    let (disk, life, real) = unsafe { file_parts(file) };
     // The lock is released before the system's call.
     let (verdict, loses_power) = {
         let mut state = disk.lock();
         (state.on_write(life), state.unsynced.is_some())
     };
-    if loses_power && !matches!(verdict, Verdict::Fail(_)) {
+    if loses_power && !matches!(verdict, CallOutcome::Fail(_)) {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         // Bytes past the end of the file are filled with zeros.
         forward_call!(real, xRead, ffi::SQLITE_IOERR_READ, bytes.as_mut_ptr().cast(), length, offset);
         // SAFETY: as in `close`.
         let number = unsafe { number_of(file) };
         if let (Some(writes), Ok(offset)) = (&mut disk.lock().unsynced, u64::try_from(offset)) {
-            writes.push(Overwritten { file: number, offset, bytes });
+            writes.push(UndoRecord { file: number, offset, bytes });
         }
     }
     match verdict {
-        Verdict::Fail(code) => code,
-        Verdict::Torn(part, code) => {
+        CallOutcome::Fail(code) => code,
+        CallOutcome::Torn(part, code) => {
             let torn_length = i64::from(length) * i64::from(part) / 256;
             if let Ok(torn_length @ 1..) = c_int::try_from(torn_length) {
                 forward_call!(real, xWrite, code, from, torn_length, offset);
             }
             code
         }
-        Verdict::Go | Verdict::Flip(_) => forward_call!(real, xWrite, ffi::SQLITE_IOERR_WRITE, from, length, offset),
+        CallOutcome::Proceed | CallOutcome::FlipBit(_) => forward_call!(real, xWrite, ffi::SQLITE_IOERR_WRITE, from, length, offset),
     }
 }
 
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
+    let (disk, life, real) = unsafe { file_parts(file) };
     // SAFETY: as in `close`.
     let number = unsafe { number_of(file) };
     let verdict = disk.lock().on_truncate(life);
     match verdict {
-        Verdict::Fail(code) => code,
+        CallOutcome::Fail(code) => code,
         _ => {
-            disk.lock().cut(number, u64::try_from(size).unwrap_or(0));
+            disk.lock().on_truncated(number, u64::try_from(size).unwrap_or(0));
             forward_call!(real, xTruncate, ffi::SQLITE_IOERR_TRUNCATE, size)
         }
     }
@@ -401,15 +401,15 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int 
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, _) = unsafe { parts(file) };
+    let (disk, life, _) = unsafe { file_parts(file) };
     // SAFETY: as in `close`.
     let number = unsafe { number_of(file) };
     let mut state = disk.lock();
     match state.on_sync(life) {
-        Verdict::Fail(code) => code,
+        CallOutcome::Fail(code) => code,
         // The page cache outlives a simulated process, so data written here also survives a simulated power loss.
         _ => {
-            state.synced(number);
+            state.mark_synced(number);
             ffi::SQLITE_OK
         }
     }
@@ -417,8 +417,8 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
-    if disk.lock().gone(life) {
+    let (disk, life, real) = unsafe { file_parts(file) };
+    if disk.lock().is_dead_process(life) {
         return ffi::SQLITE_IOERR_FSTAT;
     }
     forward_call!(real, xFileSize, ffi::SQLITE_IOERR_FSTAT, out)
@@ -426,25 +426,25 @@ unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c
 
 unsafe extern "C" fn lock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
+    let (disk, life, real) = unsafe { file_parts(file) };
     let verdict = disk.lock().on_lock(life);
     match verdict {
-        Verdict::Fail(code) => code,
+        CallOutcome::Fail(code) => code,
         _ => forward_call!(real, xLock, ffi::SQLITE_OK, level),
     }
 }
 
 unsafe extern "C" fn unlock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
     // SAFETY: as in `close`.
-    let (_, _, real) = unsafe { parts(file) };
+    let (_, _, real) = unsafe { file_parts(file) };
     // Also when dead: the operating system releases the locks of a dead process.
     forward_call!(real, xUnlock, ffi::SQLITE_OK, level)
 }
 
 unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, out: *mut c_int) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
-    if disk.lock().gone(life) {
+    let (disk, life, real) = unsafe { file_parts(file) };
+    if disk.lock().is_dead_process(life) {
         return ffi::SQLITE_IOERR_CHECKRESERVEDLOCK;
     }
     forward_call!(real, xCheckReservedLock, ffi::SQLITE_IOERR_CHECKRESERVEDLOCK, out)
@@ -452,8 +452,8 @@ unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, out: *mut
 
 unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int, argument: *mut c_void) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
-    if disk.lock().gone(life) {
+    let (disk, life, real) = unsafe { file_parts(file) };
+    if disk.lock().is_dead_process(life) {
         return ffi::SQLITE_NOTFOUND;
     }
     forward_call!(real, xFileControl, ffi::SQLITE_NOTFOUND, operation, argument)
@@ -461,13 +461,13 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
 
 unsafe extern "C" fn sector_size(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: as in `close`.
-    let (_, _, real) = unsafe { parts(file) };
+    let (_, _, real) = unsafe { file_parts(file) };
     forward_call!(real, xSectorSize, 4096)
 }
 
 unsafe extern "C" fn device_characteristics(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: as in `close`.
-    let (_, _, real) = unsafe { parts(file) };
+    let (_, _, real) = unsafe { file_parts(file) };
     forward_call!(real, xDeviceCharacteristics, 0)
 }
 
@@ -479,8 +479,8 @@ unsafe extern "C" fn shm_map(
     out: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
-    if disk.lock().gone(life) {
+    let (disk, life, real) = unsafe { file_parts(file) };
+    if disk.lock().is_dead_process(life) {
         return ffi::SQLITE_IOERR_SHMMAP;
     }
     forward_call!(real, xShmMap, ffi::SQLITE_IOERR_SHMMAP, region, size, extend, out)
@@ -488,10 +488,10 @@ unsafe extern "C" fn shm_map(
 
 unsafe extern "C" fn shm_lock(file: *mut ffi::sqlite3_file, offset: c_int, count: c_int, flags: c_int) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
+    let (disk, life, real) = unsafe { file_parts(file) };
     if flags & ffi::SQLITE_SHM_LOCK != 0 {
         let verdict = disk.lock().on_lock(life);
-        if let Verdict::Fail(code) = verdict {
+        if let CallOutcome::Fail(code) = verdict {
             return code;
         }
     }
@@ -500,14 +500,14 @@ unsafe extern "C" fn shm_lock(file: *mut ffi::sqlite3_file, offset: c_int, count
 
 unsafe extern "C" fn shm_barrier(file: *mut ffi::sqlite3_file) {
     // SAFETY: as in `close`.
-    let (_, _, real) = unsafe { parts(file) };
+    let (_, _, real) = unsafe { file_parts(file) };
     forward_call!(real, xShmBarrier, ());
 }
 
 unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c_int {
     // SAFETY: as in `close`.
-    let (disk, life, real) = unsafe { parts(file) };
+    let (disk, life, real) = unsafe { file_parts(file) };
     // A dead process deletes nothing.
-    let delete = if disk.lock().gone(life) { 0 } else { delete };
+    let delete = if disk.lock().is_dead_process(life) { 0 } else { delete };
     forward_call!(real, xShmUnmap, ffi::SQLITE_OK, delete)
 }

@@ -2,7 +2,7 @@
 
 use wheeltapper_store::{Store, StoreError};
 
-use super::{SECOND, checkpoint, columns, findings, seen};
+use super::{SECOND, checkpoint, columns, findings, visible_readings};
 
 const SENSORS: u32 = 1_300;
 
@@ -26,16 +26,16 @@ fn a_findings_commit_between_the_steps_and_a_crash_store_nothing_twice() {
             store.commit(&findings(0, 50)).unwrap();
             store.commit(&findings(1, 50)).unwrap();
         }
-        assert_eq!(seen(&store, 0..SENSORS), 0, "staged chunks are not visible");
+        assert_eq!(visible_readings(&store, 0..SENSORS), 0, "staged chunks are not visible");
         drop(writer);
         drop(store);
         let store = Store::open(&path).unwrap();
-        store.recover().unwrap();
+        store.discard_all_staged().unwrap();
         assert_eq!(store.sizes().unwrap().staged_chunks, 0);
         // The replay contains the same readings, divided differently into checkpoints.
         store.commit(&checkpoint(0, &columns(0..SENSORS, 0, 3), 80)).unwrap();
         store.commit(&checkpoint(0, &columns(0..SENSORS, 3, 1), 100)).unwrap();
-        assert_eq!(seen(&store, 0..SENSORS), 4 * SENSORS as usize, "after {crash_after} steps");
+        assert_eq!(visible_readings(&store, 0..SENSORS), 4 * SENSORS as usize, "after {crash_after} steps");
         assert_eq!(store.counts().unwrap().readings, 4 * u64::from(SENSORS));
         let (times, _) = store.readings(SENSORS - 1, i64::MIN, i64::MAX).unwrap();
         assert_eq!(times, (0..4).map(|second| second * SECOND).collect::<Vec<_>>());
@@ -43,7 +43,7 @@ fn a_findings_commit_between_the_steps_and_a_crash_store_nothing_twice() {
 }
 
 #[test]
-fn an_attempt_that_was_given_up_is_taken_back_by_the_next_without_a_restart() {
+fn an_abandoned_attempt_is_discarded_by_the_next_without_a_restart() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
     let (readings, other) = (columns(0..SENSORS, 0, 4), columns(SENSORS..SENSORS + 600, 0, 4));
@@ -54,18 +54,18 @@ fn an_attempt_that_was_given_up_is_taken_back_by_the_next_without_a_restart() {
     // The same partition tries again; the other partition's checkpoint is not affected.
     store.commit(&commit).unwrap();
     neighbour.finish().unwrap();
-    assert_eq!(seen(&store, 0..SENSORS + 600), 4 * (SENSORS as usize + 600));
+    assert_eq!(visible_readings(&store, 0..SENSORS + 600), 4 * (SENSORS as usize + 600));
     // The abandoned attempt cannot be finished any more, and its staged chunks are not visible.
     assert!(matches!(first.finish(), Err(StoreError::Superseded(0))));
-    assert_eq!(seen(&store, 0..SENSORS), 4 * SENSORS as usize);
-    store.abandon_staged(0).unwrap();
+    assert_eq!(visible_readings(&store, 0..SENSORS), 4 * SENSORS as usize);
+    store.discard_staged(0).unwrap();
     assert_eq!(store.sizes().unwrap().staged_chunks, 0);
-    assert_eq!(seen(&store, 0..SENSORS + 600), 4 * (SENSORS as usize + 600));
+    assert_eq!(visible_readings(&store, 0..SENSORS + 600), 4 * (SENSORS as usize + 600));
     assert_eq!(store.counts().unwrap().readings, 4 * (u64::from(SENSORS) + 600));
 }
 
 #[test]
-fn a_checkpoint_that_is_finished_is_finished_once() {
+fn finishing_a_checkpoint_twice_stores_it_once() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
     let readings = columns(0..3, 0, 4);
@@ -74,13 +74,13 @@ fn a_checkpoint_that_is_finished_is_finished_once() {
     writer.finish().unwrap();
     writer.finish().unwrap();
     assert!(!writer.step().unwrap());
-    assert_eq!((seen(&store, 0..3), store.counts().unwrap().readings), (12, 12));
+    assert_eq!((visible_readings(&store, 0..3), store.counts().unwrap().readings), (12, 12));
 }
 
 #[test]
 fn a_chunk_whose_partner_was_merged_or_expired_meanwhile_is_kept() {
-    for meanwhile in [(|store: &Store| assert!(store.compact().unwrap() > 0)) as fn(&Store), |store| {
-        assert!(store.expire_readings(1_000 * SECOND).unwrap() > 0)
+    for meanwhile in [(|store: &Store| assert!(store.merge_small_chunks().unwrap() > 0)) as fn(&Store), |store| {
+        assert!(store.expire_raw_data(1_000 * SECOND).unwrap() > 0)
     }] {
         let (_folder, path) = folder();
         let store = Store::open(&path).unwrap();
@@ -93,14 +93,14 @@ fn a_chunk_whose_partner_was_merged_or_expired_meanwhile_is_kept() {
         let mut writer = store.begin_checkpoint(&commit).unwrap();
         assert!(!writer.step().unwrap());
         meanwhile(&store);
-        let before = seen(&store, 0..1);
+        let before = visible_readings(&store, 0..1);
         writer.finish().unwrap();
-        assert_eq!(seen(&store, 0..1), before + 2);
+        assert_eq!(visible_readings(&store, 0..1), before + 2);
     }
 }
 
 #[test]
-fn a_chunk_that_meets_a_staged_one_of_another_partition_survives_its_end() {
+fn a_chunk_that_conflicts_with_a_staged_one_of_another_partition_survives_its_discard() {
     let (_folder, path) = folder();
     let store = Store::open(&path).unwrap();
     let readings = columns(0..1, 0, 4);
@@ -108,7 +108,7 @@ fn a_chunk_that_meets_a_staged_one_of_another_partition_survives_its_end() {
     let mut writer = store.begin_checkpoint(&theirs).unwrap();
     writer.step().unwrap();
     store.commit(&ours).unwrap();
-    store.abandon_staged(1).unwrap();
+    store.discard_staged(1).unwrap();
     assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0, (0..4).map(|at| at * SECOND).collect::<Vec<_>>());
 }
 
@@ -123,8 +123,8 @@ fn staged_chunks_are_neither_merged_nor_expired() {
     let commit = checkpoint(0, &readings, 30);
     let mut writer = store.begin_checkpoint(&commit).unwrap();
     writer.step().unwrap();
-    assert_eq!(store.compact().unwrap(), 1);
-    assert_eq!(store.expire_readings(i64::MAX).unwrap(), 1);
+    assert_eq!(store.merge_small_chunks().unwrap(), 1);
+    assert_eq!(store.expire_raw_data(i64::MAX).unwrap(), 1);
     writer.finish().unwrap();
-    assert_eq!(seen(&store, 0..1), 10);
+    assert_eq!(visible_readings(&store, 0..1), 10);
 }

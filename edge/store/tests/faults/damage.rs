@@ -12,8 +12,8 @@ fn filled(folder: &tempfile::TempDir) -> std::path::PathBuf {
     for part in 0..10 {
         store.commit(&checkpoint(0, &columns(0..100, part * 100, 100), part as u64 + 1)).unwrap();
     }
-    store.check(true).unwrap();
-    store.check(false).unwrap();
+    store.check_integrity(true).unwrap();
+    store.check_integrity(false).unwrap();
     path
 }
 
@@ -30,7 +30,7 @@ fn a_damaged_page_is_noticed() {
         bytes[page * 4096..page * 4096 + 64].fill(0xa5);
         fs::write(&path, &bytes).unwrap();
         let found = match Store::open(&path) {
-            Ok(store) => store.check(true),
+            Ok(store) => store.check_integrity(true),
             Err(error) => Err(error),
         };
         if let Err(error) = found {
@@ -50,8 +50,8 @@ fn a_flipped_bit_in_a_chunk_is_noticed_by_the_thorough_check() {
     raw.execute_batch("UPDATE reading_chunks SET times = substr(times, 1, length(times) - 9) WHERE sensor = 50")
         .unwrap();
     let store = Store::open(&path).unwrap();
-    store.check(true).unwrap();
-    let error = store.check(false).unwrap_err();
+    store.check_integrity(true).unwrap();
+    let error = store.check_integrity(false).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert!(error.to_string().contains("sensor 50"), "{error}");
     // New readings of the sensor are accepted, also at the start time of a damaged chunk, and small chunks are merged.
@@ -59,19 +59,19 @@ fn a_flipped_bit_in_a_chunk_is_noticed_by_the_thorough_check() {
     for part in 0..20 {
         store.commit(&checkpoint(0, &columns(50..51, 5_000 + part * 10, 3), 21 + part as u64)).unwrap();
     }
-    assert!(store.compact().unwrap() > 0);
+    assert!(store.merge_small_chunks().unwrap() > 0);
     assert_eq!(store.readings(50, 4_000 * super::SECOND, i64::MAX).unwrap().0.len(), 60);
 }
 
 #[test]
-fn a_check_ends_when_it_is_told_to_or_its_time_is_up() {
+fn a_check_ends_on_request_or_at_its_time_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = filled(&folder);
-    let options = StoreOptions { quick_check: Duration::ZERO, ..StoreOptions::default() };
+    let options = StoreOptions { quick_check_timeout: Duration::ZERO, ..StoreOptions::default() };
     let store = Store::open_with(&path, options).unwrap();
-    assert!(!store.check_until(true, || false).unwrap().complete);
-    assert!(!store.check_until(false, || true).unwrap().complete);
-    assert!(store.check_until(false, || false).unwrap().complete);
+    assert!(!store.check_integrity_until(true, || false).unwrap().is_complete);
+    assert!(!store.check_integrity_until(false, || true).unwrap().is_complete);
+    assert!(store.check_integrity_until(false, || false).unwrap().is_complete);
 }
 
 #[test]
@@ -102,9 +102,9 @@ fn the_identity_stays_over_restarts_and_is_new_with_a_new_file() {
 }
 
 #[test]
-fn any_write_ahead_log_is_answered_with_an_error_or_a_store() {
+fn any_write_ahead_log_results_in_an_error_or_a_store() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, wal) = fuzz::template(folder.path()).unwrap();
+    let (file, wal) = fuzz::seed_files(folder.path()).unwrap();
     fuzz::open_with_wal(folder.path(), &file, &wal).unwrap();
     fuzz::open_with_wal(folder.path(), &[], &[]).unwrap();
     let mut random = 7_u64;

@@ -7,7 +7,7 @@ use wheeltapper_store::{
     simulated::{Faults, SimulatedDisk},
 };
 
-use super::{checkpoint, columns, findings, seen};
+use super::{checkpoint, columns, findings, visible_readings};
 
 /// A folder in memory, if possible, so that the disk does not affect the measurements.
 fn folder() -> tempfile::TempDir {
@@ -18,7 +18,7 @@ fn open(folder: &tempfile::TempDir, disk: &SimulatedDisk) -> Result<Store, Store
     Store::open_with(&folder.path().join("s.db"), StoreOptions::simulation(disk.name()))
 }
 
-const ALWAYS: u32 = 1_000_000;
+const EVERY_CALL: u32 = 1_000_000;
 
 #[test]
 fn a_commit_that_failed_is_made_again_when_the_disk_has_healed() {
@@ -28,17 +28,17 @@ fn a_commit_that_failed_is_made_again_when_the_disk_has_healed() {
         ("read only", SimulatedDisk::set_read_only, StoreErrorKind::ReadOnly),
         (
             "write",
-            |disk, on| disk.set_faults(Faults { write_error: if on { ALWAYS } else { 0 }, ..Faults::default() }),
+            |disk, on| disk.set_faults(Faults { write_error: if on { EVERY_CALL } else { 0 }, ..Faults::default() }),
             StoreErrorKind::Io,
         ),
         (
             "sync",
-            |disk, on| disk.set_faults(Faults { sync_error: if on { ALWAYS } else { 0 }, ..Faults::default() }),
+            |disk, on| disk.set_faults(Faults { sync_error: if on { EVERY_CALL } else { 0 }, ..Faults::default() }),
             StoreErrorKind::Io,
         ),
         (
             "busy",
-            |disk, on| disk.set_faults(Faults { busy: if on { ALWAYS } else { 0 }, ..Faults::default() }),
+            |disk, on| disk.set_faults(Faults { busy: if on { EVERY_CALL } else { 0 }, ..Faults::default() }),
             StoreErrorKind::Busy,
         ),
     ];
@@ -62,15 +62,15 @@ fn a_commit_that_failed_is_made_again_when_the_disk_has_healed() {
         switch(&disk, false);
         store.commit(&findings(0, 9)).unwrap();
         store.commit(&commit).unwrap();
-        assert_eq!((seen(&store, 0..600), store.counts().unwrap().readings), (4800, 4800), "{name}");
+        assert_eq!((visible_readings(&store, 0..600), store.counts().unwrap().readings), (4800, 4800), "{name}");
         assert_eq!(store.checkpoints().unwrap()[0].applied_offset, 9);
         assert_eq!(store.sizes().unwrap().staged_chunks, 0);
-        store.check(false).unwrap();
+        store.check_integrity(false).unwrap();
     }
 }
 
 #[test]
-fn a_panic_of_a_thread_that_writes_does_not_make_the_store_dead() {
+fn a_panic_of_a_writing_thread_does_not_disable_the_store() {
     let folder = folder();
     let store = Store::open(&folder.path().join("s.db")).unwrap();
     let other = store.clone();
@@ -79,7 +79,7 @@ fn a_panic_of_a_thread_that_writes_does_not_make_the_store_dead() {
     });
     assert!(panicked.join().is_err());
     store.commit(&checkpoint(0, &columns(0..3, 0, 4), 1)).unwrap();
-    assert_eq!(seen(&store, 0..3), 12);
+    assert_eq!(visible_readings(&store, 0..3), 12);
 }
 
 /// One history: commits of two partitions under faults, each repeated until it succeeds, and crashes in the middle of
@@ -87,7 +87,7 @@ fn a_panic_of_a_thread_that_writes_does_not_make_the_store_dead() {
 fn history(disk: &SimulatedDisk, seed: u64) {
     let folder = folder();
     disk.reset(seed);
-    wheeltapper_store::simulated::create(&folder.path().join("s.db"), [seed as u8; 16]).unwrap();
+    wheeltapper_store::simulated::create_store(&folder.path().join("s.db"), [seed as u8; 16]).unwrap();
     // Half of the histories lose power, and thus unsynced writes, with each crash.
     disk.set_power_loss(seed % 2 == 1);
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -109,7 +109,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
         if disk.is_dead() {
             disk.revive();
         }
-        match open(&folder, disk).and_then(|store| store.recover().map(|()| store)) {
+        match open(&folder, disk).and_then(|store| store.discard_all_staged().map(|()| store)) {
             Ok(store) => return store,
             Err(error) => assert!(disk.is_dead() || error.is_transient(), "seed {seed}: {error}"),
         }
@@ -151,7 +151,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
             let which = next(2) as usize;
             let result = match next(8) {
                 0 => store.commit(&findings(which as u16, 3)),
-                1 => store.compact().map(drop),
+                1 => store.merge_small_chunks().map(drop),
                 2 if open[which] => {
                     // The caller starts again and drops the old writer.
                     writers[which] = store.begin_checkpoint(if which == 0 { &one } else { &two }).unwrap();
@@ -176,7 +176,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
     disk.revive();
     drop(store);
     let store = Store::open_with(&folder.path().join("s.db"), StoreOptions::simulation(disk.name())).unwrap();
-    store.recover().unwrap();
+    store.discard_all_staged().unwrap();
     for partition in [0, 1] {
         for sensor in sensors(partition) {
             let (times, _) = store.readings(sensor, i64::MIN, i64::MAX).unwrap();
@@ -185,11 +185,11 @@ fn history(disk: &SimulatedDisk, seed: u64) {
         }
     }
     assert_eq!(store.counts().unwrap().readings, goal * 4 * 17, "seed {seed}");
-    store.check(false).unwrap();
+    store.check_integrity(false).unwrap();
 }
 
 #[test]
-fn whatever_fails_each_reading_is_stored_once() {
+fn under_any_fault_each_reading_is_stored_once() {
     let disk = SimulatedDisk::register("histories", 0).unwrap();
     let one: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = one.map_or(0..200, |seed| seed..seed + 1);
@@ -199,7 +199,7 @@ fn whatever_fails_each_reading_is_stored_once() {
 }
 
 #[test]
-fn what_a_dead_process_had_open_writes_nothing_more() {
+fn files_of_a_dead_process_write_nothing_more() {
     let (folder, disk) = (folder(), SimulatedDisk::register("dead", 5).unwrap());
     let store = open(&folder, &disk).unwrap();
     store.state_put("key", b"before").unwrap();
@@ -214,7 +214,7 @@ fn what_a_dead_process_had_open_writes_nothing_more() {
 }
 
 #[test]
-fn opening_costs_little() {
+fn opening_is_fast() {
     let (folder, disk) = (folder(), SimulatedDisk::register("opening", 5).unwrap());
     let began = Instant::now();
     drop(open(&folder, &disk).unwrap());
@@ -230,7 +230,7 @@ fn opening_costs_little() {
 }
 
 #[test]
-fn a_file_that_takes_the_stores_place_is_not_written_to() {
+fn a_file_that_replaces_the_store_is_not_written_to() {
     let (folder, disk) = (folder(), SimulatedDisk::register("replaced", 5).unwrap());
     let store = open(&folder, &disk).unwrap();
     store.state_put("key", b"value").unwrap();
@@ -239,10 +239,10 @@ fn a_file_that_takes_the_stores_place_is_not_written_to() {
             .unwrap();
     }
     drop(open(&folder, &disk).unwrap());
-    disk.set_faults(Faults { sync_error: ALWAYS, ..Faults::default() });
+    disk.set_faults(Faults { sync_error: EVERY_CALL, ..Faults::default() });
     assert!(store.state_put("key", b"other").is_err());
     disk.set_faults(Faults::default());
     let error = store.state_put("key", b"other").unwrap_err();
-    assert!(matches!(error, StoreError::Replaced), "{error}");
+    assert!(matches!(error, StoreError::FileReplaced), "{error}");
     assert_eq!(open(&folder, &disk).unwrap().state_get("key").unwrap(), None);
 }

@@ -7,14 +7,14 @@ mod disk;
 mod retention;
 mod wal;
 
-use wheeltapper_store::{Applied, Checkpoint, Commit, SensorColumn, Store};
+use wheeltapper_store::{AppliedOffset, Checkpoint, Commit, SensorReadings, Store};
 
 const SECOND: i64 = 1_000_000_000;
 
 /// `count` readings of each of `sensors` sensors, one per second from second `from` on.
-fn columns(sensors: std::ops::Range<u32>, from: i64, count: i64) -> Vec<SensorColumn> {
+fn columns(sensors: std::ops::Range<u32>, from: i64, count: i64) -> Vec<SensorReadings> {
     sensors
-        .map(|sensor| SensorColumn {
+        .map(|sensor| SensorReadings {
             sensor,
             times: (from..from + count).map(|second| second * SECOND).collect(),
             values: (from..from + count).map(|second| second as f64 + f64::from(sensor)).collect(),
@@ -22,7 +22,7 @@ fn columns(sensors: std::ops::Range<u32>, from: i64, count: i64) -> Vec<SensorCo
         .collect()
 }
 
-fn checkpoint(partition: u16, readings: &[SensorColumn], offset: u64) -> Commit<'_> {
+fn checkpoint(partition: u16, readings: &[SensorReadings], offset: u64) -> Commit<'_> {
     Commit {
         partition,
         checkpoint: Some(Checkpoint { snapshot_offset: offset, snapshot: "{}".to_owned() }),
@@ -32,10 +32,10 @@ fn checkpoint(partition: u16, readings: &[SensorColumn], offset: u64) -> Commit<
 }
 
 fn findings(partition: u16, offset: u64) -> Commit<'static> {
-    Commit { partition, applied: Some(Applied { offset, topic_ends: "{}" }), ..Commit::default() }
+    Commit { partition, applied: Some(AppliedOffset { offset, topic_ends: "{}" }), ..Commit::default() }
 }
 
 /// Number of visible readings of all sensors.
-fn seen(store: &Store, sensors: std::ops::Range<u32>) -> usize {
+fn visible_readings(store: &Store, sensors: std::ops::Range<u32>) -> usize {
     sensors.map(|sensor| store.readings(sensor, i64::MIN, i64::MAX).unwrap().0.len()).sum()
 }

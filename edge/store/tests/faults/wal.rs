@@ -16,12 +16,12 @@ use super::{checkpoint, columns};
 const LIMIT: u64 = 1 << 20;
 
 fn open(folder: &tempfile::TempDir) -> Store {
-    let options = StoreOptions { wal_limit: LIMIT, ..StoreOptions::default() };
+    let options = StoreOptions { max_wal_bytes: LIMIT, ..StoreOptions::default() };
     Store::open_with(&folder.path().join("s.db"), options).unwrap()
 }
 
 #[test]
-fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
+fn the_wal_stays_bounded_with_overlapping_readers_and_shrinks_at_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.state_put("key", b"value").unwrap();
@@ -65,7 +65,7 @@ fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
     );
     assert!(all > 10 * LIMIT && reads.load(Ordering::Relaxed) > 20, "{all} bytes are too little load");
     assert!(largest <= 5 * LIMIT, "the log grew to {largest} bytes");
-    let folded = store.fold().unwrap();
+    let folded = store.checkpoint_wal().unwrap();
     assert!(!folded.busy && folded.after <= LIMIT, "{folded:?}");
     for at in 0..40 {
         store.state_put(&format!("key/{at}"), &payload).unwrap();
@@ -78,21 +78,21 @@ fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
 }
 
 #[test]
-fn a_read_that_does_not_end_is_ended() {
+fn an_endless_read_is_interrupted() {
     const ENDLESS: &str =
         "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n, state";
     let folder = tempfile::tempdir().unwrap();
     // By the time limit of the read.
-    let options = StoreOptions { read_limit: Some(Duration::from_millis(100)), ..StoreOptions::default() };
+    let options = StoreOptions { read_timeout: Some(Duration::from_millis(100)), ..StoreOptions::default() };
     let store = Store::open_with(&folder.path().join("t.db"), options).unwrap();
-    let error = store.ask(ENDLESS, Vec::new()).unwrap_err();
-    assert!(matches!(error, StoreError::TooLong(_)) && error.is_transient(), "{error}");
-    assert_eq!(store.ask("SELECT 1", Vec::new()).unwrap().len(), 1, "the connection is usable");
+    let error = store.query_rows(ENDLESS, Vec::new()).unwrap_err();
+    assert!(matches!(error, StoreError::ReadTimeout(_)) && error.is_transient(), "{error}");
+    assert_eq!(store.query_rows("SELECT 1", Vec::new()).unwrap().len(), 1, "the connection is usable");
     // By a writer, when the log grows meanwhile.
     let store = open(&folder);
     store.state_put("key", b"value").unwrap();
     let reader = store.clone();
-    let reading = thread::spawn(move || reader.ask(ENDLESS, Vec::new()));
+    let reading = thread::spawn(move || reader.query_rows(ENDLESS, Vec::new()));
     let payload = vec![7; 64 << 10];
     let began = Instant::now();
     let mut largest = 0;
@@ -101,16 +101,16 @@ fn a_read_that_does_not_end_is_ended() {
         store.state_put("key", &payload).unwrap();
         largest = largest.max(store.sizes().unwrap().wal_bytes);
     }
-    assert!(matches!(reading.join().unwrap(), Err(StoreError::TooLong(_))));
+    assert!(matches!(reading.join().unwrap(), Err(StoreError::ReadTimeout(_))));
     store.state_put("key", &payload).unwrap();
     assert!(largest <= 5 * LIMIT, "the log grew to {largest} bytes");
 }
 
 #[test]
-fn a_commit_waits_for_nobody_while_the_log_is_small() {
+fn a_commit_does_not_wait_while_the_wal_is_small() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
-    let folded = store.fold().unwrap();
+    let folded = store.checkpoint_wal().unwrap();
     assert_eq!((folded.busy, folded.frames), (false, 0));
     store.commit(&checkpoint(0, &columns(0..3, 0, 4), 1)).unwrap();
     let sizes = store.sizes().unwrap();
@@ -118,7 +118,7 @@ fn a_commit_waits_for_nobody_while_the_log_is_small() {
 }
 
 #[test]
-fn another_program_that_does_not_end_its_read_does_not_stop_the_line() {
+fn an_endless_read_of_another_program_does_not_block_commits() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.state_put("key", b"value").unwrap();
@@ -133,6 +133,6 @@ fn another_program_that_does_not_end_its_read_does_not_stop_the_line() {
     // If each commit waited for the reader, this would take minutes.
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     raw.execute_batch("ROLLBACK").unwrap();
-    let folded = store.fold().unwrap();
+    let folded = store.checkpoint_wal().unwrap();
     assert!(!folded.busy && folded.after == 0, "{folded:?}");
 }

@@ -2,16 +2,16 @@
 
 use crate::{
     plant,
-    script::{START, Script},
+    script::{START, CaseScript},
     signal::{pump, seconds},
 };
 
-pub(crate) fn scripts() -> Vec<Script> {
+pub(crate) fn scripts() -> Vec<CaseScript> {
     vec![bad(), rejected()]
 }
 
-fn bad() -> Script {
-    let mut script = Script::new(
+fn bad() -> CaseScript {
+    let mut script = CaseScript::new(
         "bad-events",
         "malformed, not finite, out of range, too old, of no format, and half good: each is told why, the good half is kept",
         plant::pumps("", &[("pump-1", 3)]),
@@ -59,8 +59,8 @@ fn bad() -> Script {
     script
 }
 
-fn rejected() -> Script {
-    let mut script = Script::new(
+fn rejected() -> CaseScript {
+    let mut script = CaseScript::new(
         "unknown-sensors-refused",
         "where only configured sensors are taken, a misspelt one is refused and its neighbours are kept",
         plant::pumps("unknown_sensors = \"reject\"\n\n", &[("pump-1", 3)]),

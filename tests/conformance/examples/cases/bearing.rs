@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use crate::{
-    script::{START, Script},
+    script::{START, CaseScript},
     signal::Noise,
 };
 
@@ -44,8 +44,8 @@ const SHAFT_FREQUENCY: f64 = 25.0;
 const BPFO_ORDER: f64 = 3.585;
 const RESONANCE_FREQUENCY: f64 = 3_100.0;
 
-pub(crate) fn script() -> Script {
-    let mut script = Script::new(
+pub(crate) fn script() -> CaseScript {
+    let mut script = CaseScript::new(
         "bearing-bursts",
         "bursts of vibration from a motor whose outer race breaks: the fault is named from its frequency",
         PLANT,

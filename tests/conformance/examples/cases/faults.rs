@@ -2,19 +2,19 @@
 
 use crate::{
     plant,
-    script::Script,
+    script::CaseScript,
     signal::{Sensor, pump, seconds},
 };
 
 /// The duration of one event, in seconds.
 const EVENT_SECONDS: i64 = 5;
 
-pub(crate) fn scripts() -> Vec<Script> {
+pub(crate) fn scripts() -> Vec<CaseScript> {
     vec![quiet(), hot_pump(), resolved(), several(), no_technician(), wear(), drift()]
 }
 
-fn quiet() -> Script {
-    let mut script = Script::new(
+fn quiet() -> CaseScript {
+    let mut script = CaseScript::new(
         "quiet-machine",
         "a machine that stays as it is: windows and nothing else",
         plant::pumps("", &[("pump-1", 3)]),
@@ -27,8 +27,8 @@ fn quiet() -> Script {
     script
 }
 
-fn hot_pump() -> Script {
-    let mut script = Script::new(
+fn hot_pump() -> CaseScript {
+    let mut script = CaseScript::new(
         "fault-to-work-order",
         "a pump runs hot: anomalies, an alert, and a work order in the next shift that has room",
         plant::pumps("", &[("pump-1", 4)]),
@@ -45,8 +45,8 @@ fn hot_pump() -> Script {
     script
 }
 
-fn resolved() -> Script {
-    let mut script = Script::new(
+fn resolved() -> CaseScript {
+    let mut script = CaseScript::new(
         "alert-that-resolves",
         "a pump draws more current for half a minute, then none of it: the alert resolves and its order is cancelled",
         plant::pumps("", &[("pump-1", 3)]),
@@ -66,8 +66,8 @@ fn resolved() -> Script {
     script
 }
 
-fn several() -> Script {
-    let mut script = Script::new(
+fn several() -> CaseScript {
+    let mut script = CaseScript::new(
         "several-machines-in-one-event",
         "three pumps in every event, two of which fail at once: orders by what a machine matters",
         plant::pumps("", &[("pump-1", 1), ("pump-2", 3), ("pump-3", 5)]),
@@ -85,13 +85,13 @@ fn several() -> Script {
     script
 }
 
-fn no_technician() -> Script {
+fn no_technician() -> CaseScript {
     let config = plant::pumps("", &[("pump-1", 5)]);
     let without_technicians: String = match (config.find("\n[[technician]]"), config.find("\n[[site]]")) {
         (Some(from), Some(to)) => format!("{}{}", &config[..from], &config[to..]),
         _ => config,
     };
-    let mut script = Script::new(
+    let mut script = CaseScript::new(
         "nobody-to-repair",
         "a fault where no technician is configured: the order has no time, and says why",
         without_technicians,
@@ -107,8 +107,8 @@ fn no_technician() -> Script {
     script
 }
 
-fn wear() -> Script {
-    let mut script = Script::new(
+fn wear() -> CaseScript {
+    let mut script = CaseScript::new(
         "slow-wear",
         "a motor that gets a little warmer all the time: an alert, and how long it has left",
         plant::motor(),
@@ -122,8 +122,8 @@ fn wear() -> Script {
     script
 }
 
-fn drift() -> Script {
-    let mut script = Script::new(
+fn drift() -> CaseScript {
+    let mut script = CaseScript::new(
         "what-is-normal-moves",
         "a motor's level moves by less than an anomaly, for good: a drift is told, and what became of the shadow that learns",
         plant::motor(),

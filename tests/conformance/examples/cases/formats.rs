@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use crate::{
     plant,
-    script::{START, Script, stamp},
+    script::{START, CaseScript, timestamp_text},
     signal::{Sensor, pump, seconds, thousandths},
 };
 
-pub(crate) fn scripts() -> Vec<Script> {
+pub(crate) fn scripts() -> Vec<CaseScript> {
     vec![json(), text(), big()]
 }
 
-fn json() -> Script {
-    let mut script = Script::new(
+fn json() -> CaseScript {
+    let mut script = CaseScript::new(
         "json-in-its-shapes",
         "objects, arrays, objects one after the other, values by name, bare numbers, samples with a rate; times in every unit",
         plant::unknown(),
@@ -21,7 +21,7 @@ fn json() -> Script {
     for second in 0..8 {
         let (time, value) = (START + second, thousandths(20_000 + 37 * second));
         // Times as text, and as numbers from seconds to nanoseconds.
-        script.event(&format!("{{\"sensor_id\":\"a/m/one\",\"timestamp\":\"{}\",\"values\":{value}}}", stamp(second)));
+        script.event(&format!("{{\"sensor_id\":\"a/m/one\",\"timestamp\":\"{}\",\"values\":{value}}}", timestamp_text(second)));
         script.event(&format!(
             "[{{\"sensor_id\":\"a/m/two\",\"timestamp\":{time}000,\"value\":{value}}},{{\"sensor\":\"b/m/three\",\"ts\":{time}000000,\"value\":-{value}}}]"
         ));
@@ -51,8 +51,8 @@ fn json() -> Script {
     script
 }
 
-fn text() -> Script {
-    let mut script = Script::new(
+fn text() -> CaseScript {
+    let mut script = CaseScript::new(
         "text-formats",
         "NDJSON, InfluxDB line protocol, SenML, and CSV both long and wide, by media type, by short name and by their bytes",
         plant::pumps("", &[("pump-1", 3)]),
@@ -88,7 +88,7 @@ fn text() -> Script {
         script.event_as("lorawan", Some("application/senml+json"), None, &format!("[{}]", records.join(",")));
         let mut long = String::from("sensor_id,timestamp,value\n");
         for second in from + 6..from + 8 {
-            let _ = writeln!(long, "{asset}/current,{},{}", stamp(second), sensors[2].value(0));
+            let _ = writeln!(long, "{asset}/current,{},{}", timestamp_text(second), sensors[2].value(0));
         }
         script.event(&long);
         let mut wide = format!("time;{asset}/temperature;{asset}/current\n");
@@ -103,8 +103,8 @@ fn text() -> Script {
     script
 }
 
-fn big() -> Script {
-    let mut script = Script::new(
+fn big() -> CaseScript {
+    let mut script = CaseScript::new(
         "big-batch",
         "1,500 readings in one event: a table of five columns, with all its windows closing at once",
         plant::unknown(),

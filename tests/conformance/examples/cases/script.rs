@@ -9,14 +9,14 @@ use serde_json::json;
 pub(crate) const START: i64 = 1_767_600_000;
 
 /// A case.
-pub(crate) struct Script {
+pub(crate) struct CaseScript {
     name: &'static str,
     shows: &'static str,
     plant: String,
     lines: String,
 }
 
-impl Script {
+impl CaseScript {
     pub(crate) fn new(name: &'static str, shows: &'static str, plant: impl Into<String>) -> Self {
         Self { name, shows, plant: plant.into(), lines: String::new() }
     }
@@ -40,7 +40,7 @@ impl Script {
 
     /// Adds a tick, in seconds after the start.
     pub(crate) fn tick(&mut self, second: i64) {
-        self.line(&json!({ "kind": "tick", "now": stamp(second) }));
+        self.line(&json!({ "kind": "tick", "now": timestamp_text(second) }));
     }
 
     fn line(&mut self, line: &serde_json::Value) {
@@ -58,6 +58,6 @@ impl Script {
 }
 
 /// Returns the time that many seconds after the start, as text.
-pub(crate) fn stamp(second: i64) -> String {
+pub(crate) fn timestamp_text(second: i64) -> String {
     jiff::Timestamp::from_second(START + second).map(|time| time.to_string()).unwrap_or_default()
 }

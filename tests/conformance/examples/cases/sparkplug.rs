@@ -2,23 +2,23 @@
 
 use crate::{
     plant,
-    script::{START, Script},
+    script::{START, CaseScript},
     signal::Noise,
 };
 
-pub(crate) fn script() -> Script {
-    let mut script = Script::new(
+pub(crate) fn script() -> CaseScript {
+    let mut script = CaseScript::new(
         "sparkplug",
         "data before any birth is refused; after the births it is read by alias, until a new birth deals the aliases anew",
         plant::unknown(),
     );
     let mut noise = Noise::new(5);
-    let send = |script: &mut Script, topic: &str, second: i64, metrics: &[Vec<u8>]| {
-        let mut payload = number(1, u64::try_from((START + second) * 1000).unwrap_or(0));
+    let send = |script: &mut CaseScript, topic: &str, second: i64, metrics: &[Vec<u8>]| {
+        let mut payload = varint_field(1, u64::try_from((START + second) * 1000).unwrap_or(0));
         for metric in metrics {
-            payload.extend(bytes(2, metric));
+            payload.extend(bytes_field(2, metric));
         }
-        payload.extend(number(3, u64::try_from(second).unwrap_or(0)));
+        payload.extend(varint_field(3, u64::try_from(second).unwrap_or(0)));
         script.bytes(topic, None, &payload);
     };
     let mut value = |around: f64| around + (noise.next(500) as f64) / 1024.0;
@@ -76,29 +76,29 @@ enum Value<'a> {
 
 /// Encodes a metric by the field numbers of Sparkplug's protobuf schema. The data type 0 is left out.
 fn metric(name: Option<&str>, alias: Option<u64>, datatype: u64, value: Value<'_>) -> Vec<u8> {
-    let mut out = name.map(|name| bytes(1, name.as_bytes())).unwrap_or_default();
-    out.extend(alias.map(|alias| number(2, alias)).unwrap_or_default());
+    let mut out = name.map(|name| bytes_field(1, name.as_bytes())).unwrap_or_default();
+    out.extend(alias.map(|alias| varint_field(2, alias)).unwrap_or_default());
     if datatype > 0 {
-        out.extend(number(4, datatype));
+        out.extend(varint_field(4, datatype));
     }
     match value {
-        Value::Int(value) => out.extend(number(10, value.into())),
-        Value::Long(value) => out.extend(number(11, value)),
+        Value::Int(value) => out.extend(varint_field(10, value.into())),
+        Value::Long(value) => out.extend(varint_field(11, value)),
         Value::Float(value) => out.extend([vec![12 << 3 | 5], value.to_le_bytes().to_vec()].concat()),
         Value::Double(value) => out.extend([vec![13 << 3 | 1], value.to_le_bytes().to_vec()].concat()),
-        Value::Boolean(value) => out.extend(number(14, value.into())),
-        Value::Text(value) => out.extend(bytes(15, value.as_bytes())),
+        Value::Boolean(value) => out.extend(varint_field(14, value.into())),
+        Value::Text(value) => out.extend(bytes_field(15, value.as_bytes())),
     }
     out
 }
 
-fn number(field: u8, value: u64) -> Vec<u8> {
+fn varint_field(field: u8, value: u64) -> Vec<u8> {
     let mut out = vec![field << 3];
     varint(value, &mut out);
     out
 }
 
-fn bytes(field: u8, value: &[u8]) -> Vec<u8> {
+fn bytes_field(field: u8, value: &[u8]) -> Vec<u8> {
     let mut out = vec![field << 3 | 2];
     varint(value.len() as u64, &mut out);
     out.extend_from_slice(value);

@@ -2,16 +2,16 @@
 
 use crate::{
     plant,
-    script::{START, Script},
+    script::{START, CaseScript},
     signal::{Sensor, pump, seconds},
 };
 
-pub(crate) fn scripts() -> Vec<Script> {
+pub(crate) fn scripts() -> Vec<CaseScript> {
     vec![late(), reordered(), newest_first(), silent(), unicode()]
 }
 
-fn late() -> Script {
-    let mut script = Script::new(
+fn late() -> CaseScript {
+    let mut script = CaseScript::new(
         "late-and-repeated",
         "late readings are kept, and are in no window that had closed; readings that are sent again are dropped; those that contradict one of the same time are refused one by one, and the rest of their event stands",
         plant::pumps("", &[("pump-1", 3)]),
@@ -41,8 +41,8 @@ fn late() -> Script {
     script
 }
 
-fn reordered() -> Script {
-    let mut script = Script::new(
+fn reordered() -> CaseScript {
+    let mut script = CaseScript::new(
         "reordered-within-the-lateness",
         "a radio that sends neighbours in the wrong order: every reading is in its window, as if they had come in order",
         plant::pumps("", &[("pump-1", 3)]),
@@ -58,8 +58,8 @@ fn reordered() -> Script {
     script
 }
 
-fn newest_first() -> Script {
-    let mut script = Script::new(
+fn newest_first() -> CaseScript {
+    let mut script = CaseScript::new(
         "newest-first-in-one-event",
         "an export that begins with the newest reading: none of the event is late, as it is put in order before anything else",
         plant::pumps("", &[("pump-1", 3)]),
@@ -73,8 +73,8 @@ fn newest_first() -> Script {
     script
 }
 
-fn silent() -> Script {
-    let mut script = Script::new(
+fn silent() -> CaseScript {
+    let mut script = CaseScript::new(
         "silent-sensor",
         "a sensor falls silent: the second tick without it closes its windows, and the machine is judged by the others",
         plant::pumps("", &[("pump-1", 3), ("pump-2", 3)]),
@@ -96,8 +96,8 @@ fn silent() -> Script {
     script
 }
 
-fn unicode() -> Script {
-    let mut script = Script::new(
+fn unicode() -> CaseScript {
+    let mut script = CaseScript::new(
         "names-of-all-scripts",
         "machines and sensors named in any script, with blanks, quotes and dots, or in one word",
         plant::unknown(),

@@ -6,14 +6,14 @@ pub mod server;
 
 use std::time::Instant;
 
-use wheeltapper_conformance::{Case, Host, check};
+use wheeltapper_conformance::{Case, Host, run_case};
 
 /// Runs every case on a host and panics with the errors of all that failed.
-pub fn all_cases(host: &mut dyn Host) {
+pub fn run_all_cases(host: &mut dyn Host) {
     let mut failed = Vec::new();
     for case in Case::all().unwrap() {
         let started = Instant::now();
-        let result = check(&case, host);
+        let result = run_case(&case, host);
         let outcome = if result.is_ok() { "ok" } else { "FAILED" };
         println!("{} ... {outcome} ({:.1} s)", case.name, started.elapsed().as_secs_f64());
         failed.extend(result.err().map(|error| format!("{error:#}")));

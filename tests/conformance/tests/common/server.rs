@@ -29,7 +29,7 @@ impl Program {
     }
 
     /// Waits until the program listens on a port of this computer.
-    pub fn listens(&mut self, port: u16) -> anyhow::Result<()> {
+    pub fn wait_for_port(&mut self, port: u16) -> anyhow::Result<()> {
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = self.child.try_wait()? {
@@ -67,7 +67,7 @@ pub struct Api {
 
 impl Api {
     /// Creates a client for a port of this computer.
-    pub fn on(port: u16) -> Self {
+    pub fn new(port: u16) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
@@ -78,18 +78,18 @@ impl Api {
 
     /// Sends an event.
     pub fn event(&self, event: &Event) -> anyhow::Result<Receipt> {
-        let mut request = ::http::Request::post(format!("{}{}", self.base, http::ingest(event)));
+        let mut request = ::http::Request::post(format!("{}{}", self.base, http::ingest_path(event)));
         if let Some(format) = &event.format {
             request = request.header("content-type", format);
         }
         // The body is sent as bytes, so that the client adds no Content-Type to an event without a format.
         let mut response = self.agent.run(request.body(event.payload.clone())?)?;
-        http::receipt(response.status().as_u16(), &response.body_mut().read_to_vec()?)
+        http::parse_receipt(response.status().as_u16(), &response.body_mut().read_to_vec()?)
     }
 
     /// Advances the time.
     pub fn tick(&self, now: i64) -> anyhow::Result<()> {
-        let request = self.agent.post(format!("{}{}", self.base, http::tick(now)));
+        let request = self.agent.post(format!("{}{}", self.base, http::tick_path(now)));
         let mut response = request.header("authorization", format!("Bearer {}", http::TICK_TOKEN)).send_empty()?;
         ensure!(response.status() == 200, "{}: {}", response.status(), response.body_mut().read_to_string()?);
         Ok(())

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
 use wheeltapper::{host, intake::Envelope};
-use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Refused, Sqlite, findings};
+use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, RejectedPart, Sqlite, findings};
 use wheeltapper_store::{Filter, Store};
 
 /// The arrival of every event: 2026-06-01T00:00:00Z. No case depends on it.
@@ -39,7 +39,7 @@ impl Drop for Edge {
 }
 
 impl Host for Edge {
-    fn is_the_reference(&self) -> bool {
+    fn is_reference(&self) -> bool {
         true
     }
 
@@ -72,25 +72,25 @@ impl Host for Edge {
             payload: event.payload.clone().into(),
         };
         let receipts = host.intake.submit(0, vec![envelope])?.blocking_recv()??;
-        host.settle(TIMEOUT)?;
+        host.wait_until_stored(TIMEOUT)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
-        let rejected = receipt.refused.iter().map(|refused| u64::from(refused.readings)).sum();
-        let refused = receipt.refused.into_iter().map(|refused| Refused {
+        let rejected = receipt.rejected.iter().map(|refused| u64::from(refused.readings)).sum();
+        let refused = receipt.rejected.into_iter().map(|refused| RejectedPart {
             position: u64::from(refused.position),
             reason: refused.reason.to_owned(),
             message: refused.message,
         });
-        Ok(Some(Receipt { accepted: receipt.accepted, rejected, refused: refused.collect() }))
+        Ok(Some(Receipt { accepted: receipt.accepted, rejected, rejected_parts: refused.collect() }))
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
-        self.running()?.0.tick_in_turn(now, TIMEOUT)
+        self.running()?.0.tick_and_wait(now, TIMEOUT)
     }
 
-    fn found(&mut self) -> anyhow::Result<Found> {
+    fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let (_, folder) = self.running()?;
-        let path = wheeltapper::folder::store_path(&folder.path().join("data"));
-        let mut found = findings(&mut Sqlite::open(&path)?)?;
+        let path = wheeltapper::data_folder::store_path(&folder.path().join("data"));
+        let mut found = read_shared_tables(&mut Sqlite::open(&path)?)?;
         let store = Store::open_read_only(&path)?;
         let sensors = store.sensors()?;
         for sensor in &sensors {

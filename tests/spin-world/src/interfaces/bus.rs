@@ -13,7 +13,7 @@ use super::bindings::fermyon::spin::{
     mqtt::{self, Qos},
     redis::{self, RedisParameter, RedisResult},
 };
-use crate::guest::Guest;
+use crate::host_state::HostState;
 
 /// The timeout of a server's answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const PUBLISH_ONLY: &str = "this host only publishes to Redis";
 
 /// A Redis server.
 #[derive(Debug)]
-pub struct Redis {
+pub struct RedisConnection {
     /// `host:port`.
     host: String,
     /// `user:password`, empty if the server needs none.
@@ -30,7 +30,7 @@ pub struct Redis {
 
 /// An MQTT broker's host and port, user and password.
 #[derive(Debug)]
-pub struct Mqtt {
+pub struct MqttConnection {
     host: String,
     port: String,
     user: String,
@@ -38,7 +38,7 @@ pub struct Mqtt {
 }
 
 /// Encodes a command in Redis' protocol.
-fn command(arguments: &[&[u8]]) -> Vec<u8> {
+fn encode_command(arguments: &[&[u8]]) -> Vec<u8> {
     let mut command = format!("*{}\r\n", arguments.len()).into_bytes();
     for argument in arguments {
         command.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
@@ -48,14 +48,14 @@ fn command(arguments: &[&[u8]]) -> Vec<u8> {
     command
 }
 
-impl Redis {
+impl RedisConnection {
     fn publish(&self, channel: &str, payload: &[u8]) -> io::Result<()> {
-        let stream = TcpStream::connect(with_port(&self.host, "6379"))?;
+        let stream = TcpStream::connect(with_default_port(&self.host, "6379"))?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         let mut stream = BufReader::new(stream);
         let mut execute = |arguments: &[&[u8]]| {
-            stream.get_mut().write_all(&command(arguments))?;
+            stream.get_mut().write_all(&encode_command(arguments))?;
             let mut response = String::new();
             stream.read_line(&mut response)?;
             if response.starts_with([':', '+']) { Ok(()) } else { Err(io::Error::other(response)) }
@@ -68,113 +68,113 @@ impl Redis {
     }
 }
 
-fn with_port(host: &str, port: &str) -> String {
+fn with_default_port(host: &str, port: &str) -> String {
     if host.contains(':') { host.to_owned() } else { format!("{host}:{port}") }
 }
 
-impl Guest {
+impl HostState {
     /// Returns host and login of an address if the application may connect to it.
-    fn reachable(&self, scheme: &str, address: &str) -> Option<(String, String)> {
+    fn allowed_address(&self, scheme: &str, address: &str) -> Option<(String, String)> {
         let rest = address.strip_prefix(scheme)?;
         let authority = rest.split(['?', '/']).next().unwrap_or(rest);
         let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let is_allowed = self.settings.outbound.iter().any(|allowed| *allowed == format!("{scheme}{host}"));
+        let is_allowed = self.settings.allowed_outbound_hosts.iter().any(|allowed| *allowed == format!("{scheme}{host}"));
         is_allowed.then(|| (host.to_owned(), login.to_owned()))
     }
 }
 
-impl redis::Host for Guest {}
+impl redis::Host for HostState {}
 
-impl redis::HostConnection for Guest {
-    fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<Redis>, redis::Error>> {
-        self.instance.live()?;
-        match self.reachable("redis://", &address) {
-            Some((host, login)) => Ok(Ok(self.instance.table.push(Redis { host, login })?)),
+impl redis::HostConnection for HostState {
+    fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<RedisConnection>, redis::Error>> {
+        self.instance.count_call()?;
+        match self.allowed_address("redis://", &address) {
+            Some((host, login)) => Ok(Ok(self.instance.table.push(RedisConnection { host, login })?)),
             None => Ok(Err(redis::Error::InvalidAddress)),
         }
     }
 
     fn publish(
         &mut self,
-        connection: Resource<Redis>,
+        connection: Resource<RedisConnection>,
         channel: String,
         payload: Vec<u8>,
     ) -> wasmtime::Result<Result<(), redis::Error>> {
-        self.instance.live()?;
+        self.instance.count_call()?;
         let sent = self.instance.table.get(&connection)?.publish(&channel, &payload);
         Ok(sent.map_err(|error| redis::Error::Other(error.to_string())))
     }
 
-    fn get(&mut self, _: Resource<Redis>, _: String) -> wasmtime::Result<Result<Option<Vec<u8>>, redis::Error>> {
+    fn get(&mut self, _: Resource<RedisConnection>, _: String) -> wasmtime::Result<Result<Option<Vec<u8>>, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn set(&mut self, _: Resource<Redis>, _: String, _: Vec<u8>) -> wasmtime::Result<Result<(), redis::Error>> {
+    fn set(&mut self, _: Resource<RedisConnection>, _: String, _: Vec<u8>) -> wasmtime::Result<Result<(), redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn incr(&mut self, _: Resource<Redis>, _: String) -> wasmtime::Result<Result<i64, redis::Error>> {
+    fn incr(&mut self, _: Resource<RedisConnection>, _: String) -> wasmtime::Result<Result<i64, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn del(&mut self, _: Resource<Redis>, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
+    fn del(&mut self, _: Resource<RedisConnection>, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn sadd(&mut self, _: Resource<Redis>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
+    fn sadd(&mut self, _: Resource<RedisConnection>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn smembers(&mut self, _: Resource<Redis>, _: String) -> wasmtime::Result<Result<Vec<String>, redis::Error>> {
+    fn smembers(&mut self, _: Resource<RedisConnection>, _: String) -> wasmtime::Result<Result<Vec<String>, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn srem(&mut self, _: Resource<Redis>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
+    fn srem(&mut self, _: Resource<RedisConnection>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn execute(
         &mut self,
-        _: Resource<Redis>,
+        _: Resource<RedisConnection>,
         _: String,
         _: Vec<RedisParameter>,
     ) -> wasmtime::Result<Result<Vec<RedisResult>, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn drop(&mut self, connection: Resource<Redis>) -> wasmtime::Result<()> {
+    fn drop(&mut self, connection: Resource<RedisConnection>) -> wasmtime::Result<()> {
         self.instance.table.delete(connection)?;
         Ok(())
     }
 }
 
-impl mqtt::Host for Guest {}
+impl mqtt::Host for HostState {}
 
-impl mqtt::HostConnection for Guest {
+impl mqtt::HostConnection for HostState {
     fn open(
         &mut self,
         address: String,
         user: String,
         password: String,
         _keep_alive: u64,
-    ) -> wasmtime::Result<Result<Resource<Mqtt>, mqtt::Error>> {
-        self.instance.live()?;
-        let Some((host, _)) = self.reachable("mqtt://", &address) else { return Ok(Err(mqtt::Error::InvalidAddress)) };
+    ) -> wasmtime::Result<Result<Resource<MqttConnection>, mqtt::Error>> {
+        self.instance.count_call()?;
+        let Some((host, _)) = self.allowed_address("mqtt://", &address) else { return Ok(Err(mqtt::Error::InvalidAddress)) };
         let (host, port) = host.rsplit_once(':').unwrap_or((&host, "1883"));
-        let mqtt = Mqtt { host: host.to_owned(), port: port.to_owned(), user, password };
+        let mqtt = MqttConnection { host: host.to_owned(), port: port.to_owned(), user, password };
         Ok(Ok(self.instance.table.push(mqtt)?))
     }
 
     /// Publishes with Mosquitto's client, which waits for the acknowledgement.
     fn publish(
         &mut self,
-        connection: Resource<Mqtt>,
+        connection: Resource<MqttConnection>,
         topic: String,
         payload: Vec<u8>,
         qos: Qos,
     ) -> wasmtime::Result<Result<(), mqtt::Error>> {
-        self.instance.live()?;
-        let Mqtt { host, port, user, password } = self.instance.table.get(&connection)?;
+        self.instance.count_call()?;
+        let MqttConnection { host, port, user, password } = self.instance.table.get(&connection)?;
         let mut client = Command::new("mosquitto_pub");
         client.args(["-h", host, "-p", port, "-t", &topic, "-q", &(qos as u8).to_string(), "-s"]);
         if !user.is_empty() {
@@ -190,7 +190,7 @@ impl mqtt::HostConnection for Guest {
         Ok(sent.map_err(|error| mqtt::Error::ConnectionFailed(error.to_string())))
     }
 
-    fn drop(&mut self, connection: Resource<Mqtt>) -> wasmtime::Result<()> {
+    fn drop(&mut self, connection: Resource<MqttConnection>) -> wasmtime::Result<()> {
         self.instance.table.delete(connection)?;
         Ok(())
     }

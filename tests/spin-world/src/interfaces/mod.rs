@@ -2,7 +2,7 @@
 
 mod bus;
 mod sqlite;
-mod state;
+mod key_value;
 mod variables;
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -24,9 +24,9 @@ pub(crate) mod bindings {
 
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::guest::Guest;
+use crate::host_state::HostState;
 
 /// Adds all interfaces to the linker.
-pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::Platform::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)
 }

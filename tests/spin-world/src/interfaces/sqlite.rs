@@ -4,17 +4,17 @@ use rusqlite::{Connection, params_from_iter, types::Value as Sql};
 use wasmtime::component::Resource;
 
 use super::bindings::fermyon::spin::sqlite::{Error, Host, HostConnection, QueryResult, RowResult, Value};
-use crate::guest::Guest;
+use crate::host_state::HostState;
 
 /// A connection. Like Spin's, it waits up to five seconds for other writers.
 #[derive(Debug)]
 pub struct Database(Connection);
 
-impl Host for Guest {}
+impl Host for HostState {}
 
-impl HostConnection for Guest {
+impl HostConnection for HostState {
     fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Database>, Error>> {
-        self.instance.live()?;
+        self.instance.count_call()?;
         if name != "default" {
             return Ok(Err(Error::AccessDenied));
         }
@@ -30,7 +30,7 @@ impl HostConnection for Guest {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, Error>> {
-        self.instance.live()?;
+        self.instance.count_call()?;
         let Database(connection) = self.instance.table.get(&connection)?;
         Ok(execute(connection, &statement, parameters).map_err(|error| Error::Io(error.to_string())))
     }

@@ -7,7 +7,7 @@ pub mod servers;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use rusqlite::{Connection, types::Value};
-use wheeltapper_spin_world::{Loaded, Settings, SpinWorld};
+use wheeltapper_spin_world::{LoadedComponent, Settings, SpinTestHost};
 
 /// Returns the path of a composed component.
 pub fn composed(name: &str) -> PathBuf {
@@ -17,34 +17,34 @@ pub fn composed(name: &str) -> PathBuf {
 /// The application.
 pub struct App {
     _folder: tempfile::TempDir,
-    pub world: SpinWorld,
+    pub host: SpinTestHost,
 }
 
 impl App {
     pub fn new(variables: &[(&str, &str)]) -> Self {
-        Self::reaching(variables, &[])
+        Self::with_outbound(variables, &[])
     }
 
-    pub fn reaching(variables: &[(&str, &str)], outbound: &[&str]) -> Self {
+    pub fn with_outbound(variables: &[(&str, &str)], outbound: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             variables: to_map(variables),
-            outbound: outbound.iter().map(|&each| each.to_owned()).collect(),
+            allowed_outbound_hosts: outbound.iter().map(|&each| each.to_owned()).collect(),
             ..Settings::default()
         };
-        let world = SpinWorld::open(folder.path(), settings).unwrap();
-        Self { _folder: folder, world }
+        let world = SpinTestHost::open(folder.path(), settings).unwrap();
+        Self { _folder: folder, host: world }
     }
 
-    pub fn load(&self, name: &str, variables: &[(&str, &str)]) -> Loaded {
-        let mut loaded = self.world.load(&composed(name)).unwrap();
+    pub fn load(&self, name: &str, variables: &[(&str, &str)]) -> LoadedComponent {
+        let mut loaded = self.host.load(&composed(name)).unwrap();
         loaded.variables = to_map(variables);
         loaded
     }
 
     /// Returns rows of the application's database.
     pub fn rows(&self, statement: &str) -> Vec<Vec<Value>> {
-        let connection = Connection::open(self.world.database()).unwrap();
+        let connection = Connection::open(self.host.database()).unwrap();
         let mut statement = connection.prepare(statement).unwrap();
         let width = statement.column_count();
         let rows = statement.query_map([], |row| (0..width).map(|index| row.get(index)).collect()).unwrap();
@@ -52,7 +52,7 @@ impl App {
     }
 
     pub fn count(&self, from: &str) -> i64 {
-        let connection = Connection::open(self.world.database()).unwrap();
+        let connection = Connection::open(self.host.database()).unwrap();
         connection.query_row(&format!("SELECT count(*) FROM {from}"), [], |row| row.get(0)).unwrap()
     }
 }

@@ -113,7 +113,7 @@ impl Redis {
     }
 
     /// Authenticates with a password.
-    pub fn login(&mut self, password: &str) {
+    pub fn authenticate(&mut self, password: &str) {
         self.send(&[b"AUTH", password.as_bytes()]);
         self.reply();
     }
@@ -124,7 +124,7 @@ impl Redis {
     }
 
     /// Returns the channel and payload of the next message, or `None` if none comes within `wait`.
-    pub fn message(&mut self, wait: Duration) -> Option<(String, Vec<u8>)> {
+    pub fn next_message(&mut self, wait: Duration) -> Option<(String, Vec<u8>)> {
         self.0.get_ref().set_read_timeout(Some(wait)).unwrap();
         if self.0.fill_buf().is_err() {
             return None;
@@ -193,7 +193,7 @@ impl Subscription {
     }
 
     /// Returns the topic and payload of the next message.
-    pub fn message(&mut self) -> (String, Vec<u8>) {
+    pub fn next_message(&mut self) -> (String, Vec<u8>) {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         let (topic, digits) = line.trim_end().rsplit_once(' ').unwrap();

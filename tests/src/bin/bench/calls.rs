@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wheeltapper::components::{Detector, Featurizer, Ingester, Limits, Sandbox, wit};
+use wheeltapper::components::{Detector, Featurizer, Ingester, InstanceLimits, Sandbox, wit};
 use wheeltapper_simulate::LoadGenerator;
 use wheeltapper_tests::{SECOND, T0};
 
@@ -15,7 +15,7 @@ use crate::{Figures, say};
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
 pub(crate) fn calls(figures: &mut Figures) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let limits = Limits { memory: 2 << 30, deadline: Duration::from_secs(60) };
+    let limits = InstanceLimits { memory: 2 << 30, max_cpu_time: Duration::from_secs(60) };
     let sandbox = Sandbox::load(folder.path(), &BTreeMap::new(), limits)?;
 
     let mut ingester = Ingester::open(&sandbox, "", None)?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use wheeltapper_store::{
-    AlertRow, AnomalyRow, Commit, DriftRow, PrognosisRow, SensorColumn, Store, WaveformRow, WindowBlock, WindowRow,
+    AlertRow, AnomalyRow, Commit, DriftRow, PrognosisRow, SensorReadings, Store, WaveformRow, WindowBlock, WindowRow,
     WorkOrderRow,
 };
 use wheeltapper_tests::{Plant, Running, SECOND, T0};
@@ -126,12 +126,12 @@ fn history(plant: &Plant, machines: usize) -> anyhow::Result<()> {
 fn readings(store: &Store, ids: &[u32], period: i64) -> anyhow::Result<()> {
     let seconds: Vec<i64> = (0..DAYS * DAY).step_by(usize::try_from(period)?).collect();
     for some in seconds.chunks(CHUNK) {
-        let column = |&sensor: &u32| SensorColumn {
+        let column = |&sensor: &u32| SensorReadings {
             sensor,
             times: some.iter().map(|second| T0 + second * SECOND).collect(),
             values: some.iter().map(|second| 2.0 + noise(second + i64::from(sensor))).collect(),
         };
-        let columns: Vec<SensorColumn> = ids.iter().map(column).collect();
+        let columns: Vec<SensorReadings> = ids.iter().map(column).collect();
         store.commit(&Commit { readings: &columns, ..Commit::default() })?;
     }
     Ok(())

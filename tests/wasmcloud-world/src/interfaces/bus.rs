@@ -12,14 +12,14 @@ use wasmtime::{
 };
 
 use super::{
-    View,
+    HostStateView,
     bindings::wasmcloud::{messaging0_2_0 as v0_2, messaging0_3_0 as v0_3},
 };
-use crate::{guest::Guest, world::Message};
+use crate::{host_state::HostState, host::Message};
 
-impl v0_2::types::Host for &mut Guest {}
+impl v0_2::types::Host for &mut HostState {}
 
-impl v0_2::consumer::Host for &mut Guest {
+impl v0_2::consumer::Host for &mut HostState {
     async fn request(
         &mut self,
         _: String,
@@ -30,16 +30,16 @@ impl v0_2::consumer::Host for &mut Guest {
     }
 
     async fn publish(&mut self, message: v0_2::types::BrokerMessage) -> wasmtime::Result<Result<(), String>> {
-        self.instance.live()?;
+        self.instance.count_call()?;
         self.shared.publish(Message { subject: message.subject, body: message.body });
         Ok(Ok(()))
     }
 }
 
-impl v0_3::types::Host for &mut Guest {}
-impl v0_3::consumer::Host for &mut Guest {}
+impl v0_3::types::Host for &mut HostState {}
+impl v0_3::consumer::Host for &mut HostState {}
 
-impl<T: 'static + Send> v0_3::consumer::HostWithStore<T> for View {
+impl<T: 'static + Send> v0_3::consumer::HostWithStore<T> for HostStateView {
     async fn request(
         _: &Accessor<T, Self>,
         _: String,
@@ -53,33 +53,33 @@ impl<T: 'static + Send> v0_3::consumer::HostWithStore<T> for View {
         accessor: &Accessor<T, Self>,
         message: v0_3::types::BrokerMessage,
     ) -> wasmtime::Result<Result<(), v0_3::types::Error>> {
-        accessor.with(|mut access| access.get().instance.live())?;
-        let body = collect(accessor, message.body).await?;
+        accessor.with(|mut access| access.get().instance.count_call())?;
+        let body = read_body(accessor, message.body).await?;
         accessor.with(|mut access| access.get().shared.publish(Message { subject: message.subject, body }));
         Ok(Ok(()))
     }
 }
 
 /// Reads a stream to its end.
-async fn collect<T: 'static + Send>(
-    accessor: &Accessor<T, View>,
+async fn read_body<T: 'static + Send>(
+    accessor: &Accessor<T, HostStateView>,
     stream: StreamReader<u8>,
 ) -> wasmtime::Result<Vec<u8>> {
     let (end_sender, end_receiver) = tokio::sync::oneshot::channel();
     let bytes = Arc::new(Mutex::new(Vec::new()));
-    let sink = Sink { bytes: Arc::clone(&bytes), _end_sender: end_sender };
+    let sink = BodySink { bytes: Arc::clone(&bytes), _end_sender: end_sender };
     accessor.with(|mut access| stream.pipe(&mut access, sink))?;
     // The sink is dropped when the writer is, and its sender with it.
     let _ = end_receiver.await;
     Ok(std::mem::take(&mut *bytes.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-struct Sink {
+struct BodySink {
     bytes: Arc<Mutex<Vec<u8>>>,
     _end_sender: tokio::sync::oneshot::Sender<()>,
 }
 
-impl<T> StreamConsumer<T> for Sink {
+impl<T> StreamConsumer<T> for BodySink {
     type Item = u8;
 
     fn poll_consume(

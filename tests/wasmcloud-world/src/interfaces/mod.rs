@@ -2,8 +2,8 @@
 
 mod bus;
 mod config;
-mod query;
-mod state;
+mod postgres;
+mod key_value;
 
 /// Bindings generated from the adapter's WIT.
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -33,17 +33,17 @@ pub(crate) mod bindings {
 
 use wasmtime::component::{HasData, Linker};
 
-use crate::guest::Guest;
+use crate::host_state::HostState;
 
 /// Tells wasmtime how to find the state of an instance.
 #[derive(Debug)]
-pub(crate) struct View;
+pub(crate) struct HostStateView;
 
-impl HasData for View {
-    type Data<'a> = &'a mut Guest;
+impl HasData for HostStateView {
+    type Data<'a> = &'a mut HostState;
 }
 
 /// Adds all interfaces to the linker.
-pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    bindings::Platform::add_to_linker::<Guest, View>(linker, |guest| guest)
+pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    bindings::Platform::add_to_linker::<HostState, HostStateView>(linker, |guest| guest)
 }

@@ -4,8 +4,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use wheeltapper_wasmcloud_world::{Loaded, Message, Postgres, Settings, WasmCloudWorld};
-use wheeltapper_worlds::plant::{START, TABLES};
+use wheeltapper_wasmcloud_world::{LoadedComponent, Message, PostgresServer, Settings, WasmCloudTestHost};
+use wheeltapper_worlds::plant::{START, TABLE_QUERIES};
 
 /// The components, and the first token of the subjects that each subscribes to.
 pub const STAGES: [(&str, &str); 5] = [
@@ -25,41 +25,41 @@ pub fn composed(name: &str) -> PathBuf {
 
 /// The workload.
 pub struct App {
-    pub world: WasmCloudWorld,
-    _postgres: Postgres,
+    pub host: WasmCloudTestHost,
+    _postgres: PostgresServer,
 }
 
 impl App {
     pub fn new(config: &[(&str, &str)]) -> Self {
-        let postgres = Postgres::start().unwrap();
-        let settings = Settings { config: to_map(config), postgres: postgres.url() };
-        let world = WasmCloudWorld::open(settings).unwrap();
-        Self { world, _postgres: postgres }
+        let postgres = PostgresServer::start().unwrap();
+        let settings = Settings { config: to_map(config), postgres: postgres.database_url() };
+        let world = WasmCloudTestHost::open(settings).unwrap();
+        Self { host: world, _postgres: postgres }
     }
 
-    pub fn load(&self, name: &str) -> Loaded {
-        self.world.load(&composed(name)).unwrap()
+    pub fn load(&self, name: &str) -> LoadedComponent {
+        self.host.load(&composed(name)).unwrap()
     }
 
-    pub fn send(&self, component: &Loaded, subject: &str, body: &[u8]) {
+    pub fn send(&self, component: &LoadedComponent, subject: &str, body: &[u8]) {
         let message = Message { subject: subject.to_owned(), body: body.to_vec() };
-        self.world.message(component, &message, None).unwrap();
+        self.host.deliver(component, &message, None).unwrap();
     }
 
     pub fn count(&self, from: &str) -> i64 {
-        self.world.rows(&format!("SELECT count(*) FROM {from}"), &[]).unwrap()[0].get(0)
+        self.host.rows(&format!("SELECT count(*) FROM {from}"), &[]).unwrap()[0].get(0)
     }
 
     /// Returns the rows of each table as JSON.
     pub fn tables(&self) -> Vec<Vec<String>> {
-        let rows = |table: &&str| self.world.rows(&format!("SELECT row_to_json(t)::text FROM ({table}) AS t"), &[]);
-        TABLES.iter().map(|table| rows(table).unwrap().iter().map(|row| row.get(0)).collect()).collect()
+        let rows = |table: &&str| self.host.rows(&format!("SELECT row_to_json(t)::text FROM ({table}) AS t"), &[]);
+        TABLE_QUERIES.iter().map(|table| rows(table).unwrap().iter().map(|row| row.get(0)).collect()).collect()
     }
 }
 
 /// Asserts that two workloads have the same rows.
 pub fn assert_same(expected: &[Vec<String>], actual: &[Vec<String>]) {
-    for ((table, expected), actual) in TABLES.iter().zip(expected).zip(actual) {
+    for ((table, expected), actual) in TABLE_QUERIES.iter().zip(expected).zip(actual) {
         let differs = expected.iter().zip(actual).find(|(expected, actual)| expected != actual);
         assert!(expected == actual, "{table}: {} rows, expected {}; {differs:?}", actual.len(), expected.len());
     }

@@ -9,9 +9,9 @@
 //!
 //! The keys `sensor`, `time`, `ts` and `value` are accepted as well. Other keys are ignored.
 
-mod read;
+mod message;
 mod scan;
-mod take;
+mod readings;
 
 use std::fmt;
 
@@ -22,33 +22,33 @@ use serde::{
 };
 
 use crate::{
-    intake::Intake,
+    collector::ReadingCollector,
     rejection::{Rejection, excerpt},
 };
-use read::Message;
-pub(super) use scan::{elements, syntax};
+use message::Message;
+pub(super) use scan::{elements, syntax_rejection};
 
 /// Example of a message, for error messages.
-const EXPECTED: &str =
+const EXPECTED_MESSAGE: &str =
     "{\"sensor_id\":\"site/area/machine/sensor\",\"timestamp\":\"2026-01-31T12:00:00Z\",\"values\":1.5}";
 
 /// Decodes a whole body: an object, an array, a sequence of objects, or a bare number.
-pub(crate) fn whole(payload: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
+pub(crate) fn decode_document(payload: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
     let text = payload.trim_ascii();
     match text.first() {
-        Some(b'[') => array(text, sensor, collector),
+        Some(b'[') => decode_array(text, sensor, collector),
         Some(b'{') => match serde_json::from_slice::<Message<'_>>(text) {
-            Ok(message) => message.take(text, 0, sensor, collector),
+            Ok(message) => message.add_readings(text, 0, sensor, collector),
             // Several objects, or an invalid one.
-            Err(error) if error.is_syntax() || error.is_data() => objects(text, sensor, collector),
-            Err(error) => collector.refuse(0, syntax(&error, text, EXPECTED), text, 1),
+            Err(error) if error.is_syntax() || error.is_data() => decode_elements(text, sensor, collector),
+            Err(error) => collector.reject(0, syntax_rejection(&error, text, EXPECTED_MESSAGE), text, 1),
         },
-        _ => bare(text, sensor, collector),
+        _ => decode_bare_number(text, sensor, collector),
     }
 }
 
 /// Decodes NDJSON: each line is an object or an array of objects.
-pub(crate) fn lines(payload: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
+pub(crate) fn decode_lines(payload: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
     let (mut rest, mut position) = (payload, 0);
     while !rest.is_empty() {
         let (line, after) = match memchr(b'\n', rest) {
@@ -59,10 +59,10 @@ pub(crate) fn lines(payload: &[u8], sensor: Option<&str>, collector: &mut Intake
         position += 1;
         match line.trim_ascii() {
             [] => {}
-            line @ [b'[', ..] => array(line, sensor, collector),
-            line => message(line, position, sensor, collector),
+            line @ [b'[', ..] => decode_array(line, sensor, collector),
+            line => decode_message(line, position, sensor, collector),
         }
-        if collector.is_full() {
+        if collector.is_event_rejected() {
             return;
         }
     }
@@ -70,39 +70,39 @@ pub(crate) fn lines(payload: &[u8], sensor: Option<&str>, collector: &mut Intake
 
 /// Decodes an array in one pass if all its elements are valid. Otherwise decodes it again element by element, so that
 /// only the invalid elements are rejected.
-fn array(text: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
-    let mark = collector.mark();
-    collector.event.drafting = true;
+fn decode_array(text: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
+    let mark = collector.savepoint();
+    collector.event.is_dry_run = true;
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let result = Elements { sensor, collector: &mut *collector }.deserialize(&mut reader).and_then(|()| reader.end());
-    collector.event.drafting = false;
-    if result.is_err() && !collector.is_full() {
+    let result = ArrayVisitor { sensor, collector: &mut *collector }.deserialize(&mut reader).and_then(|()| reader.end());
+    collector.event.is_dry_run = false;
+    if result.is_err() && !collector.is_event_rejected() {
         collector.rollback(mark);
-        objects(text, sensor, collector);
+        decode_elements(text, sensor, collector);
     }
 }
 
-struct Elements<'a, 'b> {
+struct ArrayVisitor<'a, 'b> {
     sensor: Option<&'a str>,
-    collector: &'a mut Intake<'b>,
+    collector: &'a mut ReadingCollector<'b>,
 }
 
-impl Elements<'_, '_> {
+impl ArrayVisitor<'_, '_> {
     fn deserialize<'de, D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
         reader.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for Elements<'_, '_> {
+impl<'de> Visitor<'de> for ArrayVisitor<'_, '_> {
     type Value = ();
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an array of readings")
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         while let Some(message) = elements.next_element::<Message<'de>>()? {
-            let rejected_before = self.collector.event.refused;
-            message.take(b"", 0, self.sensor, self.collector);
-            if self.collector.event.refused > rejected_before || self.collector.is_full() {
+            let rejected_before = self.collector.event.rejected_count;
+            message.add_readings(b"", 0, self.sensor, self.collector);
+            if self.collector.event.rejected_count > rejected_before || self.collector.is_event_rejected() {
                 // Decoding element by element has the bytes of the element for the dead letter.
                 return Err(A::Error::custom("rejected"));
             }
@@ -112,20 +112,20 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
 }
 
 /// Decodes the elements of an array, or a sequence of objects, one at a time.
-fn objects(text: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
+fn decode_elements(text: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
     for (position, element) in elements(text) {
-        message(element, position, sensor, collector);
-        if collector.is_full() {
+        decode_message(element, position, sensor, collector);
+        if collector.is_event_rejected() {
             return;
         }
     }
 }
 
-fn message(text: &[u8], position: usize, sensor: Option<&str>, collector: &mut Intake<'_>) {
+fn decode_message(text: &[u8], position: usize, sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
     match serde_json::from_slice::<Message<'_>>(text) {
-        Ok(message) => message.take(text, position, sensor, collector),
-        Err(_) if sensor.is_some() && is_bare_number(text) => bare(text, sensor, collector),
-        Err(error) => collector.refuse(position, syntax(&error, text, EXPECTED), text, 1),
+        Ok(message) => message.add_readings(text, position, sensor, collector),
+        Err(_) if sensor.is_some() && is_bare_number(text) => decode_bare_number(text, sensor, collector),
+        Err(error) => collector.reject(position, syntax_rejection(&error, text, EXPECTED_MESSAGE), text, 1),
     }
 }
 
@@ -135,19 +135,19 @@ pub(crate) fn is_bare_number(text: &[u8]) -> bool {
 }
 
 /// Decodes a payload that is only a value, for topics whose mapping gives the sensor.
-fn bare(text: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
+fn decode_bare_number(text: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
     let value = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
     match (value, sensor) {
-        (Some(value), Some(sensor)) => collector.take(0, sensor, collector.arrival, value),
+        (Some(value), Some(sensor)) => collector.add_reading(0, sensor, collector.arrival, value),
         (Some(_), None) => {
             let rejection = Rejection::malformed(
                 "got a bare number, but no topic mapping gives its sensor; add an [[mqtt.topic]] rule or send an object",
             );
-            collector.refuse(0, rejection, text, 1);
+            collector.reject(0, rejection, text, 1);
         }
         (None, _) => {
-            let rejection = Rejection::malformed(format!("expected {EXPECTED}; got {:?}", excerpt(text)));
-            collector.refuse(0, rejection, text, 1);
+            let rejection = Rejection::malformed(format!("expected {EXPECTED_MESSAGE}; got {:?}", excerpt(text)));
+            collector.reject(0, rejection, text, 1);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::rejection::{Reason, Rejection, excerpt};
 
 /// Returns the rejection for JSON that does not parse. `expected` describes valid input.
-pub(crate) fn syntax(error: &serde_json::Error, text: &[u8], expected: &str) -> Rejection {
+pub(crate) fn syntax_rejection(error: &serde_json::Error, text: &[u8], expected: &str) -> Rejection {
     if error.is_syntax()
         && let Some(token) = non_finite_token(text)
     {

@@ -38,9 +38,9 @@ pub struct Fault {
     pub(super) operation: Operation,
     pub(super) under: PathBuf,
     pub(super) skip: u64,
-    pub(super) times: u64,
+    pub(super) failure_count: u64,
     pub(super) error: io::ErrorKind,
-    pub(super) short: usize,
+    pub(super) partial_bytes: usize,
     pub(super) panics: bool,
 }
 
@@ -48,7 +48,7 @@ impl Fault {
     /// Makes the next call of a kind fail, with an I/O error.
     pub fn new(operation: Operation) -> Self {
         let error = io::ErrorKind::Other;
-        Self { operation, under: PathBuf::new(), skip: 0, times: 1, error, short: 0, panics: false }
+        Self { operation, under: PathBuf::new(), skip: 0, failure_count: 1, error, partial_bytes: 0, panics: false }
     }
 
     /// Limits the fault to a path and everything below it.
@@ -68,7 +68,7 @@ impl Fault {
     /// Makes this many calls fail.
     #[must_use]
     pub fn times(mut self, calls: u64) -> Self {
-        self.times = calls;
+        self.failure_count = calls;
         self
     }
 
@@ -81,8 +81,8 @@ impl Fault {
 
     /// A write stores this many bytes before it fails.
     #[must_use]
-    pub fn short(mut self, bytes: usize) -> Self {
-        self.short = bytes;
+    pub fn partial_write(mut self, bytes: usize) -> Self {
+        self.partial_bytes = bytes;
         self
     }
 

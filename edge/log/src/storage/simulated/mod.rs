@@ -2,8 +2,8 @@
 //! numbers have the same result.
 
 mod fault;
-mod handle;
-mod node;
+mod simulated_file;
+mod file_content;
 
 pub use fault::{Event, Fault, Operation};
 
@@ -15,13 +15,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use self::{handle::Handle, node::Node};
+use self::{simulated_file::SimulatedFile, file_content::FileContent};
 use super::{Storage, StorageFile};
 
 /// The simulated file system; clones share it.
 #[derive(Clone, Debug)]
 pub struct SimulatedStorage {
-    world: Arc<Mutex<World>>,
+    state: Arc<Mutex<SimulationState>>,
 }
 
 /// A change of a folder that is not synced yet.
@@ -33,19 +33,19 @@ enum NameChange {
 }
 
 #[derive(Debug)]
-struct World {
+struct SimulationState {
     folders: BTreeSet<PathBuf>,
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
     name_changes: Vec<NameChange>,
-    nodes: Vec<Node>,
+    files: Vec<FileContent>,
     modified: BTreeMap<usize, SystemTime>,
-    page: usize,
-    free: Option<u64>,
+    page_size: usize,
+    free_bytes: Option<u64>,
     read_only: bool,
     faults: Vec<Fault>,
     /// Incremented when the process dies. Files opened before are then unusable.
-    life: u64,
+    process_epoch: u64,
     now: SystemTime,
     monotonic: Duration,
     random: u64,
@@ -61,76 +61,76 @@ impl SimulatedStorage {
 
     /// An empty file system with pages of `page` bytes.
     pub fn with_page_size(seed: u64, page: usize) -> Self {
-        let world = World {
+        let world = SimulationState {
             folders: BTreeSet::new(),
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
             name_changes: Vec::new(),
-            nodes: Vec::new(),
+            files: Vec::new(),
             modified: BTreeMap::new(),
-            page,
-            free: None,
+            page_size: page,
+            free_bytes: None,
             read_only: false,
             faults: Vec::new(),
-            life: 0,
+            process_epoch: 0,
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             monotonic: Duration::ZERO,
             random: seed,
             trace: None,
         };
-        Self { world: Arc::new(Mutex::new(world)) }
+        Self { state: Arc::new(Mutex::new(world)) }
     }
 
     /// The process dies: written data stays, open files become unusable.
-    pub fn kill(&self) {
-        self.world().life += 1;
+    pub fn kill_process(&self) {
+        self.lock_state().process_epoch += 1;
     }
 
     /// Power is lost: synced data stays, together with a random part of the rest. Open files become unusable; injected
     /// faults stay.
-    pub fn crash(&self, mut random: impl FnMut() -> u64) {
-        self.world().crash(&mut random);
+    pub fn lose_power(&self, mut random: impl FnMut() -> u64) {
+        self.lock_state().lose_power(&mut random);
     }
 
     /// Injects a fault.
     pub fn inject(&self, fault: Fault) {
-        self.world().faults.push(fault);
+        self.lock_state().faults.push(fault);
     }
 
     /// Removes all injected faults. Calls still fail when there is no free space or the file system is read-only.
     pub fn clear_faults(&self) {
-        self.world().faults.clear();
+        self.lock_state().faults.clear();
     }
 
     /// Sets how many bytes files may still grow by; `None` is unlimited.
-    pub fn set_free(&self, bytes: Option<u64>) {
-        self.world().free = bytes;
+    pub fn set_free_bytes(&self, bytes: Option<u64>) {
+        self.lock_state().free_bytes = bytes;
     }
 
     /// Sets whether every write fails, as on a file system that was remounted read-only after an error.
     pub fn set_read_only(&self, read_only: bool) {
-        self.world().read_only = read_only;
+        self.lock_state().read_only = read_only;
     }
 
     /// Flips a bit of a file, on the disk and in memory. Does nothing if the file is too short.
     pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) {
-        let mut world = self.world();
+        let mut world = self.lock_state();
         if let (Some(&node), Ok(byte)) = (world.names.get(path), usize::try_from(byte)) {
-            world.nodes[node].flip(byte, bit);
+            world.files[node].flip_bit(byte, bit);
         }
     }
 
     /// Changes a file without the log's knowledge, on the disk and in memory.
     pub fn corrupt(&self, path: &Path, change: impl Fn(&mut Vec<u8>)) {
-        let mut world = self.world();
+        let mut world = self.lock_state();
         if let Some(&node) = world.names.get(path) {
-            world.nodes[node].corrupt(change);
+            world.files[node].corrupt(change);
         }
     }
 
     /// Removes a file durably, without the log's knowledge.
-    pub fn lose_file(&self, path: &Path) {
-        let mut world = self.world();
+    pub fn remove_behind_log(&self, path: &Path) {
+        let mut world = self.lock_state();
         world.names.remove(path);
         world.durable_names.remove(path);
         world.name_changes.retain(|change| change.path() != path);
@@ -138,46 +138,46 @@ impl SimulatedStorage {
 
     /// The content of a file.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
-        let world = self.world();
-        world.names.get(path).map(|&node| world.nodes[node].live().to_vec())
+        let world = self.lock_state();
+        world.names.get(path).map(|&node| world.files[node].cached().to_vec())
     }
 
     /// Paths of all files.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.world().names.keys().cloned().collect()
+        self.lock_state().names.keys().cloned().collect()
     }
 
     /// Advances both clocks.
     pub fn advance(&self, time: Duration) {
-        let mut world = self.world();
+        let mut world = self.lock_state();
         world.now += time;
         world.monotonic += time;
     }
 
     /// Sets the wall clock; it may go back.
     pub fn set_now(&self, now: SystemTime) {
-        self.world().now = now;
+        self.lock_state().now = now;
     }
 
     /// Starts a new trace, or ends tracing and discards the trace.
-    pub fn record(&self, on: bool) {
-        self.world().trace = on.then(Vec::new);
+    pub fn set_tracing(&self, on: bool) {
+        self.lock_state().trace = on.then(Vec::new);
     }
 
     /// The trace since [`Self::set_tracing`].
     pub fn trace(&self) -> Vec<Event> {
-        self.world().trace.clone().unwrap_or_default()
+        self.lock_state().trace.clone().unwrap_or_default()
     }
 
     /// Adds a label to the trace, such as the acknowledgement of a reading.
-    pub fn mark(&self, what: impl Into<String>) {
-        if let Some(trace) = &mut self.world().trace {
+    pub fn add_trace_label(&self, what: impl Into<String>) {
+        if let Some(trace) = &mut self.lock_state().trace {
             trace.push(Event::Mark(what.into()));
         }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_state(&self) -> MutexGuard<'_, SimulationState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a call, applies an injected fault, and adds the call to the trace.
@@ -185,20 +185,20 @@ impl SimulatedStorage {
         &self,
         operation: Operation,
         path: &Path,
-        work: impl FnOnce(&mut World) -> io::Result<T>,
+        work: impl FnOnce(&mut SimulationState) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut world = self.world();
-        let result = match world.fault(operation, path) {
+        let mut world = self.lock_state();
+        let result = match world.take_fault(operation, path) {
             None => work(&mut world),
-            Some(fault) => fault.fail(),
+            Some(fault) => fault.trigger(),
         };
-        world.note(operation, path, 0, 0, result.is_ok());
+        world.trace_call(operation, path, 0, 0, result.is_ok());
         result
     }
 }
 
 impl Fault {
-    fn fail<T>(&self) -> io::Result<T> {
+    fn trigger<T>(&self) -> io::Result<T> {
         #[expect(clippy::panic, reason = "a test wants it")]
         if self.panics {
             panic!("an injected panic");
@@ -231,19 +231,19 @@ impl NameChange {
     }
 }
 
-impl World {
+impl SimulationState {
     fn next_random(&mut self) -> u64 {
         split_mix(&mut self.random)
     }
 
-    fn note(&mut self, operation: Operation, path: &Path, at: u64, length: u64, ok: bool) {
+    fn trace_call(&mut self, operation: Operation, path: &Path, at: u64, length: u64, ok: bool) {
         if let Some(trace) = &mut self.trace {
             trace.push(Event::Call { operation, path: path.to_owned(), at, length, ok });
         }
     }
 
     /// Returns the injected fault that applies to this call, if any.
-    fn fault(&mut self, operation: Operation, path: &Path) -> Option<Fault> {
+    fn take_fault(&mut self, operation: Operation, path: &Path) -> Option<Fault> {
         let fits = |fault: &&mut Fault| fault.operation == operation && path.starts_with(&fault.under);
         let index = {
             let fault = self.faults.iter_mut().find(fits)?;
@@ -251,10 +251,10 @@ impl World {
                 fault.skip -= 1;
                 return None;
             }
-            fault.times = fault.times.saturating_sub(1);
+            fault.failure_count = fault.failure_count.saturating_sub(1);
             fault.clone()
         };
-        self.faults.retain(|fault| fault.times > 0);
+        self.faults.retain(|fault| fault.failure_count > 0);
         Some(index)
     }
 
@@ -263,15 +263,15 @@ impl World {
     }
 
     /// Takes up to `bytes` from the free space. Returns how many were available.
-    fn take(&mut self, bytes: u64) -> u64 {
-        let Some(free) = &mut self.free else { return bytes };
+    fn reserve_space(&mut self, bytes: u64) -> u64 {
+        let Some(free) = &mut self.free_bytes else { return bytes };
         let taken = bytes.min(*free);
         *free -= taken;
         taken
     }
 
-    fn give(&mut self, bytes: u64) {
-        if let Some(free) = &mut self.free {
+    fn release_space(&mut self, bytes: u64) {
+        if let Some(free) = &mut self.free_bytes {
             *free += bytes;
         }
     }
@@ -281,16 +281,16 @@ impl World {
         self.name_changes.push(change);
     }
 
-    fn crash(&mut self, random: &mut dyn FnMut() -> u64) {
-        self.life += 1;
+    fn lose_power(&mut self, random: &mut dyn FnMut() -> u64) {
+        self.process_epoch += 1;
         for change in std::mem::take(&mut self.name_changes) {
             if random() & 1 == 0 {
                 change.apply(&mut self.durable_names);
             }
         }
         self.names = self.durable_names.clone();
-        for node in &mut self.nodes {
-            node.crash(&mut *random);
+        for node in &mut self.files {
+            node.lose_power(&mut *random);
         }
     }
 }
@@ -332,33 +332,33 @@ impl Storage for SimulatedStorage {
         let (node, life) = self.call(Operation::Open, path, |world| {
             world.writable()?;
             if let Some(&node) = world.names.get(path) {
-                return Ok((node, world.life));
+                return Ok((node, world.process_epoch));
             }
             if path.parent().is_some_and(|folder| !world.folders.contains(folder)) {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            let node = world.nodes.len();
-            world.nodes.push(Node::new(world.page));
+            let node = world.files.len();
+            world.files.push(FileContent::new(world.page_size));
             world.modified.insert(node, world.now);
             world.change_name(NameChange::Link { path: path.to_owned(), node });
-            Ok((node, world.life))
+            Ok((node, world.process_epoch))
         })?;
-        Ok(Box::new(Handle::new(self.clone(), path, node, life)))
+        Ok(Box::new(SimulatedFile::new(self.clone(), path, node, life)))
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
         let (node, life) = self.call(Operation::Open, path, |world| {
-            Ok((*world.names.get(path).ok_or(io::ErrorKind::NotFound)?, world.life))
+            Ok((*world.names.get(path).ok_or(io::ErrorKind::NotFound)?, world.process_epoch))
         })?;
-        Ok(Box::new(Handle::new(self.clone(), path, node, life)))
+        Ok(Box::new(SimulatedFile::new(self.clone(), path, node, life)))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.call(Operation::Remove, path, |world| {
             world.writable()?;
             let node = *world.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-            let length = world.nodes[node].live().len() as u64;
-            world.give(length);
+            let length = world.files[node].cached().len() as u64;
+            world.release_space(length);
             world.change_name(NameChange::Unlink { path: path.to_owned() });
             Ok(())
         })
@@ -397,14 +397,14 @@ impl Storage for SimulatedStorage {
     }
 
     fn now(&self) -> SystemTime {
-        self.world().now
+        self.lock_state().now
     }
 
     fn monotonic(&self) -> Duration {
-        self.world().monotonic
+        self.lock_state().monotonic
     }
 
     fn random(&self) -> u64 {
-        self.world().next_random()
+        self.lock_state().next_random()
     }
 }

@@ -1,0 +1,15 @@
+//! The types of requests and responses. Request bodies are parsed into them, GraphQL returns them, and the OpenAPI
+//! document is generated from them, so that the three cannot diverge.
+
+mod access;
+mod responses;
+mod requests;
+mod rows;
+mod scalars;
+
+pub(crate) use access::*;
+pub(crate) use responses::*;
+pub(crate) use requests::*;
+pub(crate) use rows::*;
+pub use scalars::parse_timestamp;
+pub(crate) use scalars::*;

@@ -1,0 +1,213 @@
+//! Waveforms of one accelerometer: octave levels compared with their baseline, and bearing lines by physics alone.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use wheeltapper_condition::baseline::Baseline;
+
+use crate::{
+    explain::{self, AssetContext, Explanation, FeatureValue, Trend},
+    faults,
+    dry_run::DryRunScore,
+    scoring_unit::Window,
+};
+
+/// The warm-up of waveforms is this fraction of that of windows of readings: waveforms do not overlap, so fewer are
+/// needed.
+const WINDOWS_PER_WAVEFORM: usize = 3;
+/// Fewest training waveforms.
+const MIN_WARMUP: usize = 5;
+/// Fewest spectral lines of an octave that is used.
+const MIN_LINES: f64 = 12.0;
+/// Evidence from which a bearing line alone raises an alarm. The fault is named from 5 on
+/// ([`wheeltapper_condition::bearing::diagnosis::Limits`]), which noise reaches in one of a thousand waveforms.
+const ALARM_EVIDENCE: f64 = 7.5;
+/// Waveforms in the trend.
+const TREND_LENGTH: usize = 60;
+
+/// Names of the models that score a waveform.
+pub(crate) const MEMBERS: [&str; 2] = [ENVELOPE, OCTAVES];
+const ENVELOPE: &str = "envelope";
+const OCTAVES: &str = "octaves";
+
+/// Model of the waveforms of one sensor; see the module documentation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WaveformModel {
+    warmup: usize,
+    training_rows: Vec<Vec<f64>>,
+    model: Option<OctaveModel>,
+    /// Ends and RMS values of the latest waveforms.
+    trend: VecDeque<(i64, f64)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OctaveModel {
+    /// Indices of the octaves in the feature list.
+    octaves: Vec<usize>,
+    baseline: Baseline,
+    /// Median of every feature in the training waveforms.
+    expected: Vec<f64>,
+    training_waveforms: u32,
+}
+
+impl WaveformModel {
+    pub(crate) fn new(warmup: usize, later: usize) -> Self {
+        Self { warmup: Self::warmup_length(warmup, later), training_rows: Vec::new(), model: None, trend: VecDeque::new() }
+    }
+
+    /// Number of training waveforms for a warm-up of this many windows of readings that is delayed by `later` windows.
+    pub(crate) fn warmup_length(warmup: usize, later: usize) -> usize {
+        (warmup / WINDOWS_PER_WAVEFORM).max(MIN_WARMUP) + later / WINDOWS_PER_WAVEFORM
+    }
+
+    /// Number of waveforms learnt, and number needed.
+    pub(crate) fn training_progress(&self) -> (usize, usize) {
+        let learnt = match &self.model {
+            Some(model) => model.training_waveforms as usize,
+            // With waveforms of mixed lengths there is no model.
+            None => self.training_rows.len().min(self.warmup.saturating_sub(1)),
+        };
+        (learnt, self.warmup)
+    }
+
+    /// Scores a waveform without learning from it; see [`crate::probe`].
+    pub(crate) fn dry_run(&self, window: &Window, context: &AssetContext<'_>, model: Option<&str>) -> Option<DryRunScore> {
+        let values = &window.rows.first()?.as_ref()?.values;
+        let learnt = self.model.as_ref()?;
+        let named = faults::bearing_fault(context, values).filter(|_| model != Some(OCTAVES));
+        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / ALARM_EVIDENCE);
+        let by_level = if model == Some(ENVELOPE) { 0.0 } else { learnt.ratio(values) };
+        let finding = self.explanation(values, named, context, by_line >= by_level && model != Some(OCTAVES));
+        Some(DryRunScore { ratio: by_level.max(by_line), finding, confidence_factor: 1.0 })
+    }
+
+    /// Consumes the next waveform. Returns its ratio and, from `limit` on, the finding. None during the warm-up, unless
+    /// the evidence of a bearing line reaches `limit`.
+    pub(crate) fn score(
+        &mut self,
+        window: &Window,
+        context: &AssetContext<'_>,
+        limit: f64,
+    ) -> Option<(f64, Option<Explanation>)> {
+        let values = &window.rows.first()?.as_ref()?.values;
+        let of = |name: &str| context.feature(values, name);
+        if self.trend.len() >= TREND_LENGTH {
+            self.trend.pop_front();
+        }
+        self.trend.push_back((window.end, of("rms")));
+        let named = faults::bearing_fault(context, values);
+        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / ALARM_EVIDENCE);
+        let by_level = self.model.as_ref().map(|model| model.ratio(values));
+        let ratio = by_level.unwrap_or(0.0).max(by_line);
+        if ratio >= limit {
+            let finding = self.explanation(values, named, context, by_line >= by_level.unwrap_or(0.0));
+            let (times, values) = self.trend.iter().copied().unzip();
+            let sensor = context.members.first().map_or_else(String::new, |member| member.name.to_string());
+            let unit = context.unit(&sensor, "rms");
+            let trend = Some(Trend { sensor, feature: "rms".to_owned(), unit, times, values });
+            return Some((ratio, Some(Explanation { trend, ..finding })));
+        }
+        let learning = self.model.is_none();
+        self.train(values, window, context);
+        (!learning).then_some((ratio, None))
+    }
+
+    fn explanation(&self, values: &[f64], named: Option<faults::BearingFault>, context: &AssetContext<'_>, by_line: bool) -> Explanation {
+        let (parts, learnt) = match &self.model {
+            Some(model) => (model.contributions(values, named.as_ref(), context), model.training_waveforms),
+            None => (faults::bearing_contributions(context, values, named.as_ref()), 0),
+        };
+        let fault_mode = match &named {
+            Some(named) => Some(named.mode),
+            None => faults::of_waveform(context, values, self.model.as_ref().map_or(&[], |model| &model.expected)),
+        };
+        let message = context.message(&parts, fault_mode);
+        let message = named.map_or(message, |named| named.message);
+        let model = if by_line { ENVELOPE } else { OCTAVES };
+        Explanation { message, fault_mode, contributions: parts, trend: None, model, training_windows: learnt }
+    }
+
+    fn train(&mut self, values: &[f64], window: &Window, context: &AssetContext<'_>) {
+        let max = context.config.learn as usize * self.warmup;
+        if self.model.as_ref().is_some_and(|model| model.training_waveforms as usize >= max) {
+            return;
+        }
+        self.training_rows.push(values.to_vec());
+        let count = self.training_rows.len();
+        if count == self.warmup || count == max {
+            if let Some(model) = OctaveModel::fit(&self.training_rows, window, context) {
+                self.model = Some(model);
+            } else if count == max {
+                // The waveforms have mixed lengths: start again.
+                self.training_rows.clear();
+                return;
+            }
+        }
+        if count >= max {
+            self.training_rows = Vec::new();
+        }
+    }
+}
+
+impl OctaveModel {
+    #[allow(clippy::cast_precision_loss, reason = "a length of time")]
+    fn fit(lessons: &[Vec<f64>], window: &Window, context: &AssetContext<'_>) -> Option<Self> {
+        let seconds = window.end.saturating_sub(window.start) as f64 / 1e9;
+        let (mut octaves, mut lines) = (Vec::new(), Vec::new());
+        for (at, name) in context.features.iter().enumerate() {
+            let Some(center) = name.strip_prefix("octave_").and_then(|hz| hz.parse::<f64>().ok()) else { continue };
+            // The width of an octave is 1/√2 of its centre frequency.
+            let in_it = center * std::f64::consts::FRAC_1_SQRT_2 * seconds;
+            let there = lessons.iter().all(|lesson| lesson.get(at).is_some_and(|level| level.is_finite()));
+            if in_it >= MIN_LINES && there {
+                octaves.push(at);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+                lines.push(in_it as usize);
+            }
+        }
+        let rows: Vec<Vec<f64>> = lessons
+            .iter()
+            .map(|lesson| octaves.iter().map(|&at| lesson.get(at).copied().unwrap_or(f64::NAN)).collect())
+            .collect();
+        let baseline = Baseline::fit(&rows, &lines)?;
+        let median =
+            |at: usize| crate::robust::median(&mut lessons.iter().filter_map(|row| row.get(at).copied()).collect());
+        let expected = (0..context.features.len()).map(median).collect();
+        Some(Self { octaves, baseline, expected, training_waveforms: u32::try_from(lessons.len()).unwrap_or(u32::MAX) })
+    }
+
+    fn levels(&self, values: &[f64]) -> Vec<f64> {
+        self.octaves.iter().map(|&at| values.get(at).copied().unwrap_or(f64::NAN)).collect()
+    }
+
+    /// 0 for a waveform of another length or rate, which lacks the octaves.
+    fn ratio(&self, values: &[f64]) -> f64 {
+        let ratio = self.baseline.limit_ratio(&self.levels(values));
+        if ratio.is_finite() { ratio } else { 0.0 }
+    }
+
+    /// Contributions: the line of the named bearing fault first, then the octaves by their squared deviations.
+    fn contributions(
+        &self,
+        values: &[f64],
+        named: Option<&faults::BearingFault>,
+        context: &AssetContext<'_>,
+    ) -> Vec<explain::Contribution> {
+        let line = faults::bearing_contributions(context, values, named);
+        let left = 1.0 - line.iter().map(|part| part.share).sum::<f64>();
+        let weights: Vec<f64> =
+            self.baseline.deviations(&self.levels(values)).iter().map(|deviation| deviation * deviation).collect();
+        let sensor = context.members.first().map_or_else(String::new, |member| member.name.to_string());
+        let octaves = explain::largest_contributions(&weights, |at| {
+            let place = *self.octaves.get(at)?;
+            Some(FeatureValue {
+                sensor: sensor.clone(),
+                feature: context.features.get(place)?.clone(),
+                expected: *self.expected.get(place)?,
+                actual: *values.get(place)?,
+            })
+        });
+        let octaves = octaves.into_iter().map(|part| explain::Contribution { share: part.share * left, ..part });
+        line.into_iter().chain(context.with_units(octaves.collect())).collect()
+    }
+}

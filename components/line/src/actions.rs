@@ -1,0 +1,126 @@
+//! Executes user actions on the store and through the planner's queue.
+
+use serde_json::Value as Json;
+
+use crate::{
+    ActionRequest, Action, Dispatch, Filter, Line, LineError, Ports, Table, Topic, Value,
+    action_rules::{self, PlanRequest, ActionError, RepairRequest, WorkOrderChange},
+    contracts::types,
+    events::{PlannerCommand, PlanTask},
+    query, queue, repair_alert,
+    rows::{ACTIONS, QUEUED_TASKS, RowBatch, text_value},
+    stage_driver::PLANT_KEY,
+    store,
+};
+
+/// Executes an action and returns the row that it changed or created, as JSON.
+pub(crate) async fn execute<P: Ports>(line: &Line<P>, change: &ActionRequest) -> Result<String, LineError> {
+    match change.action {
+        Action::Amend => amend_work_order(line, change).await,
+        Action::Plan => request_plan(line, change).await,
+        Action::Acknowledge | Action::Handle | Action::FalseAlarm | Action::Comment => {
+            action_rules::validate(change)?;
+            let anomaly = find_row(line, Table::Anomalies, "anomaly", &change.id).await?;
+            if change.action.marks_handled() {
+                let statement = "UPDATE anomalies SET handled = 1 WHERE id = $1";
+                store::execute(&line.ports, statement, &[text_value(change.id.as_str())]).await?;
+            }
+            record_action(line, change, &anomaly).await?;
+            Ok(find_row(line, Table::Anomalies, "anomaly", &change.id).await?.to_string())
+        }
+        Action::OrderRepair => {
+            let anomaly = find_row(line, Table::Anomalies, "anomaly", &change.id).await?;
+            let repair = RepairRequest::new(&anomaly, &change.text, change.now);
+            if !has_pending_order(line, &repair).await? {
+                enqueue_command(line, change, &PlannerCommand::Alerts(vec![repair_alert!(repair, types)])).await?;
+            }
+            record_action(line, change, &anomaly).await?;
+            Ok(anomaly.to_string())
+        }
+    }
+}
+
+async fn amend_work_order<P: Ports>(line: &Line<P>, change: &ActionRequest) -> Result<String, LineError> {
+    let amendment = WorkOrderChange::parse(&change.text)?;
+    let order = find_row(line, Table::WorkOrders, "work order", &change.id).await?;
+    let statement = "SELECT state FROM alerts WHERE id = $1";
+    let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default();
+    let rows = store::execute(&line.ports, statement, &[text_value(alert)]).await?;
+    // An alert made from a repair that was ordered by hand has no row.
+    let resolved = rows.first().is_some_and(|row| row.first() == Some(&text_value("resolved")));
+    amendment.validate(&order, &action_rules::configured_technicians(&line.plant.stage_config("schedule")), !resolved)?;
+    enqueue_command(line, change, &PlannerCommand::AmendWorkOrder { order: change.id.clone(), change: amendment.clone(), now: change.now })
+        .await?;
+    record_action(line, change, &order).await?;
+    Ok(match line.dispatch {
+        Dispatch::Inline => find_row(line, Table::WorkOrders, "work order", &change.id).await?,
+        // The planner has not applied the change yet.
+        Dispatch::Bus => amendment.preview(order),
+    }
+    .to_string())
+}
+
+async fn request_plan<P: Ports>(line: &Line<P>, change: &ActionRequest) -> Result<String, LineError> {
+    let request = PlanRequest::parse(&change.text)?;
+    request.restrict_config(&line.plant.stage_config("schedule"))?;
+    let mut assets = Vec::with_capacity(request.sensor_ids.len());
+    for sensor in &request.sensor_ids {
+        let row = find_row(line, Table::Sensors, "sensor", sensor).await?;
+        assets.extend(row.get("asset").and_then(Json::as_str).map(str::to_owned));
+    }
+    let id = action_rules::change_id(change);
+    let mut rows = RowBatch::default();
+    rows.add(QUEUED_TASKS, vec![text_value(id.as_str()), Value::Integer(change.now), text_value("queued"), text_value(change.text.as_str())]);
+    rows.write(&line.ports).await?;
+    let assets = (!request.sensor_ids.is_empty()).then_some(assets);
+    let task = PlanTask { id: id.clone(), request: change.text.clone(), assets, now: change.now };
+    enqueue_command(line, change, &PlannerCommand::PlanTask(Box::new(task))).await?;
+    Ok(find_row(line, Table::Tasks, "task", &id).await?.to_string())
+}
+
+/// Returns the row with that id.
+async fn find_row<P: Ports>(line: &Line<P>, table: Table, what: &str, id: &str) -> Result<Json, LineError> {
+    let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
+    let (statement, parameters) = query::select_statement(table, &filter, None);
+    let row = store::execute(&line.ports, &statement, &parameters).await?.into_iter().next();
+    let row = row.ok_or_else(|| ActionError::NotFound(format!("there is no {what} {id:?}")))?;
+    Ok(query::row_to_json(table, row))
+}
+
+/// Records the action in the table `actions`.
+async fn record_action<P: Ports>(line: &Line<P>, change: &ActionRequest, target: &Json) -> Result<(), LineError> {
+    let asset = target.get("asset").and_then(Json::as_str).unwrap_or_default();
+    let mut rows = RowBatch::default();
+    rows.add(
+        ACTIONS,
+        vec![
+            text_value(action_rules::change_id(change)),
+            Value::Integer(change.now),
+            text_value(change.action.name()),
+            text_value(change.id.as_str()),
+            text_value(asset),
+            // The actor is known only to hosts that authenticate callers.
+            Value::Null,
+            text_value(change.text.as_str()),
+        ],
+    );
+    Ok(rows.write(&line.ports).await?)
+}
+
+/// Returns whether an open alert of the same asset and fault mode has work orders that are not finished.
+async fn has_pending_order<P: Ports>(line: &Line<P>, repair: &RepairRequest) -> Result<bool, LineError> {
+    let parameters = [text_value(repair.asset.as_str()), text_value(repair.fault_mode_or_empty())];
+    Ok(!store::execute(&line.ports, RepairRequest::PENDING_ORDER_SQL, &parameters).await?.is_empty())
+}
+
+/// Appends a command to the planner's queue. With [`Dispatch::Inline`] the queue is processed at once.
+async fn enqueue_command<P: Ports>(line: &Line<P>, change: &ActionRequest, command: &PlannerCommand) -> Result<(), LineError> {
+    let body = postcard::to_allocvec(command)
+        .map_err(|error| LineError::Broken(format!("cannot encode a command for the planner's queue: {error}")))?;
+    queue::append(&line.ports, Topic::Alerts, PLANT_KEY, &action_rules::change_id(change), change.now, &body).await?;
+    match line.dispatch {
+        Dispatch::Bus => line.notify(Topic::Alerts, PLANT_KEY).await,
+        Dispatch::Inline => line.process_queue(Topic::Alerts, PLANT_KEY, change.now).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The names of the contracts' enums in the store and in answers.
+
+use wheeltapper_front::RejectionReason as FrontReason;
+
+use crate::contracts::types::{Reason, Severity};
+
+pub(crate) fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+pub(crate) fn reason_name(reason: Reason) -> &'static str {
+    wheeltapper_front::convert_reason!(reason, Reason => FrontReason).name()
+}

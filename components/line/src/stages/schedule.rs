@@ -1,0 +1,140 @@
+//! The schedule stage: alerts and users' commands to work orders.
+
+use crate::{
+    Table, Topic, Value,
+    action_rules::{self, PlanRequest, OrderStatusChange, WorkOrderChange},
+    contracts::{
+        schedule::{Amendment, Scheduler},
+        types::{OrderStatus, StageError, WorkOrder},
+    },
+    error::describe_stage_error,
+    events::{PlannerCommand, PlanTask},
+    query,
+    queue::QueuedEvent,
+    rows::{FINISHED_TASKS, RowBatch, WORK_ORDERS, optional_integer, optional_text, text_value},
+    stage_driver::{StageOutput, Stage},
+};
+
+pub(crate) struct ScheduleStage {
+    scheduler: Scheduler,
+    config: String,
+}
+
+impl Stage for ScheduleStage {
+    const INPUT: Topic = Topic::Alerts;
+    const OUTPUT: Option<Topic> = None;
+    const NAME: &'static str = "schedule";
+
+    fn open(config: &str, snapshot: Option<&[u8]>) -> Result<Self, String> {
+        let opened = match snapshot {
+            None => Scheduler::open(config),
+            Some(snapshot) => Scheduler::restore(config, snapshot),
+        };
+        let scheduler = opened.map_err(|error| describe_stage_error(&error))?;
+        Ok(Self { scheduler, config: config.to_owned() })
+    }
+
+    fn process(&self, _key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
+        let command: PlannerCommand = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
+        let orders = match command {
+            PlannerCommand::Alerts(alerts) => self.scheduler.push(&alerts),
+            PlannerCommand::Tick(now) => self.scheduler.tick(now),
+            PlannerCommand::AmendWorkOrder { order, change, now } => self.amend_and_replan(order, change, now),
+            PlannerCommand::PlanTask(task) => {
+                rows.add(FINISHED_TASKS, task_row(&task, self.plan_what_if(&task)));
+                return Ok(StageOutput::default());
+            }
+        };
+        for order in orders.map_err(|error| describe_stage_error(&error))? {
+            rows.add(WORK_ORDERS, work_order_row(&order, event.seq));
+        }
+        Ok(StageOutput::default())
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.scheduler.snapshot()
+    }
+
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
+        (None, event.body.clone(), 0)
+    }
+}
+
+impl ScheduleStage {
+    /// Amends the order first, then replans: if the amendment is rejected, nothing may have changed.
+    fn amend_and_replan(&self, order: String, change: WorkOrderChange, now: i64) -> Result<Vec<WorkOrder>, StageError> {
+        let WorkOrderChange { scheduled_time, technician, pinned, status } = change;
+        let status = status.map(|status| match status {
+            OrderStatusChange::Planned => OrderStatus::Planned,
+            OrderStatusChange::Done => OrderStatus::Done,
+            OrderStatusChange::Cancelled => OrderStatus::Cancelled,
+        });
+        let mut changed =
+            self.scheduler.amend(&[Amendment { order, scheduled: scheduled_time, technician, pinned, status }])?;
+        changed.extend(self.scheduler.tick(now)?);
+        Ok(changed)
+    }
+
+    /// Computes a what-if plan on a copy of the scheduler.
+    fn plan_what_if(&self, task: &PlanTask) -> Result<serde_json::Value, String> {
+        let request = PlanRequest::parse(&task.request).map_err(|error| error.to_string())?;
+        let config = request.restrict_config(&self.config).map_err(|error| error.to_string())?;
+        let copy = || {
+            let copy = Scheduler::restore(&config, &self.scheduler.snapshot())?;
+            copy.tick(task.now)?;
+            copy.amend(&[])?;
+            copy.orders()
+        };
+        let orders = copy().map_err(|error| describe_stage_error(&error))?;
+        let orders = orders.iter().map(|order| query::row_to_json(Table::WorkOrders, work_order_columns(order))).collect();
+        Ok(action_rules::summarize_plan(orders, task.assets.as_deref(), request.start_time(task.now)))
+    }
+}
+
+fn task_row(task: &PlanTask, plan: Result<serde_json::Value, String>) -> Vec<Value> {
+    let (status, result) = match plan {
+        Ok(plan) => ("done", plan),
+        Err(error) => ("failed", serde_json::json!({ "error": error })),
+    };
+    vec![
+        text_value(task.id.as_str()),
+        Value::Integer(task.now),
+        text_value(status),
+        text_value(task.request.as_str()),
+        text_value(result.to_string()),
+        // A fold has no clock, so the task is finished at the time of its request.
+        Value::Integer(task.now),
+    ]
+}
+
+fn work_order_row(order: &WorkOrder, seq: i64) -> Vec<Value> {
+    let mut row = work_order_columns(order);
+    row.push(Value::Integer(seq));
+    row
+}
+
+/// Returns the columns of a work order in the order of [`Table::WorkOrders`].
+fn work_order_columns(order: &WorkOrder) -> Vec<Value> {
+    let status = match order.status {
+        OrderStatus::Planned => "planned",
+        OrderStatus::Unscheduled => "unscheduled",
+        OrderStatus::Done => "done",
+        OrderStatus::Cancelled => "cancelled",
+    };
+    vec![
+        text_value(order.id.as_str()),
+        text_value(order.alert.as_str()),
+        text_value(order.asset.as_str()),
+        text_value(order.kind.as_str()),
+        Value::Integer(i64::from(order.priority)),
+        text_value(status),
+        optional_integer(order.scheduled),
+        Value::Integer(i64::from(order.duration_minutes)),
+        optional_text(order.technician.as_deref()),
+        text_value(serde_json::json!(order.skills).to_string()),
+        text_value(serde_json::json!(order.after).to_string()),
+        Value::Real(order.cost),
+        text_value(order.notes.as_str()),
+        Value::Integer(i64::from(order.pinned)),
+    ]
+}

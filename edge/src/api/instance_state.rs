@@ -1,0 +1,214 @@
+//! The state of an instance of the component: WASI, HTTP, a memory limit, and the service behind its host functions.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::{ResourceLimiter, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wheeltapper_front::{ActionRequest, Action};
+
+use super::{query_service::QueryService, admission::ComputePermit};
+use crate::intake::site_filter::is_at_sites;
+
+#[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
+pub(super) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "api",
+        imports: { default: async },
+        with: { "wheeltapper:pipeline/types": crate::components::wit::types },
+    });
+}
+
+use bindings::wheeltapper::pipeline::front::{self, Deed as WitAction};
+
+/// The maximum linear memory of an instance, in bytes.
+const MAX_MEMORY_BYTES: usize = 512 << 20;
+
+/// The caller of a request.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The name under which the caller's actions are recorded.
+    pub actor: String,
+    /// The sites that the caller may see; `None`: all.
+    pub sites: Option<Vec<String>>,
+    /// Whether the caller may only read. The route alone does not decide this for GraphQL, which both reads and
+    /// changes.
+    pub read_only: bool,
+    /// Where the actions of the request are recorded.
+    pub actions: ActionLog,
+}
+
+/// The actions of a request, for the audit: the body of a GraphQL request alone does not show what it changed.
+#[derive(Clone, Debug, Default)]
+pub struct ActionLog(Arc<Mutex<Vec<ActionOutcome>>>);
+
+/// An action of a caller, whether it succeeded or not.
+#[derive(Clone, Debug)]
+pub struct ActionOutcome {
+    /// The name of the action.
+    pub action: &'static str,
+    /// The id of the row that it changed.
+    pub target: String,
+    /// The text that came with it: a comment, or the requested changes.
+    pub text: String,
+    /// Whether it succeeded.
+    pub succeeded: bool,
+}
+
+impl ActionLog {
+    fn record(&self, outcome: ActionOutcome) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+    }
+
+    /// Returns the actions so far, and removes them.
+    pub fn take(&self) -> Vec<ActionOutcome> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Caller {
+    /// Whether an asset belongs to a site that the caller may see.
+    pub fn can_see(&self, asset: &str) -> bool {
+        self.sites.as_ref().is_none_or(|sites| is_at_sites(asset, sites))
+    }
+}
+
+/// The state of an instance.
+pub(super) struct InstanceState {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing_http: NoOutgoingHttp,
+    table: ResourceTable,
+    query_service: Arc<QueryService>,
+    pub(super) memory: MemoryLimiter,
+    /// Ticks of the deadline clock that the current request has computed for.
+    pub(super) ticks: u64,
+    /// The caller of the current request.
+    pub(super) caller: Caller,
+    /// The permit to compute; dropped with the response.
+    pub(super) permit: Option<ComputePermit>,
+}
+
+impl InstanceState {
+    pub(super) fn new(query_service: Arc<QueryService>, environment: &[(String, String)]) -> Self {
+        let mut wasi = WasiCtx::builder();
+        wasi.inherit_stderr();
+        for (name, value) in environment {
+            wasi.env(name, value);
+        }
+        Self {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            outgoing_http: NoOutgoingHttp,
+            table: ResourceTable::new(),
+            query_service,
+            memory: MemoryLimiter::default(),
+            ticks: 0,
+            caller: Caller::default(),
+            permit: None,
+        }
+    }
+}
+
+/// Waits for the line; if that takes long, others may compute meanwhile.
+async fn release_while_waiting<T>(turn: &mut Option<ComputePermit>, answer: impl Future<Output = T>) -> T {
+    match turn {
+        Some(turn) => turn.release_while(answer).await,
+        None => answer.await,
+    }
+}
+
+impl front::Host for InstanceState {
+    async fn submit(&mut self, event: front::Submission) -> Result<front::Receipt, front::FrontError> {
+        release_while_waiting(&mut self.permit, self.query_service.submit(&self.caller, event)).await
+    }
+
+    async fn look(&mut self, table: front::Table, filter: front::Filter) -> Result<String, front::FrontError> {
+        release_while_waiting(&mut self.permit, self.query_service.query(&self.caller, table, filter)).await
+    }
+
+    async fn tick(&mut self, _now: i64) -> Result<(), front::FrontError> {
+        Err(front::FrontError::Invalid("this host has a timer of its own and takes no ticks".into()))
+    }
+
+    async fn act(&mut self, change: front::Change) -> Result<String, front::FrontError> {
+        let front::Change { deed, id, text, now } = change;
+        let change = ActionRequest { action: wheeltapper_front::convert_action!(deed, WitAction => Action), id, text, now };
+        let mut outcome =
+            ActionOutcome { action: change.action.name(), target: change.id.clone(), text: change.text.clone(), succeeded: false };
+        let result = if self.caller.read_only {
+            let text = format!("{} may only read; ask an admin for the role operator", self.caller.actor);
+            Err(front::FrontError::Conflict(text))
+        } else {
+            release_while_waiting(&mut self.permit, self.query_service.execute(&self.caller, change)).await
+        };
+        outcome.succeeded = result.is_ok();
+        self.caller.actions.record(outcome);
+        result
+    }
+
+    async fn detect(&mut self, sample: front::Sample) -> Result<front::Verdict, front::FrontError> {
+        release_while_waiting(&mut self.permit, self.query_service.score_sample(&self.caller, sample)).await
+    }
+}
+
+// The interface has only types.
+impl crate::components::wit::types::Host for InstanceState {}
+
+impl WasiView for InstanceState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for InstanceState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outgoing_http, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Denies all outgoing requests: the component sends none.
+#[derive(Debug)]
+struct NoOutgoingHttp;
+
+type BodyResult = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type SendResult = Result<(http::Response<WasiBody>, BodyResult), Error>;
+
+impl WasiHttpHooks for NoOutgoingHttp {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _body_result: BodyResult,
+    ) -> Box<dyn Future<Output = SendResult> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
+/// Counts the memory and denies growth beyond the limit.
+#[derive(Debug, Default)]
+pub(super) struct MemoryLimiter {
+    used_bytes: usize,
+}
+
+impl MemoryLimiter {
+    pub(super) fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let used_bytes = self.used_bytes - current.min(self.used_bytes) + desired;
+        if used_bytes > MAX_MEMORY_BYTES {
+            return Ok(false);
+        }
+        self.used_bytes = used_bytes;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired < 100_000)
+    }
+}

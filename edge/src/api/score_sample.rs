@@ -1,0 +1,230 @@
+//! Scores values that a client sends, with the same stages and state that score the sensor's own readings.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value as Json;
+use wheeltapper_config::Config;
+use wheeltapper_line::action_rules;
+
+use super::{
+    actions::action_error,
+    query_service::QueryService,
+    instance_state::{
+        Caller,
+        bindings::wheeltapper::pipeline::front::{FrontError, Sample, Verdict},
+    },
+};
+use crate::{
+    components::{
+        CallError, Featurizer, Ingester,
+        wit::{
+            detect::Probed,
+            ingest::Envelope,
+            types::{ReadingBatch, Reason, SensorTable},
+        },
+    },
+    name_dictionary,
+    line::WorkerQuery,
+};
+
+/// The maximum number of idle scorers that are kept for the next sample.
+const MAX_IDLE_SCORERS: usize = 4;
+
+/// Instances of ingest and featurize that are not part of the line.
+struct SampleScorer {
+    config: Arc<Config>,
+    ingester: Ingester,
+    featurizer: Featurizer,
+}
+
+/// The idle scorers.
+#[derive(Default)]
+pub(super) struct ScorerPool(Mutex<Vec<SampleScorer>>);
+
+impl QueryService {
+    pub(super) async fn score_sample(self: &Arc<Self>, caller: &Caller, sample: Sample) -> Result<Verdict, FrontError> {
+        // Checked before anything that depends on the sensor's configuration: a sensor that the caller may not see must
+        // look as if it did not exist.
+        if let Some(name) = sensor_names(&sample.payload).iter().find(|name| self.find_sensor(caller, name).is_none()) {
+            return Err(unknown_sensor(name));
+        }
+        let model = Some(sample.model.clone()).filter(|model| !model.is_empty());
+        let sender = caller.clone();
+        let (name, features) = self
+            .run_blocking(move |service| {
+                let mut scorer = service.take_scorer()?;
+                let (name, batch) = service.decode_sample(&mut scorer, &sender, &sample)?;
+                let features = scorer.featurizer.push(&batch).and_then(|pushed| {
+                    let mut outputs = vec![pushed];
+                    while outputs.last().is_some_and(|output| output.more) {
+                        outputs.push(scorer.featurizer.resume()?);
+                    }
+                    outputs.push(scorer.featurizer.flush()?);
+                    while outputs.last().is_some_and(|output| output.more) {
+                        outputs.push(scorer.featurizer.resume()?);
+                    }
+                    // The state after one sample must not affect the next.
+                    scorer.featurizer.renew(&scorer.config.featurize_json())?;
+                    Ok(outputs.into_iter().map(|output| output.features).collect::<Vec<_>>())
+                });
+                let features = features.map_err(internal_error)?;
+                service.return_scorer(scorer);
+                Ok((name, features))
+            })
+            .await?;
+        let Some((location, asset)) = self.find_sensor(caller, &name) else { return Err(unknown_sensor(&name)) };
+        let partition = location.partition;
+        let scores =
+            self.query_worker(partition, |answer| WorkerQuery::DryRun(features, model, answer)).await?.ok_or_else(|| {
+                FrontError::Unavailable(format!(
+                    "the line of partition {partition}, which has this machine, has stopped; see the host's log for the reason"
+                ))
+            })?;
+        let scores = scores.map_err(|error| match error {
+            // The stage does not know this detector.
+            CallError::Rejected { message, .. } => FrontError::Absent(message),
+            CallError::InstanceFailed { .. } => internal_error(error),
+        })?;
+        to_verdict(&asset, scores)
+    }
+
+    /// The sensor of a sample, and its decoded values.
+    fn decode_sample(
+        &self,
+        scorer: &mut SampleScorer,
+        caller: &Caller,
+        sample: &Sample,
+    ) -> Result<(String, ReadingBatch), FrontError> {
+        let envelope = Envelope {
+            source: "/api/v1/detect".into(),
+            format: Some("json".into()),
+            sensor: None,
+            arrival: sample.now,
+            payload: sample.payload.clone(),
+        };
+        let mut decoded = scorer.ingester.decode(std::slice::from_ref(&envelope)).map_err(internal_error)?;
+        // Either the values of one sensor, which ingest takes for channels, or more values than ingest takes.
+        let has_several = name_dictionary::names(&decoded.sensors).nth(1).is_some();
+        if (has_several || decoded.accepted.iter().all(|&accepted| accepted == 0))
+            && let Some(payload) = action_rules::array_to_readings(&envelope.payload)
+        {
+            decoded = scorer.ingester.decode(&[Envelope { payload, ..envelope }]).map_err(internal_error)?;
+        }
+        if let Some(refusal) = decoded.refusals.first() {
+            let message = refusal.rejection.message.clone();
+            return Err(match refusal.rejection.reason {
+                Reason::UnknownSensor => match &refusal.sensor {
+                    Some(name) => unknown_sensor(name),
+                    None => FrontError::Absent(message),
+                },
+                // The format of the sample has been checked before: it is a sample, but one that the line would not
+                // take.
+                _ => FrontError::Conflict(message),
+            });
+        }
+        let names: Vec<&str> = name_dictionary::names(&decoded.sensors).collect();
+        let [name] = names.as_slice() else {
+            return Err(FrontError::Conflict(format!(
+                "a sample must have one sensor, and this one names {}; send one request per sensor",
+                names.len()
+            )));
+        };
+        let Some((_, asset)) = self.find_sensor(caller, name) else { return Err(unknown_sensor(name)) };
+        let mut assets = name_dictionary::empty();
+        name_dictionary::push_name(&mut assets, &asset);
+        let sensors = SensorTable { names: decoded.sensors.clone(), assets, asset: vec![0] };
+        let name = (*name).to_owned();
+        Ok((
+            name,
+            ReadingBatch { sensors, readings: decoded.readings, waveforms: decoded.waveforms, arrivals: Vec::new() },
+        ))
+    }
+
+    fn take_scorer(&self) -> Result<SampleScorer, FrontError> {
+        let config = self.host.config();
+        let mut idle = self.scorers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a change of the configuration the old scorers are useless.
+        idle.retain(|scorer| Arc::ptr_eq(&scorer.config, &config));
+        if let Some(scorer) = idle.pop() {
+            return Ok(scorer);
+        }
+        drop(idle);
+        let sandbox = self.host.sandbox();
+        Ok(SampleScorer {
+            ingester: Ingester::open(sandbox, &config.ingest_json(), None).map_err(internal_error)?,
+            featurizer: Featurizer::open(sandbox, &config.featurize_json(), None).map_err(internal_error)?,
+            config,
+        })
+    }
+
+    fn return_scorer(&self, scorer: SampleScorer) {
+        let mut idle = self.scorers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE_SCORERS {
+            idle.push(scorer);
+        }
+    }
+}
+
+/// The verdict of the window with the highest score.
+fn to_verdict(asset: &str, scores: Vec<Probed>) -> Result<Verdict, FrontError> {
+    let is_trained = |score: &Probed| score.learned >= score.needed;
+    let Some(highest) = action_rules::most_anomalous(scores, |window| (is_trained(window), window.score, window.start)) else {
+        return Err(FrontError::Invalid(
+            "the values do not fill a window that can be scored; send at least one value".into(),
+        ));
+    };
+    if !is_trained(&highest) {
+        return Err(action_error(action_rules::still_learning_error(asset, highest.learned, highest.needed)));
+    }
+    let reason = highest.anomaly.as_ref();
+    Ok(Verdict {
+        explanation: action_rules::explanation_json(
+            reason.map_or("", |reason| reason.message.as_str()),
+            reason.and_then(|reason| reason.fault_mode.as_deref()),
+            &reason.map_or_else(Default::default, |reason| serde_json::json!(reason.contributions)),
+        ),
+        asset: highest.asset,
+        sensor: highest.sensor,
+        score: highest.score,
+        threshold: highest.threshold,
+        confidence: highest.confidence,
+        model: highest.model,
+    })
+}
+
+/// The sensors of a sample, named as ingest builds their names. Empty if the payload is not a sample; ingest then
+/// returns the error.
+fn sensor_names(payload: &[u8]) -> Vec<String> {
+    let sample: Json = serde_json::from_slice(payload).unwrap_or_default();
+    let Some(id) = sample.get("sensor_id").and_then(Json::as_str) else { return Vec::new() };
+    match sample.get("values") {
+        Some(Json::Object(channels)) => {
+            channels.keys().map(|key| if key == "value" { id.to_owned() } else { format!("{id}/{key}") }).collect()
+        }
+        _ => vec![id.to_owned()],
+    }
+}
+
+fn unknown_sensor(name: &str) -> FrontError {
+    FrontError::Absent(format!(
+        "there is no sensor {name}; GET /api/v1/sensors lists all, and a sensor is created by its first reading"
+    ))
+}
+
+fn internal_error(error: CallError) -> FrontError {
+    FrontError::Broken(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sensors_of_a_sample_are_known_before_decoding() {
+        let sensor_names = |payload: &str| sensor_names(payload.as_bytes());
+        assert_eq!(sensor_names(r#"{"sensor_id":"n/m/x","timestamp":1,"values":1.5}"#), ["n/m/x"]);
+        assert_eq!(sensor_names(r#"{"sensor_id":"n/m/x","values":[1,2]}"#), ["n/m/x"]);
+        assert_eq!(sensor_names(r#"{"sensor_id":"n/m","values":{"value":2,"x":1}}"#), ["n/m", "n/m/x"]);
+        assert!(sensor_names("[").is_empty() && sensor_names("[]").is_empty());
+    }
+}

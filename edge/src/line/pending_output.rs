@@ -1,0 +1,387 @@
+//! Output of steps that is not committed yet, and its conversion to rows of the store.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::Serialize;
+use wheeltapper_store::{
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SensorReadings, SkippedRange, WaveformRow, WindowBlock,
+    WindowRow, WorkOrderRow,
+};
+
+use super::{
+    batch::{Batch, Step},
+    checkpoint::CheckpointData,
+    worker_queries::{Unstored, UnstoredQuery},
+    record::DeadLetterEvent,
+    stages::StepOutput,
+};
+use crate::{
+    components::wit::types::{
+        Alert, AlertState, Anomaly, Drift, DriftKind, FeatureBatch, FeatureBlock, OrderStatus, Prognosis, Severity,
+        WorkOrder,
+    },
+    name_dictionary,
+    intake::partition_splitter::reason_name,
+    registry::Registry,
+};
+
+/// An event of the topic anomaly-events.
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Finding {
+    /// A window that was not normal.
+    Anomaly(Anomaly),
+    /// An alert that opened, changed or resolved.
+    Alert(Alert),
+    /// An asset's baseline drifted, was kept or was replaced.
+    Drift(Drift),
+    /// A prognosis of an asset's remaining useful life.
+    Prognosis(Prognosis),
+}
+
+/// Readings, windows, findings and dead letters that wait to be written to the store and the topics.
+#[derive(Debug, Default)]
+pub(super) struct PendingOutput {
+    /// Index into `columns` by sensor number; columns keep their capacity from one checkpoint to the next.
+    column_indices: BTreeMap<u32, usize>,
+    columns: Vec<SensorReadings>,
+    pub(super) pending_readings: u64,
+    waveforms: Vec<WaveformRow>,
+    windows: BTreeMap<(String, Vec<String>), WindowBlock>,
+    /// Feature batches for the topic processed-data.
+    pub(super) processed: Vec<Vec<u8>>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) dead_letters: Vec<(DeadLetter, DeadLetterEvent)>,
+    pub(super) skipped_ranges: Vec<SkippedRange>,
+}
+
+impl PendingOutput {
+    /// Whether there is output that must be committed before the next checkpoint: findings, dead letters, skipped
+    /// ranges.
+    pub(super) fn is_urgent(&self) -> bool {
+        !(self.findings.is_empty() && self.dead_letters.is_empty() && self.skipped_ranges.is_empty())
+    }
+
+    /// Adds the output of a step. `is_new` is false when its findings were committed before a restart.
+    pub(super) fn add_step_output(&mut self, partition: u16, step: &Step, output: StepOutput, registry: &Registry, is_new: bool) {
+        if let Step::Push(batch) = step {
+            // Rejected readings go to the dead letters, repeated ones are dropped; all others, late ones included, go
+            // to the store.
+            let refused = output.rejected.iter().map(|refused| refused.index);
+            let mut refused = refused.chain(output.repeated.iter().copied()).collect::<Vec<_>>();
+            refused.sort_unstable();
+            self.add_readings(batch, &refused);
+            if is_new {
+                for refused in &output.rejected {
+                    let event = dead_letter_event(
+                        batch,
+                        refused.index,
+                        reason_name(refused.rejection.reason),
+                        &refused.rejection.message,
+                    );
+                    let (offset, index) = batch.origin(refused.index);
+                    // If a batch contains only some assets of a record, the index alone is not unique.
+                    let sensor = event.sensor.as_deref().unwrap_or_default();
+                    self.dead_letters.push((dead_letter_row(format!("{partition}|{offset}|{index}|{sensor}"), &event), event));
+                }
+            }
+        }
+        if output.features.blocks.iter().any(|block| !block.sensor.is_empty()) {
+            self.add_windows(&output.features, registry);
+            if let Ok(bytes) = postcard::to_allocvec(&output.features) {
+                self.processed.push(bytes);
+            }
+        }
+        if is_new {
+            self.findings.extend(output.anomalies.into_iter().map(Finding::Anomaly));
+            self.findings.extend(output.alerts.into_iter().map(Finding::Alert));
+            self.findings.extend(output.drifts.into_iter().map(Finding::Drift));
+            self.findings.extend(output.prognoses.into_iter().map(Finding::Prognosis));
+        }
+    }
+
+    /// Converts a batch of one asset on which the stages fail into dead letters.
+    pub(super) fn quarantine(&mut self, partition: u16, asset: &str, batch: &Batch, message: &str) {
+        let count = batch.readings.readings.sensor.len() + batch.readings.waveforms.len();
+        let mut start = 0;
+        // One dead letter per record, so that each can be replayed unchanged.
+        for (at, &(first, offset)) in batch.origins.iter().enumerate() {
+            let end = batch.origins.get(at + 1).map_or(count, |&(next, _)| next as usize);
+            let mut event = dead_letter_event(batch, first, "stage-failure", message);
+            event.payload.clear();
+            event.readings = 0;
+            for index in start..end {
+                let one = dead_letter_event(batch, u32::try_from(index).unwrap_or(u32::MAX), "stage-failure", message);
+                event.payload.extend_from_slice(&one.payload);
+                event.readings += one.readings;
+                event.format = one.format;
+            }
+            start = end;
+            self.dead_letters.push((dead_letter_row(format!("{partition}|{offset}|failed|{asset}"), &event), event));
+        }
+    }
+
+    fn add_readings(&mut self, batch: &Batch, refused: &[u32]) {
+        // The column of each sensor of the batch.
+        let slots: Vec<usize> = batch
+            .sensors
+            .iter()
+            .map(|&(sensor, _)| {
+                *self.column_indices.entry(sensor).or_insert_with(|| {
+                    self.columns.push(SensorReadings { sensor, times: Vec::new(), values: Vec::new() });
+                    self.columns.len() - 1
+                })
+            })
+            .collect();
+        let readings = &batch.readings.readings;
+        let mut refused = refused.iter().copied().peekable();
+        for (index, ((&sensor, &time), &value)) in
+            readings.sensor.iter().zip(&readings.time).zip(&readings.value).enumerate()
+        {
+            if refused.next_if(|&at| at as usize == index).is_some() {
+                continue;
+            }
+            if let Some(column) = slots.get(sensor as usize).and_then(|&slot| self.columns.get_mut(slot)) {
+                column.times.push(time);
+                column.values.push(value);
+                self.pending_readings += 1;
+            }
+        }
+        for (index, waveform) in batch.readings.waveforms.iter().enumerate() {
+            if refused.next_if(|&at| at as usize == readings.sensor.len() + index).is_some() {
+                continue;
+            }
+            if let Some(&(sensor, _)) = batch.sensors.get(waveform.sensor as usize) {
+                self.pending_readings += waveform.samples.len() as u64;
+                let samples = waveform.samples.clone();
+                self.waveforms.push(WaveformRow { sensor, start: waveform.start, rate: waveform.rate, samples });
+            }
+        }
+    }
+
+    fn add_windows(&mut self, features: &FeatureBatch, registry: &Registry) {
+        let places = registry.lookup(name_dictionary::names(&features.sensors.names));
+        let assets: Vec<&str> = name_dictionary::names(&features.sensors.assets).collect();
+        for block in &features.blocks {
+            let width = block.features.len();
+            for (row, &sensor) in block.sensor.iter().enumerate() {
+                let asset = features.sensors.asset.get(sensor as usize).and_then(|&asset| assets.get(asset as usize));
+                let (Some(asset), Some(index)) = (asset, places.get(sensor as usize).copied().flatten()) else {
+                    continue;
+                };
+                let (Some(window), Some(values)) =
+                    (window_row(block, row, index.sensor), block.values.get(row * width..(row + 1) * width))
+                else {
+                    continue;
+                };
+                let kept =
+                    self.windows.entry(((*asset).to_owned(), block.features.clone())).or_insert_with(|| WindowBlock {
+                        asset: (*asset).to_owned(),
+                        features: block.features.clone(),
+                        rows: Vec::new(),
+                        values: Vec::new(),
+                    });
+                kept.rows.push(window);
+                kept.values.extend_from_slice(values);
+            }
+        }
+    }
+
+    /// Adds the pending data that `wanted` selects to `into`.
+    pub(super) fn add_unstored(&self, wanted: &UnstoredQuery, into: &mut Unstored) {
+        into.add_readings_and_waveforms(wanted, &self.columns, &self.waveforms);
+        into.add_windows(wanted, self.windows.values());
+    }
+
+    /// Takes the data of a checkpoint out; columns keep their capacity.
+    pub(super) fn take_checkpoint_data(&mut self) -> CheckpointData {
+        let fresh = self.columns.iter().map(|column| SensorReadings {
+            sensor: column.sensor,
+            times: Vec::with_capacity(column.times.len()),
+            values: Vec::with_capacity(column.values.len()),
+        });
+        let fresh = fresh.collect();
+        CheckpointData {
+            readings: std::mem::replace(&mut self.columns, fresh),
+            waveforms: std::mem::take(&mut self.waveforms),
+            windows: std::mem::take(&mut self.windows).into_values().collect(),
+            count: std::mem::take(&mut self.pending_readings),
+        }
+    }
+}
+
+fn window_row(block: &FeatureBlock, row: usize, sensor: u32) -> Option<WindowRow> {
+    Some(WindowRow { sensor, start: *block.start.get(row)?, end: *block.end.get(row)?, count: *block.count.get(row)? })
+}
+
+/// The dead letter of one reading or waveform, with a payload that can be sent again.
+fn dead_letter_event(batch: &Batch, index: u32, reason: &str, message: &str) -> DeadLetterEvent {
+    let readings = &batch.readings.readings;
+    let at = index as usize;
+    let name =
+        |sensor: u32| batch.sensors.get(sensor as usize).map_or_else(|| Arc::from(""), |(_, name)| Arc::clone(name));
+    let (sensor, time, payload, count, format) =
+        match (readings.sensor.get(at), readings.time.get(at), readings.value.get(at)) {
+            (Some(&sensor), Some(&time), Some(&value)) => {
+                let name = name(sensor);
+                let mut line =
+                    serde_json::json!({ "sensor_id": &*name, "timestamp": time, "value": value }).to_string();
+                line.push('\n');
+                (name, time, line.into_bytes(), 1, "ndjson")
+            }
+            _ => match at.checked_sub(readings.sensor.len()).and_then(|at| batch.readings.waveforms.get(at)) {
+                Some(waveform) => {
+                    let name = name(waveform.sensor);
+                    let payload =
+                        wheeltapper_simulate::encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
+                    (
+                        name,
+                        waveform.start,
+                        payload,
+                        u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX),
+                        "waveform",
+                    )
+                }
+                None => (Arc::from(""), 0, Vec::new(), 0, "ndjson"),
+            },
+        };
+    DeadLetterEvent {
+        time,
+        source: "line".to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        payload,
+        readings: count,
+        sensor: Some(sensor.to_string()),
+        format: Some(format.to_owned()),
+    }
+}
+
+/// The store's row of a dead letter. Its id is derived from its position in the log, so that a replay overwrites it.
+pub(super) fn dead_letter_row(index: String, event: &DeadLetterEvent) -> DeadLetter {
+    DeadLetter {
+        id: content_id(&index),
+        time: event.time,
+        source: event.source.clone(),
+        reason: event.reason.clone(),
+        message: event.message.clone(),
+        payload: event.payload.clone(),
+        readings: event.readings,
+        sensor: event.sensor.clone(),
+        format: event.format.clone(),
+    }
+}
+
+fn content_id(of: &str) -> String {
+    let mut id = blake3::hash(of.as_bytes()).to_hex().to_string();
+    id.truncate(32);
+    id
+}
+
+/// The name of a severity in the store and in output.
+pub(crate) fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+pub(super) fn anomaly_row(anomaly: &Anomaly) -> AnomalyRow {
+    AnomalyRow {
+        id: anomaly.id.clone(),
+        detection_time: anomaly.end,
+        sensor: anomaly.sensor.clone(),
+        asset: anomaly.asset.clone(),
+        start_time: anomaly.start,
+        end_time: anomaly.end,
+        score: anomaly.score,
+        model: anomaly.model.clone(),
+        severity: severity_name(anomaly.severity).to_owned(),
+        handled: false,
+        threshold: anomaly.threshold,
+        confidence: anomaly.confidence,
+        fault_mode: anomaly.fault_mode.clone(),
+        message: anomaly.message.clone(),
+        metadata: serde_json::json!({ "contributions": anomaly.contributions, "trend": anomaly.trend }).to_string(),
+    }
+}
+
+pub(crate) fn alert_row(alert: &Alert) -> AlertRow {
+    AlertRow {
+        id: alert.id.clone(),
+        asset: alert.asset.clone(),
+        sensor: alert.sensor.clone(),
+        severity: severity_name(alert.severity).to_owned(),
+        state: match alert.state {
+            AlertState::Open => "open",
+            AlertState::Resolved => "resolved",
+        }
+        .to_owned(),
+        opened: alert.opened,
+        updated: alert.updated,
+        resolved: alert.resolved,
+        anomalies: alert.anomalies,
+        peak_score: alert.peak_score,
+        anomaly: alert.anomaly.clone(),
+        fault_mode: alert.fault_mode.clone(),
+        title: alert.title.clone(),
+        message: alert.message.clone(),
+        recommendation: alert.recommendation.clone(),
+    }
+}
+
+pub(super) fn drift_row(drift: &Drift) -> DriftRow {
+    DriftRow {
+        id: drift.id.clone(),
+        asset: drift.asset.clone(),
+        time: drift.time,
+        kind: match drift.kind {
+            DriftKind::Drifted => "drifted",
+            DriftKind::Kept => "kept",
+            DriftKind::Switched => "switched",
+        }
+        .to_owned(),
+        sensors: drift.sensors.clone(),
+        p_value: drift.p_value,
+        message: drift.message.clone(),
+    }
+}
+
+pub(super) fn prognosis_row(prognosis: &Prognosis) -> PrognosisRow {
+    PrognosisRow {
+        asset: prognosis.asset.clone(),
+        time: prognosis.time,
+        health: prognosis.health,
+        p10_hours: prognosis.p10,
+        p50_hours: prognosis.p50,
+        p90_hours: prognosis.p90,
+        model: prognosis.model.clone(),
+    }
+}
+
+pub(super) fn work_order_row(order: &WorkOrder) -> WorkOrderRow {
+    WorkOrderRow {
+        id: order.id.clone(),
+        alert: order.alert.clone(),
+        asset: order.asset.clone(),
+        kind: order.kind.clone(),
+        priority: order.priority,
+        status: match order.status {
+            OrderStatus::Planned => "planned",
+            OrderStatus::Unscheduled => "unscheduled",
+            OrderStatus::Done => "done",
+            OrderStatus::Cancelled => "cancelled",
+        }
+        .to_owned(),
+        scheduled: order.scheduled,
+        duration_minutes: order.duration_minutes,
+        technician: order.technician.clone(),
+        skills: order.skills.clone(),
+        after: order.after.clone(),
+        cost: order.cost,
+        notes: order.notes.clone(),
+        pinned: order.pinned,
+    }
+}

@@ -1,0 +1,60 @@
+//! Decides which dead letters can be replayed.
+
+use wheeltapper_front::RejectionReason;
+use wheeltapper_store::DeadLetter;
+
+use super::DeadLetterEvent;
+
+/// Whether a dead letter can be replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replayability {
+    /// It is stored completely and unchanged.
+    Replayable,
+    /// Its payload is truncated or missing: a replay would be rejected for another reason.
+    Truncated,
+    /// It is not an event with readings.
+    NotReadings,
+}
+
+impl Replayability {
+    /// Classifies a dead letter by its source, reason, format and payload.
+    pub(crate) fn of_dead_letter(letter: &DeadLetter) -> Self {
+        let encoded = letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODING_PREFIX));
+        if letter.source == "planner" {
+            Self::NotReadings
+        } else if letter.payload.is_empty() || letter.reason == RejectionReason::Oversize.name() || encoded {
+            Self::Truncated
+        } else {
+            Self::Replayable
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncated_dead_letters_are_not_replayed() {
+        let letter = |source: &str, reason: &str, payload: &[u8], format: Option<&str>| DeadLetter {
+            id: String::new(),
+            time: 0,
+            source: source.into(),
+            reason: reason.into(),
+            message: String::new(),
+            payload: payload.into(),
+            readings: 1,
+            sensor: None,
+            format: format.map(str::to_owned),
+        };
+        for (source, reason, payload, format, kept) in [
+            ("/api/v1/ingest", "malformed", b"{".as_slice(), Some("application/json"), Replayability::Replayable),
+            ("/api/v1/ingest", "oversize", b"{", None, Replayability::Truncated),
+            ("/api/v1/ingest", "malformed", b"", None, Replayability::Truncated),
+            ("/api/v1/ingest", "malformed", b"no gzip", Some("encoding gzip"), Replayability::Truncated),
+            ("planner", "stage-failure", b"{}", None, Replayability::NotReadings),
+        ] {
+            assert_eq!(Replayability::of_dead_letter(&letter(source, reason, payload, format)), kept, "{source} {reason}");
+        }
+    }
+}
