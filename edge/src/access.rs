@@ -3,7 +3,9 @@
 use std::{env, net::IpAddr, time::Duration};
 
 use anyhow::Context as _;
-use wheeltapper_access::{Access, FetchUrl, IssuerSettings, JwksSource, KEY_VARIABLE, Quota, Quotas, Settings, SyslogTarget};
+use wheeltapper_access::{
+    Access, FetchUrl, IssuerSettings, JwksSource, KEY_VARIABLE, Quota, Quotas, Settings, SyslogTarget,
+};
 use wheeltapper_config::{AccessMode, Config, OidcIssuer};
 
 use crate::clock;

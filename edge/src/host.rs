@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use tokio::sync::broadcast;
 use wheeltapper_config::Config;
 use wheeltapper_log::{
-    Append, Committer, Partition, Reader, LogRetention,
+    Append, Committer, LogRetention, Partition, Reader,
     storage::{DiskStorage, Storage},
 };
 use wheeltapper_store::Store;
@@ -26,8 +26,8 @@ use crate::{
     data_folder::DataFolder,
     intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{
-        RestoredAlerts, MIN_COMMIT_INTERVAL, DEAD_LETTER_OWNER, DeadLetterWriter, Finding, OpenGate, Planner, PlannerConfig,
-        RawRecord, ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle,
+        DEAD_LETTER_OWNER, DeadLetterWriter, Finding, MIN_COMMIT_INTERVAL, OpenGate, Planner, PlannerConfig, RawRecord,
+        RestoredAlerts, ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle,
         start_worker,
     },
     metrics::Metrics,
@@ -107,7 +107,8 @@ impl Host {
         })?;
         store.discard_all_staged().context("opening the store")?;
         report_lost_log(&store, folder.check_log_identity(store.identity())?)?;
-        let recorded = store.state_get(PARTITIONS_KEY)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
+        let recorded =
+            store.state_get(PARTITIONS_KEY)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
         let partitions = folder.resolve_partitions(config.partitions, recorded)?;
         if recorded.is_none() {
             store.state_put(PARTITIONS_KEY, &partitions.to_le_bytes())?;
@@ -125,7 +126,8 @@ impl Host {
         let exchanges = Arc::new(Exchanges::open(topics.open_exchanges()?, raw.clone())?);
         let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.to_std())?);
 
-        let retention = LogRetention { max_age: config.log.retention_age.to_std(), max_bytes: config.log.retention_size.bytes() };
+        let retention =
+            LogRetention { max_age: config.log.retention_age.to_std(), max_bytes: config.log.retention_size.bytes() };
         let (findings, _) = broadcast::channel(FINDINGS_CAPACITY);
         let [featurize, detect, alert] = stage_configs(&config)?;
         let adopted = RestoredAlerts::load(&store).context("reading the store")?;
@@ -146,7 +148,11 @@ impl Host {
                     checkpoint_interval: config.line.checkpoint.to_std(),
                     min_commit_interval: MIN_COMMIT_INTERVAL,
                     retention,
-                    stage_configs: [featurize.clone(), detect.clone(), adopted.add_to_config(&alert, partition, partitions)?],
+                    stage_configs: [
+                        featurize.clone(),
+                        detect.clone(),
+                        adopted.add_to_config(&alert, partition, partitions)?,
+                    ],
                     checkpoint_gate: Arc::new(OpenGate),
                 },
                 partition,
@@ -611,7 +617,11 @@ fn report_recovery(name: &str, partition: &Partition) -> u64 {
         );
     }
     if recovery.torn_bytes > 0 {
-        tracing::info!(partition = name, bytes = recovery.torn_bytes, "a record that was never acknowledged was cut off");
+        tracing::info!(
+            partition = name,
+            bytes = recovery.torn_bytes,
+            "a record that was never acknowledged was cut off"
+        );
     }
     recovery.lost_bytes()
 }

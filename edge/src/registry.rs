@@ -86,7 +86,8 @@ impl Registry {
             per_machine: config.line.max_sensors_per_machine,
             per_sender: config.line.max_sensors_per_sender,
         };
-        let registry = Self { state: RwLock::default(), store, partitions, limits, registration_lock: Mutex::default() };
+        let registry =
+            Self { state: RwLock::default(), store, partitions, limits, registration_lock: Mutex::default() };
         registry.configure(config)?;
         let rows = registry.store.sensors()?;
         let mut known = registry.state.write().unwrap_or_else(PoisonError::into_inner);

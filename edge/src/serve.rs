@@ -53,7 +53,7 @@ pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
         .await
         .with_context(|| format!("listening on {} ([http] listen)", config.http.listen))?;
     let http = listener.local_addr()?;
-    let router = http::router(Arc::clone(&host), Arc::clone(&topic_mapping), stopping.clone())?;
+    let router = http::router(Arc::clone(&host), Arc::clone(&mapping), stopping.clone())?;
     let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
     let (limits, metrics) = (config.http.limits.clone(), Arc::clone(&host.metrics));
     let supervisor = host.supervisor.clone();
@@ -85,8 +85,8 @@ pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
 
     let mut mqtt = None;
     if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
-        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&topic_mapping), 1 << 60));
-        let auth = crate::triggers::mqtt::authenticator(&config, settings, &topic_mapping)?;
+        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), 1 << 60));
+        let auth = crate::triggers::mqtt::authenticator(&config, settings, &mapping)?;
         let broker = Broker::bind_with(crate::triggers::mqtt::broker_config(settings)?, sink, auth)
             .await
             .context("starting the MQTT broker")?;
@@ -119,7 +119,7 @@ pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
     }
     for (number, client) in (0..).zip(&config.mqtt.clients) {
         let sink: Arc<dyn Sink> =
-            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&topic_mapping), FIRST_CLIENT_LANE + number));
+            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), FIRST_CLIENT_LANE + number));
         let client = crate::triggers::mqtt::client_config(client)?;
         spawn(Box::pin(supervisor.supervise(format!("mqtt-client-{number}"), move |_| {
             let (client, sink) = (client.clone(), Arc::clone(&sink));
@@ -130,11 +130,11 @@ pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
         })));
     }
     for (number, settings) in (0..).zip(&config.nats) {
-        let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&topic_mapping));
+        let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&mapping));
         spawn(Box::pin(supervisor.supervise(format!("nats-{number}"), move |_| {
-            let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&topic_mapping));
+            let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&mapping));
             async move {
-                nats::run(host, settings, topic_mapping, number).await;
+                nats::run(host, settings, mapping, number).await;
                 Ok(())
             }
         })));

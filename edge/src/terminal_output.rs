@@ -12,8 +12,8 @@ use tokio::{sync::watch, time};
 use crate::{
     components::wit::types::{AlertState, Severity},
     host::Host,
-    line::Finding,
     latest_findings::LatestFindings,
+    line::Finding,
 };
 
 /// Interval between two status lines.

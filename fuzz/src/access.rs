@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use sha2::Sha256;
 use tempfile::TempDir;
 use wheeltapper_access::{
-    Access, IssuerSettings, Jwks, Monotonic, Scope, Settings, SignatureScheme, Signatures, SignedSource,
+    Access, IssuerSettings, JwksSource, MonotonicClock, Scope, Settings, SignatureScheme, SignatureVerifier, SignedSource,
 };
 
 use crate::{NOW, bounds, byte, folder};
@@ -31,7 +31,7 @@ struct Door {
 #[derive(Debug, Default)]
 struct Minutes(AtomicU64);
 
-impl Monotonic for Minutes {
+impl MonotonicClock for Minutes {
     fn now(&self) -> Duration {
         Duration::from_secs(61) * u32::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
@@ -50,13 +50,13 @@ fn make() -> Result<Door, Box<dyn std::error::Error>> {
     let issuer = IssuerSettings {
         issuer: ISSUER.into(),
         audience: "wheeltapper".into(),
-        keys: Jwks::Url("https://issuer.example/keys".into()),
+        keys: JwksSource::Url("https://issuer.example/keys".into()),
         roles_claim: "realm_access.roles".into(),
         sites_claim: Some("sites".into()),
     };
     let settings = Settings { issuers: vec![issuer], ..Settings::default() };
     let minutes = Arc::new(Minutes::default());
-    let access = Access::open_with_clock(place.path(), settings, NOW, Arc::clone(&minutes) as Arc<dyn Monotonic>)?;
+    let access = Access::open_with_clock(place.path(), settings, NOW, Arc::clone(&minutes) as Arc<dyn MonotonicClock>)?;
     Ok(Door { access, minutes, _folder: place })
 }
 
@@ -110,8 +110,8 @@ pub fn jwks(bytes: &[u8]) {
     let (keys, token) = text.split_once('\0').unwrap_or((&text, ""));
     door.minutes.0.fetch_add(1, Ordering::Relaxed);
     let keys = keys.to_owned();
-    let fetch: wheeltapper_access::Fetch = Box::new(move |_| Ok(keys.clone()));
-    let fetched = bounds::measured(bytes.len(), || door.access.fetch_keys(0, &fetch));
+    let fetch: wheeltapper_access::FetchUrl = Box::new(move |_| Ok(keys.clone()));
+    let fetched = bounds::measured(bytes.len(), || door.access.fetch_issuer_keys(0, &fetch));
     match &fetched {
         Ok(fetched) => assert!(fetched, "the keys were not looked at"),
         Err(error) => assert!(!error.to_string().is_empty()),
@@ -126,7 +126,7 @@ pub fn jwks(bytes: &[u8]) {
 pub fn sealed(mut bytes: &[u8]) {
     let door = door();
     let plain = b"a secret";
-    let Ok(sealed) = door.access.seal("table", "row", plain) else { panic!("nothing can be sealed") };
+    let Ok(sealed) = door.access.encrypt_column("table", "row", plain) else { panic!("nothing can be sealed") };
     let mut shown = sealed.clone().into_bytes();
     while let [high, low, with, rest @ ..] = bytes {
         bytes = rest;
@@ -134,7 +134,7 @@ pub fn sealed(mut bytes: &[u8]) {
         shown[at] = *with;
     }
     let shown = String::from_utf8_lossy(&shown).into_owned();
-    let opened = bounds::measured(shown.len(), || door.access.unseal("table", "row", &shown));
+    let opened = bounds::measured(shown.len(), || door.access.decrypt_column("table", "row", &shown));
     assert_eq!(opened.ok().as_deref(), (shown == sealed).then_some(plain.as_slice()), "{shown:?}");
 }
 
@@ -152,7 +152,7 @@ const SECRET: &[u8] = b"a secret of the source";
 pub fn signature(mut bytes: &[u8]) {
     let scheme = if byte(&mut bytes) & 1 == 0 { SignatureScheme::Request } else { SignatureScheme::Body };
     let source = SignedSource { name: "erp".into(), secret: SECRET.to_vec(), scheme };
-    let signatures = Signatures::new([source], true, NOW_SECONDS - 3600);
+    let signatures = SignatureVerifier::new([source], true, NOW_SECONDS - 3600);
     if byte(&mut bytes) & 1 == 0 {
         bounds::linear(bytes, |bytes| {
             let mut headers = HeaderMap::new();
@@ -165,7 +165,7 @@ pub fn signature(mut bytes: &[u8]) {
                 }
             }
             let uri = Uri::from_static("/api/v1/ingest");
-            if let Ok(head) = signatures.head(&Method::POST, &uri, &headers, NOW_SECONDS) {
+            if let Ok(head) = signatures.check_headers(&Method::POST, &uri, &headers, NOW_SECONDS) {
                 let Some(head) = head else { panic!("an unsigned request was let through") };
                 assert!(signatures.verify(&head, bytes, NOW_SECONDS).is_err(), "a signature was guessed");
             }
@@ -192,7 +192,7 @@ pub fn signature(mut bytes: &[u8]) {
         headers.append(name, value);
     }
     let Ok(uri) = Uri::try_from(parts[0].as_slice()) else { return };
-    let taken = signatures.head(&Method::POST, &uri, &headers, NOW_SECONDS).and_then(|head| match head {
+    let taken = signatures.check_headers(&Method::POST, &uri, &headers, NOW_SECONDS).and_then(|head| match head {
         Some(head) => signatures.verify(&head, &parts[4], NOW_SECONDS).map(|permit| permit.is_some()),
         None => Ok(false),
     });

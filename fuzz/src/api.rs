@@ -2,7 +2,7 @@
 
 use http::{Method, Request, StatusCode};
 use wheeltapper_api::{
-    Change, Filter, Front, FrontError, Receipt, Sample, Settings, Submission, Table, Verdict, respond,
+    ActionRequest, Filter, LineApi, LineApiError, Receipt, DetectRequest, Settings, Submission, Table, Verdict, respond,
 };
 
 use crate::{NOW, bounds, byte, piece};
@@ -10,26 +10,26 @@ use crate::{NOW, bounds, byte, piece};
 /// A line in which there is nothing.
 struct Nothing;
 
-impl Front for Nothing {
-    fn submit(&self, _: Submission) -> Result<Receipt, FrontError> {
-        Ok(Receipt { accepted: 1, refused: Vec::new() })
+impl LineApi for Nothing {
+    fn submit(&self, _: Submission) -> Result<Receipt, LineApiError> {
+        Ok(Receipt { accepted: 1, rejections: Vec::new() })
     }
 
-    fn look(&self, _: Table, filter: &Filter) -> Result<String, FrontError> {
-        assert!(filter.limit <= Filter::MOST, "more rows are asked for than one answer may hold");
+    fn query(&self, _: Table, filter: &Filter) -> Result<String, LineApiError> {
+        assert!(filter.limit <= Filter::MAX_ROWS, "more rows are asked for than one answer may hold");
         Ok("[]".into())
     }
 
-    fn tick(&self, _: i64) -> Result<(), FrontError> {
+    fn tick(&self, _: i64) -> Result<(), LineApiError> {
         Ok(())
     }
 
-    fn act(&self, _: &Change) -> Result<String, FrontError> {
-        Err(FrontError::Absent("there is nothing".into()))
+    fn perform_action(&self, _: &ActionRequest) -> Result<String, LineApiError> {
+        Err(LineApiError::NotFound("there is nothing".into()))
     }
 
-    fn detect(&self, _: &Sample) -> Result<Verdict, FrontError> {
-        Err(FrontError::Absent("there is nothing".into()))
+    fn detect(&self, _: &DetectRequest) -> Result<Verdict, LineApiError> {
+        Err(LineApiError::NotFound("there is nothing".into()))
     }
 }
 

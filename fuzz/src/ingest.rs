@@ -149,7 +149,7 @@ fn decode(mut bytes: &[u8], format: Option<&str>) -> Decoded {
     let twice = ingester.decode([event, event]);
     sound(&twice, 2);
     assert_eq!(twice.accepted, [decoded.accepted.clone(), decoded.accepted.clone()].concat());
-    assert_eq!(twice.refusals.len(), 2 * decoded.refusals.len());
+    assert_eq!(twice.rejected.len(), 2 * decoded.rejected.len());
     assert_eq!(ingester.decode([event]), decoded, "the same event is decoded in another way");
     decoded
 }
@@ -163,7 +163,7 @@ fn open(config: &str) -> Ingester {
 
 /// What holds of anything that was decoded.
 fn sound(decoded: &Decoded, events: usize) {
-    let Decoded { text, ends, sensor, time, value, waveforms, accepted, refusals, .. } = decoded;
+    let Decoded { text, ends, sensor, time, value, waveforms, accepted, rejected: refusals, .. } = decoded;
     assert_eq!((sensor.len(), sensor.len(), events), (time.len(), value.len(), accepted.len()));
     let mut from = 0;
     for &end in ends {

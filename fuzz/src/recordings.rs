@@ -22,7 +22,7 @@ pub fn csv(bytes: &[u8]) {
 /// A NumPy file.
 pub fn npy(bytes: &[u8]) {
     let options =
-        NpyOptions { sensor: "s".into(), rate: 100.0, start_ns: 1_577_836_800_000_000_000, burst_seconds: 0.25 };
+        NpyOptions { sensor: "s".into(), rate: 100.0, start_ns: 1_577_836_800_000_000_000, waveform_seconds: 0.25 };
     file(bytes, |path| Ok(feed(NpyRecording::open(path, options.clone())?)));
 }
 
@@ -52,7 +52,7 @@ fn feed(chunks: impl Iterator<Item = Result<Chunk, RecordingError>>) {
         let event = Envelope { source: "replay", format, sensor: None, arrival: NOW, payload: &chunk.body };
         let decoded = ingester.decode([event]);
         let accepted: u64 = decoded.accepted.iter().map(|&count| u64::from(count)).sum();
-        let refused: u64 = decoded.refusals.iter().map(|refusal| u64::from(refusal.readings)).sum();
+        let refused: u64 = decoded.rejected.iter().map(|refusal| u64::from(refusal.readings)).sum();
         assert_eq!(
             accepted + refused,
             chunk.readings,

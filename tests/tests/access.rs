@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use wheeltapper_access::{Access, Role, Scope, Settings};
-use wheeltapper_api::{RateLimitClass, Permission, ROUTES, RouteInfo};
+use wheeltapper_api::{Permission, ROUTES, RateLimitClass, RouteInfo};
 use wheeltapper_tests::{
     Plant, Running, T0,
     door::{ON, PASSWORD, add, door, filled, login, now, send, token, with},

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::score_columns::Window;
 use crate::open_alert::{OpenAlert, PendingWindow};
+use crate::score_columns::Window;
 use crate::{Alert, Anomaly, Config, Scores, Severity, StageError, snapshot};
 
 /// The state of one asset. An asset without recent anomalies and without an alert has no state.
@@ -144,7 +144,9 @@ impl AssetState {
         let pending = std::mem::take(&mut self.recent);
         let pending = pending.iter().flatten();
         match &mut self.alert {
-            Some(last) if last.resolved.is_some_and(|at| window.end.saturating_sub(at) <= config.cooldown_nanoseconds()) => {
+            Some(last)
+                if last.resolved.is_some_and(|at| window.end.saturating_sub(at) <= config.cooldown_nanoseconds()) =>
+            {
                 last.reopen(lead, pending);
             }
             _ => self.alert = Some(OpenAlert::open(lead, pending)),

@@ -4,18 +4,18 @@
 //! after a significant change, and resolves it after a run of quiet windows. It has no clock and no entropy.
 
 mod alerter;
-mod score_columns;
 #[cfg(target_family = "wasm")]
 mod component;
 mod config;
 mod error;
+mod messages;
 mod open_alert;
 mod record;
+mod score_columns;
 mod snapshot;
-mod messages;
 
 pub use alerter::Alerter;
-pub use score_columns::{Scores, dictionary_names};
 pub use config::Config;
 pub use error::StageError;
 pub use record::{Alert, AlertState, Anomaly, Severity};
+pub use score_columns::{Scores, dictionary_names};

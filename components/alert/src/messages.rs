@@ -18,7 +18,9 @@ pub(crate) fn title(
     let asset = last_segment(asset);
     let sensor = last_segment(sensor);
     match (fault_mode.map(fault_text), feature) {
-        (Some(FaultText { phrase, is_sensor_fault: true, .. }), _) => format!("{asset}: {phrase} {sensor} ({severity})"),
+        (Some(FaultText { phrase, is_sensor_fault: true, .. }), _) => {
+            format!("{asset}: {phrase} {sensor} ({severity})")
+        }
         (Some(FaultText { phrase, .. }), _) if !phrase.is_empty() => format!("{asset}: likely {phrase} ({severity})"),
         (_, Some(feature)) => format!("{asset}: abnormal {sensor}-{} ({severity})", feature.replace('_', "-")),
         _ => format!("{asset}: abnormal {sensor} ({severity})"),
@@ -44,8 +46,10 @@ struct FaultText {
 }
 
 fn fault_text(mode: &str) -> FaultText {
-    let machine_fault = |phrase: &str, first| FaultText { phrase: phrase.to_owned(), is_sensor_fault: false, first_step: first };
-    let sensor_fault = |phrase: &str, first| FaultText { phrase: phrase.to_owned(), is_sensor_fault: true, first_step: first };
+    let machine_fault =
+        |phrase: &str, first| FaultText { phrase: phrase.to_owned(), is_sensor_fault: false, first_step: first };
+    let sensor_fault =
+        |phrase: &str, first| FaultText { phrase: phrase.to_owned(), is_sensor_fault: true, first_step: first };
     match mode {
         "bearing-impacts" => machine_fault(
             "bearing defect (impacts)",

@@ -126,7 +126,9 @@ impl OpenAlert {
                 self.severity = anomaly.severity;
                 is_significant = true;
             }
-            if self.sensor_challenger.takes_lead(&anomaly.sensor, &self.sensor) || (raised && anomaly.sensor != self.sensor) {
+            if self.sensor_challenger.takes_lead(&anomaly.sensor, &self.sensor)
+                || (raised && anomaly.sensor != self.sensor)
+            {
                 self.set_lead(anomaly);
                 is_significant = true;
             }

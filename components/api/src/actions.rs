@@ -4,12 +4,12 @@ use http::{Request, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ActionRequest, Action, Filter, LineApi, Table,
+    Action, ActionRequest, Filter, LineApi, Table,
     api_response::ApiResponse,
     json_body,
     listing::{ANOMALIES, WORK_ORDERS},
     problem::Problem,
-    rows::{Row, query_rows, parse_reply, format_columns},
+    rows::{Row, format_columns, parse_reply, query_rows},
     schemas::{Amendment, Comment, OptionalComment},
 };
 
@@ -26,7 +26,9 @@ pub(crate) fn respond_to_action(
 ) -> Result<ApiResponse, Problem> {
     let text = match deed {
         Action::Comment => json_body::read_json::<Comment>(request)?.comment.0,
-        _ => json_body::read_optional_json::<OptionalComment>(request)?.and_then(|note| note.comment).map_or_else(String::new, |text| text.0),
+        _ => json_body::read_optional_json::<OptionalComment>(request)?
+            .and_then(|note| note.comment)
+            .map_or_else(String::new, |text| text.0),
     };
     if request.headers().contains_key(header::IF_MATCH) {
         anomaly_response(line, id)?.check_if_match(request.headers())?;
@@ -36,7 +38,13 @@ pub(crate) fn respond_to_action(
 }
 
 /// Performs an action on an anomaly, if the id can exist.
-pub(crate) fn perform_on_anomaly(line: &impl LineApi, deed: Action, id: &str, text: String, now: i64) -> Result<(), Problem> {
+pub(crate) fn perform_on_anomaly(
+    line: &impl LineApi,
+    deed: Action,
+    id: &str,
+    text: String,
+    now: i64,
+) -> Result<(), Problem> {
     if id.contains('\0') {
         return Err(ANOMALIES.not_found(id));
     }
@@ -59,7 +67,12 @@ pub(crate) fn actions_on(id: &str, limit: u32) -> Filter {
 }
 
 /// Moves, pins, closes or cancels a work order and responds with its new state.
-pub(crate) fn amend_work_order(line: &impl LineApi, id: &str, now: i64, request: &mut Request<Vec<u8>>) -> Result<ApiResponse, Problem> {
+pub(crate) fn amend_work_order(
+    line: &impl LineApi,
+    id: &str,
+    now: i64,
+    request: &mut Request<Vec<u8>>,
+) -> Result<ApiResponse, Problem> {
     let amendment: Amendment = json_body::read_json(request)?;
     let text = amendment_to_json(&amendment)?;
     if id.contains('\0') {

@@ -46,8 +46,9 @@ pub(crate) fn asset_tree(sensors: Vec<Sensor>) -> Vec<Asset> {
         if asset.is_empty() {
             continue;
         }
-        let node =
-            asset.splitn(MAX_DEPTH, '/').fold(&mut root, |node, part| node.children.entry(part.to_owned()).or_default());
+        let node = asset
+            .splitn(MAX_DEPTH, '/')
+            .fold(&mut root, |node, part| node.children.entry(part.to_owned()).or_default());
         node.sensors.push(AssetSensor { id: name, kind, unit });
     }
     children_of(root, "", 0)

@@ -3,7 +3,8 @@
 use http::{HeaderValue, StatusCode};
 
 use crate::{
-    Filter, LineApi, Table, api_response::ApiResponse, problem::Problem, query_params::QueryParams, rows::query_as, schemas::WorkOrder, time,
+    Filter, LineApi, Table, api_response::ApiResponse, problem::Problem, query_params::QueryParams, rows::query_as,
+    schemas::WorkOrder, time,
 };
 
 /// Maximum number of work orders in the calendar.

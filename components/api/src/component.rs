@@ -8,8 +8,8 @@ use wasi::{
 };
 
 use crate::{
-    Change, Deed, Filter, Front, FrontError, LIMIT, Reason, Receipt, Refused, Sample, Settings, Submission, Table,
-    Verdict, broken_off, is_too_large, respond,
+    Action, ActionRequest, DetectRequest, Filter, LineApi, LineApiError, MAX_BODY_BYTES, Receipt, Rejection,
+    RejectionReason, Settings, Submission, Table, Verdict, exceeds_body_limit, incomplete_request, respond,
 };
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -31,11 +31,11 @@ wasi::http::proxy::export!(Component);
 
 impl Guest for Component {
     fn handle(incoming: IncomingRequest, out: ResponseOutparam) {
-        let settings = Settings::read(|name| std::env::var(name).ok());
+        let settings = Settings::from_variables(|name| std::env::var(name).ok());
         let now = now();
         let response = match read(&incoming) {
             Ok(request) => respond(&ImportedLine, &settings, now, request),
-            Err(why) => broken_off(why, now),
+            Err(why) => incomplete_request(why, now),
         };
         write(response, out);
     }
@@ -66,7 +66,7 @@ fn read(incoming: &IncomingRequest) -> Result<Request<Vec<u8>>, &'static str> {
     *request.uri_mut() = Uri::try_from(path).map_err(|_| "the path is not valid; percent-encode special characters")?;
     *request.headers_mut() = headers(incoming.headers().entries());
     // Other methods need no body. A body whose Content-Length exceeds the limit is not read at all.
-    if matches!(*request.method(), Method::POST | Method::PATCH) && !is_too_large(&request) {
+    if matches!(*request.method(), Method::POST | Method::PATCH) && !exceeds_body_limit(&request) {
         *request.body_mut() = read_body(incoming)?;
     }
     Ok(request)
@@ -85,7 +85,7 @@ fn read_body(incoming: &IncomingRequest) -> Result<Vec<u8>, &'static str> {
     let body = incoming.consume().map_err(|()| "the body cannot be read")?;
     // Declared after the body, so that it is dropped before it.
     let stream = body.stream().map_err(|()| "the body cannot be read")?;
-    while bytes.len() <= LIMIT {
+    while bytes.len() <= MAX_BODY_BYTES {
         match stream.blocking_read(READ_CHUNK_BYTES) {
             Ok(chunk) => bytes.extend_from_slice(&chunk),
             Err(StreamError::Closed) => break,
@@ -132,49 +132,49 @@ fn write_body(body: &OutgoingBody, mut bytes: &[u8]) -> Result<(), StreamError> 
 /// The line, imported through `wheeltapper:pipeline/front`.
 struct ImportedLine;
 
-impl Front for ImportedLine {
-    fn submit(&self, event: Submission) -> Result<Receipt, FrontError> {
+impl LineApi for ImportedLine {
+    fn submit(&self, event: Submission) -> Result<Receipt, LineApiError> {
         let Submission { source, format, sensor, payload } = event;
         let receipt = front::submit(&front::Submission { source, format, sensor, payload })?;
-        let refused = receipt.refused.into_iter().map(|refused| Refused {
+        let rejections = receipt.refused.into_iter().map(|refused| Rejection {
             position: refused.position,
-            reason: wheeltapper_front::reason!(refused.reason, WitReason => Reason),
+            reason: wheeltapper_front::convert_reason!(refused.reason, WitReason => RejectionReason),
             message: refused.message,
             readings: refused.readings,
         });
-        Ok(Receipt { accepted: receipt.accepted, refused: refused.collect() })
+        Ok(Receipt { accepted: receipt.accepted, rejections: rejections.collect() })
     }
 
-    fn look(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
-        let table = wheeltapper_front::table!(table, Table => WitTable);
+    fn query(&self, table: Table, filter: &Filter) -> Result<String, LineApiError> {
+        let table = wheeltapper_front::convert_table!(table, Table => WitTable);
         let Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter.clone();
         Ok(front::look(table, &front::Filter { id, asset, sensor, kind, after, before, limit, offset, points })?)
     }
 
-    fn tick(&self, now: i64) -> Result<(), FrontError> {
+    fn tick(&self, now: i64) -> Result<(), LineApiError> {
         Ok(front::tick(now)?)
     }
 
-    fn act(&self, change: &Change) -> Result<String, FrontError> {
-        let Change { deed, id, text, now } = change.clone();
-        let deed = wheeltapper_front::deed!(deed, Deed => WitDeed);
+    fn perform_action(&self, request: &ActionRequest) -> Result<String, LineApiError> {
+        let ActionRequest { action, id, text, now } = request.clone();
+        let deed = wheeltapper_front::convert_action!(action, Action => WitDeed);
         Ok(front::act(&front::Change { deed, id, text, now })?)
     }
 
-    fn detect(&self, sample: &Sample) -> Result<Verdict, FrontError> {
-        let Sample { payload, model, now } = sample.clone();
+    fn detect(&self, request: &DetectRequest) -> Result<Verdict, LineApiError> {
+        let DetectRequest { payload, model, now } = request.clone();
         let front::Verdict { asset, sensor, score, threshold, confidence, model, explanation } =
             front::detect(&front::Sample { payload, model, now })?;
         Ok(Verdict { asset, sensor, score, threshold, confidence, model, explanation })
     }
 }
 
-impl From<front::FrontError> for FrontError {
+impl From<front::FrontError> for LineApiError {
     fn from(error: front::FrontError) -> Self {
         match error {
             front::FrontError::Unavailable(text) => Self::Unavailable(text),
-            front::FrontError::Broken(text) => Self::Broken(text),
-            front::FrontError::Absent(text) => Self::Absent(text),
+            front::FrontError::Broken(text) => Self::Internal(text),
+            front::FrontError::Absent(text) => Self::NotFound(text),
             front::FrontError::Invalid(text) => Self::Invalid(text),
             front::FrontError::Conflict(text) => Self::Conflict(text),
         }

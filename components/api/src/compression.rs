@@ -13,7 +13,10 @@ const LEVEL: Compression = Compression::new(1);
 /// Compresses the body if the client accepts it and it is worth it. Returns whether it did.
 pub(crate) fn compress(response: &mut Response<Vec<u8>>, request_headers: &HeaderMap) -> bool {
     let headers = response.headers();
-    if response.body().len() <= MAX_UNCOMPRESSED_BYTES || headers.contains_key(header::CONTENT_ENCODING) || !is_text(headers) {
+    if response.body().len() <= MAX_UNCOMPRESSED_BYTES
+        || headers.contains_key(header::CONTENT_ENCODING)
+        || !is_text(headers)
+    {
         return false;
     }
     // The response depends on Accept-Encoding even if it is sent uncompressed, which caches have to know.

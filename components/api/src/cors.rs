@@ -34,9 +34,9 @@ pub(crate) fn add_cors_headers(answer: ApiResponse, request: &Request<Vec<u8>>, 
     // The response depends on the origin, which caches have to know.
     let answer = answer.append_header(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = request.headers().get(header::ORIGIN) else { return answer };
-    let is_allowed = origin
-        .to_str()
-        .is_ok_and(|origin| settings.allowed_origins.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin)));
+    let is_allowed = origin.to_str().is_ok_and(|origin| {
+        settings.allowed_origins.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin))
+    });
     if !is_allowed {
         return answer;
     }

@@ -59,7 +59,9 @@ pub(crate) fn file(name: &str, headers: &HeaderMap) -> Result<ApiResponse, Probl
         })?;
         ApiResponse::new(StatusCode::OK, content_type(name), plain)
     };
-    Ok(answer.with_header(header::VARY, HeaderValue::from_static("Accept-Encoding")).with_header(header::CACHE_CONTROL, caching))
+    Ok(answer
+        .with_header(header::VARY, HeaderValue::from_static("Accept-Encoding"))
+        .with_header(header::CACHE_CONTROL, caching))
 }
 
 pub(crate) fn content_type(name: &str) -> HeaderValue {

@@ -6,11 +6,11 @@ use http::{Request, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::{
-    LineApi, DetectRequest, Verdict,
+    DetectRequest, LineApi, Verdict,
     api_response::ApiResponse,
     json_body,
     problem::Problem,
-    schemas::{DetectBody, DetectResult, JsonObject, StrictObject, DetectExplanation},
+    schemas::{DetectBody, DetectExplanation, DetectResult, JsonObject, StrictObject},
 };
 
 pub(crate) fn detect(line: &impl LineApi, now: i64, request: &mut Request<Vec<u8>>) -> Result<ApiResponse, Problem> {
@@ -28,7 +28,11 @@ pub(crate) fn detect(line: &impl LineApi, now: i64, request: &mut Request<Vec<u8
         serde_json::to_vec(&sample)
     });
     let payload = payload.map_err(|error| {
-        json_body::invalid_body(&format!("sensor_data cannot be serialised: {error}"), "/sensor_data", "not serialisable")
+        json_body::invalid_body(
+            &format!("sensor_data cannot be serialised: {error}"),
+            "/sensor_data",
+            "not serialisable",
+        )
     })?;
     let verdict = line.detect(&DetectRequest { payload, model: model_name.0, now })?;
     let judgement = detect_result(verdict, threshold.0, began.elapsed().as_secs_f64() * 1e3);

@@ -13,7 +13,7 @@ use crate::{
     problem::Problem,
     query_params::QueryParams,
     readings::{Chunk, Items, sort_and_dedup},
-    rows::{Row, query_rows, query_as, format_columns},
+    rows::{Row, format_columns, query_as, query_rows},
 };
 
 /// The field with the reconnection time in milliseconds.
@@ -37,7 +37,12 @@ fn event_stream_response(body: String) -> ApiResponse {
 }
 
 /// Responds with the new readings of a sensor.
-pub(crate) fn stream_readings(line: &impl LineApi, id: &str, headers: &HeaderMap, query: &QueryParams) -> Result<ApiResponse, Problem> {
+pub(crate) fn stream_readings(
+    line: &impl LineApi,
+    id: &str,
+    headers: &HeaderMap,
+    query: &QueryParams,
+) -> Result<ApiResponse, Problem> {
     SENSORS.item(line, id)?;
     let since = last_event_id(headers, query).and_then(|id| id.parse::<i64>().ok());
     let limit = if since.is_some() { MAX_CHUNKS } else { 1 };
@@ -62,7 +67,11 @@ pub(crate) fn stream_readings(line: &impl LineApi, id: &str, headers: &HeaderMap
 }
 
 /// Responds with new and changed anomalies, alerts and work orders.
-pub(crate) fn stream_plant_events(line: &impl LineApi, headers: &HeaderMap, query: &QueryParams) -> Result<ApiResponse, Problem> {
+pub(crate) fn stream_plant_events(
+    line: &impl LineApi,
+    headers: &HeaderMap,
+    query: &QueryParams,
+) -> Result<ApiResponse, Problem> {
     let previous = last_event_id(headers, query).and_then(StreamPosition::from_event_id);
     let mut seen = StreamPosition::default();
     let mut new_rows: Vec<(&str, Row)> = Vec::new();
@@ -86,7 +95,8 @@ pub(crate) fn stream_plant_events(line: &impl LineApi, headers: &HeaderMap, quer
             if at(&row) >= since {
                 seen.row_hashes.push(mark);
             }
-            let is_new = |previous: &StreamPosition| !previous.row_hashes.contains(&mark) && at(&row) >= previous.since(name);
+            let is_new =
+                |previous: &StreamPosition| !previous.row_hashes.contains(&mark) && at(&row) >= previous.since(name);
             if previous.as_ref().is_some_and(is_new) {
                 new_rows.push((name, row));
             }

@@ -24,7 +24,11 @@ pub fn format_with_precision(format: Option<String>, precision: Option<&str>) ->
     Some(format!("{}; precision={precision}", format.as_deref().unwrap_or("*/*")))
 }
 
-pub(crate) fn ingest(line: &impl LineApi, request: &mut Request<Vec<u8>>, query: &QueryParams) -> Result<ApiResponse, Problem> {
+pub(crate) fn ingest(
+    line: &impl LineApi,
+    request: &mut Request<Vec<u8>>,
+    query: &QueryParams,
+) -> Result<ApiResponse, Problem> {
     let body = std::mem::take(request.body_mut());
     let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     if body.len() > MAX_BODY_BYTES || exceeds_body_limit(request) {
@@ -69,7 +73,10 @@ pub(crate) fn decompress(body: Vec<u8>, encoding: Option<&str>) -> Result<Vec<u8
 }
 
 pub(crate) fn body_too_large(what: &str) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} is larger than {MAX_BODY_BYTES} bytes; send less at a time"))
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("{what} is larger than {MAX_BODY_BYTES} bytes; send less at a time"),
+    )
 }
 
 /// Responds 202 with the counts, also if a part was rejected; 422 if nothing was accepted.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{error::Category, json};
 
 use crate::{
-    ingest::{MAX_BODY_BYTES, exceeds_body_limit, body_too_large, decompress},
+    ingest::{MAX_BODY_BYTES, body_too_large, decompress, exceeds_body_limit},
     problem::Problem,
     schemas::StrictObject,
 };

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-pub use wheeltapper_front::{ActionRequest, Action, Filter, RejectionReason, DetectRequest, Submission, Table, Verdict};
+pub use wheeltapper_front::{
+    Action, ActionRequest, DetectRequest, Filter, RejectionReason, Submission, Table, Verdict,
+};
 
 /// A rejected part of an event. It is kept as a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::{
     api_response::ApiResponse,
     problem::Problem,
     query_params::QueryParams,
-    rows::{Row, query_rows, format_columns},
+    rows::{Row, format_columns, query_rows},
 };
 
 /// A route that lists a table. The route defines the query parameters.
@@ -34,18 +34,27 @@ pub(crate) static WORK_ORDERS: Listing =
     Listing { name: "work-orders", item_name: "work order", table: Table::WorkOrders, kind_params: &["status"] };
 pub(crate) static DEAD_LETTERS: Listing =
     Listing { name: "dead-letters", item_name: "dead letter", table: Table::DeadLetters, kind_params: &["reason"] };
-pub(crate) static DRIFTS: Listing = Listing { name: "drifts", item_name: "drift", table: Table::Drifts, kind_params: &["kind"] };
+pub(crate) static DRIFTS: Listing =
+    Listing { name: "drifts", item_name: "drift", table: Table::Drifts, kind_params: &["kind"] };
 pub(crate) static PROGNOSES: Listing =
     Listing { name: "prognoses", item_name: "prognosis", table: Table::Prognoses, kind_params: &[] };
-pub(crate) static WINDOWS: Listing = Listing { name: "windows", item_name: "window", table: Table::Windows, kind_params: &[] };
+pub(crate) static WINDOWS: Listing =
+    Listing { name: "windows", item_name: "window", table: Table::Windows, kind_params: &[] };
 pub(crate) static WAVEFORMS: Listing =
     Listing { name: "waveforms", item_name: "waveform", table: Table::Waveforms, kind_params: &[] };
-pub(crate) static MACHINES: Listing = Listing { name: "machines", item_name: "machine", table: Table::Machines, kind_params: &[] };
-pub(crate) static ACTIONS: Listing = Listing { name: "actions", item_name: "action", table: Table::Actions, kind_params: &[] };
+pub(crate) static MACHINES: Listing =
+    Listing { name: "machines", item_name: "machine", table: Table::Machines, kind_params: &[] };
+pub(crate) static ACTIONS: Listing =
+    Listing { name: "actions", item_name: "action", table: Table::Actions, kind_params: &[] };
 
 impl Listing {
     /// Responds with a page of the rows that the query selects.
-    pub(crate) fn respond_with_page(&self, line: &impl LineApi, path: &str, query: &QueryParams) -> Result<ApiResponse, Problem> {
+    pub(crate) fn respond_with_page(
+        &self,
+        line: &impl LineApi,
+        path: &str,
+        query: &QueryParams,
+    ) -> Result<ApiResponse, Problem> {
         let (after, before) = query.time_range();
         let filter = Filter {
             asset: query.get_owned("asset"),
@@ -79,7 +88,9 @@ impl Listing {
         filter.kind = kinds.next().map(|(_, value)| value.to_owned());
         let (mut items, next) = match kinds.next() {
             None => query_page(line, self.table, &filter)?,
-            Some((name, value)) => query_matching_page(line, self.table, &filter, |row| row.get(name) == Some(&json!(value)))?,
+            Some((name, value)) => {
+                query_matching_page(line, self.table, &filter, |row| row.get(name) == Some(&json!(value)))?
+            }
         };
         items.iter_mut().for_each(format_columns);
         Ok(page_response(json!({ "items": items }), next.map(|next| query.page_url(path, next))))
@@ -109,7 +120,11 @@ pub(crate) fn by_id(id: &str) -> Filter {
 }
 
 /// Returns the rows that the filter selects, and the offset of the next page if there is one.
-pub(crate) fn query_page(line: &impl LineApi, table: Table, filter: &Filter) -> Result<(Vec<Row>, Option<u32>), Problem> {
+pub(crate) fn query_page(
+    line: &impl LineApi,
+    table: Table,
+    filter: &Filter,
+) -> Result<(Vec<Row>, Option<u32>), Problem> {
     let one_more = Filter { limit: filter.limit.saturating_add(1).min(Filter::MAX_ROWS), ..filter.clone() };
     let mut rows: Vec<Row> = query_rows(line, table, &one_more)?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);

@@ -5,21 +5,26 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::{
-    ActionRequest, Action, LineApi, Table,
+    Action, ActionRequest, LineApi, Table,
     api_response::ApiResponse,
     json_body,
     listing::by_id,
     problem::Problem,
-    rows::{Row, query_rows, parse_reply, format_columns},
-    schemas::{PlanAccepted, StrictObject, PlanBody},
+    rows::{Row, format_columns, parse_reply, query_rows},
+    schemas::{PlanAccepted, PlanBody, StrictObject},
 };
 
 /// The characters that are not percent-encoded in an id in a path.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// `POST /api/v1/maintenance/schedule`: requests a plan.
-pub(crate) fn request_plan(line: &impl LineApi, now: i64, request: &mut Request<Vec<u8>>) -> Result<ApiResponse, Problem> {
-    let PlanBody { sensor_ids, time_horizon_hours, constraints: StrictObject(constraints) } = json_body::read_json(request)?;
+pub(crate) fn request_plan(
+    line: &impl LineApi,
+    now: i64,
+    request: &mut Request<Vec<u8>>,
+) -> Result<ApiResponse, Problem> {
+    let PlanBody { sensor_ids, time_horizon_hours, constraints: StrictObject(constraints) } =
+        json_body::read_json(request)?;
     let mut limits = serde_json::Map::new();
     if let Some(technicians) = constraints.technicians {
         limits.insert("technicians".into(), json!(technicians));
@@ -28,13 +33,15 @@ pub(crate) fn request_plan(line: &impl LineApi, now: i64, request: &mut Request<
         limits.insert("not_before".into(), json!(time.0));
     }
     let text = json!({ "sensor_ids": sensor_ids, "horizon_hours": time_horizon_hours.0, "constraints": limits });
-    let row = line.perform_action(&ActionRequest { action: Action::Plan, id: String::new(), text: text.to_string(), now })?;
+    let row =
+        line.perform_action(&ActionRequest { action: Action::Plan, id: String::new(), text: text.to_string(), now })?;
     let row: Row = parse_reply(&row, "the plan")?;
     let task_id = task_id(&row);
     let check_status_url = format!("/api/v1/maintenance/status/{}", utf8_percent_encode(&task_id, UNRESERVED));
     let location = HeaderValue::try_from(check_status_url.as_str());
     let answer =
-        ApiResponse::json(StatusCode::ACCEPTED, &PlanAccepted { task_id, status: task_status(&row), check_status_url }).no_store();
+        ApiResponse::json(StatusCode::ACCEPTED, &PlanAccepted { task_id, status: task_status(&row), check_status_url })
+            .no_store();
     Ok(match location {
         Ok(location) => answer.with_header(header::LOCATION, location),
         Err(_) => answer,

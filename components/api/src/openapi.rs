@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     names::{NAME_PATTERN, VISIBLE_PATTERN},
     query_params::MAX_PARAM_CHARS,
-    routes::{BodyInfo, ParameterKind, Parameter, Permission, ParameterLocation, ROUTES, ResponseInfo, RouteInfo},
+    routes::{BodyInfo, Parameter, ParameterKind, ParameterLocation, Permission, ROUTES, ResponseInfo, RouteInfo},
     schemas::{NO_NUL, ProblemDetails, time_schema},
 };
 
@@ -258,11 +258,17 @@ fn parameter(parameter: &Parameter) -> Value {
         ParameterLocation::Header => "header",
     };
     let schema = match parameter.kind {
-        ParameterKind::SensorName => json!({ "type": "string", "minLength": 1, "maxLength": MAX_PARAM_CHARS, "pattern": NAME_PATTERN }),
+        ParameterKind::SensorName => {
+            json!({ "type": "string", "minLength": 1, "maxLength": MAX_PARAM_CHARS, "pattern": NAME_PATTERN })
+        }
         // An unknown id is a 404; the host rejects characters that are not allowed in a path before the query.
-        ParameterKind::Text if parameter.location == ParameterLocation::Path => json!({ "type": "string", "minLength": 1, "pattern": NAME_PATTERN }),
+        ParameterKind::Text if parameter.location == ParameterLocation::Path => {
+            json!({ "type": "string", "minLength": 1, "pattern": NAME_PATTERN })
+        }
         ParameterKind::Text => json!({ "type": "string", "maxLength": MAX_PARAM_CHARS, "pattern": NO_NUL }),
-        ParameterKind::VisibleText => json!({ "type": "string", "maxLength": MAX_PARAM_CHARS, "pattern": VISIBLE_PATTERN }),
+        ParameterKind::VisibleText => {
+            json!({ "type": "string", "maxLength": MAX_PARAM_CHARS, "pattern": VISIBLE_PATTERN })
+        }
         ParameterKind::LongText if parameter.location == ParameterLocation::Header => json!({ "type": "string" }),
         ParameterKind::LongText => json!({ "type": "string", "pattern": NO_NUL }),
         ParameterKind::Time => json!(time_schema()),

@@ -10,7 +10,7 @@ use crate::{
     Filter, LineApi, LineApiError, Table,
     api_response::ApiResponse,
     problem::Problem,
-    rows::{Row, query_rows, parse_json_columns, parse_reply},
+    rows::{Row, parse_json_columns, parse_reply, query_rows},
 };
 
 /// Maximum number of anomalies, alerts and work orders.
@@ -30,7 +30,8 @@ pub(crate) fn overview(line: &impl LineApi, now: i64) -> Result<ApiResponse, Pro
     let alerts: Vec<Row> = query_rows(line, Table::Alerts, &newest)?;
     let orders = newest_orders(line)?;
     let sensors = count_sensors(line)?;
-    let dead_letters: Vec<Row> = query_rows(line, Table::DeadLetters, &Filter { limit: MAX_DEAD_LETTERS, ..Filter::default() })?;
+    let dead_letters: Vec<Row> =
+        query_rows(line, Table::DeadLetters, &Filter { limit: MAX_DEAD_LETTERS, ..Filter::default() })?;
     let rejected: u64 = dead_letters.iter().filter_map(|dead_letter| dead_letter.get("readings")?.as_u64()).sum();
     let mut at_least = Vec::new();
     for (name, count, bound) in [

@@ -5,7 +5,7 @@ use form_urlencoded::{Serializer, parse};
 use crate::{
     names::{check_name, is_hidden_character},
     problem::Problem,
-    routes::{ParameterKind, Parameter, ParameterLocation, RouteInfo},
+    routes::{Parameter, ParameterKind, ParameterLocation, RouteInfo},
     time,
 };
 
@@ -30,7 +30,8 @@ impl QueryParams {
             .filter(|(name, value)| !value.is_empty() || is_object(name))
             .collect();
         for (index, (name, value)) in pairs.iter().enumerate() {
-            let known = route.parameters.iter().find(|known| known.location == ParameterLocation::Query && known.name == name);
+            let known =
+                route.parameters.iter().find(|known| known.location == ParameterLocation::Query && known.name == name);
             let Some(known) = known else {
                 if route.allows_unknown_params {
                     continue;
@@ -103,7 +104,8 @@ pub(crate) fn format_cursor(row: u32) -> String {
 }
 
 fn unknown_param(name: &str, route: &RouteInfo) -> Problem {
-    let known = route.parameters.iter().filter(|known| known.location == ParameterLocation::Query).map(|known| known.name);
+    let known =
+        route.parameters.iter().filter(|known| known.location == ParameterLocation::Query).map(|known| known.name);
     let known = known.collect::<Vec<_>>().join(", ");
     let known = if known.is_empty() { "none" } else { &known };
     Problem::bad_request(format!(
@@ -116,7 +118,9 @@ fn check_value(known: &Parameter, value: &str) -> Result<(), Problem> {
     let name = known.name;
     let reject = |detail: String| Err(Problem::bad_request(detail));
     match known.kind {
-        ParameterKind::SensorName => check_name(value).map_err(|reason| Problem::bad_request(format!("{name}: {reason}"))),
+        ParameterKind::SensorName => {
+            check_name(value).map_err(|reason| Problem::bad_request(format!("{name}: {reason}")))
+        }
         ParameterKind::Text | ParameterKind::VisibleText if value.chars().count() > MAX_PARAM_CHARS => {
             reject(format!("{name} has {} characters; give at most {MAX_PARAM_CHARS}", value.chars().count()))
         }
@@ -142,7 +146,11 @@ fn check_value(known: &Parameter, value: &str) -> Result<(), Problem> {
         ParameterKind::Object if serde_json::from_str::<serde_json::Map<_, _>>(value).is_err() => {
             reject(format!("{name}={value:?} is not a JSON object; give one, such as {{}}"))
         }
-        ParameterKind::Time | ParameterKind::Number(..) | ParameterKind::OneOf(_) | ParameterKind::Cursor | ParameterKind::Object => Ok(()),
+        ParameterKind::Time
+        | ParameterKind::Number(..)
+        | ParameterKind::OneOf(_)
+        | ParameterKind::Cursor
+        | ParameterKind::Object => Ok(()),
     }
 }
 

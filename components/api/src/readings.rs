@@ -4,7 +4,10 @@
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Filter, LineApi, Table, api_response::ApiResponse, listing, lttb, problem::Problem, query_params::QueryParams, rows::query_as, time};
+use crate::{
+    Filter, LineApi, Table, api_response::ApiResponse, listing, lttb, problem::Problem, query_params::QueryParams,
+    rows::query_as, time,
+};
 
 /// Default number of points in a response.
 const DEFAULT_POINTS: u32 = 1_000;

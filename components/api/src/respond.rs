@@ -4,20 +4,21 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde_json::json;
 
 use crate::{
-    Filter, LineApi, LineApiError, Settings, Table, bearer_token,
+    Filter, LineApi, LineApiError, Settings, Table, actions,
     api_response::{ApiResponse, request_id},
-    assets, calendar, cors, actions, detect, docs, graphql,
+    assets, bearer_token, calendar, cors,
+    dashboard::{file, index, is_file},
+    detect, docs, event_stream, graphql,
     ingest::ingest,
     listing, maintenance,
     names::check_name,
     openapi,
     overview::overview,
-    dashboard::{file, is_file, index},
     problem::Problem,
     query_params::QueryParams,
     readings::readings,
     routes::{Handler, MatchedPath, Permission, RouteInfo},
-    event_stream, time,
+    time,
 };
 
 /// Answers a request. `now` is the current time in nanoseconds since 1970.
@@ -34,7 +35,12 @@ pub fn incomplete_request(reason: &str, now: i64) -> Response<Vec<u8>> {
     ApiResponse::from(Problem::bad_request(format!("{reason}; send it again"))).finish(&request, id)
 }
 
-fn route_request(line: &impl LineApi, settings: &Settings, now: i64, request: &mut Request<Vec<u8>>) -> Result<ApiResponse, Problem> {
+fn route_request(
+    line: &impl LineApi,
+    settings: &Settings,
+    now: i64,
+    request: &mut Request<Vec<u8>>,
+) -> Result<ApiResponse, Problem> {
     let uri = request.uri().clone();
     let is_file = is_file(uri.path());
     let path = MatchedPath::match_path(if is_file { "/" } else { uri.path() });
@@ -64,7 +70,9 @@ fn route_request(line: &impl LineApi, settings: &Settings, now: i64, request: &m
     }
     let Some(route) = path.route(request.method()) else {
         let detail = format!("{} does not allow {}; it allows {}", uri.path(), request.method(), path.methods());
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header(header::ALLOW, allow_header(&path)));
+        return Err(
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header(header::ALLOW, allow_header(&path))
+        );
     };
     if is_file {
         return file(uri.path().trim_start_matches('/'), request.headers());

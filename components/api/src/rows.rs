@@ -34,7 +34,11 @@ pub(crate) fn query_rows(line: &impl LineApi, table: Table, filter: &Filter) -> 
 }
 
 /// Queries rows of the line and deserialises them.
-pub(crate) fn query_as<T: DeserializeOwned>(line: &impl LineApi, table: Table, filter: &Filter) -> Result<Vec<T>, Problem> {
+pub(crate) fn query_as<T: DeserializeOwned>(
+    line: &impl LineApi,
+    table: Table,
+    filter: &Filter,
+) -> Result<Vec<T>, Problem> {
     parse_reply(&line.query(table, filter)?, &format!("{table:?}"))
 }
 

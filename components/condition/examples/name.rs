@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use wheeltapper_condition::{
     bearing::{
-        diagnosis::{EvidenceAverage, DiagnosisLimits, diagnose},
+        diagnosis::{DiagnosisLimits, EvidenceAverage, diagnose},
         table::find_bearing,
     },
     waveform::fft::FftPlans,
@@ -21,8 +21,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (transforms, mut accumulator) = (&mut FftPlans::default(), EvidenceAverage::default());
     let mut counts: [BTreeMap<String, u32>; 3] = Default::default();
     for window in common::npy(file.as_ref()).chunks_exact(length.parse()?) {
-        let diagnosis = diagnose(transforms, window, rate.parse()?, shaft.parse()?, &orders, &DiagnosisLimits::default())
-            .ok_or("the window cannot be diagnosed; expected at least 64 finite samples")?;
+        let diagnosis =
+            diagnose(transforms, window, rate.parse()?, shaft.parse()?, &orders, &DiagnosisLimits::default())
+                .ok_or("the window cannot be diagnosed; expected at least 64 finite samples")?;
         accumulator.push(&diagnosis);
         for (method, name) in [
             diagnosis.detected_fault().map(|finding| finding.fault.name()),

@@ -5,7 +5,7 @@ mod common;
 
 use wheeltapper_condition::{
     bearing::{
-        diagnosis::{EvidenceAverage, Fault, DiagnosisLimits, diagnose},
+        diagnosis::{DiagnosisLimits, EvidenceAverage, Fault, diagnose},
         table::find_bearing,
     },
     waveform::fft::FftPlans,

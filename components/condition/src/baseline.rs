@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{standard_deviation, mean, student_upper_quantile};
+use crate::stats::{mean, standard_deviation, student_upper_quantile};
 
 /// Mean and spread of each octave level, fitted on healthy waveforms only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,8 @@ impl Baseline {
             deviations.push(standard_deviation(&column).max(MIN_DEVIATION).max(noise));
         }
         let count = rows.len() as f64;
-        let limit = student_upper_quantile(FALSE_ALARM_PROBABILITY / 2.0 / width as f64, count - 1.0) * (1.0 + 1.0 / count).sqrt();
+        let limit = student_upper_quantile(FALSE_ALARM_PROBABILITY / 2.0 / width as f64, count - 1.0)
+            * (1.0 + 1.0 / count).sqrt();
         Some(Self { mean: means, deviation: deviations, limit })
     }
 
@@ -52,7 +53,7 @@ impl Baseline {
         row.iter()
             .zip(&self.mean)
             .zip(&self.deviation)
-            .map(|((level, mean), deviation)| (level - mean).abs() / standard_deviation)
+            .map(|((level, mean), deviation)| (level - mean).abs() / deviation)
             .fold(0.0, f64::max)
             / self.limit
     }
@@ -61,6 +62,6 @@ impl Baseline {
     #[must_use]
     pub fn deviations(&self, row: &[f64]) -> Vec<f64> {
         let levels = row.iter().zip(&self.mean).zip(&self.deviation);
-        levels.map(|((level, mean), deviation)| ((level - mean) / standard_deviation).abs()).collect()
+        levels.map(|((level, mean), deviation)| ((level - mean) / deviation).abs()).collect()
     }
 }

@@ -112,7 +112,8 @@ fn a_library_of_few_units_is_enough() {
         let (mut square, mut count, mut inside) = (0.0, 0.0, 0.0);
         for start in 0..3 {
             let chosen: Vec<usize> = (0..size).map(|index| (start * 33 + index * 2) % 100).collect();
-            let units: Vec<RunToFailure> = chosen.iter().map(|unit| RunToFailure::new(&train[*unit]).unwrap()).collect();
+            let units: Vec<RunToFailure> =
+                chosen.iter().map(|unit| RunToFailure::new(&train[*unit]).unwrap()).collect();
             let library = Library::fit(&units, HORIZON).unwrap();
             for (unit, rows) in train.iter().enumerate().filter(|(unit, _)| !chosen.contains(unit)) {
                 let mut tracker = HealthTracker::default();

@@ -5,7 +5,7 @@ mod common;
 use wheeltapper_condition::{
     baseline::Baseline,
     bearing::{
-        diagnosis::{EvidenceAverage, Fault, DiagnosisLimits, diagnose},
+        diagnosis::{DiagnosisLimits, EvidenceAverage, Fault, diagnose},
         geometry::FaultOrders,
         table::find_bearing,
     },
@@ -96,7 +96,10 @@ fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baselin
 
 fn levels(transforms: &mut FftPlans, window: &[f64], rate: f64) -> (Vec<f64>, Vec<usize>) {
     let octaves = octave_levels(transforms, window, rate, 12);
-    (octave_levels.iter().map(|octave| octave.decibel).collect(), octave_levels.iter().map(|octave| octave.line_count).collect())
+    (
+        octaves.iter().map(|octave| octave.decibel).collect(),
+        octaves.iter().map(|octave| octave.line_count).collect(),
+    )
 }
 
 fn baseline(healthy: &[f64], rate: f64, length: usize) -> Baseline {
@@ -173,7 +176,8 @@ fn noise_is_not_diagnosed() {
         let mut averaged = 0;
         for _ in 0..count {
             let noise: Vec<f64> = (0..length).map(|_| random.normal()).collect();
-            let diagnosis = diagnose(&mut transforms, &noise, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
+            let diagnosis =
+                diagnose(&mut transforms, &noise, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
             accumulator.push(&diagnosis);
             averaged += usize::from(accumulator.likely_fault().is_some());
             detected += usize::from(diagnosis.is_detected);

@@ -14,7 +14,7 @@ use wheeltapper_condition::{
     life::residual::ResidualQuantiles,
     waveform::{
         bands, cepstrum,
-        envelope::{self, WaveformSpectrum, SquaredEnvelope},
+        envelope::{self, SquaredEnvelope, WaveformSpectrum},
         features::{MachineInfo, SampleUnit, extract_features},
         fft::FftPlans,
         gear,
@@ -78,7 +78,8 @@ fn orders() -> FaultOrders {
 
 #[test]
 fn a_waveform_at_a_rate_of_1e300_has_features() {
-    let found = extract_features(&mut FftPlans::default(), &samples(0, 64), 1e300, None, &MachineInfo::default()).unwrap();
+    let found =
+        extract_features(&mut FftPlans::default(), &samples(0, 64), 1e300, None, &MachineInfo::default()).unwrap();
     assert_eq!(found.rahmonic, None);
 }
 
@@ -108,11 +109,23 @@ fn no_rate_or_speed_makes_the_features_panic() {
 #[test]
 fn no_samples_make_the_features_panic() {
     let mut transforms = FftPlans::default();
-    let machine = MachineInfo { shaft_speed: Some(29.95), fault_orders: Some(orders()), teeth: Some(23), class: None, limits: None };
+    let machine = MachineInfo {
+        shaft_speed: Some(29.95),
+        fault_orders: Some(orders()),
+        teeth: Some(23),
+        class: None,
+        limits: None,
+    };
     for kind in 0..KINDS {
         for count in (0..=64).chain([65, 66, 67, 97, 100, 1000]) {
             for rate in [1e-300, 800.0, 12_000.0, 1e300] {
-                extract_features(&mut transforms, &samples(kind, count), rate, Some(SampleUnit::MillimetrePerSecond), &machine);
+                extract_features(
+                    &mut transforms,
+                    &samples(kind, count),
+                    rate,
+                    Some(SampleUnit::MillimetrePerSecond),
+                    &machine,
+                );
             }
         }
     }
@@ -139,8 +152,16 @@ fn no_number_makes_a_function_panic() {
                 gear::gear_mesh(&mut transforms, &wave, rate, other, 0);
                 gear::gear_mesh(&mut transforms, &wave, rate, other, u32::MAX);
                 diagnose(&mut transforms, &wave, rate, other, &orders(), &DiagnosisLimits::default());
-                check_envelope_functions(&mut transforms, &source.squared_envelope(&mut FftPlans::default(), 0.0, other), other);
-                check_envelope_functions(&mut transforms, &source.squared_envelope(&mut FftPlans::default(), other, rate), other);
+                check_envelope_functions(
+                    &mut transforms,
+                    &source.squared_envelope(&mut FftPlans::default(), 0.0, other),
+                    other,
+                );
+                check_envelope_functions(
+                    &mut transforms,
+                    &source.squared_envelope(&mut FftPlans::default(), other, rate),
+                    other,
+                );
                 let lines = PowerSpectrum { powers: &wave, line_spacing: rate, duration: other };
                 let _ = lines.order_spectrum(other, 3, 4);
                 for frequency in NUMBERS {
@@ -164,7 +185,12 @@ fn check_envelope_functions(transforms: &mut FftPlans, envelope: &SquaredEnvelop
 fn limits_of_any_size_are_accepted() {
     let mut transforms = FftPlans::default();
     for number in NUMBERS {
-        let limits = DiagnosisLimits { min_periods: number, max_revolutions: number, min_bandwidth: number, ..DiagnosisLimits::default() };
+        let limits = DiagnosisLimits {
+            min_periods: number,
+            max_revolutions: number,
+            min_bandwidth: number,
+            ..DiagnosisLimits::default()
+        };
         for shaft in [1e-300, 29.95, 4.3e9, 1e300] {
             diagnose(&mut transforms, &samples(0, 257), 12_000.0, shaft, &orders(), &limits);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wheeltapper_condition::{
     bearing::{
-        diagnosis::{Fault, DiagnosisLimits, diagnose},
+        diagnosis::{DiagnosisLimits, Fault, diagnose},
         table::find_bearing,
     },
     scalar::{
@@ -20,7 +20,7 @@ use wheeltapper_condition::{
         iso20816::{MachineClass, Zone},
         level::{band_rms, time_levels, velocity_rms},
         spectrum::PowerSpectrum,
-        welch::{OCTAVE_CENTRES, power_spectral_density, nominal_octave_levels, octave_levels},
+        welch::{OCTAVE_CENTRES, nominal_octave_levels, octave_levels, power_spectral_density},
     },
 };
 
@@ -51,7 +51,7 @@ fn envelope_welch_levels_and_octaves_match_scipy() {
     let computed = time_levels(&signal);
     close(&[computed.rms, computed.peak, computed.crest_factor, computed.kurtosis], &read("levels"), 1e-12);
     let levels: Vec<f64> = octave_levels(transforms, &signal, RATE, 12).iter().map(|octave| octave.decibel).collect();
-    close(&time_levels, &read("octaves"), 1e-12);
+    close(&levels, &read("octaves"), 1e-12);
 }
 
 #[test]
@@ -194,7 +194,8 @@ fn simulated_defects_are_diagnosed() {
                 load * (-since * 900.0).exp() * (tau * 3100.0 * since).sin() + noise()
             })
             .collect();
-        let diagnosis = diagnose(&mut FftPlans::default(), &wave, rate, shaft, &orders, &DiagnosisLimits::default()).unwrap();
+        let diagnosis =
+            diagnose(&mut FftPlans::default(), &wave, rate, shaft, &orders, &DiagnosisLimits::default()).unwrap();
         let finding = diagnosis.detected_fault().unwrap();
         println!("{}", diagnosis.summary());
         assert_eq!(finding.fault, fault);
@@ -206,7 +207,11 @@ fn simulated_defects_are_diagnosed() {
 #[test]
 fn invalid_waveforms_have_no_features() {
     let transforms = &mut FftPlans::default();
-    let machine = MachineInfo { shaft_speed: Some(30.0), fault_orders: find_bearing("6205").unwrap().geometry.fault_orders(), ..MachineInfo::default() };
+    let machine = MachineInfo {
+        shaft_speed: Some(30.0),
+        fault_orders: find_bearing("6205").unwrap().geometry.fault_orders(),
+        ..MachineInfo::default()
+    };
     assert!(extract_features(transforms, &[], 1e4, Some(SampleUnit::G), &machine).is_none());
     assert!(extract_features(transforms, &[f64::NAN; 100], 1e4, Some(SampleUnit::G), &machine).is_none());
     assert!(extract_features(transforms, &[0.0; 100], f64::NAN, Some(SampleUnit::G), &machine).is_none());
@@ -245,7 +250,10 @@ fn a_sine_is_in_its_octave() {
     }
     let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (f64::from(index) * 0.05).sin()).collect();
     assert!((band_rms(transforms, &sine, rate, 10.0, 1000.0) - 3.0 / 2.0_f64.sqrt()).abs() < 1e-3);
-    assert_eq!(nominal_octave_levels(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(), 3);
+    assert_eq!(
+        nominal_octave_levels(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(),
+        3
+    );
 }
 
 /// (1 + m cos ωt) times a carrier of amplitude a has a squared envelope with amplitude 2 m a² at ω.
@@ -260,7 +268,8 @@ fn the_amplitude_is_that_of_the_squared_envelope() {
             3.0 * (1.0 + 0.5 * (tau * orders.bpfo * shaft * t).cos()) * (tau * 5200.0 * t).sin()
         })
         .collect();
-    let diagnosis = diagnose(&mut FftPlans::default(), &wave, rate, shaft, &orders, &DiagnosisLimits::default()).unwrap();
+    let diagnosis =
+        diagnose(&mut FftPlans::default(), &wave, rate, shaft, &orders, &DiagnosisLimits::default()).unwrap();
     let outer = diagnosis.candidates.iter().find(|finding| finding.fault == Fault::Outer).unwrap();
     assert!((outer.amplitude - 3.0).abs() < 0.05, "{outer:?}");
 }

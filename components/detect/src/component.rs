@@ -59,13 +59,13 @@ impl GuestDetector for Resource {
     fn probe(&self, batch: FeatureBatch, model: Option<String>) -> Result<Vec<Probed>, StageError> {
         let table = table(&batch.sensors)?;
         let blocks: Vec<_> = batch.blocks.iter().map(block).collect();
-        let out = self.0.borrow().probe(&table, &blocks, model.as_deref());
+        let out = self.0.borrow().dry_run(&table, &blocks, model.as_deref());
         Ok(out.map_err(|error| StageError::Batch(error.to_string()))?.into_iter().map(probed).collect())
     }
 }
 
-fn block(block: &FeatureBlock) -> crate::Block<'_> {
-    crate::Block {
+fn block(block: &FeatureBlock) -> crate::FeatureBlock<'_> {
+    crate::FeatureBlock {
         features: &block.features,
         sensor: &block.sensor,
         start: &block.start,
@@ -75,7 +75,7 @@ fn block(block: &FeatureBlock) -> crate::Block<'_> {
     }
 }
 
-fn probed(probed: crate::Probed) -> Probed {
+fn probed(probed: crate::DryRunResult) -> Probed {
     Probed {
         asset: probed.asset,
         sensor: probed.sensor,
@@ -210,7 +210,7 @@ fn drift(drift: crate::Drift) -> Drift {
             crate::DriftKind::Switched => DriftKind::Switched,
         },
         sensors: drift.sensors,
-        p_value: drift.p,
+        p_value: drift.p_value,
         message: drift.message,
     }
 }

@@ -12,7 +12,7 @@ use crate::life::RunLibrary;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Detector of the scalar sensors; see [`Kind`].
+    /// Detector of the scalar sensors; see [`DetectorKind`].
     pub(crate) model: DetectorKind,
     /// Number of training windows per asset.
     pub(crate) warmup_windows: u32,

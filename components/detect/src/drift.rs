@@ -128,7 +128,10 @@ impl DriftMonitor {
         }
         self.recent.push_back(levels.to_vec());
         self.windows_since_comparison += 1;
-        if self.windows_since_comparison < COMPARISON_INTERVAL || self.recent.len() < SAMPLE_SIZE || self.shadow.is_some() {
+        if self.windows_since_comparison < COMPARISON_INTERVAL
+            || self.recent.len() < SAMPLE_SIZE
+            || self.shadow.is_some()
+        {
             return events;
         }
         self.windows_since_comparison = 0;

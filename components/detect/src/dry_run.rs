@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use wheeltapper_detectors::{AnyDetector, Detector as _};
 
 use crate::{
-    waveform::{self, WaveformModel},
     columns::Column,
     config::Config,
     explain::{self, Anomaly, AssetContext, Explanation},
     scalars::ScalarModel,
+    scoring_unit::{FeatureRow, ScoringUnit, UnitModel, Window},
     stage::{FeatureBlock, PushError, Stage, WAVEFORM_FEATURE, validate_block},
-    scoring_unit::{FeatureRow, UnitModel, ScoringUnit, Window},
+    waveform::{self, WaveformModel},
 };
 
 /// Most windows in a call.
@@ -88,7 +88,7 @@ impl Stage {
     /// asset's own is composed of, or `ensemble`.
     ///
     /// # Errors
-    /// [`ProbeError`] if the batch is malformed or too large, or there is no such detector.
+    /// [`DryRunError`] if the batch is malformed or too large, or there is no such detector.
     pub fn dry_run(
         &self,
         table: &[(&str, &str)],

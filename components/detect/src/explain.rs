@@ -132,7 +132,10 @@ fn confidence(beyond: f64, learnt: u32) -> f64 {
 }
 
 /// Returns the largest of `weights` as contributions with shares of their sum.
-pub(crate) fn largest_contributions(weights: &[f64], seen: impl Fn(usize) -> Option<FeatureValue>) -> Vec<Contribution> {
+pub(crate) fn largest_contributions(
+    weights: &[f64],
+    seen: impl Fn(usize) -> Option<FeatureValue>,
+) -> Vec<Contribution> {
     let total: f64 = weights.iter().sum();
     let mut order: Vec<(usize, f64)> = weights.iter().copied().enumerate().collect();
     order.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
@@ -222,8 +225,9 @@ impl AssetContext<'_> {
     pub(crate) fn message(&self, parts: &[Contribution], fault_mode: Option<&str>) -> String {
         let mut named: Vec<&Contribution> = Vec::new();
         for part in parts {
-            let same =
-                |named: &&Contribution| named.sensor == part.sensor && feature_group(&named.feature) == feature_group(&part.feature);
+            let same = |named: &&Contribution| {
+                named.sensor == part.sensor && feature_group(&named.feature) == feature_group(&part.feature)
+            };
             if named.len() < 2 && !named.iter().any(same) {
                 named.push(part);
             }
@@ -234,7 +238,10 @@ impl AssetContext<'_> {
             let small = 1e-6 * part.expected.abs().max(part.seen.abs());
             let whole = |value: f64| if value.abs() <= small { 0.0 } else { value };
             let (seen, expected) = distinct_numbers(whole(part.seen), whole(part.expected));
-            format!("{} {feature} is {seen}{space}{unit}, normally {expected}{space}{unit}", self.short_name(&part.sensor))
+            format!(
+                "{} {feature} is {seen}{space}{unit}, normally {expected}{space}{unit}",
+                self.short_name(&part.sensor)
+            )
         });
         let mut message = phrases.collect::<Vec<_>>().join("; ");
         if let Some(mode) = fault_mode {

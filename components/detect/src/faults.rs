@@ -57,7 +57,11 @@ pub(crate) fn bearing_fault(context: &AssetContext<'_>, values: &[f64]) -> Optio
 }
 
 /// Returns the line of the bearing fault as a contribution.
-pub(crate) fn bearing_contributions(context: &AssetContext<'_>, values: &[f64], named: Option<&BearingFault>) -> Vec<Contribution> {
+pub(crate) fn bearing_contributions(
+    context: &AssetContext<'_>,
+    values: &[f64],
+    named: Option<&BearingFault>,
+) -> Vec<Contribution> {
     let Some(named) = named else { return Vec::new() };
     let feature = format!("{}_ratio", named.element);
     vec![Contribution {

@@ -5,25 +5,25 @@
 //! and bearing lines. It distinguishes drift from faults and sensor faults from machine faults, and estimates the
 //! remaining life.
 
-mod waveform;
 mod columns;
 pub mod config;
 mod drift;
+mod dry_run;
 mod explain;
 mod faults;
 mod life;
-mod dry_run;
 mod robust;
 mod scalars;
-mod stage;
 mod scoring_unit;
+mod stage;
+mod waveform;
 
 #[cfg(target_family = "wasm")]
 mod component;
 
 pub use config::ConfigError;
 pub use drift::DriftKind;
+pub use dry_run::{DryRunError, DryRunResult};
 pub use explain::{Anomaly, Contribution, Severity, Trend};
 pub use life::Prognosis;
-pub use dry_run::{DryRunError, DryRunResult};
-pub use stage::{FeatureBlock, Detected, Drift, PushError, RestoreError, Score, Stage};
+pub use stage::{Detected, Drift, FeatureBlock, PushError, RestoreError, Score, Stage};

@@ -96,12 +96,23 @@ impl LifeEstimator {
     }
 
     /// Adds a window of the warm-up, for which only the library can give an estimate.
-    pub(crate) fn push_during_warmup(&mut self, window: &Window, levels: &[f64], context: &AssetContext<'_>) -> Option<Prognosis> {
+    pub(crate) fn push_during_warmup(
+        &mut self,
+        window: &Window,
+        levels: &[f64],
+        context: &AssetContext<'_>,
+    ) -> Option<Prognosis> {
         context.library?;
         self.push(window, &[], levels, context)
     }
 
-    fn estimate_by_library(&mut self, window: &Window, levels: &[f64], runs: &RunLibrary, context: &AssetContext<'_>) -> Option<Prognosis> {
+    fn estimate_by_library(
+        &mut self,
+        window: &Window,
+        levels: &[f64],
+        runs: &RunLibrary,
+        context: &AssetContext<'_>,
+    ) -> Option<Prognosis> {
         let row = runs.row(levels, context)?;
         runs.library.push(&mut self.tracker, &row);
         let remaining = runs.library.remaining(&self.tracker)?;
@@ -109,7 +120,12 @@ impl LifeEstimator {
         Some(self.prognosis(window, context, remaining, health, 1.0, "library"))
     }
 
-    fn estimate_by_degradation(&mut self, window: &Window, scaled: &[f64], context: &AssetContext<'_>) -> Option<Prognosis> {
+    fn estimate_by_degradation(
+        &mut self,
+        window: &Window,
+        scaled: &[f64],
+        context: &AssetContext<'_>,
+    ) -> Option<Prognosis> {
         let index = self.beginning.as_ref()?.index(scaled);
         if !index.is_finite() {
             return None;

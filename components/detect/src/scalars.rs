@@ -122,8 +122,14 @@ impl ScalarModel {
             let trend = self.trend(&finding.contributions, context);
             outcome.explanation = Some(Explanation { trend, ..finding });
         } else {
-            outcome.drifts =
-                model.drift_monitor.push(window, &level_z, &z, scored, &mut model.detector, layout(context, &model.usual_counts));
+            outcome.drifts = model.drift_monitor.push(
+                window,
+                &level_z,
+                &z,
+                scored,
+                &mut model.detector,
+                layout(context, &model.usual_counts),
+            );
             self.push_trend(window.end, levels);
             self.train(lesson, context);
         }
@@ -226,7 +232,10 @@ impl TrainedModel {
             normal_ranges: normals,
             detector: AnyDetector::new(context.config.model),
             training_windows: u32::try_from(lessons.len()).unwrap_or(u32::MAX),
-            drift_monitor: DriftMonitor::new(context.config.warmup_windows as usize, !follows_drift(context.config.model)),
+            drift_monitor: DriftMonitor::new(
+                context.config.warmup_windows as usize,
+                !follows_drift(context.config.model),
+            ),
         };
         let z: Vec<_> = lessons.iter().filter_map(|lesson| model.z(lesson, width, columns)).collect();
         // With too few rows the detector stays silent until the next training.
@@ -266,19 +275,35 @@ impl TrainedModel {
         let fault_mode = faults::of_scalars(context, &parts, z);
         let message = context.message(&parts, fault_mode);
         let model = self.detector.kind().name();
-        Explanation { message, fault_mode, contributions: parts, trend: None, model, training_windows: self.training_windows }
+        Explanation {
+            message,
+            fault_mode,
+            contributions: parts,
+            trend: None,
+            model,
+            training_windows: self.training_windows,
+        }
     }
 }
 
 /// True for a detector that follows the baseline by itself; it is trained only once.
 fn follows_drift(kind: DetectorKind) -> bool {
-    !matches!(kind, DetectorKind::Ensemble | DetectorKind::Zscore | DetectorKind::Mahalanobis | DetectorKind::Mcd | DetectorKind::Pca | DetectorKind::IsolationForest)
+    !matches!(
+        kind,
+        DetectorKind::Ensemble
+            | DetectorKind::Zscore
+            | DetectorKind::Mahalanobis
+            | DetectorKind::Mcd
+            | DetectorKind::Pca
+            | DetectorKind::IsolationForest
+    )
 }
 
 /// Layout of the rows of z-values: the mean is the level, the standard deviation the spread, if there is one.
 fn layout(context: &AssetContext<'_>, counts: &[f64]) -> Layout {
     let of = |name: &str| {
-        let named = |column: &Column| context.features.get(column.index as usize).is_some_and(|feature| feature == name);
+        let named =
+            |column: &Column| context.features.get(column.index as usize).is_some_and(|feature| feature == name);
         context.columns.iter().position(named)
     };
     let several = counts.iter().any(|count| *count > 1.0);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{waveform::WaveformModel, scalars::ScalarModel};
+use crate::{scalars::ScalarModel, waveform::WaveformModel};
 
 /// A window is scored without its missing sensors once this many later ones are pending.
 const MAX_PENDING: usize = 3;
@@ -101,10 +101,9 @@ impl ScoringUnit {
         while let Some(first) = self.pending.first_entry() {
             // At first the set of sensors is unknown.
             let known = self.release_count >= 3;
-            let whole =
-                self.members.iter().enumerate().all(|(at, member)| {
-                    member.missed_windows >= MAX_ABSENT || first.get().get(at).is_some_and(Option::is_some)
-                });
+            let whole = self.members.iter().enumerate().all(|(at, member)| {
+                member.missed_windows >= MAX_ABSENT || first.get().get(at).is_some_and(Option::is_some)
+            });
             if !(known && whole) && self.pending.len() <= MAX_PENDING {
                 break;
             }

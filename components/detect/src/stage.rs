@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    waveform::WaveformModel,
     columns::{self, Column},
     config::{Config, ConfigError},
-    drift::{DriftKind, DriftEvent},
+    drift::{DriftEvent, DriftKind},
     explain::{self, Anomaly, AssetContext},
     life::{Prognosis, RunLibrary},
-    scalars::{WindowOutcome, ScalarModel},
-    scoring_unit::{FeatureRow, UnitModel, ScoringUnit, Window},
+    scalars::{ScalarModel, WindowOutcome},
+    scoring_unit::{FeatureRow, ScoringUnit, UnitModel, Window},
+    waveform::WaveformModel,
 };
 
 /// First byte of a snapshot.
@@ -292,7 +292,9 @@ impl Stage {
         let outcome = match subject {
             UnitModel::Scalars(scalars) => scalars.score(&window, &context, limit),
             UnitModel::Waveform(burst) => match burst.score(&window, &context, limit) {
-                Some((ratio, finding)) => WindowOutcome { ratio: Some(ratio), explanation: finding, ..WindowOutcome::default() },
+                Some((ratio, finding)) => {
+                    WindowOutcome { ratio: Some(ratio), explanation: finding, ..WindowOutcome::default() }
+                }
                 None => WindowOutcome::default(),
             },
         };

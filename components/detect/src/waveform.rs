@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use wheeltapper_condition::baseline::Baseline;
 
 use crate::{
+    dry_run::DryRunScore,
     explain::{self, AssetContext, Explanation, FeatureValue, Trend},
     faults,
-    dry_run::DryRunScore,
     scoring_unit::Window,
 };
 
@@ -52,7 +52,12 @@ struct OctaveModel {
 
 impl WaveformModel {
     pub(crate) fn new(warmup: usize, later: usize) -> Self {
-        Self { warmup: Self::warmup_length(warmup, later), training_rows: Vec::new(), model: None, trend: VecDeque::new() }
+        Self {
+            warmup: Self::warmup_length(warmup, later),
+            training_rows: Vec::new(),
+            model: None,
+            trend: VecDeque::new(),
+        }
     }
 
     /// Number of training waveforms for a warm-up of this many windows of readings that is delayed by `later` windows.
@@ -70,8 +75,13 @@ impl WaveformModel {
         (learnt, self.warmup)
     }
 
-    /// Scores a waveform without learning from it; see [`crate::probe`].
-    pub(crate) fn dry_run(&self, window: &Window, context: &AssetContext<'_>, model: Option<&str>) -> Option<DryRunScore> {
+    /// Scores a waveform without learning from it; see [`crate::dry_run`].
+    pub(crate) fn dry_run(
+        &self,
+        window: &Window,
+        context: &AssetContext<'_>,
+        model: Option<&str>,
+    ) -> Option<DryRunScore> {
         let values = &window.rows.first()?.as_ref()?.values;
         let learnt = self.model.as_ref()?;
         let named = faults::bearing_fault(context, values).filter(|_| model != Some(OCTAVES));
@@ -112,7 +122,13 @@ impl WaveformModel {
         (!learning).then_some((ratio, None))
     }
 
-    fn explanation(&self, values: &[f64], named: Option<faults::BearingFault>, context: &AssetContext<'_>, by_line: bool) -> Explanation {
+    fn explanation(
+        &self,
+        values: &[f64],
+        named: Option<faults::BearingFault>,
+        context: &AssetContext<'_>,
+        by_line: bool,
+    ) -> Explanation {
         let (parts, learnt) = match &self.model {
             Some(model) => (model.contributions(values, named.as_ref(), context), model.training_waveforms),
             None => (faults::bearing_contributions(context, values, named.as_ref()), 0),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rand_pcg::{Pcg64, rand_core::Rng};
-use wheeltapper_detect::{Anomaly, FeatureBlock, Detected, Score, Severity, Stage};
+use wheeltapper_detect::{Anomaly, Detected, FeatureBlock, Score, Severity, Stage};
 use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::WINDOW_FEATURES};
 
 const S: i64 = 1_000_000_000;

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{S, T0, detect, join, normal, pump, push_windows, source, windows};
-use wheeltapper_detect::{FeatureBlock, Detected, Prognosis, Stage};
+use wheeltapper_detect::{Detected, FeatureBlock, Prognosis, Stage};
 
 /// True if the hours that 10, 50 and 90 % of such assets do not outlive are in that order.
 fn is_in_order(prognosis: &Prognosis) -> bool {

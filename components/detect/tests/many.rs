@@ -11,7 +11,13 @@ const S: i64 = 1_000_000_000;
 
 /// Returns one window of each of `count` sensors.
 fn rows(count: u32, at: i64) -> Vec<FeatureRow> {
-    let row = |sensor| FeatureRow { sensor, start: at * S, end: (at + 10) * S, count: 10, values: [1.0; WINDOW_FEATURES.len()] };
+    let row = |sensor| FeatureRow {
+        sensor,
+        start: at * S,
+        end: (at + 10) * S,
+        count: 10,
+        values: [1.0; WINDOW_FEATURES.len()],
+    };
     (0..count).map(row).collect()
 }
 

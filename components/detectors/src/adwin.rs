@@ -32,7 +32,9 @@ impl Bucket {
         Self {
             count,
             mean: self.mean + off * other.count / count,
-            squared_deviations: self.squared_deviations + other.squared_deviations + off * off * self.count * other.count / count,
+            squared_deviations: self.squared_deviations
+                + other.squared_deviations
+                + off * off * self.count * other.count / count,
         }
     }
 }

@@ -35,7 +35,7 @@ const MIN_ROWS: usize = 10;
 /// Most training rows; the latest ones are used.
 const MAX_ROWS: usize = 4000;
 
-/// A [`Model`] with a cross-validated limit.
+/// A [`DistanceModel`] with a cross-validated limit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Calibrated<M> {
     model: M,

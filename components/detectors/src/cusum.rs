@@ -26,7 +26,16 @@ pub struct Cusum {
 impl Cusum {
     /// Estimates mean and standard deviation from the first `learn` values, at least two.
     pub fn new(k: f64, h: f64, learn: u32) -> Self {
-        Self { k, h, warmup: learn.max(2), count: 0, mean: 0.0, squared_deviations: 0.0, upper_sum: 0.0, lower_sum: 0.0 }
+        Self {
+            k,
+            h,
+            warmup: learn.max(2),
+            count: 0,
+            mean: 0.0,
+            squared_deviations: 0.0,
+            upper_sum: 0.0,
+            lower_sum: 0.0,
+        }
     }
 
     /// Uses a known mean and standard deviation.

@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ring_buffer::RingBuffer, per_sensor::SeriesDetector};
+use crate::{per_sensor::SeriesDetector, ring_buffer::RingBuffer};
 
 /// Streaming left matrix profile of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

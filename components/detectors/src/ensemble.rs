@@ -226,7 +226,8 @@ impl Detector for Ensemble {
             rows.iter().map(|row| new.detrended(row)).collect()
         } else {
             // The references start at the first rows.
-            let first: Vec<Vec<f64>> = rows.iter().take(MIN_DRIFT_ROWS / 5).map(|row| new.scales.to_scales(row)).collect();
+            let first: Vec<Vec<f64>> =
+                rows.iter().take(MIN_DRIFT_ROWS / 5).map(|row| new.scales.to_scales(row)).collect();
             new.references = (0..layout.width()).map(|at| rows::median(&rows::column(&first, at))).collect();
             rows.iter()
                 .map(|row| {
@@ -239,7 +240,9 @@ impl Detector for Ensemble {
         new.zscore = RowMember::fit(layout, &moved);
         let farthest = moved.iter().map(|row| new.zscore.model.distance(row));
         new.zscore.limit = new.zscore.limit.min(
-            LIMIT_MARGIN * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.1) * rows::training_limit(new.zscore.model.theoretical_limit(), farthest),
+            LIMIT_MARGIN
+                * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.1)
+                * rows::training_limit(new.zscore.model.theoretical_limit(), farthest),
         );
         new.mahalanobis = RowMember::fit(layout, &moved);
         *self = new;
@@ -309,7 +312,9 @@ impl Detector for Ensemble {
                 all.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other)).unwrap_or_default()
             }
             "zscore" => (self.zscore.ratio(&moved), rows::to_shares(self.zscore.model.contributions(&moved))),
-            "mahalanobis" => (self.mahalanobis.ratio(&moved), rows::to_shares(self.mahalanobis.model.contributions(&moved))),
+            "mahalanobis" => {
+                (self.mahalanobis.ratio(&moved), rows::to_shares(self.mahalanobis.model.contributions(&moved)))
+            }
             _ => return None,
         };
         self.seen_rows += 1.0;

@@ -78,7 +78,8 @@ impl Autoregression {
     /// Selects the autoregression with the smallest `n ln σ² + 2 p`.
     fn select_best(all: Vec<Self>, count: usize) -> Self {
         let criterion = |one: &Self| {
-            rows::to_float(count) * one.variance.max(f64::MIN_POSITIVE).ln() + 2.0 * rows::to_float(one.coefficients.len())
+            rows::to_float(count) * one.variance.max(f64::MIN_POSITIVE).ln()
+                + 2.0 * rows::to_float(one.coefficients.len())
         };
         all.into_iter().min_by(|one, other| criterion(one).total_cmp(&criterion(other))).unwrap_or_default()
     }
@@ -152,7 +153,8 @@ impl SensorForecast {
         let expected = if self.season > 0 {
             self.history.value_at_age(self.season - 1)
         } else {
-            let terms = self.coefficients.iter().enumerate().map(|(lag, phi)| Some(phi * self.history.value_at_age(lag)?));
+            let terms =
+                self.coefficients.iter().enumerate().map(|(lag, phi)| Some(phi * self.history.value_at_age(lag)?));
             terms.sum()
         };
         self.history.push(value);
@@ -204,7 +206,8 @@ impl Detector for Forecast {
         // The limit comes from the last two fifths of the rows, forecast by a model of the rows before them.
         let (before, after) = rows.split_at((rows.len() * 3 / 5).max(rows.len().min(10)));
         let mut early = Self::train(layout, before);
-        let reached: Vec<f64> = after.iter().map(|row| early.next_distances(row).into_iter().fold(0.0, f64::max)).collect();
+        let reached: Vec<f64> =
+            after.iter().map(|row| early.next_distances(row).into_iter().fold(0.0, f64::max)).collect();
         let limit = THEORETICAL_LIMIT.max(pot::tail_limit(&reached));
         *self = Self { limit, ..Self::train(layout, &rows) };
         Ok(())

@@ -156,7 +156,10 @@ mod tests {
     #[test]
     fn empty_samples_give_no_result() {
         assert_eq!(two_sample_test(&[f64::NAN], &[1.0]), None);
-        assert_eq!(two_sample_test(&[1.0, 2.0], &[2.0, 1.0]).map(|test| (test.statistic, test.p_value)), Some((0.0, 1.0)));
+        assert_eq!(
+            two_sample_test(&[1.0, 2.0], &[2.0, 1.0]).map(|test| (test.statistic, test.p_value)),
+            Some((0.0, 1.0))
+        );
         assert!(benjamini_hochberg(&[]).is_empty());
     }
 }

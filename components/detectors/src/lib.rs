@@ -2,7 +2,7 @@
 //!
 //! A row holds the features of a group of sensors in one window; see [`Layout`]. A [`Detector`] learns what is normal
 //! from the first rows. For each later row it returns the distance from normal as a ratio, where 1 is the limit.
-//! [`Any`] is a detector of any [`Kind`], in the form that snapshots store. The same input gives the same output on
+//! [`AnyDetector`] is a detector of any [`DetectorKind`], in the form that snapshots store. The same input gives the same output on
 //! every platform, because the random numbers are seeded ([`random`]).
 //!
 //! [`adwin`], [`ks`] and [`pot`] are statistical tests and estimators, not detectors.
@@ -19,12 +19,12 @@ pub mod mahalanobis;
 pub mod mcd;
 pub mod page_hinkley;
 pub mod pca;
+pub mod per_sensor;
 pub mod pot;
 pub mod process;
 pub mod random;
 mod ring_buffer;
 mod rows;
-pub mod per_sensor;
 mod special;
 pub mod spectral;
 pub mod stream;
@@ -50,7 +50,7 @@ pub struct Layout {
 impl Layout {
     /// Layout of rows with one number per sensor, its level.
     pub fn levels_only(sensors: usize) -> Self {
-        Self { per_sensor, columns: 1, level: 0, spread: None }
+        Self { sensors, columns: 1, level: 0, spread: None }
     }
 
     /// Number of values in a row.

@@ -146,7 +146,13 @@ impl DistanceModel for Mahalanobis {
     fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         let scales = Scales::fit(rows);
         let picked = used_numbers(layout, &scales, MAX_NUMBERS);
-        *self = Self { scales, used: picked, metric: Metric::default(), limit: 0.0, last_shares: vec![0.0; layout.width()] };
+        *self = Self {
+            scales,
+            used: picked,
+            metric: Metric::default(),
+            limit: 0.0,
+            last_shares: vec![0.0; layout.width()],
+        };
         if !self.used.is_empty() {
             let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.used_values(row)).collect();
             self.metric = Metric::from_shrunk_covariance(&rows);
@@ -184,8 +190,7 @@ impl Detector for Mahalanobis {
     }
 
     fn impute(&self, row: &mut [f64]) {
-        let known: Vec<bool> =
-            self.used.iter().map(|at| row.get(*at).is_some_and(|value| value.is_finite())).collect();
+        let known: Vec<bool> = self.used.iter().map(|at| row.get(*at).is_some_and(|value| value.is_finite())).collect();
         let Some(values) = self.metric.impute(&self.used_values(row), &known) else { return };
         for ((at, value), known) in self.used.iter().zip(values).zip(known) {
             if let Some(place) = row.get_mut(*at).filter(|_| !known) {

@@ -137,7 +137,8 @@ impl Coefficients {
 /// Small-sample factor of the raw estimate on this share of the rows.
 fn small_sample_factor(share: f64, count: usize, width: usize) -> f64 {
     let n = rows::to_float(count);
-    let (half, seven_eighths) = (HALF_COEFFICIENTS.inverse_factor(n, width), SEVEN_EIGHTHS_COEFFICIENTS.inverse_factor(n, width));
+    let (half, seven_eighths) =
+        (HALF_COEFFICIENTS.inverse_factor(n, width), SEVEN_EIGHTHS_COEFFICIENTS.inverse_factor(n, width));
     let inverse = if share <= 0.875 {
         half + (seven_eighths - half) / 0.375 * (share - 0.5)
     } else {

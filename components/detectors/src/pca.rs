@@ -173,8 +173,11 @@ impl DistanceModel for Pca {
         self.scales = Scales::fit(rows);
         let moving: Vec<usize> =
             self.scales.varying().enumerate().filter(|(_, moves)| *moves).map(|(at, _)| at).collect();
-        self.used =
-            if moving.len() <= MAX_NUMBERS { moving } else { mahalanobis::used_numbers(layout, &self.scales, MAX_NUMBERS) };
+        self.used = if moving.len() <= MAX_NUMBERS {
+            moving
+        } else {
+            mahalanobis::used_numbers(layout, &self.scales, MAX_NUMBERS)
+        };
         let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
         self.components = Components::fit(&points, VARIANCE_SHARE, LIMIT_RATE);
     }

@@ -67,7 +67,8 @@ impl<S: SeriesDetector> Detector for PerSensor<S> {
             let limit = limit_above(&series, reached.get(reached.len() / 2..).unwrap_or(&[]));
             SensorSeries { scale, series, limit }
         };
-        *self = Self { layout, sensors: layout.level_indices().map(one).collect(), last_shares: vec![0.0; layout.width()] };
+        *self =
+            Self { layout, sensors: layout.level_indices().map(one).collect(), last_shares: vec![0.0; layout.width()] };
         Ok(())
     }
 

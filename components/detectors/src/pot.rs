@@ -136,7 +136,8 @@ impl Pot {
         let passed = rows::to_float(excesses.len());
         excesses.drain(..excesses.len().saturating_sub(MAX_EXCESSES));
         let seen = rows::to_float(finite.len());
-        let mut pot = Self { rate, threshold, excesses, oldest: 0, value_count: seen, excess_count: passed, limit: threshold };
+        let mut pot =
+            Self { rate, threshold, excesses, oldest: 0, value_count: seen, excess_count: passed, limit: threshold };
         pot.refit();
         pot
     }

@@ -74,7 +74,10 @@ mod tests {
         assert_eq!([1.0, 2.0, 3.0].map(|value| ring.push(value)), [None; 3]);
         assert_eq!(ring.push(4.0), Some(1.0));
         assert_eq!(ring.iter().collect::<Vec<_>>(), [2.0, 3.0, 4.0]);
-        assert_eq!((0..4).map(|age| ring.value_at_age(age)).collect::<Vec<_>>(), [Some(4.0), Some(3.0), Some(2.0), None]);
+        assert_eq!(
+            (0..4).map(|age| ring.value_at_age(age)).collect::<Vec<_>>(),
+            [Some(4.0), Some(3.0), Some(2.0), None]
+        );
         assert_eq!(ring.moments(), (3.0, 2.0 / 3.0));
     }
 }

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ring_buffer::RingBuffer, per_sensor::SeriesDetector};
+use crate::{per_sensor::SeriesDetector, ring_buffer::RingBuffer};
 
 /// The paper's `q`: neighbours in the mean of the log spectrum.
 const LOG_MEAN_SIZE: usize = 3;

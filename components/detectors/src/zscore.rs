@@ -53,7 +53,13 @@ impl DistanceModel for ZScore {
         let moves: Vec<bool> = scales.varying().collect();
         let of = |of: &[bool]| of.iter().filter(|moves| **moves).count();
         let largest = moves.chunks(layout.columns.max(1)).map(of).collect();
-        *self = Self { scales, columns: layout.columns, counted: largest, limit: 0.0, last_shares: vec![0.0; layout.width()] };
+        *self = Self {
+            scales,
+            columns: layout.columns,
+            counted: largest,
+            limit: 0.0,
+            last_shares: vec![0.0; layout.width()],
+        };
     }
 
     fn distance(&self, row: &[f64]) -> f64 {

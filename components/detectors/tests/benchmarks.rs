@@ -13,7 +13,11 @@ const SECOND: i64 = 1_000_000_000;
 
 fn kinds(default: &[DetectorKind]) -> Vec<DetectorKind> {
     let Ok(names) = std::env::var("KINDS") else { return default.to_vec() };
-    DetectorKind::ALL.iter().copied().filter(|kind| names.split(',').any(|name| name == kind.name() || name == "all")).collect()
+    DetectorKind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| names.split(',').any(|name| name == kind.name() || name == "all"))
+        .collect()
 }
 
 fn data(set: &str) -> Option<PathBuf> {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
-use wheeltapper_detectors::{AnyDetector, Detector as _, FitError, DetectorKind, Layout, random::Random};
+use wheeltapper_detectors::{AnyDetector, Detector as _, DetectorKind, FitError, Layout, random::Random};
 
 const STEP: i64 = 60_000_000_000;
 const LAYOUT: Layout = Layout { sensors: 3, columns: 4, level: 0, spread: Some(2) };

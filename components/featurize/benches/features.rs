@@ -1,7 +1,7 @@
 //! The cost of windows of 30 readings and of waveforms of 2,048 samples and more.
 
 use divan::{Bencher, black_box, counter::ItemsCount};
-use wheeltapper_featurize::{Batch, Waveform, Featurizer, features::FeatureExtractor};
+use wheeltapper_featurize::{Batch, Featurizer, Waveform, features::FeatureExtractor};
 
 fn main() {
     divan::main();

@@ -9,7 +9,7 @@ use wheeltapper::pipeline::types::{
     Dictionary, FeatureBatch, FeatureBlock, ReadingBatch, Reason, Rejection, SensorTable, StageError, Time,
 };
 
-use crate::features::{BURST_FEATURES, FEATURES};
+use crate::features::{WAVEFORM_FEATURES, WINDOW_FEATURES};
 
 struct Stage;
 
@@ -52,7 +52,7 @@ impl GuestFeaturizer for Resource {
         let waveforms: Vec<_> = batch
             .waveforms
             .iter()
-            .map(|waveform| crate::Burst {
+            .map(|waveform| crate::Waveform {
                 sensor: waveform.sensor,
                 start: waveform.start,
                 rate: waveform.rate,
@@ -66,7 +66,7 @@ impl GuestFeaturizer for Resource {
             sensor: &columns.sensor,
             time: &columns.time,
             value: &columns.value,
-            bursts: &waveforms,
+            waveforms: &waveforms,
             arrivals: &arrivals,
         };
         let out = self.0.borrow_mut().push(&input).map_err(|error| StageError::Batch(error.to_string()))?;
@@ -132,21 +132,21 @@ fn featurized(out: crate::Featurized) -> Featurized {
     }
     let mut blocks = Vec::new();
     if !out.windows.is_empty() {
-        blocks.push(block(&FEATURES, &out.windows));
+        blocks.push(block(&WINDOW_FEATURES, &out.windows));
     }
-    if !out.bursts.is_empty() {
-        blocks.push(block(&BURST_FEATURES, &out.bursts));
+    if !out.waveforms.is_empty() {
+        blocks.push(block(&WAVEFORM_FEATURES, &out.waveforms));
     }
     Featurized {
         features: FeatureBatch { sensors: table, blocks },
         refused: out.conflicts.iter().copied().map(conflict).collect(),
         repeated: out.repeated,
         late: out.late,
-        more: out.more,
+        more: out.has_more,
     }
 }
 
-fn block<const N: usize>(features: &[&str; N], rows: &[crate::Row<N>]) -> FeatureBlock {
+fn block<const N: usize>(features: &[&str; N], rows: &[crate::FeatureRow<N>]) -> FeatureBlock {
     FeatureBlock {
         features: features.iter().map(|&name| name.to_owned()).collect(),
         sensor: rows.iter().map(|row| row.sensor).collect(),

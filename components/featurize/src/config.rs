@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use wheeltapper_condition::{
     bearing::{
-        geometry::{Geometry, FaultOrders},
+        geometry::{FaultOrders, Geometry},
         table,
     },
     speed,
@@ -157,7 +157,9 @@ impl WindowRules {
         }
         // Speed sensors without a configuration of their own give revolutions per minute.
         for name in &speed_sensors {
-            sensors.entry((*name).clone()).or_insert_with(|| SensorProperties { speed_factor: Some(HZ_PER_RPM), ..SensorProperties::default() });
+            sensors
+                .entry((*name).clone())
+                .or_insert_with(|| SensorProperties { speed_factor: Some(HZ_PER_RPM), ..SensorProperties::default() });
         }
         Ok(Self { size, slide, lateness, sensors })
     }
@@ -210,7 +212,11 @@ fn parse_machine(name: &str, sensor: &RawSensorConfig) -> Result<Option<MachineP
         }
     };
     if let Some(teeth) = sensor.teeth.filter(|teeth| *teeth < 2) {
-        return Err(number_error(&format!("sensors.{name}.teeth"), f64::from(teeth), "the teeth of a gear wheel, 2 or more"));
+        return Err(number_error(
+            &format!("sensors.{name}.teeth"),
+            f64::from(teeth),
+            "the teeth of a gear wheel, 2 or more",
+        ));
     }
     let machine = MachineProperties {
         unit: SampleUnit::parse(&sensor.unit),
@@ -228,7 +234,12 @@ fn parse_machine(name: &str, sensor: &RawSensorConfig) -> Result<Option<MachineP
     Ok(known.then_some(machine))
 }
 
-fn check_positive(name: &str, key: &str, value: Option<f64>, expected: &'static str) -> Result<Option<f64>, ConfigError> {
+fn check_positive(
+    name: &str,
+    key: &str,
+    value: Option<f64>,
+    expected: &'static str,
+) -> Result<Option<f64>, ConfigError> {
     match value {
         Some(invalid) if !(invalid.is_finite() && invalid > 0.0) => {
             Err(number_error(&format!("sensors.{name}.{key}"), invalid, expected))

@@ -17,7 +17,7 @@
 //! | `iqr` | q75 − q25 | u | |
 //! | `rolling_mean_std` | `std` of the means of every 10 neighbouring samples | u | |
 //!
-//! Windows of readings also have the following features ([`TREND`]), with t the times of the readings in seconds:
+//! Windows of readings also have the following features ([`TREND_FEATURES`]), with t the times of the readings in seconds:
 //!
 //! | Feature | Formula | Unit | Source |
 //! |---|---|---|---|
@@ -32,7 +32,7 @@
 //! the number of windows seen, and by at most 0.01 % later. So a sensor that drops readings for hours keeps its usual
 //! rate.
 //!
-//! Waveforms also have the following features ([`MACHINE`]). The required properties of the machine are in brackets:
+//! Waveforms also have the following features ([`MACHINE_FEATURES`]). The required properties of the machine are in brackets:
 //!
 //! | Feature | Formula | Unit | Source |
 //! |---|---|---|---|
@@ -78,10 +78,10 @@
 use wheeltapper_condition::waveform::fft::FftPlans;
 
 use crate::{
-    waveform, config,
+    config,
     numeric::{quantile, sum, sum_map},
     spectrum::{SpectralPeak, SpectrumAnalyzer},
-    trend,
+    trend, waveform,
 };
 
 /// The features that windows and waveforms share, in the order in which they are computed.
@@ -164,10 +164,12 @@ pub const MACHINE_FEATURES: [&str; 51] = [
 ];
 
 /// The features of a window of readings, in order.
-pub const WINDOW_FEATURES: [&str; BASIC_FEATURES.len() + TREND_FEATURES.len()] = concat_names(&BASIC_FEATURES, &TREND_FEATURES);
+pub const WINDOW_FEATURES: [&str; BASIC_FEATURES.len() + TREND_FEATURES.len()] =
+    concat_names(&BASIC_FEATURES, &TREND_FEATURES);
 
 /// The features of a waveform, in order.
-pub const WAVEFORM_FEATURES: [&str; BASIC_FEATURES.len() + MACHINE_FEATURES.len()] = concat_names(&BASIC_FEATURES, &MACHINE_FEATURES);
+pub const WAVEFORM_FEATURES: [&str; BASIC_FEATURES.len() + MACHINE_FEATURES.len()] =
+    concat_names(&BASIC_FEATURES, &MACHINE_FEATURES);
 
 const fn concat_names<const N: usize>(first: &[&'static str], then: &[&'static str]) -> [&'static str; N] {
     let mut all = [""; N];
@@ -192,7 +194,7 @@ pub struct FeatureExtractor {
 }
 
 impl FeatureExtractor {
-    /// Computes the basic features of samples, which are in order of time. Returns them in the order of [`BASIC`].
+    /// Computes the basic features of samples, which are in order of time. Returns them in the order of [`BASIC_FEATURES`].
     /// `rate` is in Hz.
     #[allow(clippy::cast_precision_loss, reason = "counts")]
     pub fn basic_features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC_FEATURES.len()] {
@@ -248,13 +250,19 @@ impl FeatureExtractor {
     }
 
     /// Computes the features of a window of readings, which are in order of time. Returns them in the order of
-    /// [`FEATURES`]. `rate` is in Hz; `expected` is the expected number of readings, NaN if unknown.
-    pub fn window_features(&mut self, times: &[i64], values: &[f64], rate: f64, expected: f64) -> [f64; WINDOW_FEATURES.len()] {
+    /// [`WINDOW_FEATURES`]. `rate` is in Hz; `expected` is the expected number of readings, NaN if unknown.
+    pub fn window_features(
+        &mut self,
+        times: &[i64],
+        values: &[f64],
+        rate: f64,
+        expected: f64,
+    ) -> [f64; WINDOW_FEATURES.len()] {
         let basic = self.basic_features(values, rate);
         concat_values(&basic, &trend::features(times, values, &basic, expected))
     }
 
-    /// Computes the features of a waveform. Returns them in the order of [`BURST_FEATURES`]. `rate` and `shaft` are in
+    /// Computes the features of a waveform. Returns them in the order of [`WAVEFORM_FEATURES`]. `rate` and `shaft` are in
     /// Hz.
     pub(crate) fn waveform_features(
         &mut self,

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use crate::{
     config::{ConfigError, MachineProperties, WindowRules},
-    features::{WAVEFORM_FEATURES, FeatureExtractor, WINDOW_FEATURES},
+    features::{FeatureExtractor, WAVEFORM_FEATURES, WINDOW_FEATURES},
     pending::{BatchCursor, PendingWork},
-    sensor::{SensorState, InsertOutcome, SensorStateV2, ClosedWindow},
+    sensor::{ClosedWindow, InsertOutcome, SensorState, SensorStateV2},
 };
 
 /// First byte of a snapshot. Version 2 had no arrivals, and no hashes of waveforms.
@@ -45,7 +45,7 @@ pub struct Waveform<'a> {
     pub samples: &'a [f32],
 }
 
-/// The features of one window, in the order of [`FEATURES`], or of one waveform, in the order of [`BURST_FEATURES`].
+/// The features of one window, in the order of [`WINDOW_FEATURES`], or of one waveform, in the order of [`WAVEFORM_FEATURES`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureRow<const N: usize = { WINDOW_FEATURES.len() }> {
     /// Index into [`Featurized::sensors`].
@@ -273,7 +273,11 @@ impl Featurizer {
         let readings_len = u32::try_from(batch.time.len()).unwrap_or(u32::MAX);
         for (position, waveform) in batch.waveforms.iter().enumerate().skip(from.next_waveform) {
             if out.is_full() {
-                return Some(BatchCursor { next_reading: batch.time.len(), closing_sensor: None, next_waveform: position });
+                return Some(BatchCursor {
+                    next_reading: batch.time.len(),
+                    closing_sensor: None,
+                    next_waveform: position,
+                });
             }
             let index = readings_len.saturating_add(u32::try_from(position).unwrap_or(u32::MAX));
             let Some(number) = self.sensor_index(waveform.sensor, batch.sensors, &mut numbers) else { continue };
@@ -424,7 +428,7 @@ fn waveform_hash(waveform: &Waveform<'_>) -> u64 {
     waveform.samples.iter().fold(seeded, |hash, sample| mix(hash, sample.to_bits().into())).max(1)
 }
 
-/// Returns the row of a window of readings. Its sensor index is set by [`add`].
+/// Returns the row of a window of readings. Its sensor index is set by [`push_window_row`].
 #[allow(clippy::cast_precision_loss, reason = "a window's length")]
 fn window_row(rules: &WindowRules, extractor: &mut FeatureExtractor, window: &ClosedWindow<'_>) -> FeatureRow {
     let expected = window.expected_rate * (rules.size as f64 / 1e9);

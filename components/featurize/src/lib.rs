@@ -4,7 +4,6 @@
 //! window `k` is `[k · slide, k · slide + size)`. A window closes when the watermark of its sensor (its newest reading
 //! minus the allowed lateness) reaches the end of the window.
 
-mod waveform;
 pub mod config;
 pub mod features;
 mod featurizer;
@@ -13,9 +12,10 @@ mod pending;
 mod sensor;
 mod spectrum;
 mod trend;
+mod waveform;
 
 #[cfg(target_family = "wasm")]
 mod component;
 
 pub use config::ConfigError;
-pub use featurizer::{Batch, Waveform, Featurized, Featurizer, PushError, RestoreError, FeatureRow};
+pub use featurizer::{Batch, FeatureRow, Featurized, Featurizer, PushError, RestoreError, Waveform};

@@ -222,7 +222,7 @@ impl SensorState {
             if high.checked_sub(1).and_then(|last| self.times.get(last)).is_some_and(|&last| last > now) {
                 return None;
             }
-            // Its readings may have been removed, see `make_room`.
+            // Its readings may have been removed, see `evict`.
             if low == high {
                 let empty = self.next_open;
                 self.next_open = self.first_window_from(self.next_unclosed, rules);
@@ -239,7 +239,13 @@ impl SensorState {
         let (rate, usual) = self.update_usual_rate(low, high);
         let expected = if start < self.earliest { f64::NAN } else { self.properties.sampling_hz.unwrap_or(usual) };
         let (times, values) = (self.times.get(low..high)?, self.values.get(low..high)?);
-        Some(ClosedWindow { start, times, values, rate: self.properties.sampling_hz.unwrap_or(rate), expected_rate: expected })
+        Some(ClosedWindow {
+            start,
+            times,
+            values,
+            rate: self.properties.sampling_hz.unwrap_or(rate),
+            expected_rate: expected,
+        })
     }
 
     /// Returns the number of the first window with readings, from `number` on; `i64::MAX` if there is none.
@@ -282,7 +288,7 @@ impl SensorState {
     }
 
     /// Removes readings that are behind the watermark and in no open window (before `needed`), except the last
-    /// [`REMEMBERED`] of them. Does so only if they are more than a quarter of the others: so the cost per reading is
+    /// [`READINGS_BEHIND_WATERMARK`] of them. Does so only if they are more than a quarter of the others: so the cost per reading is
     /// constant, and the readings of a sensor stay in the processor's cache.
     fn trim(&mut self, needed: i64, rules: &WindowRules) {
         let before = |times: &[i64], limit: i64| times.partition_point(|&time| time < limit);

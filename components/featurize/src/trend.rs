@@ -5,11 +5,16 @@ use crate::features::{BASIC_FEATURES, TREND_FEATURES};
 /// Above this standard deviation the values are scaled by its reciprocal.
 const SCALING_THRESHOLD: f64 = 1e150;
 
-/// Returns the features in the order of [`TREND`]. `basic` are the features of [`BASIC`] of the window, `expected` is
+/// Returns the features in the order of [`TREND_FEATURES`]. `basic` are the features of [`BASIC_FEATURES`] of the window, `expected` is
 /// the expected number of readings. Takes one pass, because this code runs for each reading of the plant three times.
 #[allow(clippy::cast_precision_loss, reason = "counts and spans of time")]
 #[inline]
-pub(crate) fn features(times: &[i64], values: &[f64], basic: &[f64; BASIC_FEATURES.len()], expected: f64) -> [f64; TREND_FEATURES.len()] {
+pub(crate) fn features(
+    times: &[i64],
+    values: &[f64],
+    basic: &[f64; BASIC_FEATURES.len()],
+    expected: f64,
+) -> [f64; TREND_FEATURES.len()] {
     let [mean, std, min, max, ..] = *basic;
     let (Some(&first), Some(&last), false) = (times.first(), times.last(), mean.is_nan()) else {
         return [f64::NAN; TREND_FEATURES.len()];

@@ -6,7 +6,7 @@ mod common;
 
 use proptest::prelude::*;
 use wheeltapper_featurize::{
-    Batch, Waveform, Featurizer, FeatureRow,
+    Batch, FeatureRow, Featurizer, Waveform,
     features::{BASIC_FEATURES, WAVEFORM_FEATURES, WINDOW_FEATURES},
 };
 
@@ -269,8 +269,14 @@ fn run(events: &[Event], cuts: &[usize]) -> (Vec<(i64, f64)>, String) {
             }
         }
         let sensor = vec![1; time.len()];
-        let batch =
-            Batch { sensors: &TABLE, sensor: &sensor, time: &time, value: &value, waveforms: &waveforms, arrivals: &[] };
+        let batch = Batch {
+            sensors: &TABLE,
+            sensor: &sensor,
+            time: &time,
+            value: &value,
+            waveforms: &waveforms,
+            arrivals: &[],
+        };
         let out = featurizer.push(&batch).unwrap();
         speeds.extend(out.waveforms.iter().map(|row| (row.start - T0, feature_of(row, "shaft_hz"))));
         windows.extend(out.windows);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use wheeltapper_featurize::{Batch, Waveform, Featurized, Featurizer};
+use wheeltapper_featurize::{Batch, Featurized, Featurizer, Waveform};
 
 const S: i64 = 1_000_000_000;
 const T0: i64 = 1_700_000_000 * S;
@@ -103,8 +103,10 @@ fn waveforms_are_windows_of_their_own() {
 #[test]
 fn invalid_batches_and_snapshots_are_rejected() {
     let mut featurizer = Featurizer::open("").unwrap();
-    let unequal = Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], waveforms: &[], arrivals: &[] };
-    let unknown = Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], waveforms: &[], arrivals: &[] };
+    let unequal =
+        Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], waveforms: &[], arrivals: &[] };
+    let unknown =
+        Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], waveforms: &[], arrivals: &[] };
     assert!(featurizer.push(&unequal).unwrap_err().to_string().contains("equal lengths"));
     assert!(featurizer.push(&unknown).unwrap_err().to_string().contains("table of 1"));
     for snapshot in [b"".as_slice(), b"\x01", b"\x02\xff\xff"] {

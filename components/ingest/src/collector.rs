@@ -3,7 +3,7 @@
 use crate::{
     config::ValidationRules,
     dead_letters::RejectedPart,
-    name_table::{self, SensorLimits, NameTable},
+    name_table::{self, NameTable, SensorLimits},
     rejection::{Reason, Rejection, excerpt},
     time,
 };
@@ -94,7 +94,7 @@ pub(crate) struct ReadingCollector<'a> {
     pub(crate) event: EventState,
 }
 
-/// A state of the output and the counters to which [`Intake::rollback`] can return.
+/// A state of the output and the counters to which [`ReadingCollector::rollback`] can return.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Savepoint {
     readings_len: usize,
@@ -127,8 +127,15 @@ impl ReadingCollector<'_> {
     ///
     /// # Errors
     /// The rejection, with the sensor.
-    pub(crate) fn add_waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
-        self.validate_and_push_waveform(name, start, rate, samples).map_err(|rejection| self.with_sensor(name, rejection))
+    pub(crate) fn add_waveform(
+        &mut self,
+        name: &str,
+        start: i64,
+        rate: f64,
+        samples: Vec<f32>,
+    ) -> Result<(), Rejection> {
+        self.validate_and_push_waveform(name, start, rate, samples)
+            .map_err(|rejection| self.with_sensor(name, rejection))
     }
 
     /// Adds the sensor to a rejection that names none. A name that is too long is left out, because each rejection
@@ -203,7 +210,13 @@ impl ReadingCollector<'_> {
         }
     }
 
-    fn validate_and_push_waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
+    fn validate_and_push_waveform(
+        &mut self,
+        name: &str,
+        start: i64,
+        rate: f64,
+        samples: Vec<f32>,
+    ) -> Result<(), Rejection> {
         let (number, limits) = self.validate_sensor_and_time(name, start)?;
         check_rate(rate)?;
         #[allow(clippy::cast_precision_loss, reason = "a length in seconds")]

@@ -56,13 +56,13 @@ impl GuestIngester for Resource {
                 })
                 .collect(),
             accepted: decoded.accepted,
-            refusals: decoded.refusals.into_iter().map(|refused| refusal(refused, &envelopes)).collect(),
+            refusals: decoded.rejected.into_iter().map(|refused| refusal(refused, &envelopes)).collect(),
             state_changed: decoded.state_changed,
         })
     }
 }
 
-fn refusal(refusal: crate::Refusal, envelopes: &[Envelope]) -> Refusal {
+fn refusal(refusal: crate::RejectedPart, envelopes: &[Envelope]) -> Refusal {
     let source = || envelopes.get(refusal.envelope as usize).map(|envelope| envelope.source.clone());
     let reason = match refusal.rejection.reason {
         crate::Reason::Malformed => Reason::Malformed,

@@ -43,7 +43,7 @@ pub struct RejectedPart {
     pub readings: u32,
 }
 
-/// A rejected part as it is kept, see [`Refusal`].
+/// A rejected part as it is kept, see [`RejectedPart`].
 #[derive(Debug)]
 pub(crate) struct DeadLetter {
     pub(crate) payload: Vec<u8>,

@@ -1,10 +1,10 @@
 //! The state of the stage, and its operations.
 
 use crate::{
-    config::{ConfigError, ValidationRules},
-    formats::{self, Aliases, AliasesV1},
     collector::{Decoded, Envelope, EventState, ReadingCollector},
+    config::{ConfigError, ValidationRules},
     dead_letters::{self, DeadLetter},
+    formats::{self, Aliases, AliasesV1},
     name_table::NameTable,
     rejection::{Reason, Rejection},
 };
@@ -76,7 +76,10 @@ impl Ingester {
                 envelope: index,
                 arrival: envelope.arrival,
                 format: envelope.format,
-                event: EventState { dead_letter_budget: dead_letters::budget(envelope.payload.len()), ..EventState::default() },
+                event: EventState {
+                    dead_letter_budget: dead_letters::budget(envelope.payload.len()),
+                    ..EventState::default()
+                },
             };
             let mark = collector.savepoint();
             let size = envelope.payload.len() as u64;

@@ -29,7 +29,7 @@ impl Default for SensorLimits {
 #[derive(Debug)]
 struct NameEntry {
     limits: SensorLimits,
-    /// Index in the dictionary of the call. It is valid only if `owners` has this name at that index.
+    /// Index in the dictionary of the call. It is valid only if `dictionary` has this name at that index.
     dictionary_index: u32,
     /// The number of the last event that named the sensor.
     last_event: u64,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use wheeltapper_front::{ActionRequest, Action};
+use wheeltapper_front::{Action, ActionRequest};
 
 use crate::rows::content_id;
 
@@ -20,7 +20,7 @@ pub fn change_id(change: &ActionRequest) -> String {
 /// Validates a change of an anomaly: a comment needs a text.
 ///
 /// # Errors
-/// [`Refusal::Invalid`] if the comment is empty.
+/// [`ActionError::Invalid`] if the comment is empty.
 pub fn validate(change: &ActionRequest) -> Result<(), ActionError> {
     if change.action == Action::Comment && change.text.trim().is_empty() {
         return Err(ActionError::Invalid("the comment is empty; write a text".to_owned()));
@@ -83,7 +83,7 @@ impl WorkOrderChange {
     /// Parses the JSON object.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] if the JSON is malformed, has unknown fields, or changes nothing.
+    /// [`ActionError::Invalid`] if the JSON is malformed, has unknown fields, or changes nothing.
     pub fn parse(text: &str) -> Result<Self, ActionError> {
         let expected = "expected an object with scheduled_time, technician, pinned or status";
         let change: Self = serde_json::from_str(text)
@@ -102,7 +102,7 @@ impl WorkOrderChange {
     /// `technicians` are the configured names; `open` is false if the order's alert is known to be resolved.
     ///
     /// # Errors
-    /// [`Refusal`], by the planner's rules. The planner applies the change later and cannot answer, so its rules are
+    /// [`ActionError`], by the planner's rules. The planner applies the change later and cannot answer, so its rules are
     /// checked here first.
     pub fn validate(&self, order: &Json, technicians: &[String], open: bool) -> Result<(), ActionError> {
         if let Some(name) = self.technician.as_ref().filter(|name| !technicians.contains(name)) {
@@ -194,7 +194,7 @@ impl PlanRequest {
     /// Parses the JSON object.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] if the JSON is malformed or a value is out of range.
+    /// [`ActionError::Invalid`] if the JSON is malformed or a value is out of range.
     pub fn parse(text: &str) -> Result<Self, ActionError> {
         let request: Self = serde_json::from_str(text).map_err(|error| {
             ActionError::Invalid(format!(
@@ -222,7 +222,7 @@ impl PlanRequest {
     /// Returns the planner's configuration (JSON) with the request's constraints applied.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`], naming the first technician who is not configured.
+    /// [`ActionError::Conflict`], naming the first technician who is not configured.
     pub fn restrict_config(&self, config: &str) -> Result<String, ActionError> {
         let mut config = parse_object(config);
         if let Some(names) = &self.constraints.technicians {
@@ -259,7 +259,7 @@ pub fn configured_technicians(config: &str) -> Vec<String> {
 }
 
 /// Summarises a plan as JSON. `orders` are the plan's work orders as rows of the table query; `assets` are the assets
-/// that are reported, `None` for all; `from` is [`Asked::from`].
+/// that are reported, `None` for all; `from` is [`PlanRequest::start_time`].
 pub fn summarize_plan(orders: Vec<Json>, assets: Option<&[String]>, from: i64) -> Json {
     let assets: Option<BTreeSet<&str>> = assets.map(|assets| assets.iter().map(String::as_str).collect());
     let is_reported = |order: &Json| {
@@ -304,8 +304,9 @@ pub struct RepairRequest {
 
 impl RepairRequest {
     /// Selects a row if an open alert of the same asset ($1) and fault mode ($2) has work orders that are not
-    /// finished. The parameters are [`Self::asset`] and [`Self::fault`].
-    pub const PENDING_ORDER_SQL: &str = "SELECT work_orders.id FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
+    /// finished. The parameters are [`Self::asset`] and [`Self::fault_mode_or_empty`].
+    pub const PENDING_ORDER_SQL: &str =
+        "SELECT work_orders.id FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
         WHERE alerts.asset = $1 AND alerts.state = 'open' AND coalesce(alerts.fault_mode, '') = $2
             AND work_orders.status IN ('planned', 'unscheduled') LIMIT 1";
 
@@ -337,12 +338,12 @@ impl RepairRequest {
     }
 }
 
-/// Converts a [`Repair`] to the contracts' alert. `types` is the module of the caller's bindings, which each crate
+/// Converts a [`RepairRequest`] to the contracts' alert. `types` is the module of the caller's bindings, which each crate
 /// generates.
 #[macro_export]
 macro_rules! repair_alert {
     ($repair:expr, $types:ident) => {{
-        let repair: $crate::acts::Repair = $repair;
+        let repair: $crate::action_rules::RepairRequest = $repair;
         $types::Alert {
             id: repair.id,
             asset: repair.asset,

@@ -3,10 +3,10 @@
 use serde_json::Value as Json;
 
 use crate::{
-    ActionRequest, Action, Dispatch, Filter, Line, LineError, Ports, Table, Topic, Value,
-    action_rules::{self, PlanRequest, ActionError, RepairRequest, WorkOrderChange},
+    Action, ActionRequest, Dispatch, Filter, Line, LineError, Ports, Table, Topic, Value,
+    action_rules::{self, ActionError, PlanRequest, RepairRequest, WorkOrderChange},
     contracts::types,
-    events::{PlannerCommand, PlanTask},
+    events::{PlanTask, PlannerCommand},
     query, queue, repair_alert,
     rows::{ACTIONS, QUEUED_TASKS, RowBatch, text_value},
     stage_driver::PLANT_KEY,
@@ -48,9 +48,17 @@ async fn amend_work_order<P: Ports>(line: &Line<P>, change: &ActionRequest) -> R
     let rows = store::execute(&line.ports, statement, &[text_value(alert)]).await?;
     // An alert made from a repair that was ordered by hand has no row.
     let resolved = rows.first().is_some_and(|row| row.first() == Some(&text_value("resolved")));
-    amendment.validate(&order, &action_rules::configured_technicians(&line.plant.stage_config("schedule")), !resolved)?;
-    enqueue_command(line, change, &PlannerCommand::AmendWorkOrder { order: change.id.clone(), change: amendment.clone(), now: change.now })
-        .await?;
+    amendment.validate(
+        &order,
+        &action_rules::configured_technicians(&line.plant.stage_config("schedule")),
+        !resolved,
+    )?;
+    enqueue_command(
+        line,
+        change,
+        &PlannerCommand::AmendWorkOrder { order: change.id.clone(), change: amendment.clone(), now: change.now },
+    )
+    .await?;
     record_action(line, change, &order).await?;
     Ok(match line.dispatch {
         Dispatch::Inline => find_row(line, Table::WorkOrders, "work order", &change.id).await?,
@@ -70,7 +78,15 @@ async fn request_plan<P: Ports>(line: &Line<P>, change: &ActionRequest) -> Resul
     }
     let id = action_rules::change_id(change);
     let mut rows = RowBatch::default();
-    rows.add(QUEUED_TASKS, vec![text_value(id.as_str()), Value::Integer(change.now), text_value("queued"), text_value(change.text.as_str())]);
+    rows.add(
+        QUEUED_TASKS,
+        vec![
+            text_value(id.as_str()),
+            Value::Integer(change.now),
+            text_value("queued"),
+            text_value(change.text.as_str()),
+        ],
+    );
     rows.write(&line.ports).await?;
     let assets = (!request.sensor_ids.is_empty()).then_some(assets);
     let task = PlanTask { id: id.clone(), request: change.text.clone(), assets, now: change.now };
@@ -114,7 +130,11 @@ async fn has_pending_order<P: Ports>(line: &Line<P>, repair: &RepairRequest) -> 
 }
 
 /// Appends a command to the planner's queue. With [`Dispatch::Inline`] the queue is processed at once.
-async fn enqueue_command<P: Ports>(line: &Line<P>, change: &ActionRequest, command: &PlannerCommand) -> Result<(), LineError> {
+async fn enqueue_command<P: Ports>(
+    line: &Line<P>,
+    change: &ActionRequest,
+    command: &PlannerCommand,
+) -> Result<(), LineError> {
     let body = postcard::to_allocvec(command)
         .map_err(|error| LineError::Broken(format!("cannot encode a command for the planner's queue: {error}")))?;
     queue::append(&line.ports, Topic::Alerts, PLANT_KEY, &action_rules::change_id(change), change.now, &body).await?;

@@ -53,7 +53,7 @@ pub(crate) enum PlannerCommand {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PlanTask {
     pub(crate) id: String,
-    /// [`crate::acts::Asked`] as JSON.
+    /// [`crate::action_rules::PlanRequest`] as JSON.
     pub(crate) request: String,
     /// The assets whose orders are reported. `None`: all.
     pub(crate) assets: Option<Vec<String>>,

@@ -1,7 +1,7 @@
 //! Implements the contracts' interface `front`, through which the API calls the line, for platforms whose functions are
 //! synchronous.
 
-use crate::{Deed, Line, LineError, Ports, Refusal, Submission, Table, now, run_sync};
+use crate::{ActionError, Deed, Line, LineError, Ports, Submission, Table, now, run_sync};
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
 mod bindings {
@@ -77,9 +77,9 @@ impl From<LineError> for FrontError {
         match error {
             LineError::Unavailable(text) => Self::Unavailable(text),
             LineError::Broken(text) | LineError::Unstorable(text) => Self::Broken(text),
-            LineError::Rejected(Refusal::Absent(text)) => Self::Absent(text),
-            LineError::Rejected(Refusal::Invalid(text)) => Self::Invalid(text),
-            LineError::Rejected(Refusal::Conflict(text)) => Self::Conflict(text),
+            LineError::Rejected(ActionError::NotFound(text)) => Self::Absent(text),
+            LineError::Rejected(ActionError::Invalid(text)) => Self::Invalid(text),
+            LineError::Rejected(ActionError::Conflict(text)) => Self::Conflict(text),
         }
     }
 }

@@ -62,7 +62,10 @@ pub(crate) async fn submit<P: Ports>(
     }
     for sensor in dictionary::iter_names(&decoded.sensors) {
         let (unit, kind) = line.plant.unit_and_kind(sensor);
-        rows.add(SENSORS, vec![text_value(sensor), text_value(line.plant.asset_of(sensor)), text_value(unit), text_value(kind)]);
+        rows.add(
+            SENSORS,
+            vec![text_value(sensor), text_value(line.plant.asset_of(sensor)), text_value(unit), text_value(kind)],
+        );
     }
     rows.write(&line.ports).await?;
     if line.dispatch == Dispatch::Bus && rows.has(DEAD_LETTERS) {

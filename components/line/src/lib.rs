@@ -2,7 +2,7 @@
 //!
 //! On Spin and wasmCloud an instance may live for one event only, and two may run at once. So the state of each stage
 //! is stored outside the instance, under compare-and-swap, and the queues between the stages are tables of the store.
-//! [`Ports`] lists what a platform has to provide; `segment.rs` explains how a queue is processed. An adapter for a
+//! [`Ports`] lists what a platform has to provide; `stage_driver.rs` explains how a queue is processed. An adapter for a
 //! platform implements [`Ports`] and passes the events of its triggers to [`Line`].
 
 #![cfg_attr(
@@ -11,10 +11,8 @@
 )]
 
 pub mod action_rules;
-#[cfg(feature = "featurize")]
-mod waveform_format;
-mod contracts;
 mod actions;
+mod contracts;
 mod dictionary;
 mod error;
 mod events;
@@ -22,32 +20,34 @@ mod events;
 pub mod front;
 #[cfg(feature = "ingest")]
 mod intake;
-mod line;
-mod query;
 mod labels;
+mod line;
 mod plant;
 mod platform;
 mod ports;
+mod query;
 mod queue;
 mod rows;
+#[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
+mod sample_scoring;
 pub mod schema;
 mod stage_driver;
 mod stages;
 mod store;
 #[cfg(all(test, feature = "featurize"))]
 mod tests;
-#[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
-mod sample_scoring;
+#[cfg(feature = "featurize")]
+mod waveform_format;
 
 pub use action_rules::ActionError;
 pub use error::LineError;
 #[cfg(feature = "ingest")]
 pub use intake::{Reason, Receipt, RejectedPart};
 pub use line::{Dispatch, Line};
-pub use query::{rows_to_json, row_to_json, select_statement};
 pub use platform::{load_plant, now, run_sync};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
-pub use wheeltapper_front::{ActionRequest, Action, Filter, DetectRequest, Submission, Table, Verdict};
+pub use query::{row_to_json, rows_to_json, select_statement};
+pub use wheeltapper_front::{Action, ActionRequest, DetectRequest, Filter, Submission, Table, Verdict};
 
 /// Returns the bus subject or channel for a topic and key, such as `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
 pub fn subject(topic: Topic, key: &str) -> String {

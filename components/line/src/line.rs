@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Filter, LineError, Ports, Table, Topic,
-    events::{PlannerCommand, FeaturizeEvent},
-    query,
+    events::{FeaturizeEvent, PlannerCommand},
     plant::{EVENT_RETENTION, PlantConfig},
-    queue,
+    query, queue,
     rows::content_id,
     stage_driver::PLANT_KEY,
     store,
@@ -196,13 +195,21 @@ impl<P: Ports> Line<P> {
     pub(crate) async fn process_queue(&self, topic: Topic, key: &str, now: i64) -> Result<(), LineError> {
         match topic {
             #[cfg(feature = "featurize")]
-            Topic::Raw => crate::stage_driver::drain_queue::<crate::stages::featurize::FeaturizeStage, P>(self, key, now).await,
+            Topic::Raw => {
+                crate::stage_driver::drain_queue::<crate::stages::featurize::FeaturizeStage, P>(self, key, now).await
+            }
             #[cfg(feature = "detect")]
-            Topic::Processed => crate::stage_driver::drain_queue::<crate::stages::detect::DetectStage, P>(self, key, now).await,
+            Topic::Processed => {
+                crate::stage_driver::drain_queue::<crate::stages::detect::DetectStage, P>(self, key, now).await
+            }
             #[cfg(feature = "alert")]
-            Topic::Anomalies => crate::stage_driver::drain_queue::<crate::stages::alert::AlertStage, P>(self, key, now).await,
+            Topic::Anomalies => {
+                crate::stage_driver::drain_queue::<crate::stages::alert::AlertStage, P>(self, key, now).await
+            }
             #[cfg(feature = "schedule")]
-            Topic::Alerts => crate::stage_driver::drain_queue::<crate::stages::schedule::ScheduleStage, P>(self, key, now).await,
+            Topic::Alerts => {
+                crate::stage_driver::drain_queue::<crate::stages::schedule::ScheduleStage, P>(self, key, now).await
+            }
             _ => Ok(()),
         }
     }

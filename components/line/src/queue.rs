@@ -26,7 +26,8 @@ pub(crate) async fn append<P: Ports>(
     body: &[u8],
 ) -> Result<bool, LineError> {
     let statement = APPEND_SQL.replace("{BLOB}", ports.dialect().blob_type());
-    let parameters = [text_value(topic.name()), text_value(key), text_value(id), Value::Integer(time), Value::Blob(body.to_vec())];
+    let parameters =
+        [text_value(topic.name()), text_value(key), text_value(id), Value::Integer(time), Value::Blob(body.to_vec())];
     for _ in 0..MAX_ATTEMPTS {
         if !store::execute(ports, &statement, &parameters).await?.is_empty() {
             return Ok(true);
@@ -49,7 +50,12 @@ const APPEND_SQL: &str = "INSERT INTO events (topic, key, seq, id, time, body)
 
 /// Inserts an event at its sequence number: the output of event `seq` of one queue has the same number in the next
 /// queue.
-pub(crate) async fn insert_at<P: Ports>(ports: &P, topic: Topic, key: &str, event: &QueuedEvent) -> Result<(), PortError> {
+pub(crate) async fn insert_at<P: Ports>(
+    ports: &P,
+    topic: Topic,
+    key: &str,
+    event: &QueuedEvent,
+) -> Result<(), PortError> {
     let statement =
         "INSERT INTO events (topic, key, seq, id, time, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
     let parameters = [
@@ -84,11 +90,13 @@ pub(crate) async fn read_after<P: Ports>(
         .collect()
 }
 
-/// Records how far a queue is processed, for [`waiting`] and [`forget`].
+/// Records how far a queue is processed, for [`pending_queues`] and [`prune`].
 pub(crate) async fn mark_done<P: Ports>(ports: &P, topic: Topic, key: &str, position: i64) -> Result<(), PortError> {
     let statement = "INSERT INTO positions (topic, key, position) VALUES ($1, $2, $3)
         ON CONFLICT (topic, key) DO UPDATE SET position = excluded.position WHERE positions.position < excluded.position";
-    store::execute(ports, statement, &[text_value(topic.name()), text_value(key), Value::Integer(position)]).await.map(drop)
+    store::execute(ports, statement, &[text_value(topic.name()), text_value(key), Value::Integer(position)])
+        .await
+        .map(drop)
 }
 
 /// Returns the queues that have unprocessed events.
@@ -116,7 +124,7 @@ pub(crate) async fn prune<P: Ports>(ports: &P, time: i64) -> Result<(), PortErro
 }
 
 /// Records that an instance is about to process what follows `position`. Returns the number of attempts and the time
-/// of the first. If the stage kills the instance, the attempt stays recorded; otherwise [`survived`] takes it back.
+/// of the first. If the stage kills the instance, the attempt stays recorded; otherwise [`undo_attempt`] takes it back.
 pub(crate) async fn record_attempt<P: Ports>(
     ports: &P,
     topic: Topic,

@@ -25,7 +25,9 @@ pub(crate) async fn score<P: Ports>(line: &Line<P>, sample: &DetectRequest) -> R
     let filter = Filter { id: Some(sensor.clone()), limit: 1, ..Filter::default() };
     let (statement, parameters) = query::select_statement(Table::Sensors, &filter, None);
     if store::execute(&line.ports, &statement, &parameters).await?.is_empty() {
-        return Err(ActionError::NotFound(format!("there is no sensor {sensor:?}: it has not sent any readings yet")).into());
+        return Err(
+            ActionError::NotFound(format!("there is no sensor {sensor:?}: it has not sent any readings yet")).into()
+        );
     }
     let features = featurize(line, &batch)?;
     let asset = line.plant.asset_of(&sensor);
@@ -78,10 +80,11 @@ async fn decode_sample<P: Ports>(line: &Line<P>, sample: &DetectRequest) -> Resu
                 batch.ok_or_else(|| ActionError::Invalid("the sample has no values; send at least one".to_owned()))?;
             Ok((name, batch))
         }
-        ([_, _, ..], _) => {
-            Err(ActionError::Conflict(format!("the sample has values of {}; send one sensor at a time", names.join(", ")))
-                .into())
-        }
+        ([_, _, ..], _) => Err(ActionError::Conflict(format!(
+            "the sample has values of {}; send one sensor at a time",
+            names.join(", ")
+        ))
+        .into()),
         (_, Some(rejected)) if rejected.rejection.reason == Reason::UnknownSensor => {
             Err(ActionError::NotFound(rejected.rejection.message.clone()).into())
         }
@@ -110,7 +113,8 @@ fn featurize<P>(line: &Line<P>, batch: &ReadingBatch) -> Result<Vec<FeatureBatch
 
 fn to_verdict(asset: &str, windows: Vec<Probed>) -> Result<Verdict, ActionError> {
     let is_ready = |window: &Probed| window.learned >= window.needed;
-    let Some(worst) = action_rules::most_anomalous(windows, |window| (is_ready(window), window.score, window.start)) else {
+    let Some(worst) = action_rules::most_anomalous(windows, |window| (is_ready(window), window.score, window.start))
+    else {
         return Err(ActionError::Invalid("the values fill no window that can be scored; send more values".to_owned()));
     };
     if !is_ready(&worst) {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::calendar::{LAST_MINUTE, Interval, ceil_to_minute, ceil_to_five_minutes};
+use crate::calendar::{Interval, LAST_MINUTE, ceil_to_five_minutes, ceil_to_minute};
 use crate::catalogue::JobTemplate;
-use crate::config::{ValidatedConfig, Technician};
-use crate::tracked_orders::TrackedOrder;
+use crate::config::{Technician, ValidatedConfig};
 use crate::interval_set::IntervalSet;
-use crate::list_scheduler::{Job, Assignment};
+use crate::list_scheduler::{Assignment, Job};
 use crate::messages::UnscheduledReason;
+use crate::tracked_orders::TrackedOrder;
 
 /// An order moves to an earlier slot only if that gains at least this many minutes, so that the plan is stable.
 const MIN_GAIN_MINUTES: i64 = 60;
@@ -32,9 +32,18 @@ impl<'a> Availability<'a> {
         let now = config.not_before.map_or(now, |time| time.max(now));
         let from = ceil_to_five_minutes(now);
         let until = (ceil_to_minute(now) + config.horizon).min(LAST_MINUTE);
-        let free =
-            config.technicians.iter().map(|technician| IntervalSet::new(technician.roster.working_intervals(from, until))).collect();
-        let mut availability = Self { config, first_minute: from, free_time: free, asset_occupancy: BTreeMap::new(), capable: BTreeMap::new() };
+        let free = config
+            .technicians
+            .iter()
+            .map(|technician| IntervalSet::new(technician.roster.working_intervals(from, until)))
+            .collect();
+        let mut availability = Self {
+            config,
+            first_minute: from,
+            free_time: free,
+            asset_occupancy: BTreeMap::new(),
+            capable: BTreeMap::new(),
+        };
         for order in begun {
             // The technician may have been removed from the configuration since.
             if let Some(place) = order.assignment().filter(|(_, slot)| slot.end > from) {
@@ -86,7 +95,8 @@ impl<'a> Availability<'a> {
             && slot.end - slot.start == i64::from(job.template.duration_minutes)
             && self.asset_occupancy.get(&job.alert.asset).is_none_or(|busy| busy.is_disjoint(slot))
             && self.technician_index(technician).is_some_and(|index| {
-                self.capable_technicians(job.template).contains(&index) && self.free_time.get(index).is_some_and(|free| free.contains(slot))
+                self.capable_technicians(job.template).contains(&index)
+                    && self.free_time.get(index).is_some_and(|free| free.contains(slot))
             })
     }
 
@@ -137,8 +147,8 @@ impl<'a> Availability<'a> {
         let best = best.ok_or_else(|| self.unscheduled_reason(job.template))?;
         let unchanged = previous.filter(|(_, slot)| slot.start >= earliest && slot.start < best.0 + MIN_GAIN_MINUTES);
         let unchanged = unchanged.filter(|place| self.is_suitable(job, *place));
-        let unchanged =
-            unchanged.and_then(|(name, slot)| Some((slot.start, config.technicians.get(self.technician_index(name)?)?)));
+        let unchanged = unchanged
+            .and_then(|(name, slot)| Some((slot.start, config.technicians.get(self.technician_index(name)?)?)));
         let (start, technician) = unchanged.unwrap_or(best);
         let slot = Interval { start, end: start + duration };
         self.occupy((&technician.name, slot), &job.alert.asset);
@@ -155,6 +165,10 @@ impl<'a> Availability<'a> {
         }
         let stretches = able.iter().filter_map(|index| self.config.technicians.get(*index));
         let longest = stretches.map(|technician| technician.roster.longest_interval).max().unwrap_or(0);
-        if longest < i64::from(kind.duration_minutes) { UnscheduledReason::ShiftsTooShort(longest) } else { UnscheduledReason::HorizonFull }
+        if longest < i64::from(kind.duration_minutes) {
+            UnscheduledReason::ShiftsTooShort(longest)
+        } else {
+            UnscheduledReason::HorizonFull
+        }
     }
 }

@@ -70,7 +70,7 @@ impl Roster {
             return Vec::new();
         }
         if self.shifts.is_empty() {
-            return vec![Interval { start, end }];
+            return vec![Interval { start: from, end: to }];
         }
         let first = (from + self.utc_offset).div_euclid(MINUTES_PER_DAY) - 1;
         let last = (to + self.utc_offset).div_euclid(MINUTES_PER_DAY);

@@ -17,12 +17,10 @@ impl IntervalSet {
     pub fn insert(&mut self, span: Interval) {
         let first = self.0.partition_point(|other| other.end < span.start);
         let last = self.0.partition_point(|other| other.start <= span.end).max(first);
-        let merged = self
-            .0
-            .get(first..last)
-            .unwrap_or_default()
-            .iter()
-            .fold(span, |merged, other| Interval { start: merged.start.min(other.start), end: merged.end.max(other.end) });
+        let merged = self.0.get(first..last).unwrap_or_default().iter().fold(span, |merged, other| Interval {
+            start: merged.start.min(other.start),
+            end: merged.end.max(other.end),
+        });
         self.0.splice(first..last, [merged]);
     }
 
@@ -87,8 +85,9 @@ mod tests {
     use super::*;
 
     fn spans() -> impl Strategy<Value = Vec<Interval>> {
-        proptest::collection::vec((0_i64..60, 1_i64..12), 0..10)
-            .prop_map(|pairs| pairs.into_iter().map(|(from, length)| Interval { start: from, end: from + length }).collect())
+        proptest::collection::vec((0_i64..60, 1_i64..12), 0..10).prop_map(|pairs| {
+            pairs.into_iter().map(|(from, length)| Interval { start: from, end: from + length }).collect()
+        })
     }
 
     fn covers(spans: &[Interval], minute: i64) -> bool {

@@ -12,13 +12,13 @@ mod catalogue;
 mod component;
 mod config;
 mod error;
-mod tracked_orders;
 mod interval_set;
 mod list_scheduler;
+mod messages;
 mod record;
 mod scheduler;
 mod snapshot;
-mod messages;
+mod tracked_orders;
 
 pub use catalogue::JobTemplate;
 pub use config::{AssetConfig, Config, ShiftConfig, TechnicianConfig};

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use crate::availability::Availability;
 use crate::calendar::{Interval, minute_to_nanoseconds};
 use crate::catalogue::JobTemplate;
-use crate::config::{ValidatedConfig, Technician};
-use crate::tracked_orders::{self, ClosedOrder, TrackedOrder};
+use crate::config::{Technician, ValidatedConfig};
 use crate::messages::{self, UnscheduledReason};
+use crate::tracked_orders::{self, ClosedOrder, TrackedOrder};
 use crate::{Alert, OrderStatus, Severity, WorkOrder};
 
 /// Largest number of rounds per priority. It suffices except for crowded plans, which the next replanning continues
@@ -60,7 +60,15 @@ fn required_jobs<'a>(config: &'a ValidatedConfig, alerts: &'a BTreeMap<String, A
             let id = tracked_orders::order_id(&alert.id, &kind.kind);
             let after: Vec<String> = kind.after.iter().map(|kind| tracked_orders::order_id(&alert.id, kind)).collect();
             let waits = after.iter().cloned().zip(kind.after.iter().map(String::as_str)).collect();
-            jobs.push(Job { id, predecessors: after, open_predecessors: waits, priority, alert, catalogue_index: position, template: kind });
+            jobs.push(Job {
+                id,
+                predecessors: after,
+                open_predecessors: waits,
+                priority,
+                alert,
+                catalogue_index: position,
+                template: kind,
+            });
         }
     }
     jobs.sort_by(|a, b| {
@@ -94,7 +102,8 @@ pub(crate) fn plan_orders(
         let mut slots: Assignments<'_> =
             fixed.iter().filter_map(|job| Some((job.id.as_str(), last.get(&job.id)?.assignment()?))).collect();
         for (job, place) in open.iter().filter_map(|job| Some((*job, last.get(&job.id)?.assignment()?))) {
-            if job.earliest_start(&slots).is_ok_and(|ready| ready <= place.1.start) && availability.reserve(job, place) {
+            if job.earliest_start(&slots).is_ok_and(|ready| ready <= place.1.start) && availability.reserve(job, place)
+            {
                 slots.insert(&job.id, place);
             }
         }
@@ -182,7 +191,10 @@ impl Job<'_> {
         let placed = placement.as_ref().map(|(_, technician)| *technician);
         let labour = placed.map_or(0.0, |technician| messages::labour_cost(technician, self.template));
         TrackedOrder {
-            is_waiting_for_slot: matches!(placement, Err(UnscheduledReason::HorizonFull | UnscheduledReason::PredecessorUnscheduled(_))),
+            is_waiting_for_slot: matches!(
+                placement,
+                Err(UnscheduledReason::HorizonFull | UnscheduledReason::PredecessorUnscheduled(_))
+            ),
             is_overdue: false,
             record: WorkOrder {
                 id: self.id.clone(),

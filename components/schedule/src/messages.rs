@@ -2,7 +2,7 @@
 
 use crate::Alert;
 use crate::catalogue::JobTemplate;
-use crate::config::{ValidatedConfig, Technician};
+use crate::config::{Technician, ValidatedConfig};
 
 /// Why a job has no slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,12 @@ pub(crate) enum UnscheduledReason {
 }
 
 /// Returns the notes of a job: reason, tools, predecessors, and cost or the reason why it is not scheduled.
-pub(crate) fn notes(config: &ValidatedConfig, alert: &Alert, job: &JobTemplate, placed: Result<&Technician, &UnscheduledReason>) -> String {
+pub(crate) fn notes(
+    config: &ValidatedConfig,
+    alert: &Alert,
+    job: &JobTemplate,
+    placed: Result<&Technician, &UnscheduledReason>,
+) -> String {
     let mut notes = format!("{}.", alert.title.trim_end_matches('.'));
     if !alert.recommendation.is_empty() {
         notes.push(' ');

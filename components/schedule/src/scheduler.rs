@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ValidatedConfig;
-use crate::tracked_orders::{ClosedOrder, TrackedOrder};
 use crate::list_scheduler::plan_orders;
+use crate::tracked_orders::{ClosedOrder, TrackedOrder};
 use crate::{Alert, OrderStatus, StageError, WorkOrder, snapshot};
 
 /// The state that is carried from call to call.
@@ -81,7 +81,8 @@ impl Scheduler {
         if self.state.orders.values().any(|order| order.is_waiting_for_slot) {
             return self.replan(now);
         }
-        let due = self.state.orders.values_mut().filter_map(|order| order.mark_overdue(now).then(|| order.record.clone()));
+        let due =
+            self.state.orders.values_mut().filter_map(|order| order.mark_overdue(now).then(|| order.record.clone()));
         due.collect()
     }
 
@@ -110,7 +111,8 @@ impl Scheduler {
 
     pub(crate) fn replan(&mut self, now: i64) -> Vec<WorkOrder> {
         self.prune(now);
-        let mut planned = plan_orders(&self.config, now, &self.state.alerts, &self.state.orders, &self.state.closed_orders);
+        let mut planned =
+            plan_orders(&self.config, now, &self.state.alerts, &self.state.orders, &self.state.closed_orders);
         let mut changed = Vec::new();
         for (id, order) in std::mem::take(&mut self.state.orders) {
             if let Some(new) = planned.get_mut(&id) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::tracked_orders::TrackedOrder;
 use crate::scheduler::SchedulerState;
+use crate::tracked_orders::TrackedOrder;
 use crate::{Alert, OrderStatus, StageError, WorkOrder};
 
 const VERSION: u8 = 2;

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    Access, AccessError, AuthError, Identity, AuthMethod, RejectReason, Scope,
+    Access, AccessError, AuthError, AuthMethod, Identity, RejectReason, Scope,
     database::{from_json, to_json},
     identity::validate_sites,
     random,
@@ -145,7 +145,7 @@ impl Access {
     /// once with the text.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] when the key was removed or has expired.
+    /// [`AuthError::Rejected`] when the key was removed or has expired.
     pub fn api_key_identity(&self, id: &str, now: i64) -> Result<Identity, AuthError> {
         let changes = self.database.change_count()?;
         let known = self.find_key(id, changes, true)?.ok_or(RejectReason::UnknownKey)?;

@@ -8,11 +8,11 @@ use blake3::Hasher;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde_json::{Value, json};
 
-use crate::{Access, AccessError, keyring::KeySet, column_encryption};
+use crate::{Access, AccessError, column_encryption, keyring::KeySet};
 
 /// Maximum bytes of a field of an entry. Longer texts are truncated, because some come from clients.
 const MAX_FIELD_BYTES: usize = 2048;
-/// Rows that one transaction of [`Access::reseal`] reads.
+/// Rows that one transaction of [`Access::reencrypt`] reads.
 const REENCRYPT_BATCH: i64 = 1000;
 const TABLE: &str = "audit";
 /// The action of the first entry. The log of a file that was emptied does not start with it.
@@ -42,17 +42,17 @@ pub struct AuditEntry {
     pub seq: i64,
     /// Time of the action, in nanoseconds since 1970.
     pub time: i64,
-    /// See [`Event::actor`].
+    /// See [`AuditEvent::actor`].
     pub actor: String,
-    /// See [`Event::action`].
+    /// See [`AuditEvent::action`].
     pub action: String,
-    /// See [`Event::target`].
+    /// See [`AuditEvent::target`].
     pub target: String,
-    /// See [`Event::outcome`].
+    /// See [`AuditEvent::outcome`].
     pub outcome: String,
-    /// See [`Event::address`].
+    /// See [`AuditEvent::address`].
     pub address: String,
-    /// See [`Event::detail`].
+    /// See [`AuditEvent::detail`].
     pub detail: String,
     /// Keyed hash of the entry and the previous hash, in hexadecimal.
     pub hash: String,
@@ -201,12 +201,23 @@ fn next_seq(last: i64, hash: &[u8], head: Option<(i64, String, Vec<u8>)>, ring: 
 
 /// Writes the first entry, when the file is created.
 pub(crate) fn append_first_entry(write: &Transaction<'_>, ring: &KeySet, now: i64) -> Result<AuditEntry, AccessError> {
-    let event = AuditEvent { actor: "wheeltapper", action: FIRST_ACTION, target: "access.db", outcome: "ok", ..AuditEvent::default() };
+    let event = AuditEvent {
+        actor: "wheeltapper",
+        action: FIRST_ACTION,
+        target: "access.db",
+        outcome: "ok",
+        ..AuditEvent::default()
+    };
     append(write, ring, &event, now)
 }
 
 /// Appends an entry within an open transaction.
-pub(crate) fn append(write: &Transaction<'_>, ring: &KeySet, event: &AuditEvent<'_>, now: i64) -> Result<AuditEntry, AccessError> {
+pub(crate) fn append(
+    write: &Transaction<'_>,
+    ring: &KeySet,
+    event: &AuditEvent<'_>,
+    now: i64,
+) -> Result<AuditEntry, AccessError> {
     let last: Option<(i64, Vec<u8>)> = write
         .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -227,8 +238,9 @@ pub(crate) fn append(write: &Transaction<'_>, ring: &KeySet, event: &AuditEvent<
     let key = ring.newest()?;
     let made = entry_hash(&key.audit_key(), &previous, &entry);
     entry.hash = hex::encode(made);
-    let sealed =
-        |column: &str, text: &str| column_encryption::encrypt(ring, TABLE, &format!("{}/{column}", entry.seq), text.as_bytes());
+    let sealed = |column: &str, text: &str| {
+        column_encryption::encrypt(ring, TABLE, &format!("{}/{column}", entry.seq), text.as_bytes())
+    };
     write
         .prepare_cached(&format!("INSERT INTO audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"))?
         .execute(params![

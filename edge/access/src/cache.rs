@@ -1,5 +1,5 @@
 //! Cache of users, API keys and revoked tokens, so that most requests need no database access. Any change by this or
-//! another process empties it; see [`crate::database::Database::changes`].
+//! another process empties it; see [`crate::database::Database::change_count`].
 
 use std::{
     collections::HashMap,

@@ -24,7 +24,7 @@ pub(crate) fn encrypt(ring: &KeySet, table: &str, row: &str, plain: &[u8]) -> Re
     Ok(format!("s1.{}.{}", key.id, URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())))
 }
 
-/// Decrypts a value that [`seal`] encrypted for this table and row.
+/// Decrypts a value that [`encrypt`] encrypted for this table and row.
 pub(crate) fn decrypt(ring: &KeySet, table: &str, row: &str, sealed: &str) -> Result<Vec<u8>, AccessError> {
     let wrong = |text: &str| AccessError::Decryption(format!("{table} {row}: {text}"));
     let id = key_id_of(sealed).ok_or_else(|| wrong("it is not an encrypted value"))?;

@@ -103,7 +103,7 @@ pub enum AuthError {
     /// The credential is rejected.
     #[error("rejected: {0}")]
     Rejected(RejectReason),
-    /// The token names a key of this issuer that has not been fetched. Call [`crate::Access::fetch_keys`], then retry
+    /// The token names a key of this issuer that has not been fetched. Call [`crate::Access::fetch_issuer_keys`], then retry
     /// once.
     #[error("a key of issuer {0} has not been fetched")]
     IssuerKeysNeeded(usize),

@@ -140,7 +140,8 @@ impl Keyring {
     /// `create` is set.
     pub(crate) fn open(file: &Path, text: Option<&str>, create: bool, now: i64) -> Result<Self, AccessError> {
         if let Some(text) = text {
-            let ring = KeySet::parse(text).map_err(|error| AccessError::Keyring(format!("WHEELTAPPER_KEY: {error}")))?;
+            let ring =
+                KeySet::parse(text).map_err(|error| AccessError::Keyring(format!("WHEELTAPPER_KEY: {error}")))?;
             return Ok(Self { file: None, keys: RwLock::new((Arc::new(ring), None)) });
         }
         if !file.exists() {

@@ -5,12 +5,13 @@
 //! and are passed in by the caller; rate limits and lockouts use a monotonic clock of their own.
 //!
 //! Most calls read or write SQLite, wait for the disk, or spend CPU time on a password hash. In async code, run them in
-//! `spawn_blocking`. [`Access::authenticate_cached`], [`Access::limits`] and [`Access::lost_by_syslog`] do not block.
+//! `spawn_blocking`. [`Access::authenticate_cached`], [`Access::rate_limiter`] and [`Access::syslog_dropped`] do not block.
 
 mod api_keys;
 mod audit;
 mod cache;
 mod clock;
+mod column_encryption;
 mod crypto;
 mod database;
 mod error;
@@ -22,7 +23,6 @@ mod nonces;
 mod oidc;
 mod password;
 mod random;
-mod column_encryption;
 mod sessions;
 mod signature;
 mod syslog;
@@ -35,14 +35,16 @@ pub use api_keys::ApiKey;
 pub use audit::{AuditEntry, AuditEvent};
 pub use clock::{MonotonicClock, SystemClock};
 pub use error::{AccessError, AuthError, LoginError, RejectReason};
-pub use identity::{Identity, AuthMethod, Permission, Role, Scope};
+pub use identity::{AuthMethod, Identity, Permission, Role, Scope};
 pub use keyring::KeyInfo;
-pub use limits::{RateLimitDecision, RateClass, RateLimiter, Quota, Quotas, client_key};
+pub use limits::{Quota, Quotas, RateClass, RateLimitDecision, RateLimiter, client_key};
 pub use nonces::NonceReservation;
 pub use oidc::{FetchUrl, IssuerSettings, JwksSource};
 pub use password::policy as password_policy;
 pub use sessions::Session;
-pub use signature::{SIGNATURE_HEADERS, SignatureError, SignatureScheme, SignatureVerifier, SignedHeaders, SignedSource};
+pub use signature::{
+    SIGNATURE_HEADERS, SignatureError, SignatureScheme, SignatureVerifier, SignedHeaders, SignedSource,
+};
 pub use syslog::Target as SyslogTarget;
 pub use users::{User, UserChange};
 pub use verify::{AuditDefect, AuditVerification};
@@ -167,7 +169,7 @@ impl Access {
     /// Returns the identity behind a token or an API key.
     ///
     /// # Errors
-    /// [`AuthError`] when the credential is rejected. On [`AuthError::KeysNeeded`], call [`Self::fetch_keys`] and retry
+    /// [`AuthError`] when the credential is rejected. On [`AuthError::IssuerKeysNeeded`], call [`Self::fetch_issuer_keys`] and retry
     /// once.
     pub fn authenticate(&self, credential: &str, now: i64) -> Result<Identity, AuthError> {
         self.resolve_identity(credential, now, true)?.ok_or_else(|| AccessError::DamagedRow("no answer".into()).into())
@@ -250,10 +252,10 @@ impl Access {
         column_encryption::encrypt(&*self.keyring.current_keys()?, table, row, plain)
     }
 
-    /// Decrypts a value that [`Self::seal`] encrypted for this `table` and `row`.
+    /// Decrypts a value that [`Self::encrypt_column`] encrypted for this `table` and `row`.
     ///
     /// # Errors
-    /// [`AccessError::Seal`] when the value was changed, moved to another row, or its key is not in the keyring.
+    /// [`AccessError::Decryption`] when the value was changed, moved to another row, or its key is not in the keyring.
     pub fn decrypt_column(&self, table: &str, row: &str, sealed: &str) -> Result<Vec<u8>, AccessError> {
         column_encryption::decrypt(&*self.keyring.current_keys()?, table, row, sealed)
     }

@@ -76,15 +76,15 @@ impl Quota {
 /// The quota of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotas {
-    /// Quota of [`Class::Detect`].
+    /// Quota of [`RateClass::Detect`].
     pub detect: Quota,
-    /// Quota of [`Class::Schedule`].
+    /// Quota of [`RateClass::Schedule`].
     pub schedule: Quota,
-    /// Quota of [`Class::Login`].
+    /// Quota of [`RateClass::Login`].
     pub login: Quota,
-    /// Quota of [`Class::Ingest`], in bytes.
+    /// Quota of [`RateClass::Ingest`], in bytes.
     pub ingest: Quota,
-    /// Quota of [`Class::Other`].
+    /// Quota of [`RateClass::Other`].
     pub other: Quota,
 }
 

@@ -29,7 +29,8 @@ struct LockoutRule {
 
 const ADDRESS_RULE: LockoutRule =
     LockoutRule { threshold: 5, initial_wait: Duration::from_secs(60), max_wait: Duration::from_secs(15 * 60) };
-const NAME_RULE: LockoutRule = LockoutRule { threshold: 50, initial_wait: Duration::from_secs(1), max_wait: Duration::from_secs(60) };
+const NAME_RULE: LockoutRule =
+    LockoutRule { threshold: 50, initial_wait: Duration::from_secs(1), max_wait: Duration::from_secs(60) };
 /// Failures are forgotten when the last one is this old.
 const FAILURE_TTL: Duration = Duration::from_secs(3600);
 /// How long an address is exempt from the limit of a name that signed in from it.
@@ -81,7 +82,13 @@ fn evict<K: Clone + Eq + Hash, V>(table: &mut HashMap<K, V>, key: &K, last_use: 
     }
 }
 
-fn add_failure<K: Clone + Eq + Hash>(table: &mut HashMap<K, Failures>, key: K, rule: LockoutRule, generation: i64, now: Duration) {
+fn add_failure<K: Clone + Eq + Hash>(
+    table: &mut HashMap<K, Failures>,
+    key: K,
+    rule: LockoutRule,
+    generation: i64,
+    now: Duration,
+) {
     evict(table, &key, |failures| failures.last_failure);
     let none = Failures { count: 0, generation, last_failure: now, locked_until: now };
     let failures = table.entry(key).or_insert(none);
@@ -110,8 +117,14 @@ impl Lockout {
         at_address.max(of_name)
     }
 
-    /// Same as [`Self::locked`], but ignores failures from other addresses.
-    pub(crate) fn remaining_wait_at_address(&self, name: &str, address: &str, generation: i64, now: Duration) -> Option<Duration> {
+    /// Same as [`Self::remaining_wait`], but ignores failures from other addresses.
+    pub(crate) fn remaining_wait_at_address(
+        &self,
+        name: &str,
+        address: &str,
+        generation: i64,
+        now: Duration,
+    ) -> Option<Duration> {
         let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
         tables.by_address.get(&pair).and_then(|failures| failures.remaining(generation, now))
@@ -176,7 +189,9 @@ mod tests {
         assert_eq!(lockout.remaining_wait("bob", "new", 1, NOW), None);
         assert_eq!(lockout.remaining_wait("ada", "new", 2, NOW), None, "reset");
         assert!(
-            lockout.remaining_wait("ada", "office", 1, NOW + KNOWN_ADDRESS_TTL).is_none_or(|wait| wait <= NAME_RULE.max_wait)
+            lockout
+                .remaining_wait("ada", "office", 1, NOW + KNOWN_ADDRESS_TTL)
+                .is_none_or(|wait| wait <= NAME_RULE.max_wait)
         );
     }
 
@@ -195,7 +210,9 @@ mod tests {
         assert!(lockout.remaining_wait("ada", "a", 1, late).is_some(), "also when the tables are full");
         let tables = lockout.0.lock().unwrap();
         assert!(
-            tables.by_address.len() <= MAX_ENTRIES && tables.by_name.len() <= MAX_ENTRIES && tables.known_addresses.len() <= MAX_ENTRIES
+            tables.by_address.len() <= MAX_ENTRIES
+                && tables.by_name.len() <= MAX_ENTRIES
+                && tables.known_addresses.len() <= MAX_ENTRIES
         );
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum NonceError {
     Full,
 }
 
-/// Reservation of a nonce while its request is processed. If it is dropped without [`NoncePermit::keep`], the nonce is
+/// Reservation of a nonce while its request is processed. If it is dropped without [`NonceReservation::commit`], the nonce is
 /// released and the request can be sent again.
 #[derive(Debug)]
 pub struct NonceReservation {

@@ -19,8 +19,8 @@ use jsonwebtoken::{
 use serde_json::{Map, Value};
 
 use crate::{
-    AccessError, AuthError, Identity, AuthMethod, RejectReason, Role,
-    token::{NANOSECONDS_PER_SECOND, reject_reason, check_times, validation},
+    AccessError, AuthError, AuthMethod, Identity, RejectReason, Role,
+    token::{NANOSECONDS_PER_SECOND, check_times, reject_reason, validation},
 };
 
 /// Tolerance for the clocks of issuers, in seconds.
@@ -145,7 +145,12 @@ impl Issuer {
         self.identity_from_claims(&claims, token, exp)
     }
 
-    fn identity_from_claims(&self, claims: &Map<String, Value>, token: &str, exp: Option<i64>) -> Result<Identity, AuthError> {
+    fn identity_from_claims(
+        &self,
+        claims: &Map<String, Value>,
+        token: &str,
+        exp: Option<i64>,
+    ) -> Result<Identity, AuthError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let subject = text("sub").ok_or(RejectReason::Malformed)?;
         let name = text("preferred_username").or_else(|| text("email")).unwrap_or(subject);
@@ -178,7 +183,9 @@ impl Issuer {
 fn time_claim(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, RejectReason> {
     match claims.get(name) {
         None => Ok(None),
-        Some(value) => value.as_i64().or(value.as_f64().map(saturating_seconds)).map(Some).ok_or(RejectReason::Malformed),
+        Some(value) => {
+            value.as_i64().or(value.as_f64().map(saturating_seconds)).map(Some).ok_or(RejectReason::Malformed)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::{
-    Access, AccessError, AuthError, Identity, LoginError, AuthMethod, RejectReason, client_key,
+    Access, AccessError, AuthError, AuthMethod, Identity, LoginError, RejectReason, client_key,
     keyring::KeySet,
     password, random,
     token::{self, Claims, LOCAL_ISSUER, NANOSECONDS_PER_SECOND},
@@ -52,7 +52,7 @@ impl Access {
     /// on purpose (password hash), and only a few run at the same time: call it on a thread that may block.
     ///
     /// # Errors
-    /// [`LoginError`], which does not reveal whether the user exists. [`LoginError::Locked`] depends on name and
+    /// [`LoginError`], which does not reveal whether the user exists. [`LoginError::LockedOut`] depends on name and
     /// address.
     pub fn login_from(&self, name: &str, password: &str, address: IpAddr, now: i64) -> Result<Session, LoginError> {
         self.sign_in(name, password, &client_key(address), now)
@@ -79,12 +79,14 @@ impl Access {
     /// passwords count towards the lockout here, failed logins from other addresses do not.
     ///
     /// # Errors
-    /// [`LoginError::Wrong`] when the old password is wrong, [`AccessError::Password`] when the new one violates the
+    /// [`LoginError::WrongCredentials`] when the old password is wrong, [`AccessError::Password`] when the new one violates the
     /// policy.
     pub fn change_password(&self, name: &str, old: &str, new: &str, now: i64) -> Result<Session, LoginError> {
         let account = self.database.read(|connection| users::find_account(connection, name))?;
         let generation = account.as_ref().map_or(0, |account| account.generation);
-        if let Some(left) = self.lockout.remaining_wait_at_address(name, SIGNED_IN_ADDRESS, generation, self.clock.now()) {
+        if let Some(left) =
+            self.lockout.remaining_wait_at_address(name, SIGNED_IN_ADDRESS, generation, self.clock.now())
+        {
             return Err(LoginError::LockedOut(left));
         }
         let Some(account) = account.filter(|account| self.hashing_slots.matches(old, &account.hash)) else {
@@ -108,7 +110,7 @@ impl Access {
     /// the first user or by the second, so the whole login is revoked.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] when the refresh token is unknown, used, expired, or its user may not sign in.
+    /// [`AuthError::Rejected`] when the refresh token is unknown, used, expired, or its user may not sign in.
     pub fn refresh(&self, token: &str, now: i64) -> Result<Session, AuthError> {
         let ring = self.keyring.current_keys()?;
         let hash = blake3::hash(token.as_bytes());
@@ -187,7 +189,8 @@ impl Access {
         now: i64,
     ) -> Result<Session, AccessError> {
         let user = &account.user;
-        let (second, expires) = (now.div_euclid(NANOSECONDS_PER_SECOND), self.token_expiry(now).div_euclid(NANOSECONDS_PER_SECOND));
+        let (second, expires) =
+            (now.div_euclid(NANOSECONDS_PER_SECOND), self.token_expiry(now).div_euclid(NANOSECONDS_PER_SECOND));
         let claims = Claims {
             user_id: user.name.clone(),
             roles: user.roles.clone(),

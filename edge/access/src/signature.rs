@@ -19,7 +19,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, Method, Uri};
 use sha2::Sha256;
 
-use crate::nonces::{NonceReservation, NonceStore, NonceError};
+use crate::nonces::{NonceError, NonceReservation, NonceStore};
 
 const SOURCE_HEADER: &str = "x-wheeltapper-source";
 const TIMESTAMP_HEADER: &str = "x-wheeltapper-timestamp";
@@ -111,7 +111,7 @@ impl SignatureVerifier {
     /// Checks the headers of a request. Returns `None` if it is not signed and need not be.
     ///
     /// # Errors
-    /// [`SignatureError::Refused`] when a required signature is missing or a header is malformed.
+    /// [`SignatureError::Rejected`] when a required signature is missing or a header is malformed.
     pub fn check_headers(
         &self,
         method: &Method,
@@ -148,15 +148,16 @@ impl SignatureVerifier {
         headers: &HeaderMap,
         now: i64,
     ) -> Result<SignedHeaders, SignatureError> {
-        let (timestamp, nonce) = match (single_header(headers, TIMESTAMP_HEADER)?, single_header(headers, NONCE_HEADER)?) {
-            (Some(timestamp), Some(nonce)) => (timestamp, nonce),
-            _ => {
-                return reject(
-                    "X-Wheeltapper-Timestamp or X-Wheeltapper-Nonce is missing; sign the whole request, \
+        let (timestamp, nonce) =
+            match (single_header(headers, TIMESTAMP_HEADER)?, single_header(headers, NONCE_HEADER)?) {
+                (Some(timestamp), Some(nonce)) => (timestamp, nonce),
+                _ => {
+                    return reject(
+                        "X-Wheeltapper-Timestamp or X-Wheeltapper-Nonce is missing; sign the whole request, \
                      or set signature = \"body\" for a source that cannot",
-                );
-            }
-        };
+                    );
+                }
+            };
         let digits = timestamp.len() <= 18 && timestamp.bytes().all(|byte| byte.is_ascii_digit());
         let Some(time) = timestamp.parse::<i64>().ok().filter(|_| digits) else {
             return reject("X-Wheeltapper-Timestamp is not a whole number; send the time in seconds since 1970");
@@ -192,7 +193,12 @@ impl SignatureVerifier {
     ///
     /// # Errors
     /// [`SignatureError`] when the signature does not match, the nonce was used before, or the store of nonces is full.
-    pub fn verify(&self, head: &SignedHeaders, body: &[u8], now: i64) -> Result<Option<NonceReservation>, SignatureError> {
+    pub fn verify(
+        &self,
+        head: &SignedHeaders,
+        body: &[u8],
+        now: i64,
+    ) -> Result<Option<NonceReservation>, SignatureError> {
         let key = self.sources.get(&head.source).map(|source| source.secret.as_slice());
         let mac = key.and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
         let is_valid = mac.is_some_and(|mut mac| {
@@ -300,7 +306,12 @@ mod tests {
         let signature = sign(&[prefix.as_bytes(), BODY]);
         let (target, nonce, time) = sent;
         let time = time.to_string();
-        let headers = headers(&[(SOURCE_HEADER, "gateway"), (TIMESTAMP_HEADER, &time), (NONCE_HEADER, nonce), (SIGNATURE_HEADER, &signature)]);
+        let headers = headers(&[
+            (SOURCE_HEADER, "gateway"),
+            (TIMESTAMP_HEADER, &time),
+            (NONCE_HEADER, nonce),
+            (SIGNATURE_HEADER, &signature),
+        ]);
         let head = match sources.check_headers(&Method::POST, &target.parse().unwrap(), &headers, NOW) {
             Ok(head) => head.unwrap(),
             Err(error) => return status(&error),
@@ -354,7 +365,12 @@ mod tests {
         let head = |headers: &HeaderMap| sources.check_headers(&Method::POST, &Uri::from_static("/x"), headers, NOW);
         assert!(head(&HeaderMap::new()).unwrap().is_none(), "unsigned requests are allowed");
         let (time, nonce, right) = (NOW.to_string(), "0123456789abcdef", sign(&[BODY]));
-        let good = [(SOURCE_HEADER, "gateway"), (TIMESTAMP_HEADER, &*time), (NONCE_HEADER, nonce), (SIGNATURE_HEADER, &*right)];
+        let good = [
+            (SOURCE_HEADER, "gateway"),
+            (TIMESTAMP_HEADER, &*time),
+            (NONCE_HEADER, nonce),
+            (SIGNATURE_HEADER, &*right),
+        ];
         assert!(head(&headers(&good)).unwrap().is_some());
         for without in 0..good.len() {
             let mut some = good.to_vec();
@@ -399,6 +415,9 @@ mod tests {
         let hub = headers(&[(HUB_SIGNATURE_HEADER, right)]);
         assert!(strict.check_headers(&Method::POST, &Uri::from_static("/x"), &hub, NOW).unwrap().is_none());
         let body = headers(&[(SOURCE_HEADER, "gateway"), (SIGNATURE_HEADER, right)]);
-        assert!(strict.check_headers(&Method::POST, &Uri::from_static("/x"), &body, NOW).is_err(), "only if it is configured");
+        assert!(
+            strict.check_headers(&Method::POST, &Uri::from_static("/x"), &body, NOW).is_err(),
+            "only if it is configured"
+        );
     }
 }

@@ -55,15 +55,21 @@ pub(crate) fn verify(ring: &KeySet, header: &Header, token: &str, now: i64) -> R
     if header.alg != Algorithm::HS256 {
         return Err(RejectReason::WrongAlgorithm.into());
     }
-    let key = header.kid.as_deref().and_then(|id| ring.find(id)).filter(|key| !key.retired).ok_or(RejectReason::UnknownKey)?;
+    let key = header
+        .kid
+        .as_deref()
+        .and_then(|id| ring.find(id))
+        .filter(|key| !key.retired)
+        .ok_or(RejectReason::UnknownKey)?;
     let validation = validation(Algorithm::HS256, LOCAL_ISSUER, LOCAL_ISSUER);
-    let claims =
-        decode::<Claims>(token, &DecodingKey::from_secret(&key.token_key()), &validation).map_err(reject_reason)?.claims;
+    let claims = decode::<Claims>(token, &DecodingKey::from_secret(&key.token_key()), &validation)
+        .map_err(reject_reason)?
+        .claims;
     check_times(Some(claims.exp), Some(claims.nbf), Some(claims.iat), now, 0)?;
     Ok(claims)
 }
 
-/// Validation rules for jsonwebtoken. It does not check times: [`timely`] does, against the time that the caller
+/// Validation rules for jsonwebtoken. It does not check times: [`check_times`] does, against the time that the caller
 /// passes.
 pub(crate) fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation {
     let mut validation = Validation::new(algorithm);

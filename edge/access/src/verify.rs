@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::{
     Access, AccessError,
-    audit::{self, GENESIS_HASH, COLUMNS, StoredEntry},
+    audit::{self, COLUMNS, GENESIS_HASH, StoredEntry},
     keyring::KeySet,
 };
 
@@ -71,7 +71,12 @@ fn verify(connection: &Connection, ring: &KeySet) -> Result<AuditVerification, A
     Ok(AuditVerification { entries, first_defect: bad })
 }
 
-fn check_entry(row: rusqlite::Result<StoredEntry>, ring: &KeySet, last: i64, previous: &[u8; 32]) -> Result<(i64, [u8; 32]), AuditDefect> {
+fn check_entry(
+    row: rusqlite::Result<StoredEntry>,
+    ring: &KeySet,
+    last: i64,
+    previous: &[u8; 32],
+) -> Result<(i64, [u8; 32]), AuditDefect> {
     let expected = last + 1;
     let bad = |seq: i64, why: &str| Err(AuditDefect { seq, reason: why.to_owned() });
     let Ok(stored) = row else { return bad(expected, "the row has invalid content") };

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use tempfile::TempDir;
-use wheeltapper_access::{Access, AuthError, AuditEvent, Identity, RejectReason, Role, Scope, Settings, UserChange};
+use wheeltapper_access::{Access, AuditEvent, AuthError, Identity, RejectReason, Role, Scope, Settings, UserChange};
 
 const S: i64 = 1_000_000_000;
 const NOW: i64 = 1_767_225_600 * S;

@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use common::ManualClock;
 use tempfile::TempDir;
-use wheeltapper_access::{Access, RateClass, LoginError, Settings};
+use wheeltapper_access::{Access, LoginError, RateClass, Settings};
 
 const S: i64 = 1_000_000_000;
 const NOW: i64 = 1_767_225_600 * S;
@@ -92,7 +92,10 @@ fn a_step_of_the_wall_clock_does_not_change_a_lockout() {
     let at = |wall: i64| access.login_from("admin", PASSWORD, from(1), wall);
     for wall in [NOW, NOW + 365 * day, NOW - 365 * day] {
         for _ in 0..4 {
-            assert!(matches!(access.login_from("admin", "wrong password", from(1), wall), Err(LoginError::WrongCredentials)));
+            assert!(matches!(
+                access.login_from("admin", "wrong password", from(1), wall),
+                Err(LoginError::WrongCredentials)
+            ));
         }
         at(wall).unwrap();
     }

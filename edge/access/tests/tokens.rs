@@ -16,7 +16,8 @@ use ring::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wheeltapper_access::{
-    Access, AuthError, FetchUrl, Identity, IssuerSettings, JwksSource, AuthMethod, Permission, RejectReason, Role, Settings,
+    Access, AuthError, AuthMethod, FetchUrl, Identity, IssuerSettings, JwksSource, Permission, RejectReason, Role,
+    Settings,
 };
 
 const S: i64 = 1_000_000_000;
@@ -52,7 +53,9 @@ fn a_login_returns_a_token_for_a_day() {
     assert_eq!(ada, session.identity);
     assert_eq!((ada.name.as_str(), ada.method, ada.must_change_password), ("ada", AuthMethod::Password, false));
     assert!(ada.has_permission(Permission::Delete) && !ada.has_permission(Permission::Configure));
-    assert!(ada.can_see("plant") && ada.can_see("plant/hall/pump") && !ada.can_see("plants/x") && !ada.can_see("other"));
+    assert!(
+        ada.can_see("plant") && ada.can_see("plant/hall/pump") && !ada.can_see("plants/x") && !ada.can_see("other")
+    );
     assert_eq!(session.expires, NOW + 24 * 3600 * S);
     let claims: Value = {
         let claims = session.token.split('.').nth(1).unwrap();
@@ -115,11 +118,19 @@ fn logging_out_a_new_password_and_disabling_end_tokens() {
     access.change_user("ada", disable(true)).unwrap();
     assert_eq!(reject_reason(&access, &changed.token, NOW), RejectReason::InvalidAccount);
     access.change_user("ada", disable(false)).unwrap();
-    assert_eq!(reject_reason(&access, &changed.token, NOW), RejectReason::InvalidAccount, "not even when enabled again");
+    assert_eq!(
+        reject_reason(&access, &changed.token, NOW),
+        RejectReason::InvalidAccount,
+        "not even when enabled again"
+    );
     let last = access.login("ada", "another good password", NOW).unwrap();
     access.remove_user("ada").unwrap();
     let again = access.add_user("ada", &[Role::Admin], None, NOW + S).unwrap();
-    assert_eq!(reject_reason(&access, &last.token, NOW + S), RejectReason::InvalidAccount, "the name belongs to another user now");
+    assert_eq!(
+        reject_reason(&access, &last.token, NOW + S),
+        RejectReason::InvalidAccount,
+        "the name belongs to another user now"
+    );
     assert!(access.login("ada", &again, NOW + S).is_ok());
 }
 
@@ -178,7 +189,9 @@ fn an_api_key_works_within_its_scope_until_it_expires() {
     let (key, text) = access.add_api_key("gateway", &scopes, Some(vec!["plant".into()]), Some(NOW + S), NOW).unwrap();
     let gateway = access.authenticate(&text, NOW).unwrap();
     assert_eq!((gateway.name.clone(), gateway.method), (format!("key:{}", key.id), AuthMethod::Key));
-    assert!(gateway.can_ingest() && !gateway.has_permission(Permission::Read) && !gateway.has_permission(Permission::Write));
+    assert!(
+        gateway.can_ingest() && !gateway.has_permission(Permission::Read) && !gateway.has_permission(Permission::Write)
+    );
     assert_eq!(access.api_keys().unwrap()[0].last_used, Some(NOW));
     let mut wrong = text.clone().into_bytes();
     let last = wrong.last_mut().unwrap();
@@ -348,7 +361,11 @@ fn times_and_sites_of_another_type_are_rejected() {
     let now = NOW / S;
     for name in ["nbf", "iat"] {
         for value in [json!((now + 3600).to_string()), json!("soon"), json!([now]), json!(true), json!(null)] {
-            assert_eq!(reject_reason(&access, &with(name, value.clone()), NOW), RejectReason::Malformed, "{name} {value}");
+            assert_eq!(
+                reject_reason(&access, &with(name, value.clone()), NOW),
+                RejectReason::Malformed,
+                "{name} {value}"
+            );
         }
         assert!(access.authenticate(&with(name, json!(now as f64 - 0.5)), NOW).is_ok());
     }
@@ -422,8 +439,10 @@ fn a_public_key_is_not_accepted_as_hmac_secret() {
 fn keys_at_a_url_are_fetched_at_most_once_a_minute() {
     let issuer = Issuer::new("https://id.example");
     let folder = tempfile::tempdir().unwrap();
-    let settings =
-        Settings { issuers: vec![issuer.settings(JwksSource::Url("https://id.example/jwks".into()))], ..Settings::default() };
+    let settings = Settings {
+        issuers: vec![issuer.settings(JwksSource::Url("https://id.example/jwks".into()))],
+        ..Settings::default()
+    };
     let clock = Arc::new(common::ManualClock::default());
     let access =
         Access::open_with_clock(folder.path(), settings, NOW, Arc::<common::ManualClock>::clone(&clock)).unwrap();

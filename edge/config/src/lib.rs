@@ -4,27 +4,28 @@
 //! the line, a caret, and what to write instead.
 
 mod access;
-mod plausibility;
 mod check;
+mod environment;
 mod error;
 mod formats;
-mod environment;
+mod messages;
 mod paths;
 mod plant;
+mod plausibility;
 mod settings;
 mod stage_configs;
 mod units;
-mod messages;
 
-pub use access::{AccessSettings, AccessLimits, AccessMode, AuditSettings, OidcIssuer};
-pub use plausibility::{Warning, warnings};
+pub use access::{AccessLimits, AccessMode, AccessSettings, AuditSettings, OidcIssuer};
+pub use environment::{EnvironmentProblem, check_environment};
 pub use error::{ConfigError, ConfigErrors};
 pub use formats::PAYLOAD_FORMATS;
-pub use environment::{EnvironmentProblem, check_environment};
-pub use plant::{Area, BearingGeometry, ValueRange, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
+pub use plant::{Area, BearingGeometry, Machine, Sensor, SensorRef, Shift, Site, Technician, ValueRange, asset_of};
+pub use plausibility::{Warning, warnings};
 pub use settings::{
-    AlertRoute, AlertSettings, BrokerSettings, Config, DetectSettings, HttpSettings, HttpLimits, HttpSource, IngestSettings, LineSettings, FailureRuns, LogSettings, MqttSettings,
-    MqttClient, MqttScope, BrokerUser, NatsServer, ScheduleSettings, SignatureScheme, StoreSettings, TlsFiles, TopicRule, UnknownSensors, WindowSettings,
+    AlertRoute, AlertSettings, BrokerSettings, BrokerUser, Config, DetectSettings, FailureRuns, HttpLimits,
+    HttpSettings, HttpSource, IngestSettings, LineSettings, LogSettings, MqttClient, MqttScope, MqttSettings,
+    NatsServer, ScheduleSettings, SignatureScheme, StoreSettings, TlsFiles, TopicRule, UnknownSensors, WindowSettings,
 };
 pub use units::{ByteSize, Duration};
 pub use wheeltapper_condition::waveform::iso20816::MachineClass;

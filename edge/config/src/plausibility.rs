@@ -123,7 +123,11 @@ fn check_ignored_data(warnings: &mut Vec<Warning>, config: &Config) {
     let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) else { return };
     for filter in broker.ingest.iter().filter(|filter| filter.starts_with('$') || filter.starts_with("wheeltapper/")) {
         let message = format!("[mqtt.broker] ingest: messages on {filter:?} are never ingested");
-        add_warning(warnings, message, "topics that begin with $ or wheeltapper/ are reserved for the broker: use others");
+        add_warning(
+            warnings,
+            message,
+            "topics that begin with $ or wheeltapper/ are reserved for the broker: use others",
+        );
     }
 }
 

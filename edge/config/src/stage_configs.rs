@@ -60,10 +60,9 @@ impl Config {
     pub fn featurize_json(&self) -> String {
         let mut sensors = Map::new();
         for (asset, machine) in self.machines() {
-            let speed = machine
-                .sensors
-                .iter()
-                .find(|sensor| sensor.kind == "speed" && wheeltapper_condition::speed::hertz_per_unit(&sensor.unit).is_some());
+            let speed = machine.sensors.iter().find(|sensor| {
+                sensor.kind == "speed" && wheeltapper_condition::speed::hertz_per_unit(&sensor.unit).is_some()
+            });
             for sensor in &machine.sensors {
                 let mut properties = Map::new();
                 insert_some(&mut properties, "sampling_hz", sensor.sampling_hz);

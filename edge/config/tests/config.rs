@@ -156,7 +156,8 @@ fn a_syntax_error_has_a_position() {
 
 #[test]
 fn a_missing_file_is_reported_with_its_name() {
-    let error = wheeltapper_config::load(std::path::Path::new("no/such/file.toml"), &ListenOverride::default()).unwrap_err();
+    let error =
+        wheeltapper_config::load(std::path::Path::new("no/such/file.toml"), &ListenOverride::default()).unwrap_err();
     assert!(error.to_string().contains("no/such/file.toml"), "{error}");
 }
 

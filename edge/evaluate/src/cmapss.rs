@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use crate::{
-    Column, Error, RemainingLife, Pipeline, Benchmark, Recording, Report, Row,
+    Benchmark, Column, Error, Pipeline, Recording, RemainingLife, Report, Row,
     metrics::{coverage, phm08, rmse},
     random::Random,
     read,
@@ -85,7 +85,8 @@ impl RulEstimates {
         let raw: Vec<f64> = self.lives.iter().map(|life| life.q50).collect();
         let raw_bands: Vec<(f64, f64)> = self.lives.iter().map(|life| (life.q10, life.q90)).collect();
         let (estimates, truths) = (capped(raw.clone()), capped(self.truths.clone()));
-        let bands: Vec<(f64, f64)> = raw_bands.iter().map(|(low, high)| (low.min(RUL_CAP), high.min(RUL_CAP))).collect();
+        let bands: Vec<(f64, f64)> =
+            raw_bands.iter().map(|(low, high)| (low.min(RUL_CAP), high.min(RUL_CAP))).collect();
         let count = self.truths.len() as f64;
         let score = phm08(&estimates, &truths);
         Row::new(
@@ -156,7 +157,12 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
     Ok(report)
 }
 
-fn evaluate_folds(pipeline: &mut dyn Pipeline, set: &str, units: &[Recording], report: &mut Report) -> Result<RulEstimates, Error> {
+fn evaluate_folds(
+    pipeline: &mut dyn Pipeline,
+    set: &str,
+    units: &[Recording],
+    report: &mut Report,
+) -> Result<RulEstimates, Error> {
     let mut random = Random::new(SEED, 0);
     let mut order: Vec<usize> = (0..units.len()).collect();
     random.shuffle(&mut order);
@@ -190,7 +196,12 @@ fn evaluate_folds(pipeline: &mut dyn Pipeline, set: &str, units: &[Recording], r
 }
 
 /// Runs the benchmark's own test on the test units.
-fn evaluate_test_set(pipeline: &mut dyn Pipeline, histories: &[Recording], test: &Path, truths: &Path) -> Result<RulEstimates, Error> {
+fn evaluate_test_set(
+    pipeline: &mut dyn Pipeline,
+    histories: &[Recording],
+    test: &Path,
+    truths: &Path,
+) -> Result<RulEstimates, Error> {
     let running = read_units(test)?;
     let rows = read::read_blank_separated(truths)?;
     let true_lives: Vec<f64> = rows.iter().filter_map(|row| row.first().copied()).collect();

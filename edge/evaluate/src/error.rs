@@ -57,7 +57,11 @@ impl Error {
         Self::Layout { path: path.into(), expected: expected.into(), found: found.into() }
     }
 
-    pub(crate) fn invalid_result(recording: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(crate) fn invalid_result(
+        recording: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
         Self::InvalidResult { recording: recording.into(), expected: expected.into(), found: found.into() }
     }
 }

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
+    Benchmark, Column, Error, Pipeline, Recording, Report, Row,
     pipeline::{checked_rows, scores_and_alarms},
     read::{self, Csv},
 };
@@ -82,7 +82,10 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
                 .push(format!("{}: sustained alarms in healthy snapshots; the lead time is not reliable", test.name));
         }
         if test.dropped_snapshots > 0 {
-            report.notes.push(format!("{}: {} snapshots after the rig stopped were dropped", test.name, test.dropped_snapshots));
+            report.notes.push(format!(
+                "{}: {} snapshots after the rig stopped were dropped",
+                test.name, test.dropped_snapshots
+            ));
         }
         report.ours.push(result_row(&test.name, &found, times, fit, healthy));
     }
@@ -225,13 +228,20 @@ mod tests {
     #[test]
     fn a_sustained_alarm_is_three_in_a_row_of_one_bearing() {
         let one = alarms("!..!!..!!!!");
-        let expected = AlarmSummary { first_sustained: Some(9), earlier_alarms: 3, false_alarms: 1, false_sustained: 0 };
+        let expected =
+            AlarmSummary { first_sustained: Some(9), earlier_alarms: 3, false_alarms: 1, false_sustained: 0 };
         assert_eq!(summarise_alarms(std::slice::from_ref(&one), 3), expected);
         // Alternating alarms of two bearings are not sustained.
         let turns = [alarms("!.!.!.!.!.!"), alarms(".!.!.!.!.!.")];
-        assert_eq!(summarise_alarms(&turns, 4), AlarmSummary { first_sustained: None, earlier_alarms: 11, false_alarms: 4, false_sustained: 0 });
+        assert_eq!(
+            summarise_alarms(&turns, 4),
+            AlarmSummary { first_sustained: None, earlier_alarms: 11, false_alarms: 4, false_sustained: 0 }
+        );
         let early = alarms("!!!!.......");
-        assert_eq!(summarise_alarms(&[early, one], 4), AlarmSummary { first_sustained: Some(2), earlier_alarms: 0, false_alarms: 4, false_sustained: 2 });
+        assert_eq!(
+            summarise_alarms(&[early, one], 4),
+            AlarmSummary { first_sustained: Some(2), earlier_alarms: 0, false_alarms: 4, false_sustained: 2 }
+        );
         assert_eq!(summarise_alarms(&[], 0), AlarmSummary::default());
     }
 

@@ -17,10 +17,10 @@ pub mod cmapss;
 pub mod cwru;
 mod error;
 pub mod ims;
-mod pipeline;
 pub mod metrics;
 pub mod nab;
 mod npy;
+mod pipeline;
 mod random;
 mod read;
 mod report;
@@ -29,7 +29,7 @@ mod table;
 pub mod tep;
 
 pub use error::Error;
-pub use pipeline::{RemainingLife, Pipeline, Benchmark, Recording, WindowVerdict, WaveformRecording};
+pub use pipeline::{Benchmark, Pipeline, Recording, RemainingLife, WaveformRecording, WindowVerdict};
 pub use report::{Column, Report, Row};
 
 use std::path::Path;

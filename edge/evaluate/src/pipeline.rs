@@ -126,7 +126,12 @@ pub trait Pipeline {
     ///
     /// # Errors
     /// [`Error::Pipeline`].
-    fn score_rows(&mut self, profile: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error>;
+    fn score_rows(
+        &mut self,
+        profile: Benchmark,
+        fit: usize,
+        recording: &Recording,
+    ) -> Result<Vec<WindowVerdict>, Error>;
 
     /// Runs waveforms of one asset, each split into windows of `seconds`. Learns from those marked `true`, which come
     /// first. Returns, for each waveform, one verdict per complete window, in order.
@@ -145,7 +150,11 @@ pub trait Pipeline {
     ///
     /// # Errors
     /// [`Error::Pipeline`].
-    fn estimate_remaining_life(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<RemainingLife>, Error>;
+    fn estimate_remaining_life(
+        &mut self,
+        histories: &[Recording],
+        running: &[Recording],
+    ) -> Result<Vec<RemainingLife>, Error>;
 }
 
 /// Runs a recording and validates the verdicts.

@@ -99,7 +99,8 @@ impl Csv {
     }
 
     pub(crate) fn required_column(&self, column: &str) -> Result<usize, Error> {
-        self.column_index(column).ok_or_else(|| Error::layout(&self.path, format!("a column {column}"), self.header.join(", ")))
+        self.column_index(column)
+            .ok_or_else(|| Error::layout(&self.path, format!("a column {column}"), self.header.join(", ")))
     }
 
     fn column<T>(&self, place: usize, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {

@@ -7,9 +7,9 @@
 use std::path::Path;
 
 use crate::{
-    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
-    pipeline::{checked_rows, scores_and_alarms},
+    Benchmark, Column, Error, Pipeline, Recording, Report, Row,
     metrics::Confusion,
+    pipeline::{checked_rows, scores_and_alarms},
     read,
 };
 
@@ -55,7 +55,10 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
         let onset = if fault == 0 { judged } else { ONSET_ROW };
         let labels: Vec<bool> = (0..judged).map(|row| row >= onset).collect();
         let recording = joined_recording(&name, &training, test);
-        let counts = Confusion::from_alarms(&scores_and_alarms(&checked_rows(pipeline, Benchmark::Tep, training.len(), &recording)?).1, &labels);
+        let counts = Confusion::from_alarms(
+            &scores_and_alarms(&checked_rows(pipeline, Benchmark::Tep, training.len(), &recording)?).1,
+            &labels,
+        );
         if fault == 0 {
             healthy = Some(counts);
             report.files.push(Row::new("d00_te (healthy)", &[("far", counts.far())]));

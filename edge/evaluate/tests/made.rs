@@ -7,7 +7,9 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{FixedAlarms, ZScorePipeline};
-use wheeltapper_evaluate::{Error, RemainingLife, Pipeline, Benchmark, Recording, WindowVerdict, WaveformRecording, cmapss, evaluate};
+use wheeltapper_evaluate::{
+    Benchmark, Error, Pipeline, Recording, RemainingLife, WaveformRecording, WindowVerdict, cmapss, evaluate,
+};
 
 /// Estimates the remaining life from the mean length of the histories.
 struct MeanLife;
@@ -17,11 +19,20 @@ impl Pipeline for MeanLife {
         Ok(Vec::new())
     }
 
-    fn score_waveforms(&mut self, _: Benchmark, _: &[(WaveformRecording, bool)], _: f64) -> Result<Vec<Vec<WindowVerdict>>, Error> {
+    fn score_waveforms(
+        &mut self,
+        _: Benchmark,
+        _: &[(WaveformRecording, bool)],
+        _: f64,
+    ) -> Result<Vec<Vec<WindowVerdict>>, Error> {
         Ok(Vec::new())
     }
 
-    fn estimate_remaining_life(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<RemainingLife>, Error> {
+    fn estimate_remaining_life(
+        &mut self,
+        histories: &[Recording],
+        running: &[Recording],
+    ) -> Result<Vec<RemainingLife>, Error> {
         let whole = histories.iter().map(|unit| unit.rows.len() as f64).sum::<f64>() / histories.len() as f64;
         // No held-back unit may be in the training data.
         for unit in running {
@@ -185,13 +196,23 @@ fn skab_of_another_valve() {
 fn too_few_verdicts_are_reported() {
     struct Silent;
     impl Pipeline for Silent {
-        fn score_rows(&mut self, profile: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error> {
+        fn score_rows(
+            &mut self,
+            profile: Benchmark,
+            fit: usize,
+            recording: &Recording,
+        ) -> Result<Vec<WindowVerdict>, Error> {
             let mut verdicts = FixedAlarms { rows: 0..=1 }.score_rows(profile, fit, recording)?;
             verdicts.pop();
             Ok(verdicts)
         }
 
-        fn score_waveforms(&mut self, _: Benchmark, _: &[(WaveformRecording, bool)], _: f64) -> Result<Vec<Vec<WindowVerdict>>, Error> {
+        fn score_waveforms(
+            &mut self,
+            _: Benchmark,
+            _: &[(WaveformRecording, bool)],
+            _: f64,
+        ) -> Result<Vec<Vec<WindowVerdict>>, Error> {
             Ok(Vec::new())
         }
 

@@ -4,9 +4,10 @@
 
 mod common;
 
-use common::{Blind, ZScore, data};
+use common::{FixedAlarms, ZScorePipeline, benchmark_folder};
 use wheeltapper_evaluate::{
-    Error, RemainingLife, Pipeline, Benchmark, Recording, Report, WindowVerdict, WaveformRecording, cmapss, cwru, evaluate, nab, tep,
+    Benchmark, Error, Pipeline, Recording, RemainingLife, Report, WaveformRecording, WindowVerdict, cmapss, cwru,
+    evaluate, nab, tep,
 };
 
 fn assert_close(found: Option<f64>, expected: f64, tolerance: f64) {
@@ -22,8 +23,8 @@ fn check_report(report: &Report) {
 }
 
 fn z_score(profile: Benchmark) -> Option<Report> {
-    let folder = data(profile)?;
-    let report = evaluate(profile, &mut ZScore { margin: 1.0 }, &folder).unwrap();
+    let folder = benchmark_folder(profile)?;
+    let report = evaluate(profile, &mut ZScorePipeline { margin: 1.0 }, &folder).unwrap();
     check_report(&report);
     Some(report)
 }
@@ -31,15 +32,15 @@ fn z_score(profile: Benchmark) -> Option<Report> {
 /// Rules that use no sensor reach the scores stated in the README.
 #[test]
 fn skab_blind_rules_score_as_stated_in_the_readme() {
-    let Some(folder) = data(Benchmark::Skab) else { return };
-    let clock = evaluate(Benchmark::Skab, &mut Blind { rows: 560..=974 }, &folder).unwrap();
+    let Some(folder) = benchmark_folder(Benchmark::Skab) else { return };
+    let clock = evaluate(Benchmark::Skab, &mut FixedAlarms { rows: 560..=974 }, &folder).unwrap();
     assert_close(clock.ours("plain", "f1"), 0.956, 0.0005);
     assert_close(clock.ours("plain", "far"), 8.4, 0.05);
     assert_close(clock.ours("shifted", "f1"), 0.80, 0.02);
     assert_close(clock.ours("shifted", "far"), 35.0, 3.0);
-    let after = evaluate(Benchmark::Skab, &mut Blind { rows: 560..=usize::MAX }, &folder).unwrap();
+    let after = evaluate(Benchmark::Skab, &mut FixedAlarms { rows: 560..=usize::MAX }, &folder).unwrap();
     assert_close(after.ours("plain", "f1"), 0.812, 0.0005);
-    let always = evaluate(Benchmark::Skab, &mut Blind { rows: 0..=usize::MAX }, &folder).unwrap();
+    let always = evaluate(Benchmark::Skab, &mut FixedAlarms { rows: 0..=usize::MAX }, &folder).unwrap();
     assert_close(always.ours("plain", "f1"), 0.698, 0.0005);
     assert_close(always.ours("shifted", "f1"), 0.756, 0.005);
     assert_close(always.ours("plain", "auc_pr"), 0.537, 0.0005);
@@ -60,11 +61,17 @@ impl Pipeline for PublishedVerdicts {
         };
         let mut verdicts: Vec<WindowVerdict> = alarms.zip(&recording.times[fit..]).map(verdict).collect();
         // Shifted recordings are shorter, and the healthy one is not published; their figures are meaningless.
-        verdicts.resize(recording.rows.len() - fit, WindowVerdict { end: 0, score: 0.0, alarm: false, fault_mode: None });
+        verdicts
+            .resize(recording.rows.len() - fit, WindowVerdict { end: 0, score: 0.0, alarm: false, fault_mode: None });
         Ok(verdicts)
     }
 
-    fn score_waveforms(&mut self, _: Benchmark, _: &[(WaveformRecording, bool)], _: f64) -> Result<Vec<Vec<WindowVerdict>>, Error> {
+    fn score_waveforms(
+        &mut self,
+        _: Benchmark,
+        _: &[(WaveformRecording, bool)],
+        _: f64,
+    ) -> Result<Vec<Vec<WindowVerdict>>, Error> {
         Ok(Vec::new())
     }
 
@@ -114,7 +121,7 @@ fn skab_scores_its_own_results_as_skab_does() {
             };
             assert!((ours - told).abs() < digits, "{method} {key}: {ours}, SKAB {told}");
         }
-        if let Some(folder) = data(Benchmark::Skab) {
+        if let Some(folder) = benchmark_folder(Benchmark::Skab) {
             let report = evaluate(Benchmark::Skab, &mut pipeline, &folder).unwrap();
             for (key, told) in keys.into_iter().zip(part).filter(|(_, told)| !told.is_nan()) {
                 assert_close(report.ours("plain", key), told, if key == "f1" { 0.00051 } else { 0.0051 });
@@ -134,9 +141,9 @@ fn skab() {
 
 #[test]
 fn nab_by_group_and_in_nabs_own_layout() {
-    let Some(folder) = data(Benchmark::Nab) else { return };
+    let Some(folder) = benchmark_folder(Benchmark::Nab) else { return };
     let results = tempfile::tempdir().unwrap();
-    let report = nab::evaluate(&mut ZScore { margin: 1.0 }, &folder, Some((results.path(), "zscore"))).unwrap();
+    let report = nab::evaluate(&mut ZScorePipeline { margin: 1.0 }, &folder, Some((results.path(), "zscore"))).unwrap();
     check_report(&report);
     assert_close(report.ours(nab::ALL_FILES, "windows"), 58.0, 0.0);
     let score = report.ours(nab::ALL_FILES, "standard").unwrap();
@@ -156,7 +163,8 @@ fn nab_by_group_and_in_nabs_own_layout() {
     let corpus = nab::Corpus::read(&folder).unwrap();
     let labels = corpus.series.iter().map(|series| (series.name.clone(), series.windows.clone())).collect();
     let read = nab::read_results(&results.path().join("zscore"), &labels).unwrap();
-    let scored: Vec<_> = read.iter().map(|(series, scores)| nab::ScoredSeries { series, scores: scores.clone() }).collect();
+    let scored: Vec<_> =
+        read.iter().map(|(series, scores)| nab::ScoredSeries { series, scores: scores.clone() }).collect();
     let again = nab::normalise(&scored, None).unwrap();
     let total = again.rows.iter().find(|(name, _)| name == nab::ALL_FILES).unwrap();
     assert!(total.1.iter().any(|(key, value)| *key == "standard" && (value - score).abs() < 1e-9));
@@ -165,13 +173,16 @@ fn nab_by_group_and_in_nabs_own_layout() {
 /// No alarm scores 0; alarms only in the first row of each window score 100.
 #[test]
 fn nab_null_and_perfect() {
-    let Some(folder) = data(Benchmark::Nab) else { return };
+    let Some(folder) = benchmark_folder(Benchmark::Nab) else { return };
     let corpus = nab::Corpus::read(&folder).unwrap();
     let total = |of: &dyn Fn(&nab::Series, usize) -> f64, threshold| {
         let scored: Vec<_> = corpus
             .series
             .iter()
-            .map(|series| nab::ScoredSeries { series, scores: (0..series.times.len()).map(|row| of(series, row)).collect() })
+            .map(|series| nab::ScoredSeries {
+                series,
+                scores: (0..series.times.len()).map(|row| of(series, row)).collect(),
+            })
             .collect();
         nab::normalise(&scored, threshold).unwrap().rows.remove(0).1
     };
@@ -279,7 +290,7 @@ fn cwru() {
     assert_close(report.file("1797_Normal, second half, 48000 Hz", "windows"), 10.0, 0.0);
     assert_close(report.file("1797_IR_7_DE12.npy", "windows"), 40.0, 0.0);
     assert_close(report.ours("races (inner and outer)", "found"), 100.0, 0.0);
-    let (folder, mut blind) = (data(Benchmark::Cwru).unwrap(), Blind { rows: 0..=1 });
+    let (folder, mut blind) = (benchmark_folder(Benchmark::Cwru).unwrap(), FixedAlarms { rows: 0..=1 });
     assert!(matches!(cwru::evaluate(&mut blind, &folder), Err(Error::InvalidResult { .. })));
 }
 
@@ -291,7 +302,7 @@ fn cmapss() {
     let rmse = report.ours(row, "rmse").unwrap();
     assert!((15.0..60.0).contains(&rmse), "{rmse}");
     assert!(report.notes.iter().any(|note| note.contains("no true lives")));
-    let (folder, mut blind) = (data(Benchmark::Cmapss).unwrap(), Blind { rows: 0..=1 });
+    let (folder, mut blind) = (benchmark_folder(Benchmark::Cmapss).unwrap(), FixedAlarms { rows: 0..=1 });
     assert!(matches!(cmapss::evaluate(&mut blind, &folder), Err(Error::InvalidResult { .. })));
 }
 
@@ -300,8 +311,8 @@ fn tep() {
     let Some(report) = z_score(Benchmark::Tep) else { return };
     assert_close(report.ours("odd faults of these", "faults"), 8.0, 0.0);
     assert!(report.file("fault 1", "fdr").unwrap() > 80.0);
-    let folder = data(Benchmark::Tep).unwrap();
-    let all = tep::evaluate(&mut Blind { rows: 500 + 160..=usize::MAX }, &folder).unwrap();
+    let folder = benchmark_folder(Benchmark::Tep).unwrap();
+    let all = tep::evaluate(&mut FixedAlarms { rows: 500 + 160..=usize::MAX }, &folder).unwrap();
     assert_close(all.ours("without 3, 9, 15", "fdr"), 100.0, 0.0);
     assert_close(all.file("fault 5", "far"), 0.0, 0.0);
     assert_close(all.ours("d00_te", "far"), 100.0 * 800.0 / 960.0, 1e-9);
@@ -312,10 +323,10 @@ fn ims() {
     let Some(report) = z_score(Benchmark::Ims) else { return };
     assert_close(report.ours("test2", "snapshots"), 982.0, 0.0);
     assert_close(report.ours("test2", "healthy"), 147.0, 0.0);
-    let folder = data(Benchmark::Ims).unwrap();
+    let folder = benchmark_folder(Benchmark::Ims).unwrap();
     // The published first sustained alarms and their lead times in hours; an alarm counts from its third snapshot.
     for (test, at, lead) in [("test1", 1830, 79.5), ("test2", 659, 53.7), ("test3", 5980, 57.0)] {
-        let blind = evaluate(Benchmark::Ims, &mut Blind { rows: at - 2..=usize::MAX }, &folder).unwrap();
+        let blind = evaluate(Benchmark::Ims, &mut FixedAlarms { rows: at - 2..=usize::MAX }, &folder).unwrap();
         if report.ours(test, "lead").is_none() {
             println!("skipped: {test} does not exist");
             continue;
@@ -330,7 +341,7 @@ fn ims() {
 fn folders_with_another_layout_are_rejected() {
     let empty = tempfile::tempdir().unwrap();
     for profile in Benchmark::ALL {
-        let error = evaluate(profile, &mut ZScore { margin: 1.0 }, empty.path()).unwrap_err();
+        let error = evaluate(profile, &mut ZScorePipeline { margin: 1.0 }, empty.path()).unwrap_err();
         let message = error.to_string();
         assert!(message.contains("expected") && message.contains("found"), "{profile:?}: {message}");
     }

@@ -20,6 +20,6 @@ pub mod storage;
 pub use committer::{Append, CommitError, CommitErrorKind, Committer, CommitterCore, Job, PartitionHealth};
 pub use error::LogError;
 pub use format::{FRAME_HEADER_LEN, MAX_PAYLOAD, SEGMENT_HEADER_LEN, encode_frame};
-pub use partition::{Damage, Partition, Recovery, LogRetention};
+pub use partition::{Damage, LogRetention, Partition, Recovery};
 pub use reader::{Reader, Record};
 pub use scan::{SegmentScan, scan_segment_bytes};

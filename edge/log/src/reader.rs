@@ -9,7 +9,7 @@ use std::{
 use crate::{
     FRAME_HEADER_LEN, LogError, SEGMENT_HEADER_LEN,
     format::FrameCodec,
-    partition::{Segment, PartitionShared, segment_path},
+    partition::{PartitionShared, Segment, segment_path},
     scan::Scanner,
     storage::StorageFile,
 };

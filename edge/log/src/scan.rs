@@ -6,7 +6,7 @@ use crc32c::crc32c_append;
 
 use crate::{
     FRAME_HEADER_LEN, SEGMENT_HEADER_LEN,
-    format::{FrameHeader, ParsedHeader, FrameCodec, SegmentHeader, is_version_1},
+    format::{FrameCodec, FrameHeader, ParsedHeader, SegmentHeader, is_version_1},
     storage::StorageFile,
 };
 
@@ -48,7 +48,14 @@ pub(crate) struct Scanner<I> {
 impl<I: ReadAt> Scanner<I> {
     /// Scans the segment at `base` up to offset `stop`, which must not exceed the bytes that exist.
     pub(crate) fn new(image: I, base: u64, key: u64, stop: u64) -> Self {
-        Self { source: image, codec: FrameCodec::new(key), base, end_offset: stop, window: Vec::new(), window_offset: base }
+        Self {
+            source: image,
+            codec: FrameCodec::new(key),
+            base,
+            end_offset: stop,
+            window: Vec::new(),
+            window_offset: base,
+        }
     }
 
     /// Returns the bytes from `offset` on: at least `min_length`, at most what the window contains. Returns `None` past
@@ -81,7 +88,8 @@ impl<I: ReadAt> Scanner<I> {
     /// Returns the header of the frame at `offset` if header and payload are valid.
     pub(crate) fn frame_at(&mut self, offset: u64) -> io::Result<Option<FrameHeader>> {
         let codec = self.codec;
-        let Some(header) = self.bytes_at(offset, FRAME_HEADER_LEN)?.and_then(|bytes| codec.parse_header(bytes, offset)) else {
+        let Some(header) = self.bytes_at(offset, FRAME_HEADER_LEN)?.and_then(|bytes| codec.parse_header(bytes, offset))
+        else {
             return Ok(None);
         };
         if header.frame_length() > self.end_offset - offset {
@@ -163,7 +171,9 @@ pub enum SegmentScan {
 pub fn scan_segment_bytes(bytes: &[u8]) -> SegmentScan {
     let ParsedHeader::Valid(header) = SegmentHeader::parse(bytes) else { return SegmentScan::Unreadable };
     let base = header.base;
-    let Some(stop) = base.checked_add((bytes.len() - SEGMENT_HEADER_LEN) as u64) else { return SegmentScan::Unreadable };
+    let Some(stop) = base.checked_add((bytes.len() - SEGMENT_HEADER_LEN) as u64) else {
+        return SegmentScan::Unreadable;
+    };
     let mut records = Vec::new();
     let mut synced = base;
     let mut scanner = Scanner::new(bytes, base, header.key, stop);
@@ -178,7 +188,10 @@ pub fn scan_segment_bytes(bytes: &[u8]) -> SegmentScan {
 }
 
 /// Reads the header of a segment file of `length` bytes. The inner `Err` is the version of a segment in another format.
-pub(crate) fn read_segment_header(file: &dyn StorageFile, length: u64) -> io::Result<Result<Option<SegmentHeader>, u32>> {
+pub(crate) fn read_segment_header(
+    file: &dyn StorageFile,
+    length: u64,
+) -> io::Result<Result<Option<SegmentHeader>, u32>> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(SEGMENT_HEADER_LEN)];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(match SegmentHeader::parse(&bytes) {

@@ -13,7 +13,8 @@ use std::{
 
 use support::{Random, payloads, read_all};
 use wheeltapper_log::{
-    Append, CommitError, CommitErrorKind, Committer, CommitterCore, Job, LogError, Partition, LogRetention, encode_frame,
+    Append, CommitError, CommitErrorKind, Committer, CommitterCore, Job, LogError, LogRetention, Partition,
+    encode_frame,
     storage::{
         Storage,
         simulated::{Event, Fault, Operation, SimulatedStorage},

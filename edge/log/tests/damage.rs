@@ -7,7 +7,7 @@ mod support;
 
 use std::{fs, sync::Arc};
 
-use support::{Random, folder, open, payloads, read_all, read_from, segment};
+use support::{Random, folder, open, payloads, read_all, read_from, segment_file};
 use wheeltapper_log::{
     FRAME_HEADER_LEN, LogError, Partition, Record, SEGMENT_HEADER_LEN, encode_frame,
     storage::{
@@ -70,13 +70,13 @@ fn a_flipped_bit_in_the_middle_loses_only_that_record() {
 fn a_flipped_bit_in_the_last_synced_record_is_damage_and_not_cut() {
     let storage = SimulatedStorage::new(1);
     append_numbers(&mut open(&storage, 1 << 20).unwrap(), 10);
-    let length = storage.contents(&segment(0)).unwrap().len();
+    let length = storage.contents(&segment_file(0)).unwrap().len();
     storage.kill_process();
-    storage.flip_bit(&segment(0), SEGMENT_HEADER_LEN as u64 + 10 * RECORD_BYTES - 1, 3);
+    storage.flip_bit(&segment_file(0), SEGMENT_HEADER_LEN as u64 + 10 * RECORD_BYTES - 1, 3);
     for _ in 0..2 {
         let partition = open(&storage, 1 << 20).unwrap();
         assert_eq!(partition.recovery().torn_bytes, 0);
-        assert_eq!(storage.contents(&segment(0)).unwrap().len(), length, "the damaged bytes are kept");
+        assert_eq!(storage.contents(&segment_file(0)).unwrap().len(), length, "the damaged bytes are kept");
         assert_eq!(partition.end(), 10 * RECORD_BYTES, "no offset is assigned twice");
         assert_eq!(read_all(&partition).records.len(), 9);
         assert_eq!(read_all(&partition).damaged, [9 * RECORD_BYTES..10 * RECORD_BYTES]);
@@ -97,7 +97,7 @@ fn a_torn_tail_is_truncated_and_not_reported_as_damage() {
     let mut torn = Vec::new();
     encode_frame(b"never finished", &mut torn);
     for length in 1..torn.len() {
-        storage.corrupt(&segment(0), |bytes| bytes.extend_from_slice(&torn[..length]));
+        storage.corrupt(&segment_file(0), |bytes| bytes.extend_from_slice(&torn[..length]));
         let partition = open(&storage, 1 << 20).unwrap();
         assert!(partition.recovery().is_intact());
         assert_eq!(partition.recovery().torn_bytes, length as u64);
@@ -119,7 +119,7 @@ fn damage_before_a_sound_record_is_kept_also_when_the_synced_file_is_older() {
     storage.kill_process();
     storage.corrupt(&folder().join("synced"), |bytes| bytes.clone_from(&stale));
     // The file `synced` does not cover the record any more, but a valid record follows it.
-    storage.flip_bit(&segment(0), SEGMENT_HEADER_LEN as u64 + 1, 0);
+    storage.flip_bit(&segment_file(0), SEGMENT_HEADER_LEN as u64 + 1, 0);
     let partition = open(&storage, 1 << 20).unwrap();
     assert_eq!((partition.recovery().torn_bytes, partition.recovery().lost_bytes()), (0, FRAME_HEADER_LEN as u64 + 5));
     assert_eq!(payloads(&read_all(&partition)), [b"second"]);
@@ -188,12 +188,12 @@ fn a_segment_deleted_while_being_read_is_damage() {
     let storage = SimulatedStorage::new(1);
     let mut partition = open(&storage, 100).unwrap();
     append_numbers(&mut partition, 20);
-    storage.remove_behind_log(&segment(5 * RECORD_BYTES));
+    storage.remove_behind_log(&segment_file(5 * RECORD_BYTES));
     let seen = read_all(&partition);
     assert_eq!(seen.damaged, [5 * RECORD_BYTES..10 * RECORD_BYTES]);
     assert_eq!(seen.records.len(), 15);
     // A segment that became shorter loses its end.
-    storage.corrupt(&segment(0), |bytes| bytes.truncate(bytes.len() - 1));
+    storage.corrupt(&segment_file(0), |bytes| bytes.truncate(bytes.len() - 1));
     let seen = read_all(&partition);
     assert_eq!((seen.damaged, seen.records.len()), (vec![4 * RECORD_BYTES..10 * RECORD_BYTES], 14));
 }
@@ -203,7 +203,7 @@ fn a_segment_with_a_damaged_header_is_still_read() {
     let storage = SimulatedStorage::new(1);
     append_numbers(&mut open(&storage, 100).unwrap(), 12);
     storage.kill_process();
-    for (path, byte) in [(segment(0), 9), (segment(10 * RECORD_BYTES), 30)] {
+    for (path, byte) in [(segment_file(0), 9), (segment_file(10 * RECORD_BYTES), 30)] {
         storage.flip_bit(&path, byte, 0);
     }
     let mut partition = open(&storage, 100).unwrap();
@@ -218,7 +218,7 @@ fn a_segment_with_a_damaged_header_is_still_read() {
     let storage = SimulatedStorage::new(1);
     append_numbers(&mut open(&storage, 1000).unwrap(), 12);
     storage.kill_process();
-    storage.flip_bit(&segment(0), 30, 0);
+    storage.flip_bit(&segment_file(0), 30, 0);
     storage.remove_behind_log(&folder().join("synced"));
     let partition = open(&storage, 1000).unwrap();
     assert_eq!((partition.recovery().lost_bytes(), partition.recovery().torn_bytes), (12 * RECORD_BYTES, 0));
@@ -234,11 +234,11 @@ fn a_log_of_another_version_is_an_error_and_stays_unchanged() {
         old.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
         old.extend_from_slice(payload);
     }
-    storage.open(&segment(0)).unwrap().append(&old).unwrap();
+    storage.open(&segment_file(0)).unwrap().append(&old).unwrap();
     let error = open(&storage, 100).unwrap_err();
     assert!(matches!(error, LogError::Format { version: 1, .. }), "{error}");
     assert!(error.to_string().contains("version 1"), "{error}");
-    assert_eq!(storage.contents(&segment(0)).unwrap(), old);
+    assert_eq!(storage.contents(&segment_file(0)).unwrap(), old);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn records_inside_a_damaged_record_are_not_taken_for_records() {
     partition.append(b"true").unwrap();
     partition.sync().unwrap();
     // A sender knows the file and sends a record exactly as it is stored on the disk.
-    let forged = storage.contents(&segment(0)).unwrap()[SEGMENT_HEADER_LEN..].to_vec();
+    let forged = storage.contents(&segment_file(0)).unwrap()[SEGMENT_HEADER_LEN..].to_vec();
     let mut payload = forged.clone();
     for _ in 0..50 {
         encode_frame(b"forged", &mut payload);
@@ -257,7 +257,7 @@ fn records_inside_a_damaged_record_are_not_taken_for_records() {
     partition.append(&payload).unwrap();
     partition.append(b"after").unwrap();
     partition.sync().unwrap();
-    storage.flip_bit(&segment(0), SEGMENT_HEADER_LEN as u64 + begins, 0);
+    storage.flip_bit(&segment_file(0), SEGMENT_HEADER_LEN as u64 + begins, 0);
     let seen = read_all(&partition);
     assert_eq!(payloads(&seen), [b"true".to_vec(), b"after".to_vec()]);
     storage.kill_process();
@@ -272,12 +272,12 @@ fn a_record_forged_for_its_offset_is_invalid_without_the_partitions_key() {
     forger.append(b"forged").unwrap();
     forger.sync().unwrap();
     // Starts at the offset at which the payload of a first record starts.
-    let forged = theirs.contents(&segment(0)).unwrap()[SEGMENT_HEADER_LEN + FRAME_HEADER_LEN..].to_vec();
+    let forged = theirs.contents(&segment_file(0)).unwrap()[SEGMENT_HEADER_LEN + FRAME_HEADER_LEN..].to_vec();
     let mut partition = open(&mine, 1 << 20).unwrap();
     partition.append(&forged).unwrap();
     partition.append(b"after").unwrap();
     partition.sync().unwrap();
-    mine.flip_bit(&segment(0), SEGMENT_HEADER_LEN as u64, 0);
+    mine.flip_bit(&segment_file(0), SEGMENT_HEADER_LEN as u64, 0);
     assert_eq!(payloads(&read_all(&partition)), [b"after"]);
 }
 
@@ -330,8 +330,8 @@ fn nothing_follows_a_partial_record_that_cannot_be_truncated() {
     let storage = SimulatedStorage::new(1);
     let mut partition = open(&storage, 1 << 20).unwrap();
     append_numbers(&mut partition, 2);
-    storage.inject(Fault::new(Operation::Write).under(&segment(0)).partial_write(9));
-    storage.inject(Fault::new(Operation::SetLen).under(&segment(0)));
+    storage.inject(Fault::new(Operation::Write).under(&segment_file(0)).partial_write(9));
+    storage.inject(Fault::new(Operation::SetLen).under(&segment_file(0)));
     assert!(partition.append(b"half").is_err());
     assert!(matches!(partition.append(b"whole").unwrap_err(), LogError::Broken { .. }));
     partition.heal().unwrap();
@@ -363,7 +363,7 @@ fn a_damaged_length_takes_no_memory() {
     let mut partition = open(&storage, 1 << 20).unwrap();
     append_numbers(&mut partition, 2);
     let mut reader = partition.reader();
-    storage.corrupt(&segment(0), |bytes| bytes[SEGMENT_HEADER_LEN..SEGMENT_HEADER_LEN + 4].fill(0x3f));
+    storage.corrupt(&segment_file(0), |bytes| bytes[SEGMENT_HEADER_LEN..SEGMENT_HEADER_LEN + 4].fill(0x3f));
     let seen = read_from(&mut reader, 0, usize::MAX);
     assert_eq!((seen.records.len(), seen.damaged), (1, vec![0..RECORD_BYTES]));
     let mut framed = vec![0xff; 40];

@@ -12,7 +12,7 @@ use std::{
 use proptest::prelude::*;
 use support::open;
 use wheeltapper_log::{
-    Append, Committer, LogError, Partition, Record, LogRetention, encode_frame, storage::simulated::SimulatedStorage,
+    Append, Committer, LogError, LogRetention, Partition, Record, encode_frame, storage::simulated::SimulatedStorage,
 };
 
 fn read_all(partition: &Partition) -> Vec<Record> {

@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use support::{Random, folder, open, place_of, read_from};
+use support::{Random, folder, open, locate, read_from};
 use wheeltapper_log::{
-    FRAME_HEADER_LEN, Partition, LogRetention,
+    FRAME_HEADER_LEN, LogRetention, Partition,
     storage::{
         Storage as _,
         simulated::{Fault, Operation, SimulatedStorage},
@@ -110,10 +110,10 @@ impl Model {
 
     fn append(&mut self) {
         let mut length = self.random.below(120);
-        if self.random.one_in(10) {
+        if self.random.chance_one_in(10) {
             length += self.random.below(1500);
         }
-        let payload: Vec<u8> = if self.random.one_in(6) {
+        let payload: Vec<u8> = if self.random.chance_one_in(6) {
             // A payload that looks like records.
             let mut framed = Vec::new();
             for _ in 0..=self.random.below(3) {
@@ -141,7 +141,8 @@ impl Model {
                 if self.partition.failure().is_some() && !self.records.contains_key(&offset) {
                     // All of it may have been written before the failure, and truncating it may have failed.
                     let next = offset + (FRAME_HEADER_LEN + payload.len()) as u64;
-                    self.records.insert(offset, Appended { next, payload, state: RecordState::Pending, flipped: false });
+                    self.records
+                        .insert(offset, Appended { next, payload, state: RecordState::Pending, flipped: false });
                 }
                 self.mark_durable(self.partition.end());
             }
@@ -221,9 +222,9 @@ impl Model {
         let Some(&offset) = offsets.get(usize::try_from(self.random.below(offsets.len() as u64)).unwrap()) else {
             return;
         };
-        if self.random.one_in(3) {
+        if self.random.chance_one_in(3) {
             // An interrupted truncation; healing continues at one end or the other.
-            let operation = if self.random.one_in(2) { Operation::Remove } else { Operation::SetLen };
+            let operation = if self.random.chance_one_in(2) { Operation::Remove } else { Operation::SetLen };
             self.storage.inject(Fault::new(operation));
         }
         if self.partition.truncate(offset).is_err() {
@@ -241,7 +242,8 @@ impl Model {
     }
 
     fn expire(&mut self) {
-        let retention = LogRetention { max_age: Duration::from_secs(self.random.below(100)), max_bytes: self.random.below(5000) };
+        let retention =
+            LogRetention { max_age: Duration::from_secs(self.random.below(100)), max_bytes: self.random.below(5000) };
         self.storage.advance(Duration::from_secs(self.random.below(60)));
         let needed = self.consumer.max(self.start);
         let now = self.storage.now();
@@ -266,7 +268,7 @@ impl Model {
         } else {
             self.storage.kill_process();
         }
-        if self.random.one_in(4) {
+        if self.random.chance_one_in(4) {
             // Opening fails as well, half-way.
             self.fault();
             if let Ok(partition) = open(&self.storage, self.segment_size) {
@@ -377,7 +379,7 @@ impl Model {
             return;
         };
         let record = self.records.get_mut(&offset).unwrap();
-        let (path, at) = place_of(&self.storage, offset).unwrap();
+        let (path, at) = locate(&self.storage, offset).unwrap();
         let byte = self.random.below(record.next - offset);
         self.storage.flip_bit(&path, at + byte, self.random.next() as u8);
         record.flipped = true;

@@ -7,7 +7,7 @@ mod support;
 use std::ops::Range;
 
 use proptest::prelude::*;
-use support::{open, segment};
+use support::{open, segment_file};
 use wheeltapper_log::{SEGMENT_HEADER_LEN, SegmentScan, scan_segment_bytes, storage::simulated::SimulatedStorage};
 
 /// A segment's bytes, and the offsets of its records.
@@ -20,7 +20,7 @@ fn segment_bytes(payloads: &[Vec<u8>]) -> (Vec<u8>, Vec<Range<u64>>) {
         records.push(from..partition.append(payload).unwrap());
     }
     partition.sync().unwrap();
-    (storage.contents(&segment(0)).unwrap(), records)
+    (storage.contents(&segment_file(0)).unwrap(), records)
 }
 
 /// Checks that records and damage cover the bytes without overlap.

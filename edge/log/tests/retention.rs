@@ -6,9 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use support::{open, read_all, segment};
+use support::{open, read_all, segment_file};
 use wheeltapper_log::{
-    Partition, LogRetention,
+    LogRetention, Partition,
     storage::{
         Storage as _,
         simulated::{Fault, Operation, SimulatedStorage},
@@ -68,9 +68,9 @@ fn a_segment_that_could_not_be_removed_is_removed_next_time() {
     storage.inject(Fault::new(Operation::Remove));
     let retention = LogRetention { max_age: Duration::ZERO, max_bytes: 4 * SEGMENT_BYTES };
     assert!(partition.expire(retention, 3 * SEGMENT_BYTES, storage.now()).is_err());
-    assert!(storage.contents(&segment(0)).is_some());
+    assert!(storage.contents(&segment_file(0)).is_some());
     partition.expire(retention, 3 * SEGMENT_BYTES, storage.now()).unwrap();
-    assert!(storage.contents(&segment(0)).is_none());
+    assert!(storage.contents(&segment_file(0)).is_none());
     assert_eq!(read_all(&partition).records.len(), 7);
 }
 
@@ -87,6 +87,6 @@ fn a_power_loss_restores_no_removed_segment_and_leaves_no_gap() {
         assert!(partition.recovery().is_intact(), "seed {seed}: {:?}", partition.recovery());
         assert_eq!(partition.reader().start(), 6 * SEGMENT_BYTES);
         assert_eq!(read_all(&partition).records.len(), 4);
-        assert!(storage.contents(&segment(0)).is_none());
+        assert!(storage.contents(&segment_file(0)).is_none());
     }
 }

@@ -19,10 +19,10 @@ pub fn packets(mut bytes: &[u8], version_5: bool) -> usize {
     let mut version = if version_5 { Version::V5 } else { Version::V3 };
     let mut count = 0;
     while let Ok(Some(frame)) = codec::frame(bytes, MAX_PACKET) {
-        assert!(frame.header <= frame.length, "the header is longer than its packet");
-        let Some((whole, rest)) = bytes.split_at_checked(frame.length) else { break };
-        let body = whole.get(frame.header..).unwrap_or_default();
-        let Ok(packet) = codec::decode(frame.first, body, version) else { break };
+        assert!(frame.header_length <= frame.packet_length, "the header is longer than its packet");
+        let Some((whole, rest)) = bytes.split_at_checked(frame.packet_length) else { break };
+        let body = whole.get(frame.header_length..).unwrap_or_default();
+        let Ok(packet) = codec::decode(frame.first_byte, body, version) else { break };
         if let Packet::Connect(connect) = &packet {
             version = connect.version;
         }
@@ -38,10 +38,10 @@ fn assert_round_trip(packet: &Packet, version: Version) {
     codec::encode(&mut written, version, packet);
     let frame = codec::frame(&written, usize::MAX);
     let Ok(Some(frame)) = frame else { panic!("the encoded packet has no fixed header: {packet:?}: {frame:?}") };
-    assert_eq!(frame.length, written.len(), "the encoded length is wrong for {packet:?}");
-    let body = written.get(frame.header..).unwrap_or_default();
+    assert_eq!(frame.packet_length, written.len(), "the encoded length is wrong for {packet:?}");
+    let body = written.get(frame.header_length..).unwrap_or_default();
     assert_eq!(
-        codec::decode(frame.first, body, version).as_ref(),
+        codec::decode(frame.first_byte, body, version).as_ref(),
         Ok(packet),
         "the encoded packet decodes to another packet"
     );
@@ -52,5 +52,5 @@ fn assert_round_trip(packet: &Packet, version: Version) {
 pub fn topics(filter: &str, topic: &str) -> (bool, Option<(String, bool)>) {
     let parsed = topic::parse_filter(filter).ok();
     let matched = parsed.map(|parsed| (parsed.filter.to_owned(), topic::matches(parsed.filter, topic)));
-    (topic::is_name(topic), matched)
+    (topic::is_valid_name(topic), matched)
 }

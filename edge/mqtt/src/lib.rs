@@ -30,7 +30,7 @@ use bytes::Bytes;
 
 pub use broker::{Broker, BrokerHandle, BrokerStats, REVALIDATE_INTERVAL};
 pub use client::run_client;
-pub use config::{BrokerConfig, BrokerError, BrokerTls, ClientConfig, BrokerUser};
+pub use config::{BrokerConfig, BrokerError, BrokerTls, BrokerUser, ClientConfig};
 pub use mapping::{Mapping, MappingError, MappingRule};
 pub use rights::{Authenticator, FullGrant, Grant, Login, LoginFuture, LoginRejection, Users};
 pub use topic::{TopicError, filters_overlap};

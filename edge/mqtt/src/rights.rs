@@ -127,7 +127,11 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 impl Users {
     /// Adds a user with these rights.
     pub fn add(&mut self, user: &BrokerUser, grant: Arc<dyn Grant>) {
-        self.0.push(UserEntry { name: digest(user.name.as_bytes()), password: digest(user.password.as_bytes()), grant });
+        self.0.push(UserEntry {
+            name: digest(user.name.as_bytes()),
+            password: digest(user.password.as_bytes()),
+            grant,
+        });
     }
 
     /// Whether no user is configured.
@@ -203,8 +207,10 @@ mod tests {
         user: Option<&str>,
         password: Option<&'static [u8]>,
     ) -> bool {
-        let users =
-            users.iter().map(|(name, password)| BrokerUser { name: (*name).into(), password: (*password).into() }).collect();
+        let users = users
+            .iter()
+            .map(|(name, password)| BrokerUser { name: (*name).into(), password: (*password).into() })
+            .collect();
         let auth = ConfiguredUsers::new(&BrokerConfig { anonymous, users, ..BrokerConfig::default() });
         let login = Login {
             peer: SocketAddr::new(peer.parse().unwrap(), 1),

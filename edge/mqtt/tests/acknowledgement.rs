@@ -34,7 +34,8 @@ fn a_resent_qos_2_message_is_not_stored_again() {
     for v5 in [false, true] {
         let sink = Recorder::storing();
         let broker = start(config(), sink.clone());
-        let connect = ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "pump") };
+        let connect =
+            ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "pump") };
         let mut client = RawClient::connect_ok(broker.address, &connect);
         client.publish(4, "a", 5, "once");
         assert_eq!(client.read(), Some((0x50, vec![0, 5])));
@@ -90,7 +91,8 @@ fn a_busy_sink_closes_the_connection_without_acknowledgement() {
                 _ => Verdict::Stored,
             });
             let broker = start(config(), sink.clone());
-            let connect = ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "pump") };
+            let connect =
+                ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "pump") };
             let mut client = RawClient::connect_ok(broker.address, &connect);
             client.publish(flags, "a", 1, "now");
             assert_eq!(client.read(), Some((acknowledgement, vec![0, 1])));
@@ -119,7 +121,10 @@ fn a_dead_letter_is_acknowledged_with_its_reason() {
     assert_eq!(client.read().unwrap().0, 0x50);
     assert_eq!(sink.payloads(), ["x", "x", "y"]);
     // A client that does not accept reason strings gets the code alone.
-    let mut client = RawClient::connect_ok(broker.address, &ConnectParams { properties: &[0x17, 0], ..connect_params(true, "terse") });
+    let mut client = RawClient::connect_ok(
+        broker.address,
+        &ConnectParams { properties: &[0x17, 0], ..connect_params(true, "terse") },
+    );
     client.publish(2, "a", 1, "x");
     assert_eq!(client.read(), Some((0x40, vec![0, 1, 0x99])));
     let mut client = RawClient::connect_ok(broker.address, &connect_params(false, "three"));
@@ -226,7 +231,8 @@ fn pubcomp_is_sent_after_the_sink_has_stored_the_release() {
     for v5 in [false, true] {
         let sink = Recorder::storing();
         let broker = start(config(), sink.clone());
-        let lasting = ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "pump") };
+        let lasting =
+            ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "pump") };
         let mut client = RawClient::connect_ok(broker.address, &lasting);
         client.publish(4, "a", 5, "once");
         assert_eq!(client.read(), Some((0x50, vec![0, 5])));

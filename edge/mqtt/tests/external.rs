@@ -94,7 +94,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// Publishes and waits for each acknowledgement.
 fn publish(address: std::net::SocketAddr, qos: u8, numbers: std::ops::Range<usize>) {
-    let mut publisher = Raw::join(address, &as_client(false, "publisher"));
+    let mut publisher = RawClient::connect_ok(address, &connect_params(false, "publisher"));
     for number in numbers {
         let id = u16::try_from(number % 60_000 + 1).unwrap();
         publisher.publish(qos << 1, "plant/a", id, &number.to_string());
@@ -130,10 +130,10 @@ fn survives_restarts(version: u8, qos: u8) {
     });
     publish(mosquitto.address(), qos, 1..100);
     // Stopped while the sink holds messages that are not acknowledged yet.
-    sink.gate(false);
+    sink.set_gate(false);
     publish(mosquitto.address(), qos, 100..200);
     mosquitto.stop("-TERM");
-    sink.gate(true);
+    sink.set_gate(true);
     let mosquitto = Mosquitto::start(folder.path(), port);
     publish(mosquitto.address(), qos, 200..300);
     eventually("all messages arrive", || (1..300).all(|number| counts(&sink).contains_key(&number.to_string())));
@@ -216,5 +216,5 @@ fn the_embedded_broker_can_be_the_external_one_over_tls() {
         broker.handle.publish("plant/x", "over TLS".into(), 2, false);
         !sink.payloads().is_empty()
     });
-    assert_eq!((sink.taken()[0].qos, &*sink.taken()[0].topic), (2, "plant/x"));
+    assert_eq!((sink.received()[0].qos, &*sink.received()[0].topic), (2, "plant/x"));
 }

@@ -30,7 +30,7 @@ fn paho(version: u8) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.lines().count(), 8, "{out}\n{err}");
-    let many = sink.taken().iter().filter(|publish| &*publish.topic == "many").count();
+    let many = sink.received().iter().filter(|publish| &*publish.topic == "many").count();
     assert_eq!(many, 900, "each message is stored once");
 }
 

@@ -75,7 +75,7 @@ impl Authenticator for GrantTable {
     }
 }
 
-fn start_plant() -> (Arc<GrantTable>, Arc<Recorder>, Running) {
+fn start_plant() -> (Arc<GrantTable>, Arc<Recorder>, RunningBroker) {
     let (table, sink) = (Arc::new(GrantTable::default()), Recorder::storing());
     table.set("north", &["north"], &["north"]);
     table.set("south", &["south"], &["south"]);
@@ -85,16 +85,16 @@ fn start_plant() -> (Arc<GrantTable>, Arc<Recorder>, Running) {
     (table, sink, running)
 }
 
-fn connect_as<'a>(v5: bool, user: &'a str) -> Connect<'a> {
-    Connect { login: Some((user, "x")), ..as_client(v5, user) }
+fn connect_as<'a>(v5: bool, user: &'a str) -> ConnectParams<'a> {
+    ConnectParams { login: Some((user, "x")), ..connect_params(v5, user) }
 }
 
 #[test]
 fn a_denied_publish_is_reported_and_not_delivered() {
     let (_, sink, broker) = start_plant();
-    let mut screen = Raw::join(broker.address, &connect_as(true, "all"));
+    let mut screen = RawClient::connect_ok(broker.address, &connect_as(true, "all"));
     assert_eq!(screen.subscribe("#", 1), 1);
-    let mut client = Raw::join(broker.address, &connect_as(true, "north"));
+    let mut client = RawClient::connect_ok(broker.address, &connect_as(true, "north"));
     for (flags, ack) in [(2, 0x40), (4, 0x50), (4, 0x50)] {
         // The packet id is free again after such a PUBREC.
         client.publish(flags, "south/m/t", 3, "forged");
@@ -107,10 +107,10 @@ fn a_denied_publish_is_reported_and_not_delivered() {
     assert_eq!(client.read().unwrap().1[2], 0x87);
     client.publish(2, "north/m/t", 5, "real");
     assert_eq!(client.read(), Some((0x40, vec![0, 5])));
-    assert_eq!(screen.message().4, "real");
-    screen.silent();
+    assert_eq!(screen.read_publish().4, "real");
+    screen.expect_silence();
     assert_eq!(sink.payloads(), ["real"]);
-    assert_eq!(sink.taken()[0].sites.as_deref(), Some(&["north".to_owned()][..]));
+    assert_eq!(sink.received()[0].sites.as_deref(), Some(&["north".to_owned()][..]));
     assert_eq!(broker.handle.stats().denied_publishes, 5);
     // The denied message was not retained.
     assert_eq!(broker.handle.stats().retained, 0);
@@ -120,18 +120,18 @@ fn a_denied_publish_is_reported_and_not_delivered() {
 fn mqtt_3_is_closed_and_nothing_denied_is_acknowledged() {
     let (_, sink, broker) = start_plant();
     for flags in [2, 4] {
-        let mut client = Raw::join(broker.address, &connect_as(false, "north"));
-        sink.gate(false);
+        let mut client = RawClient::connect_ok(broker.address, &connect_as(false, "north"));
+        sink.set_gate(false);
         client.publish(2, "north/m/t", 1, "real");
         client.publish(flags, "south/m/t", 2, "forged");
-        client.silent();
-        sink.gate(true);
+        client.expect_silence();
+        sink.set_gate(true);
         // The earlier message is still acknowledged: otherwise the client would resend it, and it would be stored
         // twice.
         assert_eq!(client.read(), Some((0x40, vec![0, 1])));
-        client.closed(0x87);
+        client.expect_close(0x87);
     }
-    let mut client = Raw::join(broker.address, &connect_as(false, "north"));
+    let mut client = RawClient::connect_ok(broker.address, &connect_as(false, "north"));
     client.publish(0, "south/m/t", 0, "forged");
     client.send(0xC0, &[]);
     assert_eq!(client.read(), Some((0xD0, vec![])));
@@ -145,22 +145,22 @@ fn a_subscription_delivers_only_readable_messages() {
         broker.handle.publish(topic, payload.into(), 1, true);
     }
     for v5 in [false, true] {
-        let mut client = Raw::join(broker.address, &connect_as(v5, "north"));
+        let mut client = RawClient::connect_ok(broker.address, &connect_as(v5, "north"));
         let denied = if v5 { 0x87 } else { 0x80 };
         for filter in ["south/#", "south/m", "wheeltapper/events/#", "$share/g/south/#"] {
             assert_eq!(client.subscribe(filter, 1), denied, "{filter}");
         }
-        let mut writer = Raw::join(broker.address, &connect_as(v5, "sends"));
+        let mut writer = RawClient::connect_ok(broker.address, &connect_as(v5, "sends"));
         assert_eq!(writer.subscribe("#", 1), denied, "without the right to read");
         assert_eq!(client.subscribe("#", 1), 1);
-        assert_eq!(client.message().4, "n", "retained");
+        assert_eq!(client.read_publish().4, "n", "retained");
         assert_eq!(client.subscribe("+/m", 1), 1);
-        assert_eq!(client.message().4, "n");
+        assert_eq!(client.read_publish().4, "n");
         for topic in ["south/m", "wheeltapper/events/alert/south/m", "other", "north/m"] {
             broker.handle.publish(topic, topic.into(), 1, false);
         }
-        assert_eq!(client.message().4, "north/m");
-        client.silent();
+        assert_eq!(client.read_publish().4, "north/m");
+        client.expect_silence();
     }
     assert_eq!(broker.handle.stats().denied_subscriptions, 10);
 }
@@ -168,8 +168,8 @@ fn a_subscription_delivers_only_readable_messages() {
 #[test]
 fn a_shared_subscription_does_not_lose_messages_to_members_who_may_not_read_them() {
     let (_, _, broker) = start_plant();
-    let mut north = Raw::join(broker.address, &connect_as(true, "north"));
-    let mut south = Raw::join(broker.address, &connect_as(true, "south"));
+    let mut north = RawClient::connect_ok(broker.address, &connect_as(true, "north"));
+    let mut south = RawClient::connect_ok(broker.address, &connect_as(true, "south"));
     for client in [&mut north, &mut south] {
         assert_eq!(client.subscribe("$share/g/+/m", 1), 1);
     }
@@ -177,25 +177,27 @@ fn a_shared_subscription_does_not_lose_messages_to_members_who_may_not_read_them
         broker.handle.publish("north/m", number.to_string().into(), 1, false);
     }
     for number in 0..4 {
-        assert_eq!(north.message().4, number.to_string());
+        assert_eq!(north.read_publish().4, number.to_string());
     }
-    south.silent();
+    south.expect_silence();
 }
 
 #[test]
 fn a_will_needs_the_right_at_the_connect_and_when_it_is_sent() {
     let (table, sink, broker) = start_plant();
-    let mut screen = Raw::join(broker.address, &connect_as(true, "all"));
+    let mut screen = RawClient::connect_ok(broker.address, &connect_as(true, "all"));
     screen.subscribe("#", 1);
     for topic in ["south/will", "wheeltapper/events/alert/north/m", "$SYS/x"] {
         for v5 in [false, true] {
-            let (_, connack) =
-                Raw::connect(broker.address, &Connect { will: Some((topic, "gone", 1, &[])), ..connect_as(v5, "north") });
+            let (_, connack) = RawClient::connect(
+                broker.address,
+                &ConnectParams { will: Some((topic, "gone", 1, &[])), ..connect_as(v5, "north") },
+            );
             assert_eq!(connack[1], if v5 { 0x87 } else { 5 }, "{topic}");
         }
     }
-    let with_will = Connect { will: Some(("north/will", "gone", 1, &[])), ..connect_as(true, "north") };
-    let mut client = Raw::join(broker.address, &with_will);
+    let with_will = ConnectParams { will: Some(("north/will", "gone", 1, &[])), ..connect_as(true, "north") };
+    let mut client = RawClient::connect_ok(broker.address, &with_will);
     table.set("north", &["elsewhere"], &["north", "elsewhere"]);
     eventually("its rights change", || {
         client.publish(2, "north/m", 1, "x");
@@ -206,8 +208,8 @@ fn a_will_needs_the_right_at_the_connect_and_when_it_is_sent() {
     eventually("the will is denied", || broker.handle.stats().denied_publishes > before);
     assert!(!sink.payloads().contains(&"gone".to_owned()));
     table.set("north", &["north"], &["north"]);
-    drop(Raw::join(broker.address, &with_will));
-    while screen.message().4 != "gone" {}
+    drop(RawClient::connect_ok(broker.address, &with_will));
+    while screen.read_publish().4 != "gone" {}
     assert_eq!(sink.payloads().iter().filter(|payload| *payload == "gone").count(), 1);
 }
 
@@ -216,7 +218,7 @@ fn changed_and_revoked_rights_apply_to_open_connections() {
     let (table, _, broker) = start_plant();
     for v5 in [false, true] {
         table.set("north", &["north"], &["north"]);
-        let mut client = Raw::join(broker.address, &connect_as(v5, "north"));
+        let mut client = RawClient::connect_ok(broker.address, &connect_as(v5, "north"));
         client.subscribe("#", 1);
         table.set("north", &["north"], &["north/m"]);
         // Waits until a delivered message shows that the narrower rights are in force.
@@ -225,19 +227,19 @@ fn changed_and_revoked_rights_apply_to_open_connections() {
             broker.handle.publish("north/other", "no".into(), 1, false);
             broker.handle.publish("north/m", "yes".into(), 1, false);
             probe += 1;
-            let (_, _, id, _, payload) = client.message();
+            let (_, _, id, _, payload) = client.read_publish();
             client.send(0x40, &id.to_be_bytes());
             if payload == "yes" {
                 break;
             }
-            let (_, _, id, _, _) = client.message();
+            let (_, _, id, _, _) = client.read_publish();
             client.send(0x40, &id.to_be_bytes());
             assert!(probe < 2_000);
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         table.revoke("north");
-        client.closed(0x87);
-        let (_, connack) = Raw::connect(broker.address, &connect_as(v5, "north"));
+        client.expect_close(0x87);
+        let (_, connack) = RawClient::connect(broker.address, &connect_as(v5, "north"));
         assert_eq!(connack[1], if v5 { 0x86 } else { 4 });
     }
 }
@@ -245,8 +247,8 @@ fn changed_and_revoked_rights_apply_to_open_connections() {
 #[test]
 fn queued_messages_of_a_disconnected_client_follow_its_rights() {
     let (table, _, broker) = start_plant();
-    let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..connect_as(true, "north") };
-    let mut client = Raw::join(broker.address, &connect);
+    let connect = ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_as(true, "north") };
+    let mut client = RawClient::connect_ok(broker.address, &connect);
     client.subscribe("#", 1);
     drop(client);
     eventually("the broker notices", || broker.handle.connections() == 0);
@@ -254,10 +256,10 @@ fn queued_messages_of_a_disconnected_client_follow_its_rights() {
         broker.handle.publish(topic, topic.into(), 1, false);
     }
     table.set("north", &[], &["north/b"]);
-    let (mut client, connack) = Raw::connect(broker.address, &connect);
+    let (mut client, connack) = RawClient::connect(broker.address, &connect);
     assert_eq!(connack[..2], [1, 0]);
-    assert_eq!(client.message().4, "north/b");
-    client.silent();
+    assert_eq!(client.read_publish().4, "north/b");
+    client.expect_silence();
     // The session of a revoked owner is removed.
     drop(client);
     eventually("the broker notices", || broker.handle.connections() == 0);
@@ -268,20 +270,20 @@ fn queued_messages_of_a_disconnected_client_follow_its_rights() {
 #[test]
 fn a_client_id_of_another_owner_does_not_take_over_the_session() {
     let (_, _, broker) = start_plant();
-    let session = |user| Connect { clean: false, login: Some((user, "x")), ..as_client(false, "same") };
-    let mut north = Raw::join(broker.address, &session("north"));
+    let session = |user| ConnectParams { clean_start: false, login: Some((user, "x")), ..connect_params(false, "same") };
+    let mut north = RawClient::connect_ok(broker.address, &session("north"));
     north.subscribe("#", 1);
-    let (mut south, connack) = Raw::connect(broker.address, &session("south"));
+    let (mut south, connack) = RawClient::connect(broker.address, &session("south"));
     assert_eq!(connack[..2], [0, 0]);
     north.send(0xC0, &[]);
     assert_eq!(north.read(), Some((0xD0, vec![])), "still there");
     drop(north);
     eventually("the broker notices", || broker.handle.connections() == 1);
     broker.handle.publish("north/m", "kept".into(), 1, false);
-    south.silent();
-    let (mut north, connack) = Raw::connect(broker.address, &session("north"));
+    south.expect_silence();
+    let (mut north, connack) = RawClient::connect(broker.address, &session("north"));
     assert_eq!(connack[..2], [1, 0]);
-    assert_eq!(north.message().4, "kept");
+    assert_eq!(north.read_publish().4, "kept");
 }
 
 proptest! {
@@ -302,7 +304,7 @@ proptest! {
         for topic in &topics {
             broker.handle.publish(topic, "old".into(), 0, true);
         }
-        let mut client = Raw::join(broker.address, &connect_as(true, "some"));
+        let mut client = RawClient::connect_ok(broker.address, &connect_as(true, "some"));
         let code = client.subscribe(&filter, 0);
         let matches = |topic: &str| filters_overlap(&filter, topic);
         let expected: BTreeSet<String> =
@@ -314,7 +316,7 @@ proptest! {
                     broker.handle.publish(topic, "new".into(), 0, false);
                 }
             }
-            let got: BTreeSet<String> = (0..expected.len()).map(|_| client.message().1).collect();
+            let got: BTreeSet<String> = (0..expected.len()).map(|_| client.read_publish().1).collect();
             prop_assert_eq!(&got, &expected);
             client.send(0xC0, &[]);
             prop_assert_eq!(client.read(), Some((0xD0, vec![])), "unexpected further packet");

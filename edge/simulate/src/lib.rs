@@ -16,7 +16,8 @@ mod recording;
 mod waveform;
 
 pub use fleet::{
-    Bearing, Waveform, Fault, Fleet, FleetSpec, FaultLabel, SensorLimits, MachineKind, Reading, FleetSensor, Tick, bearing_named,
+    Bearing, Fault, FaultLabel, Fleet, FleetSensor, FleetSpec, MachineKind, Reading, SensorLimits, Tick, Waveform,
+    bearing_named,
 };
 pub use load::LoadGenerator;
 pub use publish::{Pace, PublishError, publish_http, publish_mqtt};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use realfft::RealFftPlanner;
-use wheeltapper_simulate::{Waveform, Fault, Fleet, FleetSpec, MachineKind, Tick, bearing_named};
+use wheeltapper_simulate::{Fault, Fleet, FleetSpec, MachineKind, Tick, Waveform, bearing_named};
 
 /// Machines that all have this fault from second `onset` on, immediately at full severity.
 fn spec_with_fault(fault: Fault, onset: f64) -> FleetSpec {

@@ -6,16 +6,16 @@ use std::{
 };
 
 use serde_json::Value as Json;
-use wheeltapper_front::{ActionRequest, Action, Filter, Table};
+use wheeltapper_front::{Action, ActionRequest, Filter, Table};
 use wheeltapper_line::{
-    action_rules::{self, PlanRequest, ActionError, RepairRequest, OrderStatusChange},
+    action_rules::{self, ActionError, OrderStatusChange, PlanRequest, RepairRequest},
     repair_alert,
 };
-use wheeltapper_store::{ActionRow, Cell, ActionWrite as StoredAction, TaskRow};
+use wheeltapper_store::{ActionRow, ActionWrite as StoredAction, Cell, TaskRow};
 
 use super::{
-    query_service::{QueryService, store_error},
     instance_state::{Caller, bindings::wheeltapper::pipeline::front::FrontError},
+    query_service::{QueryService, store_error},
 };
 use crate::{
     components::wit::{
@@ -29,7 +29,11 @@ use crate::{
 const PLANNER_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl QueryService {
-    pub(super) async fn execute(self: &Arc<Self>, caller: &Caller, change: ActionRequest) -> Result<String, FrontError> {
+    pub(super) async fn execute(
+        self: &Arc<Self>,
+        caller: &Caller,
+        change: ActionRequest,
+    ) -> Result<String, FrontError> {
         match change.action {
             Action::Amend => self.amend_order(caller, &change).await,
             Action::Plan => self.request_plan(caller, &change).await,
@@ -138,7 +142,9 @@ impl QueryService {
     /// Whether an open alert of this machine and fault has orders that are not done yet.
     async fn has_pending_orders(self: &Arc<Self>, repair: &RepairRequest) -> Result<bool, FrontError> {
         let parameters = [repair.asset.as_str(), repair.fault_mode_or_empty()].map(|text| Cell::Text(text.to_owned()));
-        let rows = self.run_blocking(move |desk| desk.host.store.query_rows(RepairRequest::PENDING_ORDER_SQL, parameters.into()).map_err(store_error));
+        let rows = self.run_blocking(move |desk| {
+            desk.host.store.query_rows(RepairRequest::PENDING_ORDER_SQL, parameters.into()).map_err(store_error)
+        });
         Ok(!rows.await?.is_empty())
     }
 

@@ -57,7 +57,11 @@ impl Admission {
             Some((slot, permit))
         });
         let (slot, permit) = acquired.await.ok().flatten().ok_or(Saturated)?;
-        Ok(ComputePermit { permits: Arc::clone(&self.permits), permit: Arc::new(Mutex::new(Some(permit))), _slot: slot })
+        Ok(ComputePermit {
+            permits: Arc::clone(&self.permits),
+            permit: Arc::new(Mutex::new(Some(permit))),
+            _slot: slot,
+        })
     }
 }
 

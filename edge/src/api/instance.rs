@@ -14,8 +14,8 @@ use wasmtime_wasi_http::{
 };
 
 use super::{
-    instance_state::{Caller, InstanceState},
     admission::ComputePermit,
+    instance_state::{Caller, InstanceState},
 };
 
 /// The number of ticks of the engine's deadline clock (10 ms each) that a request may compute for.

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
-use wheeltapper_front::{ActionRequest, Action};
+use wheeltapper_front::{Action, ActionRequest};
 
-use super::{query_service::QueryService, admission::ComputePermit};
+use super::{admission::ComputePermit, query_service::QueryService};
 use crate::intake::site_filter::is_at_sites;
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -134,9 +134,14 @@ impl front::Host for InstanceState {
 
     async fn act(&mut self, change: front::Change) -> Result<String, front::FrontError> {
         let front::Change { deed, id, text, now } = change;
-        let change = ActionRequest { action: wheeltapper_front::convert_action!(deed, WitAction => Action), id, text, now };
-        let mut outcome =
-            ActionOutcome { action: change.action.name(), target: change.id.clone(), text: change.text.clone(), succeeded: false };
+        let change =
+            ActionRequest { action: wheeltapper_front::convert_action!(deed, WitAction => Action), id, text, now };
+        let mut outcome = ActionOutcome {
+            action: change.action.name(),
+            target: change.id.clone(),
+            text: change.text.clone(),
+            succeeded: false,
+        };
         let result = if self.caller.read_only {
             let text = format!("{} may only read; ask an admin for the role operator", self.caller.actor);
             Err(front::FrontError::Conflict(text))

@@ -5,14 +5,14 @@
 //! see: the host's side of `line-api` leaves out the rows of other sites.
 
 mod actions;
-mod query_service;
-mod score_sample;
-mod instance_state;
+mod admission;
 pub(crate) mod history;
 mod instance;
+mod instance_state;
 mod queries;
+mod query_service;
 mod request_checks;
-mod admission;
+mod score_sample;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,12 +24,12 @@ use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::components;
-pub use query_service::QueryService;
-pub use instance_state::{Caller, ActionLog, ActionOutcome};
-use instance_state::{InstanceState, bindings};
-use instance::Instance;
-use request_checks::{ensure_host, set_permissions, busy_response, timeout_response};
 use admission::{Admission, thread_count};
+use instance::Instance;
+pub use instance_state::{ActionLog, ActionOutcome, Caller};
+use instance_state::{InstanceState, bindings};
+pub use query_service::QueryService;
+use request_checks::{busy_response, ensure_host, set_permissions, timeout_response};
 
 const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/api.wasm"));
 /// The maximum number of idle instances that are kept for the next request.
@@ -109,7 +109,10 @@ impl Api {
             let idle = api.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut instance = match idle {
                 Some(instance) => instance,
-                None => Instance::new(&api.proxy, InstanceState::new(Arc::clone(&api.query_service), &api.environment)).await?,
+                None => {
+                    Instance::new(&api.proxy, InstanceState::new(Arc::clone(&api.query_service), &api.environment))
+                        .await?
+                }
             };
             let path = request.uri().path().to_owned();
             let response = match instance.answer(caller, permit, request).await {

@@ -8,18 +8,18 @@ use serde_json::{Value as Json, json};
 use tokio::{sync::oneshot, time::timeout};
 use wheeltapper_front::{Filter, Table};
 use wheeltapper_line::{Value, rows_to_json, select_statement};
-use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, WindowFilter, WaveformRow};
+use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, WaveformRow, WindowFilter};
 
 use super::{
-    query_service::{QueryService, store_error},
+    history,
     instance_state::{
         Caller,
         bindings::wheeltapper::pipeline::front::{self, FrontError, Table as WitTable},
     },
-    history,
+    query_service::{QueryService, store_error},
 };
 use crate::{
-    line::{Unstored, WorkerQuery, UnstoredQuery},
+    line::{Unstored, UnstoredQuery, WorkerQuery},
     registry::SensorLocation,
 };
 
@@ -72,7 +72,12 @@ impl QueryService {
 
     /// Rows of a table that the line on other platforms has as well, with the same statements; limited to these sites,
     /// if any are given.
-    fn query_rows_blocking(&self, table: Table, filter: &Filter, sites: Option<&[String]>) -> Result<String, FrontError> {
+    fn query_rows_blocking(
+        &self,
+        table: Table,
+        filter: &Filter,
+        sites: Option<&[String]>,
+    ) -> Result<String, FrontError> {
         let (statement, parameters) = select_statement(table, filter, sites);
         let parameters = parameters.into_iter().map(to_cell).collect();
         let rows = self.host.store.query_rows(&statement, parameters).map_err(store_error)?;
@@ -115,7 +120,7 @@ impl QueryService {
     /// The rows of a partition that are not in the store yet.
     async fn unstored(&self, partition: u16, query: UnstoredQuery) -> Result<Unstored, FrontError> {
         // If the worker has stopped, the stored rows are still useful.
-        Ok(self.query_worker(partition, |answer| WorkerQuery::Unstored(query, rows_to_json)).await?.unwrap_or_default())
+        Ok(self.query_worker(partition, |answer| WorkerQuery::Unstored(query, answer)).await?.unwrap_or_default())
     }
 
     /// Sends a query to the worker of a partition; `None` if the worker has stopped.
@@ -132,7 +137,7 @@ impl QueryService {
             worker.query(make_query(sender));
         }
         match timeout(WORKER_TIMEOUT, receiver).await {
-            Ok(answer) => Ok(rows_to_json.ok()),
+            Ok(answer) => Ok(answer.ok()),
             Err(_) => Err(FrontError::Unavailable(format!(
                 "the line of partition {partition} did not answer within {} s; see /ready for its state",
                 WORKER_TIMEOUT.as_secs()
@@ -169,7 +174,10 @@ impl QueryService {
         let before = filter.before.unwrap_or(i64::MAX);
         // The unstored rows are read first: rows that are stored in between are then read twice, not missed.
         let unstored = self
-            .unstored(location.partition, UnstoredQuery { readings: vec![(location.sensor, after)], ..UnstoredQuery::default() })
+            .unstored(
+                location.partition,
+                UnstoredQuery { readings: vec![(location.sensor, after)], ..UnstoredQuery::default() },
+            )
             .await?;
         let max_points = filter
             .points
@@ -209,7 +217,9 @@ impl QueryService {
             }
             (span.sensor, span.asset) = (Some(location.sensor), Some(asset));
         }
-        if filter.id.is_some() || filter.kind.is_some() || span.asset.as_ref().is_some_and(|asset| !caller.can_see(asset))
+        if filter.id.is_some()
+            || filter.kind.is_some()
+            || span.asset.as_ref().is_some_and(|asset| !caller.can_see(asset))
         {
             return Ok("[]".into());
         }

@@ -6,17 +6,17 @@ use bytes::Bytes;
 use wheeltapper_front::RejectionReason as LineReason;
 
 use super::{
-    score_sample::ScorerPool,
     instance_state::{
         Caller,
         bindings::wheeltapper::pipeline::front::{FrontError, Receipt, Refused, Submission},
     },
+    score_sample::ScorerPool,
 };
 use crate::{
     clock,
     components::wit::types::Reason,
     host::Host,
-    intake::{Envelope, IntakeError, EventSender},
+    intake::{Envelope, EventSender, IntakeError},
 };
 
 /// The maximum time that a sender waits until its readings are durable.

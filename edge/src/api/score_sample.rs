@@ -8,11 +8,11 @@ use wheeltapper_line::action_rules;
 
 use super::{
     actions::action_error,
-    query_service::QueryService,
     instance_state::{
         Caller,
         bindings::wheeltapper::pipeline::front::{FrontError, Sample, Verdict},
     },
+    query_service::QueryService,
 };
 use crate::{
     components::{
@@ -23,8 +23,8 @@ use crate::{
             types::{ReadingBatch, Reason, SensorTable},
         },
     },
-    name_dictionary,
     line::WorkerQuery,
+    name_dictionary,
 };
 
 /// The maximum number of idle scorers that are kept for the next sample.
@@ -64,7 +64,7 @@ impl QueryService {
                         outputs.push(scorer.featurizer.resume()?);
                     }
                     // The state after one sample must not affect the next.
-                    scorer.featurizer.renew(&scorer.config.featurize_json())?;
+                    scorer.featurizer.reset(&scorer.config.featurize_json())?;
                     Ok(outputs.into_iter().map(|output| output.features).collect::<Vec<_>>())
                 });
                 let features = features.map_err(internal_error)?;
@@ -168,7 +168,8 @@ impl QueryService {
 /// The verdict of the window with the highest score.
 fn to_verdict(asset: &str, scores: Vec<Probed>) -> Result<Verdict, FrontError> {
     let is_trained = |score: &Probed| score.learned >= score.needed;
-    let Some(highest) = action_rules::most_anomalous(scores, |window| (is_trained(window), window.score, window.start)) else {
+    let Some(highest) = action_rules::most_anomalous(scores, |window| (is_trained(window), window.score, window.start))
+    else {
         return Err(FrontError::Invalid(
             "the values do not fill a window that can be scored; send at least one value".into(),
         ));

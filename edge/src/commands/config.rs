@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{InvalidConfig, GlobalArgs};
+use super::{GlobalArgs, InvalidConfig};
 
 /// The configuration file.
 #[derive(Debug, clap::Args)]

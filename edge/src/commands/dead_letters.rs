@@ -68,8 +68,12 @@ enum DlqAction {
 impl Dlq {
     pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
         match self.action {
-            DlqAction::List { reason, limit, payload } => list(&global.open_store()?, reason.as_deref(), limit, payload),
-            DlqAction::Replay { reason, to, key } => replay(&global.open_store()?, reason.as_deref(), &to, key.as_deref()),
+            DlqAction::List { reason, limit, payload } => {
+                list(&global.open_store()?, reason.as_deref(), limit, payload)
+            }
+            DlqAction::Replay { reason, to, key } => {
+                replay(&global.open_store()?, reason.as_deref(), &to, key.as_deref())
+            }
             DlqAction::Purge { older_than } => {
                 let before = clock::now().saturating_sub(i64::try_from(older_than.as_nanos()).unwrap_or(i64::MAX));
                 let deleted = Store::open(&global.store_path()?)?.purge_dead_letters(before)?;
@@ -117,7 +121,12 @@ fn replay(store: &Store, reason: Option<&str>, to: &str, key: Option<&str>) -> a
     Ok(())
 }
 
-fn replay_all(store: &Store, reason: Option<&str>, host: &HostClient<'_>, sums: &mut ReplayTotals) -> anyhow::Result<()> {
+fn replay_all(
+    store: &Store,
+    reason: Option<&str>,
+    host: &HostClient<'_>,
+    sums: &mut ReplayTotals,
+) -> anyhow::Result<()> {
     // Parts that are rejected again become new dead letters, which must not be replayed in this run.
     let newest = DeadLetterPages::new(store, None, SortOrder::NewestFirst).next().transpose()?;
     let Some(newest) = newest else { return Ok(()) };

@@ -77,7 +77,12 @@ impl Evaluate {
         Ok(())
     }
 
-    fn run_benchmarks(&self, data: &Path, sandbox: &Sandbox, reports: &mut Vec<serde_json::Value>) -> anyhow::Result<()> {
+    fn run_benchmarks(
+        &self,
+        data: &Path,
+        sandbox: &Sandbox,
+        reports: &mut Vec<serde_json::Value>,
+    ) -> anyhow::Result<()> {
         let known = |name: &str| Benchmark::ALL.into_iter().find(|profile| profile_names(*profile).contains(&name));
         let selected = self.benchmarks.iter().map(|name| {
             known(name).with_context(|| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use wheeltapper_access::Scope;
 
-use super::{GlobalArgs, join_with_commas, format_time, audit_change};
+use super::{GlobalArgs, audit_change, format_time, join_with_commas};
 use crate::clock;
 
 /// API keys of devices, webhooks and programs, and the keyring that signs tokens and encrypts secrets.

@@ -19,8 +19,8 @@ mod config;
 mod dead_letters;
 mod evaluate;
 mod key;
-mod query;
 pub(crate) mod output;
+mod query;
 mod replay;
 mod run;
 mod simulate;
@@ -113,7 +113,8 @@ enum Command {
 }
 
 /// End of the `--help` text of every command that has no exit codes of its own.
-const EXIT_CODES_HELP: &str = "Exit codes: 0 done; 1 failed, standard error says why; 2 wrong arguments or configuration";
+const EXIT_CODES_HELP: &str =
+    "Exit codes: 0 done; 1 failed, standard error says why; 2 wrong arguments or configuration";
 
 /// Runs the command line. Exit codes: 0 success, 1 failure, 2 wrong arguments or configuration.
 pub fn main() -> ExitCode {

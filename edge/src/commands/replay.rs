@@ -17,7 +17,7 @@ use super::GlobalArgs;
 use crate::{
     clock,
     host::Host,
-    intake::{PendingReceipts, Envelope, IntakeError},
+    intake::{Envelope, IntakeError, PendingReceipts},
 };
 
 /// Maximum number of chunks in flight: enough to keep the decoders and the disk busy.
@@ -297,7 +297,10 @@ fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<PendingReceipts> {
     }
 }
 
-fn receive_one(under_way: &mut std::collections::VecDeque<PendingReceipts>, sums: &mut SubmittedTotals) -> anyhow::Result<()> {
+fn receive_one(
+    under_way: &mut std::collections::VecDeque<PendingReceipts>,
+    sums: &mut SubmittedTotals,
+) -> anyhow::Result<()> {
     let Some(answer) = under_way.pop_front() else { return Ok(()) };
     let receipts = answer.blocking_recv().map_err(|_| IntakeError::Closed)??;
     for refused in receipts.into_iter().flat_map(|receipt| receipt.rejected) {

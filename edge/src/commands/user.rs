@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use wheeltapper_access::{Role, UserChange};
 
-use super::{GlobalArgs, join_with_commas, format_time, audit_change};
+use super::{GlobalArgs, audit_change, format_time, join_with_commas};
 use crate::clock;
 
 /// Manages users, also while the host runs; changes take effect with the user's next request.
@@ -65,7 +65,11 @@ impl UserCommand {
                         (false, true) => "  one-time password",
                         (false, false) => "",
                     };
-                    println!("{:<24} {:<18} {sites}  last signed in: {last}{state}", user.name, join_with_commas(&user.roles));
+                    println!(
+                        "{:<24} {:<18} {sites}  last signed in: {last}{state}",
+                        user.name,
+                        join_with_commas(&user.roles)
+                    );
                 }
             }
             UserAction::Add { name, roles, sites } => {

@@ -33,7 +33,12 @@ pub(crate) enum CompileError {
 ///
 /// # Errors
 /// [`CompileError`].
-pub(crate) fn load_or_compile(engine: &Engine, cache: &Path, name: &str, bytes: &[u8]) -> Result<Component, CompileError> {
+pub(crate) fn load_or_compile(
+    engine: &Engine,
+    cache: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Component, CompileError> {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
     let key = format!("{name}-{}-{:016x}", blake3::hash(bytes).to_hex(), compatibility.finish());

@@ -131,7 +131,7 @@ pub(super) struct StageHostState {
     pub(super) limits: wasmtime::StoreLimits,
     pub(super) stderr: MemoryOutputPipe,
     /// The thread's CPU time at the first epoch of the current call.
-    pub(super) call_began: Option<Duration>,
+    pub(super) call_start_cpu_time: Option<Duration>,
 }
 
 impl StageHostState {
@@ -146,7 +146,7 @@ impl StageHostState {
             .insecure_random(Deterministic::new(vec![0]))
             .build();
         let limits = wasmtime::StoreLimitsBuilder::new().memory_size(limits.memory).trap_on_grow_failure(true).build();
-        Self { wasi, table: ResourceTable::new(), limits, stderr, call_began: None }
+        Self { wasi, table: ResourceTable::new(), limits, stderr, call_start_cpu_time: None }
     }
 }
 
@@ -204,7 +204,11 @@ impl Sandbox {
     ///
     /// # Errors
     /// [`SandboxError`], which names the stage and the file.
-    pub fn load(cache: &Path, overrides: &BTreeMap<String, PathBuf>, limits: InstanceLimits) -> Result<Self, SandboxError> {
+    pub fn load(
+        cache: &Path,
+        overrides: &BTreeMap<String, PathBuf>,
+        limits: InstanceLimits,
+    ) -> Result<Self, SandboxError> {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(SandboxError::Engine)?;

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use wasmtime::{Store, Trap, UpdateDeadline, component::ResourceAny};
 
-use super::engine::{StageHostState, Sandbox, StageName, epoch_count, thread_cpu_time};
+use super::engine::{Sandbox, StageHostState, StageName, epoch_count, thread_cpu_time};
 
 /// The contracts' types, as generated from `wit/`.
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -111,7 +111,7 @@ impl InstanceCell {
         store.epoch_deadline_callback(move |mut context| {
             let guest = context.data_mut();
             let now = thread_cpu_time();
-            let began = *guest.call_began.get_or_insert(now);
+            let began = *guest.call_start_cpu_time.get_or_insert(now);
             Ok(deadline_update(deadline, now.saturating_sub(began)))
         });
         Self { stage, store }
@@ -121,7 +121,7 @@ impl InstanceCell {
     fn start_time_limit(&mut self) {
         // The thread's clock is read at the first epoch: most calls end before it, and reading it takes longer than an empty
         // call.
-        self.store.data_mut().call_began = None;
+        self.store.data_mut().call_start_cpu_time = None;
         self.store.set_epoch_deadline(1);
     }
 
@@ -195,7 +195,7 @@ macro_rules! stage {
             ///
             /// # Errors
             /// [`CallError`].
-            pub fn renew(&mut self, config: &str) -> Result<(), CallError> {
+            pub fn reset(&mut self, config: &str) -> Result<(), CallError> {
                 self.cell.start_time_limit();
                 self.handle.resource_drop(&mut self.cell.store).map_err(|error| self.cell.failed(&error))?;
                 let resource = self.bindings.$interface().$resource();

@@ -93,7 +93,8 @@ mod tests {
     fn only_success_is_delivered_and_a_redirect_is_reported() {
         assert_eq!(of(204, header::SERVER, "x"), DeliveryOutcome::Delivered);
         for status in [300, 301, 302, 303, 304, 307, 308] {
-            let DeliveryOutcome::Failed { why, .. } = of(status, header::LOCATION, "https://new.example/hook?token=secret")
+            let DeliveryOutcome::Failed { why, .. } =
+                of(status, header::LOCATION, "https://new.example/hook?token=secret")
             else {
                 panic!("{status}")
             };
@@ -103,7 +104,9 @@ mod tests {
         assert!(matches!(of(302, header::LOCATION, "/elsewhere"), DeliveryOutcome::Failed { .. }));
         assert!(matches!(of(404, header::SERVER, "x"), DeliveryOutcome::Rejected(_)));
         for status in [408, 429, 500, 503] {
-            let DeliveryOutcome::Failed { retry_after, .. } = of(status, header::RETRY_AFTER, "7") else { panic!("{status}") };
+            let DeliveryOutcome::Failed { retry_after, .. } = of(status, header::RETRY_AFTER, "7") else {
+                panic!("{status}")
+            };
             assert_eq!(retry_after, Some(Duration::from_secs(7)));
         }
         let DeliveryOutcome::Failed { retry_after, .. } = of(503, header::RETRY_AFTER, "99999999") else { panic!() };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use wheeltapper_store::Store;
 
 use super::{
-    DurableOffsets, CHECKPOINT_PREFIX, Source,
+    CHECKPOINT_PREFIX, DurableOffsets, Source,
     delivery::{self, DeliveryOutcome},
     health::HealthCell,
     route::Route,

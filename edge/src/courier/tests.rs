@@ -17,7 +17,7 @@ use wheeltapper_config::AlertRoute;
 use wheeltapper_log::Partition;
 use wheeltapper_store::Store;
 
-use super::{Notifier, CHECKPOINT_PREFIX, RouteState};
+use super::{CHECKPOINT_PREFIX, Notifier, RouteState};
 use crate::{components::wit::types::Alert, line::Finding, metrics::Metrics, supervisor::Supervisor};
 
 /// Long enough for a loaded machine; no wait takes that long when all is well.

@@ -1,9 +1,9 @@
-//! Implements [`wheeltapper_evaluate::Line`] with the built components.
+//! Implements [`wheeltapper_evaluate::Pipeline`] with the built components.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
-use wheeltapper_evaluate::{Error, RemainingLife, Pipeline, Benchmark, Recording, WindowVerdict, WaveformRecording};
+use wheeltapper_evaluate::{Benchmark, Error, Pipeline, Recording, RemainingLife, WaveformRecording, WindowVerdict};
 
 use crate::{
     components::{
@@ -54,7 +54,12 @@ impl ComponentPipeline {
     }
 
     /// Sets the alarms from open alerts, by the rules of the alert stage.
-    fn set_alarms_from_alerts(&self, of: &str, detected: &Detected, verdicts: &mut HashMap<i64, WindowVerdict>) -> Result<(), Error> {
+    fn set_alarms_from_alerts(
+        &self,
+        of: &str,
+        detected: &Detected,
+        verdicts: &mut HashMap<i64, WindowVerdict>,
+    ) -> Result<(), Error> {
         let mut alerter = Alerter::open(&self.sandbox, "", None).map_err(line_error(of))?;
         let alerts = alerter.push(&detected.scores, &detected.anomalies).map_err(line_error(of))?;
         let mut states = alerts.iter().peekable();
@@ -129,7 +134,12 @@ fn windows() -> serde_json::Value {
 }
 
 impl Pipeline for ComponentPipeline {
-    fn score_rows(&mut self, profile: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error> {
+    fn score_rows(
+        &mut self,
+        profile: Benchmark,
+        fit: usize,
+        recording: &Recording,
+    ) -> Result<Vec<WindowVerdict>, Error> {
         let detect = json!({
             "model": self.model_for(profile),
             "warmup_windows": fit.max(5),
@@ -199,7 +209,11 @@ impl Pipeline for ComponentPipeline {
         Ok(answers)
     }
 
-    fn estimate_remaining_life(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<RemainingLife>, Error> {
+    fn estimate_remaining_life(
+        &mut self,
+        histories: &[Recording],
+        running: &[Recording],
+    ) -> Result<Vec<RemainingLife>, Error> {
         let Some(first) = histories.first() else { return Ok(Vec::new()) };
         let runs: Vec<&Vec<Vec<f64>>> = histories.iter().map(|history| &history.rows).collect();
         let detect = json!({
@@ -260,7 +274,8 @@ fn strictly_increasing(times: &[i64]) -> Vec<i64> {
 }
 
 fn table(sensors: &[(&str, &str)]) -> SensorTable {
-    let mut table = SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
+    let mut table =
+        SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
     let mut known = BTreeMap::new();
     for (name, asset) in sensors {
         name_dictionary::push_name(&mut table.names, name);

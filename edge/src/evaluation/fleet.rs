@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt::Write as _, thread};
 
 use serde::Serialize;
 use wheeltapper_config::{Config, Duration};
-use wheeltapper_simulate::{Fleet, FleetSpec, FaultLabel, Tick};
+use wheeltapper_simulate::{FaultLabel, Fleet, FleetSpec, Tick};
 
 use crate::{
     components::{
@@ -176,7 +176,8 @@ fn set_windows(config: &mut Config) {
 
 /// The sensor table of this thread's machines, and each fleet sensor's index in it.
 fn sensor_table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Option<u32>>) {
-    let mut table = SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
+    let mut table =
+        SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
     let (mut own, mut machines) = (Vec::new(), BTreeMap::new());
     for sensor in fleet.sensors() {
         let asset = wheeltapper_config::asset_of(&sensor.id).to_owned();
@@ -247,7 +248,8 @@ fn score_alerts(fleet: &Fleet, plan: FleetScenario, alerts: &[Alert]) -> FleetRe
                 report.false_told.push((machine.clone(), day, alert.message.clone()));
             }
         }
-        let days = label.map_or(plan.days, |label| (label.onset_ns - fleet.spec().start_ns) as f64 / 1e9 / SECONDS_PER_DAY);
+        let days =
+            label.map_or(plan.days, |label| (label.onset_ns - fleet.spec().start_ns) as f64 / 1e9 / SECONDS_PER_DAY);
         healthy_days += days;
         report.machines_past_one += usize::from(ids.len() as f64 > (days / DAYS_PER_MONTH).max(1.0));
         let Some(label) = label else { continue };

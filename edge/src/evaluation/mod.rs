@@ -1,7 +1,7 @@
 //! Runs the built components on benchmarks with their protocols: featurize and detect, called in the same way as by the
 //! line.
 
-pub mod fleet;
 mod component_pipeline;
+pub mod fleet;
 
 pub use component_pipeline::ComponentPipeline;

@@ -15,10 +15,10 @@ use wheeltapper_log::Append;
 use wheeltapper_store::{StoreError, StoreErrorKind};
 
 use super::{
-    Envelope, FailureKind, IntakeContext, IntakeError, Receipt, RejectedPart, EventSender,
+    Envelope, EventSender, FailureKind, IntakeContext, IntakeError, Receipt, RejectedPart,
     exchanges::StoreRequest,
-    sensor_limits, site_filter,
     partition_splitter::{Splitter, reason_name},
+    sensor_limits, site_filter,
 };
 use crate::{
     components::{
@@ -28,8 +28,8 @@ use crate::{
             types::{Reason, Rejection},
         },
     },
-    name_dictionary,
     line::DeadLetterEvent,
+    name_dictionary,
     supervisor::TaskContext,
 };
 
@@ -171,7 +171,9 @@ impl Decoder {
             let replayed = any_replay && senders.iter().any(|(range, sender)| sender.is_replay && range.contains(&at));
             replayed && receipts.get(at).is_some_and(|receipt: &Receipt| receipt.accepted == 0)
         };
-        self.count_receipts(receipts.iter().enumerate().filter(|(at, _)| !has_dead_letter(*at)).map(|(_, receipt)| receipt));
+        self.count_receipts(
+            receipts.iter().enumerate().filter(|(at, _)| !has_dead_letter(*at)).map(|(_, receipt)| receipt),
+        );
         let dead_letters = dead_letters(&decoded.refusals, &envelopes, has_dead_letter);
         let registry = &self.context.registry;
         let (mut parts, records) = match &offer {
@@ -225,8 +227,9 @@ impl Decoder {
                 None => self.decode_with_retry(one),
                 // Events rejected here must not reach ingest: they could change how Sparkplug data of others is
                 // decoded.
-                Some(sites) => site_filter::reject_before_decoding(envelope, sites)
-                    .unwrap_or_else(|| site_filter::remove_foreign_readings(self.decode_with_retry(one), envelope, sites)),
+                Some(sites) => site_filter::reject_before_decoding(envelope, sites).unwrap_or_else(|| {
+                    site_filter::remove_foreign_readings(self.decode_with_retry(one), envelope, sites)
+                }),
             };
             let name = sender.and_then(|sender| sender.name.as_deref());
             decoded = sensor_limits::admit(decoded, envelope, &self.context.registry, name)?;
@@ -266,12 +269,10 @@ impl Decoder {
     fn reopen_ingester(&mut self, error: &CallError) {
         tracing::error!(%error, "ingest is reopened");
         self.context.metrics.restarts(StageName::Ingest).inc();
-        let opened = self
-            .context
-            .store
-            .state_get(&self.state_key)
-            .map_err(anyhow::Error::from)
-            .and_then(|snapshot| Ok(Ingester::open(&self.context.sandbox, &self.active_config, snapshot.as_deref())?));
+        let opened =
+            self.context.store.state_get(&self.state_key).map_err(anyhow::Error::from).and_then(|snapshot| {
+                Ok(Ingester::open(&self.context.sandbox, &self.active_config, snapshot.as_deref())?)
+            });
         match opened {
             Ok(ingester) => self.ingester = ingester,
             Err(error) => tracing::error!(%error, "ingest cannot be reopened"),

@@ -6,9 +6,9 @@
 
 mod decoder;
 pub(crate) mod exchanges;
+pub(crate) mod partition_splitter;
 mod sensor_limits;
 pub(crate) mod site_filter;
-pub(crate) mod partition_splitter;
 
 use std::{
     sync::{
@@ -31,7 +31,7 @@ use crate::{
     registry::Registry,
     supervisor::{Supervisor, TaskHandle},
 };
-use decoder::{Decoder, DecodeJob, QueueShare};
+use decoder::{DecodeJob, Decoder, QueueShare};
 use exchanges::{Exchanges, StoreRequest};
 
 /// An event as a trigger received it.
@@ -233,7 +233,12 @@ impl Intake {
     ///
     /// # Errors
     /// See [`Self::submit`].
-    pub fn submit_from(&self, lane: u64, envelopes: Vec<Envelope>, sender: Arc<EventSender>) -> Result<PendingReceipts, IntakeError> {
+    pub fn submit_from(
+        &self,
+        lane: u64,
+        envelopes: Vec<Envelope>,
+        sender: Arc<EventSender>,
+    ) -> Result<PendingReceipts, IntakeError> {
         self.enqueue(lane, envelopes, sender, None)
     }
 
@@ -272,9 +277,9 @@ impl Intake {
         let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
         let (reply_sender, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
-            Some(jobs) => {
-                jobs.try_send(DecodeJob { envelopes, sender, exchange, share, reply_sender }).map_err(|error| error.is_full())
-            }
+            Some(jobs) => jobs
+                .try_send(DecodeJob { envelopes, sender, exchange, share, reply_sender })
+                .map_err(|error| error.is_full()),
             None => Err(false),
         };
         match sent {

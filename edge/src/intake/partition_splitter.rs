@@ -4,10 +4,10 @@ use std::mem;
 
 use crate::{
     components::wit::{ingest::Decoded, types::Reason},
-    name_dictionary,
     intake::exchanges::StoreRequest,
     line::{RawRecord, encode_readings},
-    registry::{SensorLocation, Registry},
+    name_dictionary,
+    registry::{Registry, SensorLocation},
 };
 use wheeltapper_front::RejectionReason as ReasonName;
 
@@ -49,10 +49,14 @@ impl Splitter {
         offer: &StoreRequest,
     ) -> (Vec<(usize, Vec<u8>)>, u16) {
         let mut records = Vec::new();
-        self.for_each_record(decoded, arrival, registry, |partition, payload| records.push((partition, mem::take(payload))));
+        self.for_each_record(decoded, arrival, registry, |partition, payload| {
+            records.push((partition, mem::take(payload)))
+        });
         let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
         let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
-        for (number, (partition, record)) in (0..count).zip(&records).filter(|(number, _)| !offer.is_stored(*number, count)) {
+        for (number, (partition, record)) in
+            (0..count).zip(&records).filter(|(number, _)| !offer.is_stored(*number, count))
+        {
             let tagged = RawRecord::encode_tagged(&offer.tag, number, count, record);
             wheeltapper_log::encode_frame(&tagged, partition_buffer(&mut parts, *partition));
         }
@@ -60,7 +64,13 @@ impl Splitter {
     }
 
     /// Calls `take` with each record and its partition.
-    fn for_each_record(&mut self, decoded: Decoded, arrival: i64, registry: &Registry, mut take: impl FnMut(usize, &mut Vec<u8>)) {
+    fn for_each_record(
+        &mut self,
+        decoded: Decoded,
+        arrival: i64,
+        registry: &Registry,
+        mut take: impl FnMut(usize, &mut Vec<u8>),
+    ) {
         let places = registry.lookup(name_dictionary::names(&decoded.sensors));
         let readings = &decoded.readings;
         for ((&sensor, &time), &value) in readings.sensor.iter().zip(&readings.time).zip(&readings.value) {
@@ -85,7 +95,9 @@ impl Splitter {
             columns.value.clear();
         }
         for waveform in decoded.waveforms {
-            let Some(SensorLocation { sensor, partition, .. }) = places.get(waveform.sensor as usize).copied().flatten() else {
+            let Some(SensorLocation { sensor, partition, .. }) =
+                places.get(waveform.sensor as usize).copied().flatten()
+            else {
                 continue;
             };
             let record = RawRecord::Waveform {

@@ -73,7 +73,9 @@ pub(crate) fn required_sparkplug_site(topic: &str) -> Option<String> {
 /// Rejects an event that must not be decoded because its Sparkplug topic is not at the sender's sites; `None` when it
 /// may be decoded.
 pub(super) fn reject_before_decoding(envelope: &Envelope, sites: &[String]) -> Option<Decoded> {
-    if !SparkplugTopic::is_sparkplug(&envelope.source) || required_sparkplug_site(&envelope.source).is_some_and(|path| is_at_sites(&path, sites)) {
+    if !SparkplugTopic::is_sparkplug(&envelope.source)
+        || required_sparkplug_site(&envelope.source).is_some_and(|path| is_at_sites(&path, sites))
+    {
         return None;
     }
     let refusal = build_refusal(1, "the event is", "send for its own sites' edge nodes only", envelope, sites);
@@ -135,8 +137,10 @@ pub(super) fn remove_foreign_readings(mut decoded: Decoded, envelope: &Envelope,
 fn remove_sensors_elsewhere(decoded: &mut Decoded, names: &[String], sites: &[String]) -> u32 {
     // The names of removed sensors must not stay in the dictionary: the host would register them.
     let mut kept = name_dictionary::empty();
-    let new: Vec<Option<u32>> =
-        names.iter().map(|name| is_at_sites(name, sites).then(|| name_dictionary::push_name(&mut kept, name))).collect();
+    let new: Vec<Option<u32>> = names
+        .iter()
+        .map(|name| is_at_sites(name, sites).then(|| name_dictionary::push_name(&mut kept, name)))
+        .collect();
     let at = |sensor: u32| new.get(sensor as usize).copied().flatten();
     let mut removed = 0_usize;
 

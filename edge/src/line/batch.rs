@@ -93,7 +93,11 @@ impl Batcher {
     /// Returns the steps for the records that `filter` lets through, in order; the last step ends at the end of
     /// `records`. A batch ends before a tick, before a scalar reading that follows a waveform, and at `max_readings`.
     /// The results of the stages do not depend on the batch limits.
-    pub(super) fn plan_steps(&mut self, records: &[Record], filter: &ReplayFilter) -> Result<Vec<PlannedStep>, RecordError> {
+    pub(super) fn plan_steps(
+        &mut self,
+        records: &[Record],
+        filter: &ReplayFilter,
+    ) -> Result<Vec<PlannedStep>, RecordError> {
         let mut steps: Vec<PlannedStep> = Vec::new();
         let mut open: Option<OpenBatch> = None;
         for record in records {
@@ -121,7 +125,9 @@ impl Batcher {
                     open.next = record.next_offset;
                 }
                 RawRecord::Waveform { arrival, sensor, start, rate, samples } => {
-                    if open.as_ref().is_some_and(|open| open.samples + samples.len() > MAX_WAVEFORM_SAMPLES && open.samples > 0)
+                    if open
+                        .as_ref()
+                        .is_some_and(|open| open.samples + samples.len() > MAX_WAVEFORM_SAMPLES && open.samples > 0)
                     {
                         self.close_batch(&mut open, &mut steps);
                     }
@@ -203,12 +209,14 @@ impl Batcher {
 
     fn close_batch(&self, open: &mut Option<OpenBatch>, steps: &mut Vec<PlannedStep>) {
         let Some(open) = open.take() else { return };
-        let mut table = SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
+        let mut table =
+            SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
         let mut sensors = Vec::with_capacity(open.numbers.len());
         let mut assets = std::collections::BTreeMap::new();
         self.registry.for_each_known(&open.numbers, |name, place, asset| {
             name_dictionary::push_name(&mut table.names, name);
-            let index = *assets.entry(place.asset).or_insert_with(|| name_dictionary::push_name(&mut table.assets, asset));
+            let index =
+                *assets.entry(place.asset).or_insert_with(|| name_dictionary::push_name(&mut table.assets, asset));
             table.asset.push(index);
             sensors.push((place.sensor, Arc::clone(name)));
         });

@@ -13,8 +13,8 @@ use wheeltapper_store::{AppliedOffset, Commit, Store};
 
 use super::{
     pending_output::dead_letter_row,
-    topic_reader::{ReadOutcome, read_or_skip},
     record::DeadLetterEvent,
+    topic_reader::{ReadOutcome, read_or_skip},
 };
 use crate::supervisor::{Supervisor, TaskContext, TaskHandle};
 
@@ -43,7 +43,8 @@ impl DeadLetterWriter {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, at) = (Arc::clone(&stop), Arc::clone(&position));
         let mut reader = reader;
-        let task = supervisor.spawn("dead-letters", move |context| run_writer(context, &mut reader, &store, &stopped, &at))?;
+        let task =
+            supervisor.spawn("dead-letters", move |context| run_writer(context, &mut reader, &store, &stopped, &at))?;
         Ok(Self { stop, position, task })
     }
 

@@ -5,44 +5,44 @@
 //! stores what ingest rejected. Results are committed together with the offset up to which they were computed, in one
 //! transaction, so that a restart continues at exactly that offset.
 
-mod restored_alerts;
 mod batch;
 mod checkpoint;
 mod dead_letter_writer;
 mod pending_output;
-mod worker_handle;
-mod replayability;
 mod planner;
-mod what_if;
-mod worker_queries;
-mod topic_reader;
+mod planner_commands;
 mod record;
-mod snapshot_folder;
 mod replay_filter;
+mod replayability;
+mod restored_alerts;
 #[cfg(test)]
 mod simulation;
+mod snapshot_folder;
 mod stages;
+mod topic_reader;
 mod topics;
-mod planner_commands;
+mod what_if;
 mod worker;
+mod worker_handle;
+mod worker_queries;
 
-pub(crate) use restored_alerts::{RestoredAlerts, RESTORED_ALERTS_KEY};
 pub(crate) use checkpoint::OpenGate;
 pub(crate) use dead_letter_writer::DEAD_LETTER_OWNER;
 pub use dead_letter_writer::DeadLetterWriter;
 pub use pending_output::Finding;
 pub(crate) use pending_output::{alert_row, severity_name};
-pub use worker_handle::WorkerHandle;
-pub(crate) use replayability::Replayability;
 pub use planner::Planner;
 pub(crate) use planner::{PLANNER_SNAPSHOT, PlannerConfig, ScheduleFactory};
-pub use worker_queries::{Unstored, WorkerQuery, UnstoredQuery};
-pub(crate) use topic_reader::{ReadOutcome, read_or_skip};
+pub(crate) use planner_commands::PlannerCommand;
 pub(crate) use record::encode_readings;
 pub use record::{DeadLetterEvent, RawRecord};
+pub(crate) use replayability::Replayability;
+pub(crate) use restored_alerts::{RESTORED_ALERTS_KEY, RestoredAlerts};
 pub(crate) use stages::{StageConfigs, StageFactory};
+pub(crate) use topic_reader::{ReadOutcome, read_or_skip};
 pub(crate) use topics::partition_of;
 pub use topics::{Topic, Topics};
-pub(crate) use planner_commands::PlannerCommand;
 pub(crate) use worker::MIN_COMMIT_INTERVAL;
 pub use worker::{WorkerConfig, start_worker};
+pub use worker_handle::WorkerHandle;
+pub use worker_queries::{Unstored, UnstoredQuery, WorkerQuery};

@@ -11,17 +11,17 @@ use wheeltapper_store::{
 use super::{
     batch::{Batch, Step},
     checkpoint::CheckpointData,
-    worker_queries::{Unstored, UnstoredQuery},
     record::DeadLetterEvent,
     stages::StepOutput,
+    worker_queries::{Unstored, UnstoredQuery},
 };
 use crate::{
     components::wit::types::{
         Alert, AlertState, Anomaly, Drift, DriftKind, FeatureBatch, FeatureBlock, OrderStatus, Prognosis, Severity,
         WorkOrder,
     },
-    name_dictionary,
     intake::partition_splitter::reason_name,
+    name_dictionary,
     registry::Registry,
 };
 
@@ -63,7 +63,14 @@ impl PendingOutput {
     }
 
     /// Adds the output of a step. `is_new` is false when its findings were committed before a restart.
-    pub(super) fn add_step_output(&mut self, partition: u16, step: &Step, output: StepOutput, registry: &Registry, is_new: bool) {
+    pub(super) fn add_step_output(
+        &mut self,
+        partition: u16,
+        step: &Step,
+        output: StepOutput,
+        registry: &Registry,
+        is_new: bool,
+    ) {
         if let Step::Push(batch) = step {
             // Rejected readings go to the dead letters, repeated ones are dropped; all others, late ones included, go
             // to the store.
@@ -82,7 +89,8 @@ impl PendingOutput {
                     let (offset, index) = batch.origin(refused.index);
                     // If a batch contains only some assets of a record, the index alone is not unique.
                     let sensor = event.sensor.as_deref().unwrap_or_default();
-                    self.dead_letters.push((dead_letter_row(format!("{partition}|{offset}|{index}|{sensor}"), &event), event));
+                    self.dead_letters
+                        .push((dead_letter_row(format!("{partition}|{offset}|{index}|{sensor}"), &event), event));
                 }
             }
         }

@@ -16,11 +16,11 @@ use wheeltapper_store::{AppliedOffset, Checkpoint, Commit, DeadLetter, Store};
 
 use super::{
     pending_output::{Finding, dead_letter_row, work_order_row},
-    what_if::{self, WhatIfRequest},
-    topic_reader::{ReadOutcome, read_or_skip},
+    planner_commands::PlannerCommand,
     record::DeadLetterEvent,
     snapshot_folder::SnapshotFolder,
-    planner_commands::PlannerCommand,
+    topic_reader::{ReadOutcome, read_or_skip},
+    what_if::{self, WhatIfRequest},
 };
 use crate::{
     components::{
@@ -418,7 +418,9 @@ impl PlannerTask {
     #[allow(clippy::type_complexity, reason = "an outcome in a fallible call")]
     fn execute(&mut self, body: &[u8]) -> anyhow::Result<Result<Vec<WorkOrder>, (String, Option<CallError>)>> {
         Ok(match serde_json::from_slice(body) {
-            Ok(PlannerCommand::Repair(alert)) => self.run_stage(&[alert], 0).map_err(|error| (error.to_string(), Some(error))),
+            Ok(PlannerCommand::Repair(alert)) => {
+                self.run_stage(&[alert], 0).map_err(|error| (error.to_string(), Some(error)))
+            }
             Ok(PlannerCommand::Amend { amendment, now }) => {
                 self.amend(&amendment, now).map_err(|error| (error.to_string(), Some(error)))
             }
@@ -535,8 +537,11 @@ impl PlannerTask {
     fn reopen_stage(&mut self, error: &CallError) -> anyhow::Result<()> {
         tracing::warn!(%error, "schedule is reopened");
         self.metrics.restarts(StageName::Schedule).inc();
-        let snapshot =
-            if self.has_snapshot { Some(load_snapshot(&self.store, &self.snapshots, self.checkpoint.plan)?) } else { None };
+        let snapshot = if self.has_snapshot {
+            Some(load_snapshot(&self.store, &self.snapshots, self.checkpoint.plan)?)
+        } else {
+            None
+        };
         self.scheduler = self.factory.open_schedule(&self.config, snapshot.as_deref())?;
         Ok(())
     }

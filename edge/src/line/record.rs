@@ -112,7 +112,13 @@ impl RawRecord {
                 let start = i64::from_le_bytes(take_bytes(&mut bytes)?);
                 let rate = f64::from_le_bytes(take_bytes(&mut bytes)?);
                 let count = u32::from_le_bytes(take_bytes(&mut bytes)?) as usize;
-                Self::Waveform { arrival, sensor, start, rate, samples: decode_column(&mut bytes, count, f32::from_le_bytes)? }
+                Self::Waveform {
+                    arrival,
+                    sensor,
+                    start,
+                    rate,
+                    samples: decode_column(&mut bytes, count, f32::from_le_bytes)?,
+                }
             }
             [3] => Self::Tick { now: i64::from_le_bytes(take_bytes(&mut bytes)?) },
             [4] => Self::Flush,
@@ -122,7 +128,7 @@ impl RawRecord {
     }
 
     /// The tag of the QoS 2 exchange that the record belongs to, if it has one.
-    pub(crate) fn tag(bytes: &[u8]) -> Option<&[u8; ExchangeTag::BYTES]> {
+    pub(crate) fn tag(bytes: &[u8]) -> Option<&[u8; ExchangeTag::ENCODED_LEN]> {
         let (&kind, rest) = bytes.split_first()?;
         rest.first_chunk().filter(|_| kind == TAGGED_KIND)
     }
@@ -158,7 +164,11 @@ fn take_bytes<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], RecordError>
     Ok(*head)
 }
 
-fn decode_column<T, const N: usize>(bytes: &mut &[u8], count: usize, read: fn([u8; N]) -> T) -> Result<Vec<T>, RecordError> {
+fn decode_column<T, const N: usize>(
+    bytes: &mut &[u8],
+    count: usize,
+    read: fn([u8; N]) -> T,
+) -> Result<Vec<T>, RecordError> {
     let length = count.checked_mul(N).filter(|&length| length <= bytes.len()).ok_or(RecordError("it ends early"))?;
     let (head, rest) = bytes.split_at(length);
     *bytes = rest;

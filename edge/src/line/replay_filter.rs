@@ -2,7 +2,7 @@
 
 /// A quarantined range of the log: all of it, or the readings of one asset in it. A replay drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SkippedRange {
+pub(super) struct QuarantinedRange {
     /// The first offset of the range.
     pub(super) from: u64,
     /// The first offset after the range.
@@ -11,7 +11,7 @@ pub(super) struct SkippedRange {
     pub(super) asset: Option<u32>,
 }
 
-impl SkippedRange {
+impl QuarantinedRange {
     fn contains(&self, offset: u64) -> bool {
         (self.from..self.to).contains(&offset)
     }
@@ -52,18 +52,18 @@ impl BatchSlice {
 /// Decides which records, and which assets in them, are passed to the stages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReplayFilter {
-    skipped_ranges: Vec<SkippedRange>,
+    skipped_ranges: Vec<QuarantinedRange>,
     /// If set, only this slice passes.
     slice: Option<BatchSlice>,
 }
 
 impl ReplayFilter {
-    pub(super) fn new(skips: Vec<SkippedRange>) -> Self {
+    pub(super) fn new(skips: Vec<QuarantinedRange>) -> Self {
         Self { skipped_ranges: skips, slice: None }
     }
 
     /// Adds a range to drop.
-    pub(super) fn add_skipped_range(&mut self, skip: SkippedRange) {
+    pub(super) fn add_skipped_range(&mut self, skip: QuarantinedRange) {
         self.skipped_ranges.push(skip);
     }
 
@@ -89,8 +89,10 @@ impl ReplayFilter {
 
     /// Whether the readings of `asset` in the record at `offset` pass.
     pub(super) fn passes(&self, offset: u64, asset: u32) -> bool {
-        let skipped =
-            self.skipped_ranges.iter().any(|skip| skip.contains(offset) && skip.asset.is_none_or(|skipped| skipped == asset));
+        let skipped = self
+            .skipped_ranges
+            .iter()
+            .any(|skip| skip.contains(offset) && skip.asset.is_none_or(|skipped| skipped == asset));
         !skipped && self.slice.as_ref().is_none_or(|slice| slice.contains(offset, asset))
     }
 }
@@ -118,12 +120,12 @@ mod tests {
 
     #[test]
     fn a_range_that_one_asset_skips_drops_no_other_asset() {
-        let mut sieve = ReplayFilter::new(vec![SkippedRange { from: 10, to: 20, asset: Some(3) }]);
+        let mut sieve = ReplayFilter::new(vec![QuarantinedRange { from: 10, to: 20, asset: Some(3) }]);
         assert!(sieve.may_drop_from(10) && !sieve.may_drop_from(20) && !sieve.drops_record(10));
         assert!(!sieve.passes(10, 3) && sieve.passes(10, 4) && sieve.passes(20, 3));
         let slice = sieve.only_slice(BatchSlice { assets: vec![3, 4], records: vec![10, 20] });
         assert!(!slice.passes(10, 3) && slice.passes(10, 4) && !slice.passes(30, 4) && !slice.passes(20, 5));
-        sieve.add_skipped_range(SkippedRange { from: 30, to: 40, asset: None });
+        sieve.add_skipped_range(QuarantinedRange { from: 30, to: 40, asset: None });
         assert!(sieve.drops_record(30) && !sieve.passes(39, 9));
         sieve.prune(20);
         assert!(sieve.passes(10, 3) && sieve.drops_record(30));

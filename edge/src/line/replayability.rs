@@ -19,7 +19,8 @@ pub(crate) enum Replayability {
 impl Replayability {
     /// Classifies a dead letter by its source, reason, format and payload.
     pub(crate) fn of_dead_letter(letter: &DeadLetter) -> Self {
-        let encoded = letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODING_PREFIX));
+        let encoded =
+            letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODING_PREFIX));
         if letter.source == "planner" {
             Self::NotReadings
         } else if letter.payload.is_empty() || letter.reason == RejectionReason::Oversize.name() || encoded {
@@ -54,7 +55,11 @@ mod tests {
             ("/api/v1/ingest", "malformed", b"no gzip", Some("encoding gzip"), Replayability::Truncated),
             ("planner", "stage-failure", b"{}", None, Replayability::NotReadings),
         ] {
-            assert_eq!(Replayability::of_dead_letter(&letter(source, reason, payload, format)), kept, "{source} {reason}");
+            assert_eq!(
+                Replayability::of_dead_letter(&letter(source, reason, payload, format)),
+                kept,
+                "{source} {reason}"
+            );
         }
     }
 }

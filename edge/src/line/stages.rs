@@ -12,8 +12,8 @@ use crate::{
             types::{Alert, Anomaly, Drift, FeatureBatch, Prognosis, SensorTable},
         },
     },
-    name_dictionary,
     metrics::Metrics,
+    name_dictionary,
 };
 
 /// The configurations of the partition's stages, as JSON.
@@ -71,7 +71,8 @@ pub(crate) struct StepOutput {
 
 impl StepOutput {
     pub(super) fn empty() -> Self {
-        let sensors = SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
+        let sensors =
+            SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
         Self {
             features: FeatureBatch { sensors, blocks: Vec::new() },
             rejected: Vec::new(),
@@ -116,7 +117,12 @@ impl PartitionStages {
 
 impl PartitionStages {
     /// Runs the alert stage on detections, and adds both to the output.
-    fn run_alert_stage(&mut self, detected: Detected, output: &mut StepOutput, metrics: &Metrics) -> Result<(), CallError> {
+    fn run_alert_stage(
+        &mut self,
+        detected: Detected,
+        output: &mut StepOutput,
+        metrics: &Metrics,
+    ) -> Result<(), CallError> {
         let Detected { scores, anomalies, drifts, prognoses, .. } = detected;
         let scored = scores.asset.len();
         if scored > 0 || !anomalies.is_empty() {

@@ -16,7 +16,12 @@ pub(crate) enum ReadOutcome {
 ///
 /// # Errors
 /// [`LogError`] when reading may succeed later.
-pub(crate) fn read_or_skip(reader: &mut Reader, at: u64, until: u64, max_bytes: usize) -> Result<ReadOutcome, LogError> {
+pub(crate) fn read_or_skip(
+    reader: &mut Reader,
+    at: u64,
+    until: u64,
+    max_bytes: usize,
+) -> Result<ReadOutcome, LogError> {
     match reader.read(at, until, max_bytes) {
         Ok(records) => Ok(ReadOutcome::Records(records)),
         Err(LogError::Damaged { resume, .. }) if resume > at => Ok(ReadOutcome::Lost(resume.min(until))),

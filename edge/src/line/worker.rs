@@ -1,7 +1,7 @@
 //! The worker of one partition.
 
-mod commit;
 mod bisect;
+mod commit;
 
 use std::{
     io,
@@ -13,21 +13,21 @@ use std::{
 use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use wheeltapper_log::{LogError, Partition, Reader, LogRetention};
+use wheeltapper_log::{LogError, LogRetention, Partition, Reader};
 use wheeltapper_store::{Store, StoreError};
 
 use super::{
     Topic, Topics,
     batch::{Batcher, PlannedStep, Step},
-    checkpoint::{CheckpointError, CheckpointGate, Checkpointer, SnapshotMetadata, CheckpointData},
-    pending_output::{PendingOutput, Finding},
+    checkpoint::{CheckpointData, CheckpointError, CheckpointGate, Checkpointer, SnapshotMetadata},
+    pending_output::{Finding, PendingOutput},
+    record::RecordError,
+    replay_filter::{ReplayFilter, QuarantinedRange},
+    snapshot_folder::SnapshotFolder,
+    stages::{StageConfigs, StageFactory, StageSnapshots, Stages, StepOutput},
+    topic_reader::{ReadOutcome, read_or_skip},
     worker_handle::{WorkerHandle, WorkerShared},
     worker_queries::{Unstored, WorkerQuery},
-    topic_reader::{ReadOutcome, read_or_skip},
-    record::RecordError,
-    snapshot_folder::SnapshotFolder,
-    replay_filter::{ReplayFilter, SkippedRange},
-    stages::{StageConfigs, StageFactory, StageSnapshots, Stages, StepOutput},
 };
 use crate::{
     components::{CallError, StageName},
@@ -515,7 +515,11 @@ impl Worker {
                 }
                 WorkerQuery::DryRun(batches, model, answer) => {
                     let result = self.stages.dry_run(&batches, model.as_deref());
-                    let lost = result.as_ref().err().filter(|error| matches!(error, CallError::InstanceFailed { .. })).cloned();
+                    let lost = result
+                        .as_ref()
+                        .err()
+                        .filter(|error| matches!(error, CallError::InstanceFailed { .. }))
+                        .cloned();
                     let _ = answer.send(result);
                     if let Some(error) = lost {
                         self.replace_stages(&error)?;
@@ -528,11 +532,11 @@ impl Worker {
 }
 
 /// The ranges that were quarantined and that a replay may read again.
-fn load_skipped_ranges(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<SkippedRange>, StoreError> {
+fn load_skipped_ranges(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<QuarantinedRange>, StoreError> {
     let rows = config.store.skipped_ranges(partition)?.into_iter().filter(|row| row.stop > from);
     // An unknown asset has no readings.
     let asset = |name: String| config.registry.asset_number(&name).unwrap_or(u32::MAX);
-    Ok(rows.map(|row| SkippedRange { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
+    Ok(rows.map(|row| QuarantinedRange { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
 }
 
 fn open_stages(

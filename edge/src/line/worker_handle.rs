@@ -10,7 +10,7 @@ use std::{
 
 use wheeltapper_log::Reader;
 
-use super::{worker_queries::WorkerQuery, stages::StageConfigs};
+use super::{stages::StageConfigs, worker_queries::WorkerQuery};
 use crate::supervisor::TaskHandle;
 
 /// Maximum number of pending queries per worker.

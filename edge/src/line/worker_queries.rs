@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use wheeltapper_store::{SensorReadings, WindowFilter, WaveformRow, WindowBlock};
+use wheeltapper_store::{SensorReadings, WaveformRow, WindowBlock, WindowFilter};
 
 use super::checkpoint::CheckpointData;
 use crate::components::{
@@ -44,7 +44,12 @@ pub struct Unstored {
 
 impl Unstored {
     /// Adds the selected readings and waveforms of the data that waits for a checkpoint.
-    pub(super) fn add_readings_and_waveforms(&mut self, wanted: &UnstoredQuery, readings: &[SensorReadings], waveforms: &[WaveformRow]) {
+    pub(super) fn add_readings_and_waveforms(
+        &mut self,
+        wanted: &UnstoredQuery,
+        readings: &[SensorReadings],
+        waveforms: &[WaveformRow],
+    ) {
         for &(sensor, after) in &wanted.readings {
             let Some(column) = readings.iter().find(|column| column.sensor == sensor) else { continue };
             let mut selected = SensorReadings { sensor, times: Vec::new(), values: Vec::new() };

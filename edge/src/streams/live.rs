@@ -19,7 +19,7 @@ use super::time_text;
 use crate::{
     api::history,
     host::Host,
-    line::{Unstored, WorkerQuery, UnstoredQuery},
+    line::{Unstored, UnstoredQuery, WorkerQuery},
     registry::SensorLocation,
 };
 
@@ -86,7 +86,8 @@ impl LiveReadings {
             tokio::time::sleep(POLL_INTERVAL).await;
             // All partitions at once: a partition that does not answer delays only its own listeners.
             join_all(self.queries().into_iter().map(async |(partition, sensors)| {
-                let unstored = self.query_worker(partition, UnstoredQuery { readings: sensors, ..UnstoredQuery::default() }).await;
+                let unstored =
+                    self.query_worker(partition, UnstoredQuery { readings: sensors, ..UnstoredQuery::default() }).await;
                 self.send_frames(unstored);
             }))
             .await;
@@ -103,9 +104,12 @@ impl LiveReadings {
         let newest = unstored.readings.iter().flat_map(|column| &column.times).max().copied();
         let last_sent = match newest {
             Some(newest) => newest,
-            None => {
-                self.read(move |store| store.newest_reading_time(location.sensor)).await.ok().flatten().unwrap_or(i64::MIN)
-            }
+            None => self
+                .read(move |store| store.newest_reading_time(location.sensor))
+                .await
+                .ok()
+                .flatten()
+                .unwrap_or(i64::MIN),
         };
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = watched.entry(location.sensor).or_insert_with(|| WatchedSensor {

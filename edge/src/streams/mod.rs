@@ -9,7 +9,7 @@ mod feed;
 mod live;
 
 pub use feed::{Event, Feed, StreamPosition};
-pub use live::{ReadingFrame, LiveReadings};
+pub use live::{LiveReadings, ReadingFrame};
 
 /// Nanoseconds since 1970 as RFC 3339.
 pub(crate) fn time_text(time: i64) -> String {

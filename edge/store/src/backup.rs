@@ -25,7 +25,9 @@ impl Store {
     pub fn backup(&self, to: &Path, offset_keys: &[&str], planner: (u16, &str)) -> Result<(), StoreError> {
         // The copy needs one snapshot to its end, so it has no time limit.
         self.read_with_timeout(None, |connection| {
-            replace_atomically(&self.shared.path, to, |part| copy_without_offsets(connection, part, offset_keys, planner))
+            replace_atomically(&self.shared.path, to, |part| {
+                copy_without_offsets(connection, part, offset_keys, planner)
+            })
         })
     }
 }
@@ -42,7 +44,11 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
 }
 
 /// Writes a temporary file next to `to` and renames it to `to` when it is complete.
-fn replace_atomically(from: &Path, to: &Path, write: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+fn replace_atomically(
+    from: &Path,
+    to: &Path,
+    write: impl FnOnce(&Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     if let (Ok(from), Ok(target)) = (from.canonicalize(), to.canonicalize())
         && from == target
     {
@@ -64,7 +70,12 @@ fn replace_atomically(from: &Path, to: &Path, write: impl FnOnce(&Path) -> Resul
     written
 }
 
-fn copy_without_offsets(from: &Connection, to: &Path, offset_keys: &[&str], (owner, key): (u16, &str)) -> Result<(), StoreError> {
+fn copy_without_offsets(
+    from: &Connection,
+    to: &Path,
+    offset_keys: &[&str],
+    (owner, key): (u16, &str),
+) -> Result<(), StoreError> {
     let mut copy = copy_database(from, to)?;
     let transaction = copy.transaction()?;
     let snapshot_prefix = format!("{key}/");

@@ -12,14 +12,13 @@ use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering};
 use rusqlite::{Connection, Row, params};
 
 use crate::{
-    Commit, SensorReadings, Store, StoreError, WaveformRow,
+    Commit, SensorReadings, Store, StoreError, WaveformRow, chunk_merge,
     column_codec::{encode_f32, encode_f64, encode_i64},
     counts::add_to_counter,
     finding_writes::{
-        to_sql_integer, put_alerts, put_anomalies, put_dead_letters, put_drifts, put_partition, put_prognoses, put_skipped,
-        put_work_orders,
+        put_alerts, put_anomalies, put_dead_letters, put_drifts, put_partition, put_prognoses, put_skipped,
+        put_work_orders, to_sql_integer,
     },
-    chunk_merge,
     repeats::without_repeats,
     window_chunks::{self, WindowChunk},
 };
@@ -156,7 +155,9 @@ impl CheckpointWriter<'_> {
             Progress::Finished => return Ok(false),
         };
         let batch_size = self.store.chunks_per_transaction();
-        if self.progress == Progress::DiscardingStaged && self.store.write(|to| discard_staged_chunks(to, Some(partition), batch_size))? {
+        if self.progress == Progress::DiscardingStaged
+            && self.store.write(|to| discard_staged_chunks(to, Some(partition), batch_size))?
+        {
             return Ok(true);
         }
         self.progress = Progress::Staging(next);

@@ -18,7 +18,8 @@ const MAX_CHUNKS_PER_MERGE: i64 = 256;
 const SENSORS_PER_TRANSACTION: usize = 32;
 
 /// Inserts a chunk, unless the sensor has one with the same start time.
-pub(crate) const INSERT_CHUNK: &str = "INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+pub(crate) const INSERT_CHUNK: &str =
+    "INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 
 impl ReadingChunk {
     /// The chunk as a row of `reading_chunks`.
@@ -137,8 +138,9 @@ fn merge_sensor(to: &Connection, sensor: u32) -> Result<bool, StoreError> {
                 AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)
              ORDER BY start_time LIMIT ?3",
         )?;
-        let rows = statement
-            .query_map(params![sensor, MIN_LARGE_CHUNK_READINGS, MAX_CHUNKS_PER_MERGE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = statement.query_map(params![sensor, MIN_LARGE_CHUNK_READINGS, MAX_CHUNKS_PER_MERGE], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
         rows.collect::<Result<_, _>>()?
     };
     let mut merged: Vec<(i64, f64)> = Vec::new();
@@ -150,7 +152,9 @@ fn merge_sensor(to: &Connection, sensor: u32) -> Result<bool, StoreError> {
             keys.push(*key);
         }
     }
-    let Some(merged_chunk) = ReadingChunk::from_readings(sensor, merged).filter(|_| keys.len() > 1) else { return Ok(false) };
+    let Some(merged_chunk) = ReadingChunk::from_readings(sensor, merged).filter(|_| keys.len() > 1) else {
+        return Ok(false);
+    };
     let mut delete = to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?;
     for key in keys {
         delete.execute(params![sensor, key])?;

@@ -47,9 +47,8 @@ fn decode<T: pco::data_types::Number + Default>(
     plain: impl FnOnce(&[u8]) -> Option<Vec<T>>,
 ) -> Result<Vec<T>, StoreError> {
     match bytes.split_first() {
-        Some((0, rest)) => {
-            plain(rest).ok_or_else(|| StoreError::CorruptColumn("its length is not a multiple of the number size".into()))
-        }
+        Some((0, rest)) => plain(rest)
+            .ok_or_else(|| StoreError::CorruptColumn("its length is not a multiple of the number size".into())),
         Some((1, rest)) => decompress(rest),
         Some((encoding, _)) => Err(StoreError::CorruptColumn(format!("its encoding {encoding} is unknown"))),
         None => Err(StoreError::CorruptColumn("it is empty".into())),
@@ -72,7 +71,9 @@ fn decompress<T: pco::data_types::Number + Default>(bytes: &[u8]) -> Result<Vec<
         if let DeltaEncoding::Lookback { config, .. } = &chunk.meta().delta_encoding
             && 1_usize.checked_shl(config.window_n_log).is_none_or(|window| window > MAX_LOOKBACK)
         {
-            return Err(StoreError::CorruptColumn(format!("it claims to refer back over more than {MAX_LOOKBACK} numbers")));
+            return Err(StoreError::CorruptColumn(format!(
+                "it claims to refer back over more than {MAX_LOOKBACK} numbers"
+            )));
         }
         numbers.reserve_exact(chunk.n());
         numbers.resize(decoded + chunk.n(), T::default());

@@ -247,7 +247,11 @@ impl Store {
     fn reopen(&self) -> Result<Connection, StoreError> {
         let connection = open_writer(&self.shared.path, &self.shared.options)?;
         schema::check_version(&connection)?;
-        if schema::identity(&connection)? == self.shared.identity { Ok(connection) } else { Err(StoreError::FileReplaced) }
+        if schema::identity(&connection)? == self.shared.identity {
+            Ok(connection)
+        } else {
+            Err(StoreError::FileReplaced)
+        }
     }
 
     /// Runs `query` on a read-only connection, within the time limit of the options.
@@ -272,7 +276,12 @@ impl Store {
         reader.deadline.store(deadline.unwrap_or(u64::MAX), Ordering::Relaxed);
         let number = shared.next_read_number.fetch_add(1, Ordering::Relaxed);
         let handle = reader.connection.get_interrupt_handle();
-        lock_unpoisoned(&shared.active_reads).push(ActiveRead { number, started: since, can_interrupt: limit.is_some(), handle });
+        lock_unpoisoned(&shared.active_reads).push(ActiveRead {
+            number,
+            started: since,
+            can_interrupt: limit.is_some(),
+            handle,
+        });
         let registered = ActiveReadGuard { shared, number };
         let result = query(&reader.connection);
         drop(registered);

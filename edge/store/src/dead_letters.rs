@@ -18,7 +18,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn dead_letters(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
-        self.read(|connection| select(connection, SELECT_DEAD_LETTERS, filter.to_clause(&FILTER_COLUMNS), dead_letter_row))
+        self.read(|connection| {
+            select(connection, SELECT_DEAD_LETTERS, filter.to_clause(&FILTER_COLUMNS), dead_letter_row)
+        })
     }
 
     /// Ids of dead letters, newest first. Use this to iterate over many, because payloads may be large.

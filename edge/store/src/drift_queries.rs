@@ -11,7 +11,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn drifts(&self, filter: &Filter) -> Result<Vec<DriftRow>, StoreError> {
-        let columns = FilterColumns { time: "time", tie_breaker: "id", sensor: None, asset: Some("asset"), reason: None };
+        let columns =
+            FilterColumns { time: "time", tie_breaker: "id", sensor: None, asset: Some("asset"), reason: None };
         let what = "SELECT id, asset, time, kind, sensors, p_value, message FROM drifts";
         self.read(|connection| {
             select(connection, what, filter.to_clause(&columns), |row| {
@@ -34,7 +35,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn prognoses(&self, filter: &Filter) -> Result<Vec<PrognosisRow>, StoreError> {
-        let columns = FilterColumns { time: "time", tie_breaker: "asset", sensor: None, asset: Some("asset"), reason: None };
+        let columns =
+            FilterColumns { time: "time", tie_breaker: "asset", sensor: None, asset: Some("asset"), reason: None };
         let what = "SELECT asset, time, health, p10_hours, p50_hours, p90_hours, model FROM prognoses";
         self.read(|connection| {
             select(connection, what, filter.to_clause(&columns), |row| {

@@ -119,9 +119,11 @@ impl StoreError {
                 }
                 _ => StoreErrorKind::Io,
             },
-            Self::InvalidStatement(_) | Self::UnsupportedVersion { .. } | Self::NotSelect(_) | Self::CopyOntoItself(_) | Self::Export(_) => {
-                StoreErrorKind::Other
-            }
+            Self::InvalidStatement(_)
+            | Self::UnsupportedVersion { .. }
+            | Self::NotSelect(_)
+            | Self::CopyOntoItself(_)
+            | Self::Export(_) => StoreErrorKind::Other,
         }
     }
 

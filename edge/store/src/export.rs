@@ -11,7 +11,7 @@ use parquet::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Filter, SensorRow, WindowFilter, Store, StoreError, WindowRow};
+use crate::{Filter, SensorRow, Store, StoreError, WindowFilter, WindowRow};
 
 /// Rows per Parquet row group.
 const ROW_GROUP_SIZE: usize = 100_000;
@@ -237,7 +237,8 @@ impl Store {
         let mut rows = 0;
         self.for_each_row(table, filter, &mut |row| {
             rows += 1;
-            let cells = row.iter().zip(export_columns(table)).map(|(value, (_, column_type))| csv_field(value, *column_type));
+            let cells =
+                row.iter().zip(export_columns(table)).map(|(value, (_, column_type))| csv_field(value, *column_type));
             writer.write_record(cells).map_err(csv_error)
         })?;
         writer.flush()?;

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, params};
 
 use crate::{
-    AlertRow, AnomalyRow, Commit, DeadLetter, DriftRow, PrognosisRow, SkippedRange, StoreError, WorkOrderRow, counts::add_to_counter,
+    AlertRow, AnomalyRow, Commit, DeadLetter, DriftRow, PrognosisRow, SkippedRange, StoreError, WorkOrderRow,
+    counts::add_to_counter,
 };
 
 /// Converts an offset to an SQLite integer.

@@ -48,7 +48,8 @@ impl Store {
         let open = || open_file(&shared.path, OpenFlags::SQLITE_OPEN_READ_ONLY, &shared.options);
         if quick {
             let mut connection = open()?;
-            let complete = run_check_pragma(&mut connection, "quick_check(1)", shared.options.quick_check_timeout, &stop)?;
+            let complete =
+                run_check_pragma(&mut connection, "quick_check(1)", shared.options.quick_check_timeout, &stop)?;
             return Ok(CheckOutcome { is_complete: complete });
         }
         let mut connection = open()?;

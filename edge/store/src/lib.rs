@@ -4,53 +4,53 @@
 //! times and values as columns compressed by pco. Their hourly aggregates are stored in a separate table. All data of a
 //! checkpoint becomes visible at once.
 
+mod actions;
 mod backup;
-mod integrity_check;
 mod checkpoint;
+mod chunk_merge;
 mod column_codec;
 mod commit;
 mod connection;
 mod counts;
+mod dead_letters;
+mod downsample;
 mod drift_queries;
-mod actions;
 mod error;
-mod retention;
 mod export;
 mod finding_writes;
 #[cfg(feature = "simulation")]
 pub mod fuzz;
-mod dead_letters;
+mod integrity_check;
 mod queries;
-mod chunk_merge;
-mod window_queries;
 mod readings;
 mod repeats;
+mod retention;
 mod rows;
 mod schema;
 #[cfg(feature = "simulation")]
 pub mod simulated;
-mod downsample;
 mod wal_checkpoint;
 mod window_chunks;
+mod window_queries;
 
+pub use actions::{ActionRow, ActionWrite, TaskRow};
 pub use backup::copy_file;
-pub use integrity_check::CheckOutcome;
 pub use checkpoint::CheckpointWriter;
 pub use column_codec::{decode_f64, decode_i64, encode_f64, encode_i64};
 pub use commit::{AppliedOffset, Checkpoint, Commit, SensorReadings, WaveformRow, WindowBlock, WindowRow};
 pub use connection::StoreOptions;
 pub use counts::Counts;
-pub use actions::{ActionRow, ActionWrite, TaskRow};
+pub use downsample::DownsampledReadings;
 pub use error::{StoreError, StoreErrorKind};
-pub use retention::{ExpiredRows, StoreRetention};
 pub use export::Table;
+pub use integrity_check::CheckOutcome;
 pub use queries::{Filter, HourlyAggregate};
-pub use window_queries::{FeatureWindow, WindowFilter};
+pub use retention::{ExpiredRows, StoreRetention};
 pub use rows::{
     AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionProgress, PrognosisRow, SensorRow, SkippedRange, WorkOrderRow,
 };
-pub use downsample::DownsampledReadings;
-pub use wal_checkpoint::{WalCheckpoint, StoreSizes};
+pub use wal_checkpoint::{StoreSizes, WalCheckpoint};
+pub use window_queries::{FeatureWindow, WindowFilter};
 
 use std::sync::Arc;
 

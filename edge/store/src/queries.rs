@@ -335,8 +335,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn anomalies(&self, filter: &Filter) -> Result<Vec<AnomalyRow>, StoreError> {
-        let columns =
-            FilterColumns { time: "detection_time", tie_breaker: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let columns = FilterColumns {
+            time: "detection_time",
+            tie_breaker: "id",
+            sensor: Some("sensor"),
+            asset: Some("asset"),
+            reason: None,
+        };
         let what = "SELECT id, detection_time, sensor, asset, start_time, end_time, score, model, severity, handled, threshold, \
                     confidence, fault_mode, message, metadata FROM anomalies";
         self.read(|connection| {
@@ -367,8 +372,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn alerts(&self, filter: &Filter) -> Result<Vec<AlertRow>, StoreError> {
-        let columns =
-            FilterColumns { time: "updated", tie_breaker: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let columns = FilterColumns {
+            time: "updated",
+            tie_breaker: "id",
+            sensor: Some("sensor"),
+            asset: Some("asset"),
+            reason: None,
+        };
         let what = "SELECT id, asset, sensor, severity, state, opened, updated, resolved, anomalies, peak_score, anomaly, \
                     fault_mode, title, message, recommendation FROM alerts";
         self.read(|connection| {
@@ -399,7 +409,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn work_orders(&self, filter: &Filter) -> Result<Vec<WorkOrderRow>, StoreError> {
-        let columns = FilterColumns { time: "scheduled_time", tie_breaker: "id", sensor: None, asset: Some("asset"), reason: None };
+        let columns = FilterColumns {
+            time: "scheduled_time",
+            tie_breaker: "id",
+            sensor: None,
+            asset: Some("asset"),
+            reason: None,
+        };
         let what = "SELECT id, alert, asset, type, priority, status, scheduled_time, estimated_duration_minutes, technician, \
                     skills, after, cost, notes, pinned FROM work_orders";
         self.read(|connection| {

@@ -366,7 +366,9 @@ impl Store {
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
         for sensors in sensors.chunks(SENSORS_PER_TRIM) {
-            self.write(|to| sensors.iter().try_for_each(|&sensor| trim_sensor_chunks(to, sensor, before, age, excess)))?;
+            self.write(|to| {
+                sensors.iter().try_for_each(|&sensor| trim_sensor_chunks(to, sensor, before, age, excess))
+            })?;
             yield_to_writers();
         }
         Ok(())
@@ -394,7 +396,9 @@ impl Store {
             }
         }
         while self.sizes()?.used_bytes() > max_bytes {
-            let Some((oldest, newest)) = self.read(|connection| time_span(connection, HOURLY_TIME_SPAN))? else { break };
+            let Some((oldest, newest)) = self.read(|connection| time_span(connection, HOURLY_TIME_SPAN))? else {
+                break;
+            };
             let round = (newest.saturating_sub(oldest) / SHRINK_ROUNDS).max(HOUR);
             expired.hourly_sums += self.delete_by_sensor(&HOURLY, oldest.saturating_add(round), None)?;
         }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     Store, StoreError,
-    connection::{StoreShared, with_suffix, lock_unpoisoned, open_file},
+    connection::{StoreShared, lock_unpoisoned, open_file, with_suffix},
 };
 
 /// Commits checkpoint the WAL when it is this many times larger than its limit.
@@ -118,7 +118,8 @@ impl Store {
             return;
         }
         // Another program with a long read must not delay every commit.
-        let failed_recently = lock_unpoisoned(&self.shared.last_failed_wal_checkpoint).is_some_and(|last| last.elapsed() < RETRY_INTERVAL);
+        let failed_recently = lock_unpoisoned(&self.shared.last_failed_wal_checkpoint)
+            .is_some_and(|last| last.elapsed() < RETRY_INTERVAL);
         if !failed_recently {
             // The commit itself succeeded; a failure to checkpoint is retried later.
             let was_busy = self.checkpoint_wal().map_or(true, |folded| folded.busy);

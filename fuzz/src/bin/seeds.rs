@@ -7,8 +7,8 @@ use libfuzzer_sys as _;
 use std::{fs, path::Path};
 
 use wheeltapper_alert::{Alerter, Anomaly, Scores, Severity};
-use wheeltapper_detect::{Block, Stage};
-use wheeltapper_featurize::{Batch, Burst, Featurizer, features::FEATURES};
+use wheeltapper_detect::{FeatureBlock, Stage};
+use wheeltapper_featurize::{Batch, Featurizer, Waveform, features::WINDOW_FEATURES};
 use wheeltapper_ingest::{Envelope, Ingester};
 use wheeltapper_schedule::{Alert, Scheduler};
 use wheeltapper_simulate::encode_waveform;
@@ -51,17 +51,17 @@ fn snapshots() -> Result<(), Box<dyn std::error::Error>> {
     let (sensor, time): (Vec<u32>, Vec<i64>) = rows.iter().map(|row| (row.0, row.1)).unzip();
     let value: Vec<f64> = rows.iter().map(|row| row.2).collect();
     let samples: Vec<f32> = (0..64).map(|at| (at as f32).sin()).collect();
-    let bursts = [Burst { sensor: 0, start: T0, rate: 1000.0, samples: &samples }];
+    let bursts = [Waveform { sensor: 0, start: T0, rate: 1000.0, samples: &samples }];
     let out =
-        featurizer.push(&Batch { sensors: &sensors, sensor: &sensor, time: &time, value: &value, bursts: &bursts, arrivals: &[] })?;
+        featurizer.push(&Batch { sensors: &sensors, sensor: &sensor, time: &time, value: &value, waveforms: &bursts, arrivals: &[] })?;
     put(1, "seed-featurize", featurizer.snapshot())?;
 
     let mut stage = Stage::open(r#"{"warmup_windows":8,"spread_windows":0}"#).or_else(|_| Stage::open(""))?;
     put(2, "seed-detect-empty", stage.snapshot())?;
     let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
-    let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();
+    let features: Vec<String> = WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect();
     for (number, rows) in [&out.windows[..4], &out.windows[4..]].into_iter().enumerate() {
-        let block = Block {
+        let block = FeatureBlock {
             features: &features,
             sensor: &rows.iter().map(|row| row.sensor).collect::<Vec<_>>(),
             start: &rows.iter().map(|row| row.start).collect::<Vec<_>>(),

@@ -217,11 +217,13 @@ mod tests {
     #[test]
     fn equal_rows_are_equal_lines_and_doubles_read_back() {
         let mut found = CanonicalTables::default();
-        let row =
-            serde_json::json!({"b": double_to_json(0.1 + 0.2), "a": [double_to_json(f64::NAN), double_to_json(-0.0), {"d": 1, "c": null}]});
+        let row = serde_json::json!({"b": double_to_json(0.1 + 0.2), "a": [double_to_json(f64::NAN), double_to_json(-0.0), {"d": 1, "c": null}]});
         found.add(CanonicalTable::Alerts, ("b".into(), 2, String::new()), &row);
         found.add(CanonicalTable::Alerts, ("b".into(), 1, String::new()), &serde_json::json!(1));
-        assert_eq!(found.lines(CanonicalTable::Alerts), ["1", r#"{"a":["NaN",-0.0,{"c":null,"d":1}],"b":0.30000000000000004}"#]);
+        assert_eq!(
+            found.lines(CanonicalTable::Alerts),
+            ["1", r#"{"a":["NaN",-0.0,{"c":null,"d":1}],"b":0.30000000000000004}"#]
+        );
         assert!(found.lines(CanonicalTable::Drifts).is_empty());
         found.add_readings("s", [(61_000_000_000, 2.0), (60_000_000_000, 1.5), (59_000_000_000, 1.0)].into_iter());
         assert_eq!(

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, io};
 
 use anyhow::{Context as _, bail};
 
-use crate::{Case, CanonicalTables, Host, Step, CanonicalTable};
+use crate::{CanonicalTable, CanonicalTables, Case, Host, Step};
 
 /// The maximum number of differences shown for each table and direction.
 const MAX_DIFFERENCES: usize = 3;

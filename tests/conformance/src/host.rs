@@ -1,6 +1,6 @@
 //! The operations that a host has to provide to be tested.
 
-use crate::{Case, Event, CanonicalTables};
+use crate::{CanonicalTables, Case, Event};
 
 /// A host of the line.
 pub trait Host {

@@ -11,18 +11,18 @@ use crate::{CanonicalTables, SqlStore, shared_tables};
 /// # Errors
 /// If the store does not answer, or a column has an unexpected type.
 pub fn read_tables(store: &mut dyn SqlStore) -> anyhow::Result<CanonicalTables> {
-    let mut found = read_shared_tables(store)?;
+    let mut found = shared_tables::read_shared_tables(store)?;
     for row in store.rows("SELECT sensor, times, vals FROM readings").context("readings")? {
         let [sensor, times, values] = row.as_slice() else { anyhow::bail!("readings: {row:?}") };
         let (times, values) = (times.bytes()?, values.bytes()?);
         let times = eight_byte_chunks(&times)?.map(i64::from_le_bytes);
         let values = eight_byte_chunks(&values)?.map(f64::from_le_bytes);
         anyhow::ensure!(times.len() == values.len(), "readings of {sensor:?}: times and values differ in number");
-        read_tables.add_readings(sensor.text()?, times.zip(values));
+        found.add_readings(sensor.text()?, times.zip(values));
     }
     for row in store.rows("SELECT sensor, start_time, rate, samples FROM waveforms").context("waveforms")? {
         let [sensor, start, rate, samples] = row.as_slice() else { anyhow::bail!("waveforms: {row:?}") };
-        read_tables.add_waveform(sensor.text()?, start.integer()?, rate.real()?, &samples.bytes()?);
+        found.add_waveform(sensor.text()?, start.integer()?, rate.real()?, &samples.bytes()?);
     }
     let mut lists = BTreeMap::new();
     for row in store.rows("SELECT id, names FROM feature_lists").context("feature_lists")? {
@@ -38,7 +38,7 @@ pub fn read_tables(store: &mut dyn SqlStore) -> anyhow::Result<CanonicalTables> 
         let values: Vec<f64> = eight_byte_chunks(&values.bytes()?)?.map(f64::from_le_bytes).collect();
         let names: Vec<&str> = names.split(',').collect();
         anyhow::ensure!(names.len() == values.len(), "a window of {sensor:?}: names and values differ");
-        read_tables.add_window(
+        found.add_window(
             sensor.text()?,
             asset.text()?,
             start.integer()?,
@@ -48,7 +48,7 @@ pub fn read_tables(store: &mut dyn SqlStore) -> anyhow::Result<CanonicalTables> 
             &values,
         );
     }
-    Ok(read_tables)
+    Ok(found)
 }
 
 fn eight_byte_chunks(bytes: &[u8]) -> anyhow::Result<impl ExactSizeIterator<Item = [u8; 8]>> {

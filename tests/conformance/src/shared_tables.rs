@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use crate::{SqlValue, CanonicalTables, SortKey, SqlStore, CanonicalTable, canonical_rows::double_to_json};
+use crate::{CanonicalTable, CanonicalTables, SortKey, SqlStore, SqlValue, canonical_rows::double_to_json};
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rusqlite::{Connection, params};
-use wheeltapper_conformance::{Sqlite, CanonicalTable, platform_store};
+use wheeltapper_conformance::{CanonicalTable, Sqlite, platform_store};
 use wheeltapper_line::{Dialect, schema};
 
 #[test]

@@ -7,13 +7,13 @@ use std::{fs, process::Command};
 
 use common::server::{Api, Program};
 use tempfile::TempDir;
-use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, Sqlite, http::TICK_TOKEN, platform_store};
+use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, Sqlite, http::TICK_TOKEN, platform_store};
 use wheeltapper_worlds::{composed, free_port};
 
 #[test]
 #[ignore = "needs spin on the path: cargo xtask conformance --host spin"]
 fn spin_conforms() {
-    common::all_cases(&mut Spin::default());
+    common::run_all_cases(&mut Spin::default());
 }
 
 #[derive(Default)]
@@ -60,8 +60,8 @@ impl Host for Spin {
         let mut command = Command::new("spin");
         command.current_dir(folder.path()).args(["up", "--quiet", "--from"]).arg(&file);
         let mut spin = Program::start(command.args(["--listen", &format!("127.0.0.1:{port}")]))?;
-        spin.listens(port)?;
-        self.0 = Some(Running { _spin: spin, api: Api::on(port), folder });
+        spin.wait_for_port(port)?;
+        self.0 = Some(Running { _spin: spin, api: Api::new(port), folder });
         Ok(())
     }
 

@@ -5,13 +5,13 @@
 mod common;
 
 use tempfile::TempDir;
-use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, Sqlite, http, platform_store};
-use wheeltapper_spin_world::{TriggerEvent as Trigger, LoadedComponent, Settings, SpinTestHost};
+use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, Sqlite, http, platform_store};
+use wheeltapper_spin_world::{LoadedComponent, Settings, SpinTestHost, TriggerEvent as Trigger};
 use wheeltapper_worlds::composed;
 
 #[test]
 fn the_components_for_spin_conform() {
-    common::all_cases(&mut Spin::default());
+    common::run_all_cases(&mut Spin::default());
 }
 
 #[derive(Default)]

@@ -13,9 +13,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use common::{postgres::cells, server::Api};
-use wheeltapper_conformance::{Case, SqlValue, Event, CanonicalTables, Host, Receipt, platform_store};
-use wheeltapper_wasmcloud_world::wash::{WashProcess, Layout};
+use common::{postgres::to_sql_values, server::Api};
+use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, SqlValue, platform_store};
+use wheeltapper_wasmcloud_world::wash::{Layout, WashProcess};
 use wheeltapper_worlds::composed;
 
 /// The timeout for processing one event.
@@ -32,13 +32,13 @@ const PROGRESS_SQL: &str = "SELECT count(*) FILTER (WHERE positions.position IS 
 #[test]
 #[ignore = "needs wash, nats-server and PostgreSQL: cargo xtask conformance --host wash"]
 fn the_line_in_one_component_conforms_on_wash() {
-    common::all_cases(&mut Wash { shape: Layout::SingleComponent, running: None });
+    common::run_all_cases(&mut Wash { shape: Layout::SingleComponent, running: None });
 }
 
 #[test]
 #[ignore = "needs wash, nats-server and PostgreSQL: cargo xtask conformance --host wash"]
 fn the_line_in_a_component_a_stage_conforms_on_wash() {
-    common::all_cases(&mut Wash { shape: Layout::ComponentPerStage, running: None });
+    common::run_all_cases(&mut Wash { shape: Layout::ComponentPerStage, running: None });
 }
 
 struct Wash {
@@ -63,7 +63,7 @@ impl Wash {
                 wash.log()
             );
             thread::sleep(Duration::from_millis(100));
-            let current = cells(&wash.rows(PROGRESS_SQL)?)?.pop().context("no row")?;
+            let current = to_sql_values(&wash.rows(PROGRESS_SQL)?)?.pop().context("no row")?;
             let is_idle = current.first() == Some(&SqlValue::Integer(0));
             idle_checks = if is_idle && current == last { idle_checks + 1 } else { 0 };
             last = current;
@@ -79,7 +79,7 @@ impl Host for Wash {
         let http = composed("wasmcloud", "http");
         let composed = http.parent().context("no folder")?;
         let wash = WashProcess::start(&program, composed, &case.plant, self.shape)?;
-        let api = Api::on(wash.port());
+        let api = Api::new(wash.port());
         self.running = Some((wash, api));
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Host for Wash {
 
     fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let (wash, _) = self.running()?;
-        let mut rows = |sql: &str| cells(&wash.rows(sql)?);
+        let mut rows = |sql: &str| to_sql_values(&wash.rows(sql)?);
         platform_store::read_tables(&mut rows)
     }
 }

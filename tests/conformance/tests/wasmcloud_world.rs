@@ -6,18 +6,18 @@ mod common;
 
 use std::collections::VecDeque;
 
-use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, http, platform_store};
+use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, http, platform_store};
 use wheeltapper_wasmcloud_world::{LoadedComponent, Message, PostgresServer, Settings, WasmCloudTestHost};
 use wheeltapper_worlds::composed;
 
 #[test]
 fn the_line_in_one_component_conforms() {
-    common::all_cases(&mut WasmCloud::new(&["whole"]));
+    common::run_all_cases(&mut WasmCloud::new(&["whole"]));
 }
 
 #[test]
 fn the_line_in_one_component_per_stage_conforms() {
-    common::all_cases(&mut WasmCloud::new(&["whole", "featurize", "detect", "alert", "schedule"]));
+    common::run_all_cases(&mut WasmCloud::new(&["whole", "featurize", "detect", "alert", "schedule"]));
 }
 
 struct WasmCloud {
@@ -114,7 +114,7 @@ impl Host for WasmCloud {
 
     fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let running = self.running()?;
-        let mut rows = |sql: &str| common::postgres::cells(&running.world.rows(sql, &[]).map_err(to_error)?);
+        let mut rows = |sql: &str| common::postgres::to_sql_values(&running.world.rows(sql, &[]).map_err(to_error)?);
         platform_store::read_tables(&mut rows)
     }
 }

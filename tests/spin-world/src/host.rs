@@ -202,7 +202,11 @@ impl SpinTestHost {
     ///
     /// # Errors
     /// If the instance traps or sends no response.
-    pub fn http(&self, loaded: &LoadedComponent, request: http::Request<Vec<u8>>) -> wasmtime::Result<http::Response<Vec<u8>>> {
+    pub fn http(
+        &self,
+        loaded: &LoadedComponent,
+        request: http::Request<Vec<u8>>,
+    ) -> wasmtime::Result<http::Response<Vec<u8>>> {
         block_on(wheeltapper_worlds::handle_request(self.store(loaded, None)?, loaded.pre.clone(), request))?
     }
 }

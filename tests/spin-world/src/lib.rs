@@ -3,11 +3,11 @@
 //!
 //! The services behind it are real: SQLite files with Spin's layout, a Redis server, an MQTT broker.
 
+mod host;
 mod host_state;
 mod imports;
 mod interfaces;
 pub mod manifest;
-mod host;
 
+pub use host::{LoadedComponent, Settings, SpinTestHost, TriggerEvent};
 pub use imports::unsupported_imports;
-pub use host::{TriggerEvent, LoadedComponent, Settings, SpinTestHost};

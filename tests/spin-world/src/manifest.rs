@@ -108,76 +108,83 @@ pub fn manifest_faults(path: &Path) -> wasmtime::Result<Vec<String>> {
         toml::from_str(&text).map_err(|error| wasmtime::format_err!("{}: {error}", path.display()))?;
     let mut faults = Vec::new();
     if manifest.spin_manifest_version != 2 {
-        manifest_faults.push(format!("spin_manifest_version is {}, not 2", manifest.spin_manifest_version));
+        faults.push(format!("spin_manifest_version is {}, not 2", manifest.spin_manifest_version));
     }
     if manifest.application.name.is_empty() || manifest.application.version.split('.').count() != 3 {
-        manifest_faults.push("the application has no name, or a version that is not like 0.1.0".to_owned());
+        faults.push("the application has no name, or a version that is not like 0.1.0".to_owned());
     }
     for (name, variable) in &manifest.variables {
-        check_identifier(name, '_', true, &mut manifest_faults);
+        check_identifier(name, '_', true, &mut faults);
         if variable.required == variable.default.is_some() {
-            manifest_faults.push(format!("variable {name} must be required or have a default, and not both"));
+            faults.push(format!("variable {name} must be required or have a default, and not both"));
         }
     }
     for (kind, settings) in &manifest.application.trigger {
-        check_keys(&format!("[application.trigger.{kind}]"), settings, application_trigger_keys(kind), &[], &mut manifest_faults);
+        check_keys(
+            &format!("[application.trigger.{kind}]"),
+            settings,
+            application_trigger_keys(kind),
+            &[],
+            &mut faults,
+        );
         for value in settings.values() {
-            check_variables(value.as_str().unwrap_or(""), &manifest, &mut manifest_faults);
+            check_variables(value.as_str().unwrap_or(""), &manifest, &mut faults);
         }
     }
     for (kind, triggers) in &manifest.trigger {
         let Some((required, optional)) = trigger_keys(kind) else {
-            manifest_faults.push(format!("the trigger {kind} is unknown"));
+            faults.push(format!("the trigger {kind} is unknown"));
             continue;
         };
         let settings = application_trigger_keys(kind);
         if !settings.is_empty() && !manifest.application.trigger.contains_key(kind) {
-            manifest_faults.push(format!("[application.trigger.{kind}] is missing"));
+            faults.push(format!("[application.trigger.{kind}] is missing"));
         }
         for trigger in triggers {
-            check_keys(&format!("[[trigger.{kind}]]"), trigger, required, optional, &mut manifest_faults);
+            check_keys(&format!("[[trigger.{kind}]]"), trigger, required, optional, &mut faults);
             let component = trigger.get("component").and_then(toml::Value::as_str).unwrap_or("");
             if !manifest.component.contains_key(component) {
-                manifest_faults.push(format!("a {kind} trigger names component {component:?}, which does not exist"));
+                faults.push(format!("a {kind} trigger names component {component:?}, which does not exist"));
             }
         }
     }
     for (name, component) in &manifest.component {
-        check_identifier(name, '-', false, &mut manifest_faults);
-        check_component(name, component, &manifest, path, &mut manifest_faults);
+        check_identifier(name, '-', false, &mut faults);
+        check_component(name, component, &manifest, path, &mut faults);
     }
-    Ok(manifest_faults)
+    Ok(faults)
 }
 
 fn check_component(name: &str, component: &Component, manifest: &Manifest, path: &Path, faults: &mut Vec<String>) {
     let named = |trigger: &toml::Table| trigger.get("component").and_then(toml::Value::as_str) == Some(name);
     if !manifest.trigger.values().flatten().any(named) {
-        manifest_faults.push(format!("no trigger names component {name}"));
+        faults.push(format!("no trigger names component {name}"));
     }
     let source = path.parent().unwrap_or(Path::new(".")).join(&component.source);
     if !source.is_file() {
-        manifest_faults.push(format!("{name}: {} is missing; run `cargo xtask compose`", source.display()));
+        faults.push(format!("{name}: {} is missing; run `cargo xtask compose`", source.display()));
     }
     for (variable, value) in &component.variables {
-        check_identifier(variable, '_', true, manifest_faults);
-        check_variables(value, manifest, manifest_faults);
+        check_identifier(variable, '_', true, faults);
+        check_variables(value, manifest, faults);
     }
     for host in &component.allowed_outbound_hosts {
-        check_variables(host, manifest, manifest_faults);
+        check_variables(host, manifest, faults);
         let resolved = resolve_templates(host, manifest);
         if !is_valid_host(&resolved) {
-            manifest_faults.push(format!("{name}: allowed host {resolved:?} is not scheme://host:port"));
+            faults.push(format!("{name}: allowed host {resolved:?} is not scheme://host:port"));
         }
     }
     for store in component.key_value_stores.iter().chain(&component.sqlite_databases) {
         if store != "default" {
-            manifest_faults.push(format!("{name}: store {store} needs a runtime configuration; only \"default\" always exists"));
+            faults
+                .push(format!("{name}: store {store} needs a runtime configuration; only \"default\" always exists"));
         }
     }
     for dependency in component.dependencies.keys() {
         let package = dependency.contains(':') && !dependency.starts_with(':');
         if !package {
-            check_identifier(dependency, '-', false, manifest_faults);
+            check_identifier(dependency, '-', false, faults);
         }
     }
 }
@@ -191,20 +198,20 @@ fn check_identifier(name: &str, delimiter: char, lower: bool, faults: &mut Vec<S
                 || (!lower && word.chars().all(|each| !each.is_ascii_lowercase())))
     };
     if !name.split(delimiter).all(word) {
-        manifest_faults.push(format!("{name:?} is not an id of words joined by {delimiter:?}"));
+        faults.push(format!("{name:?} is not an id of words joined by {delimiter:?}"));
     }
 }
 
 fn check_keys(name: &str, table: &toml::Table, required: &[&str], optional: &[&str], faults: &mut Vec<String>) {
     for key in required.iter().filter(|key| !table.contains_key(**key)) {
-        manifest_faults.push(format!("{name} has no {key}"));
+        faults.push(format!("{name} has no {key}"));
     }
     for (key, value) in table {
         if !required.contains(&key.as_str()) && !optional.contains(&key.as_str()) {
-            manifest_faults.push(format!("{name} has the key {key}, which Spin does not know"));
+            faults.push(format!("{name} has the key {key}, which Spin does not know"));
         }
         if !value.is_str() {
-            manifest_faults.push(format!("{name}: {key} must be a string"));
+            faults.push(format!("{name}: {key} must be a string"));
         }
     }
 }
@@ -216,10 +223,10 @@ fn template_names(text: &str) -> impl Iterator<Item = &str> {
 
 fn check_variables(text: &str, manifest: &Manifest, faults: &mut Vec<String>) {
     if text.matches("{{").count() != text.matches("}}").count() {
-        manifest_faults.push(format!("{text:?} opens a template that it does not close"));
+        faults.push(format!("{text:?} opens a template that it does not close"));
     }
     for name in template_names(text).filter(|name| !manifest.variables.contains_key(*name)) {
-        manifest_faults.push(format!("{text:?} names the variable {name}, which does not exist"));
+        faults.push(format!("{text:?} names the variable {name}, which does not exist"));
     }
 }
 
@@ -270,7 +277,7 @@ mod tests {
         fs::write(folder.path().join("a.wasm"), b"").unwrap();
         let path = folder.path().join("spin.toml");
         fs::write(&path, text).unwrap();
-        manifest_faults(&path).map_or_else(|error| format!("{error:#}"), |faults| manifest_faults.join("; "))
+        manifest_faults(&path).map_or_else(|error| format!("{error:#}"), |faults| faults.join("; "))
     }
 
     #[test]

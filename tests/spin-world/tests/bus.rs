@@ -9,7 +9,7 @@ use common::{
     App,
     servers::{Redis, Server, Subscription, free_port, publish},
 };
-use wheeltapper_spin_world::{TriggerEvent, LoadedComponent};
+use wheeltapper_spin_world::{LoadedComponent, TriggerEvent};
 use wheeltapper_worlds::plant::{PLANT, START, plant_events};
 
 const SECONDS: i64 = 280;
@@ -30,7 +30,12 @@ const TABLES: [&str; 5] = [
 
 /// Acts as Spin's Redis trigger: passes one message after the other to the components of its channel. Returns the
 /// number of messages of each channel.
-fn deliver_messages(app: &App, subscription: &mut Redis, readings: &LoadedComponent, stages: &LoadedComponent) -> [usize; 5] {
+fn deliver_messages(
+    app: &App,
+    subscription: &mut Redis,
+    readings: &LoadedComponent,
+    stages: &LoadedComponent,
+) -> [usize; 5] {
     let mut count = [0; 5];
     while let Some((channel, payload)) = subscription.next_message(IDLE_TIMEOUT) {
         let stage = STAGES.iter().position(|stage| *stage == channel);

@@ -5,10 +5,10 @@ mod common;
 
 use common::App;
 use wheeltapper_spin_world::LoadedComponent;
-use wheeltapper_worlds::plant::{PLANT, plant_events, assert_api_reports};
+use wheeltapper_worlds::plant::{PLANT, assert_api_reports, plant_events};
 
 fn request(app: &App, http: &LoadedComponent, builder: http::request::Builder, body: &[u8]) -> (u16, String) {
-    let response = app.world.http(http, builder.body(body.to_vec()).unwrap()).unwrap();
+    let response = app.host.http(http, builder.body(body.to_vec()).unwrap()).unwrap();
     (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
 }
 

@@ -12,10 +12,10 @@ fn a_failing_machine_becomes_a_work_order_without_a_bus() {
     let app = App::new(&[("plant", PLANT)]);
     let readings = app.load("redis", &[("role", "readings"), ("channel", "readings")]);
     for event in plant_events(280, 210) {
-        app.world.event(&readings, &TriggerEvent::Redis(event), None).unwrap();
+        app.host.event(&readings, &TriggerEvent::Redis(event), None).unwrap();
     }
     let cron = app.load("cron", &[]);
-    app.world.event(&cron, &TriggerEvent::Cron((START + 340) as u64), None).unwrap();
+    app.host.event(&cron, &TriggerEvent::Cron((START + 340) as u64), None).unwrap();
     assert_eq!(app.count("sensors"), 4);
     assert_eq!(app.rows("SELECT sum(count) FROM readings"), [[rusqlite::types::Value::Integer(1120)]]);
     assert_eq!(app.count("dead_letters"), 0);
@@ -31,9 +31,9 @@ fn an_mqtt_message_names_its_topic() {
     let app = App::new(&[("plant", PLANT)]);
     let mqtt = app.load("mqtt", &[]);
     let event = TriggerEvent::Mqtt { topic: "north/pump-1".into(), payload: b"nonsense".to_vec() };
-    app.world.event(&mqtt, &event, None).unwrap();
+    app.host.event(&mqtt, &event, None).unwrap();
     assert_eq!(app.count("dead_letters WHERE source = 'north/pump-1' AND reason = 'malformed'"), 1);
     let payload = plant_events(1, 9).remove(0);
-    app.world.event(&mqtt, &TriggerEvent::Mqtt { topic: "any".into(), payload }, None).unwrap();
+    app.host.event(&mqtt, &TriggerEvent::Mqtt { topic: "any".into(), payload }, None).unwrap();
     assert_eq!(app.rows("SELECT sum(count) FROM readings"), [[rusqlite::types::Value::Integer(4)]]);
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{App, composed};
-use wheeltapper_spin_world::{TriggerEvent, LoadedComponent, Settings, SpinTestHost};
+use wheeltapper_spin_world::{LoadedComponent, Settings, SpinTestHost, TriggerEvent};
 use wheeltapper_worlds::plant::{PLANT, plant_events};
 
 fn request(
@@ -20,7 +20,7 @@ fn request(
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    let response = app.world.http(http, request.body(Vec::new()).unwrap()).unwrap();
+    let response = app.host.http(http, request.body(Vec::new()).unwrap()).unwrap();
     (response.status().as_u16(), response.headers().clone())
 }
 
@@ -88,5 +88,5 @@ fn an_invalid_plant_is_an_error() {
     }
     let app = App::new(&[("plant", "@/nowhere.json"), ("role", "readings")]);
     let component = app.load("redis", &[]);
-    app.world.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap_err();
+    app.host.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap_err();
 }

@@ -50,11 +50,11 @@ impl Random {
 /// Returns the deliveries: the first of each event near its position, and up to four more at any later time.
 fn deliveries(events: &[Vec<u8>], random: &mut Random) -> VecDeque<usize> {
     let mut order: Vec<(usize, usize)> = Vec::new();
-    for event in 0..plant_events.len() {
+    for event in 0..events.len() {
         let first = event + random.below(DISORDER);
         order.push((first * 1000 + random.below(1000), event));
         for _ in 0..random.below(5) {
-            order.push((first * 1000 + 1000 + random.below(plant_events.len() * 1000), event));
+            order.push((first * 1000 + 1000 + random.below(events.len() * 1000), event));
         }
     }
     order.sort_unstable();
@@ -71,13 +71,14 @@ fn redelivered_and_killed_events_write_the_rows_of_a_clean_run() {
     assert_ne!(plant, PLANT);
     let clean = App::new(&[("plant", &plant)]);
     let readings = clean.load("redis", &[("role", "readings")]);
-    for event in &plant_events {
-        clean.world.event(&readings, &TriggerEvent::Redis(event.clone()), None).unwrap();
+    for event in &events {
+        clean.host.event(&readings, &TriggerEvent::Redis(event.clone()), None).unwrap();
     }
-    let ticks: Vec<TriggerEvent> = TICKS.iter().map(|after| TriggerEvent::Cron((START + SECONDS + after) as u64)).collect();
+    let ticks: Vec<TriggerEvent> =
+        TICKS.iter().map(|after| TriggerEvent::Cron((START + SECONDS + after) as u64)).collect();
     let cron = clean.load("cron", &[]);
     for tick in &ticks {
-        clean.world.event(&cron, tick, None).unwrap();
+        clean.host.event(&cron, tick, None).unwrap();
     }
     let expected = tables(&clean);
     for (table, rows) in TABLE_QUERIES.iter().zip(&expected).take(6) {
@@ -89,20 +90,20 @@ fn redelivered_and_killed_events_write_the_rows_of_a_clean_run() {
         let readings = app.load("redis", &[("role", "readings")]);
         let cron = app.load("cron", &[]);
         let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ round);
-        let queue = Mutex::new(deliveries(&plant_events, &mut random));
+        let queue = Mutex::new(deliveries(&events, &mut random));
         let delivered = queue.lock().unwrap().len();
         let killed = AtomicU32::new(0);
         thread::scope(|scope| {
             for instance in 0..INSTANCES {
                 let (queue, killed, app, readings, cron, events, ticks) =
-                    (&queue, &killed, &app, &readings, &cron, &plant_events, &ticks);
+                    (&queue, &killed, &app, &readings, &cron, &events, &ticks);
                 scope.spawn(move || {
                     let mut random = Random(round * 1_000_003 + instance as u64);
                     loop {
                         let Some(event) = queue.lock().unwrap().pop_front() else { break };
                         let kill = (random.below(5) == 0).then(|| random.below(60) as u32);
-                        let message = TriggerEvent::Redis(plant_events[event].clone());
-                        if app.world.event(readings, &message, kill).is_err() {
+                        let message = TriggerEvent::Redis(events[event].clone());
+                        if app.host.event(readings, &message, kill).is_err() {
                             // The event was not acknowledged, so it comes again.
                             assert!(kill.is_some(), "an instance failed that was not killed");
                             killed.fetch_add(1, Ordering::Relaxed);
@@ -110,14 +111,14 @@ fn redelivered_and_killed_events_write_the_rows_of_a_clean_run() {
                         }
                     }
                     // Every instance passes the same tick.
-                    app.world.event(cron, &ticks[0], None).unwrap();
+                    app.host.event(cron, &ticks[0], None).unwrap();
                 });
             }
         });
         assert!(delivered > events.len() * 2, "{delivered}");
         assert!(killed.load(Ordering::Relaxed) > 20, "{killed:?}");
         for tick in &ticks[1..] {
-            app.world.event(&cron, tick, None).unwrap();
+            app.host.event(&cron, tick, None).unwrap();
         }
         let dead_letters = app.rows("SELECT reason, sensor, message FROM dead_letters ORDER BY time");
         assert!(dead_letters.is_empty(), "{dead_letters:?}");

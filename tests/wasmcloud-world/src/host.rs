@@ -17,12 +17,12 @@ use wasmtime::{
 };
 
 use crate::{
+    connection_pool::ConnectionPool,
     host_state::HostState,
     interfaces::{
         self,
         bindings::{PlatformPre, wasmcloud::messaging0_3_0::types::BrokerMessage},
     },
-    connection_pool::ConnectionPool,
 };
 
 /// The settings of a workload.
@@ -137,11 +137,21 @@ impl WasmCloudTestHost {
     ///
     /// # Errors
     /// If the instance traps or is killed, or the error that the component returns.
-    pub fn deliver(&self, loaded: &LoadedComponent, message: &Message, kill_after: Option<u32>) -> wasmtime::Result<()> {
+    pub fn deliver(
+        &self,
+        loaded: &LoadedComponent,
+        message: &Message,
+        kill_after: Option<u32>,
+    ) -> wasmtime::Result<()> {
         self.runtime.block_on(self.deliver_async(loaded, message.clone(), kill_after))
     }
 
-    async fn deliver_async(&self, loaded: &LoadedComponent, message: Message, kill_after: Option<u32>) -> wasmtime::Result<()> {
+    async fn deliver_async(
+        &self,
+        loaded: &LoadedComponent,
+        message: Message,
+        kill_after: Option<u32>,
+    ) -> wasmtime::Result<()> {
         let mut store = self.store(loaded, kill_after);
         let instance = PlatformPre::new(loaded.pre.clone())?.instantiate_async(&mut store).await?;
         let Message { subject, body } = message;

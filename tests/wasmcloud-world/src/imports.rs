@@ -49,7 +49,10 @@ mod tests {
 
     #[test]
     fn unsupported_imports_are_recognised() {
-        assert!(WASMCLOUD_IMPORTS.supports("wasi:http/types@0.2.6") && WASMCLOUD_IMPORTS.supports("wasmcloud:keyvalue/cas@0.2.0"));
+        assert!(
+            WASMCLOUD_IMPORTS.supports("wasi:http/types@0.2.6")
+                && WASMCLOUD_IMPORTS.supports("wasmcloud:keyvalue/cas@0.2.0")
+        );
         for import in [
             "wasi:nn/graph@0.2.0-rc-2024-10-28",
             "wasi:keyvalue/store@0.2.0-draft2",

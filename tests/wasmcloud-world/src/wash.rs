@@ -188,7 +188,14 @@ fn wait_until(ready: impl Fn() -> bool, service: &str) -> io::Result<()> {
 }
 
 /// Returns the project's `.wash/config.yaml`: this repository's, with other ports.
-fn project_config(composed: &Path, plant: &str, shape: Layout, postgres: &PostgresServer, nats: u16, http: u16) -> String {
+fn project_config(
+    composed: &Path,
+    plant: &str,
+    shape: Layout,
+    postgres: &PostgresServer,
+    nats: u16,
+    http: u16,
+) -> String {
     let (composed, server) = (composed.display(), postgres.server_url());
     // JSON on one line is valid YAML. A single quote is doubled within YAML's single quotes.
     let plant = plant.replace('\n', " ").replace('\'', "''");

@@ -21,14 +21,14 @@ fn tables_of_one_component() -> Vec<Vec<String>> {
     }
     app.send(&whole, "tick", tick(340).as_bytes());
     assert_eq!(app.count("sensors"), 4);
-    assert_eq!(app.world.rows("SELECT sum(count)::bigint FROM readings", &[]).unwrap()[0].get::<_, i64>(0), 1120);
+    assert_eq!(app.host.rows("SELECT sum(count)::bigint FROM readings", &[]).unwrap()[0].get::<_, i64>(0), 1120);
     assert_eq!(app.count("dead_letters"), 0);
     assert!(app.count("windows") >= 4 * 40, "{}", app.count("windows"));
     assert!(app.count("anomalies") > 0);
     assert_eq!(app.count("alerts WHERE asset = 'north/pump-1'"), 1);
     assert_eq!(app.count("work_orders WHERE asset = 'north/pump-1' AND technician = 'ada'"), 1);
     assert_eq!(app.count("alerts WHERE asset = 'south/fan-2'"), 0);
-    assert_eq!(app.world.take_published(), []);
+    assert_eq!(app.host.take_published(), []);
     app.tables()
 }
 
@@ -49,9 +49,9 @@ impl StagedLine {
     fn deliver(&mut self, message: &Message, kill_after: Option<u32>) -> bool {
         let topic = message.subject.split('.').next().unwrap();
         let (_, stage) = self.stages.iter().find(|(input, _)| *input == topic).unwrap();
-        let is_accepted = self.app.world.deliver(stage, message, kill_after).is_ok();
+        let is_accepted = self.app.host.deliver(stage, message, kill_after).is_ok();
         assert!(is_accepted || kill_after.is_some(), "{}", message.subject);
-        self.pending.extend(self.app.world.take_published());
+        self.pending.extend(self.app.host.take_published());
         is_accepted
     }
 
@@ -134,14 +134,14 @@ fn a_rejected_reading_is_kept_as_a_dead_letter() {
 fn invalid_messages_and_settings_are_errors() {
     let app = App::new(&[("plant", PLANT)]);
     let detect = app.load("detect");
-    let error = app.world.deliver(&detect, &readings_message(b"{}".to_vec()), None).unwrap_err();
+    let error = app.host.deliver(&detect, &readings_message(b"{}".to_vec()), None).unwrap_err();
     assert!(format!("{error:#}").contains("subscriptions"), "{error:#}");
     let whole = app.load("whole");
     let noon = Message { subject: "tick".to_owned(), body: b"noon".to_vec() };
-    let error = app.world.deliver(&whole, &noon, None).unwrap_err();
+    let error = app.host.deliver(&whole, &noon, None).unwrap_err();
     assert!(format!("{error:#}").contains("nanoseconds"), "{error:#}");
     let plant = App::new(&[("plant", "{\"lunch\": true}")]);
     let whole = plant.load("whole");
-    let error = plant.world.deliver(&whole, &readings_message(b"{}".to_vec()), None).unwrap_err();
+    let error = plant.host.deliver(&whole, &readings_message(b"{}".to_vec()), None).unwrap_err();
     assert!(format!("{error:#}").contains("config plant"), "{error:#}");
 }

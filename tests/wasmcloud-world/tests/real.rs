@@ -4,7 +4,7 @@
 mod common;
 
 use common::{composed, tick};
-use wheeltapper_wasmcloud_world::wash::{WashProcess, Layout};
+use wheeltapper_wasmcloud_world::wash::{Layout, WashProcess};
 use wheeltapper_worlds::plant::{PLANT, plant_events};
 
 const SECONDS: i64 = 280;
@@ -22,14 +22,15 @@ fn start_wash(shape: Layout) -> Option<WashProcess> {
 fn assert_readings_become_work_orders(real: &WashProcess) {
     let events = plant_events(SECONDS, FAULT_START);
     // Like a device: the next reading is sent long after the one before it was accepted.
-    for event in &plant_events {
+    for event in &events {
         real.publish("readings.plant", [event.as_slice()]).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     real.wait_for_number("SELECT coalesce(sum(count), 0)::bigint FROM readings", 4 * SECONDS).unwrap();
     real.publish("tick", [tick(340).as_bytes()]).unwrap();
     real.wait_for_number("SELECT count(*) FROM alerts WHERE asset = 'north/pump-1'", 1).unwrap();
-    real.wait_for_number("SELECT count(*) FROM work_orders WHERE asset = 'north/pump-1' AND technician = 'ada'", 1).unwrap();
+    real.wait_for_number("SELECT count(*) FROM work_orders WHERE asset = 'north/pump-1' AND technician = 'ada'", 1)
+        .unwrap();
     real.wait_for_number("SELECT count(*) FROM dead_letters", 0).unwrap();
     let windows: i64 = real.rows("SELECT count(*) FROM windows").unwrap()[0].get(0);
     assert!(windows >= 4 * 40, "{windows}");

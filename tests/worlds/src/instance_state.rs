@@ -38,7 +38,13 @@ pub struct InstanceState {
 impl InstanceState {
     /// Creates the state of an instance that is killed after `lives` calls of the host. `None`: never.
     pub fn new(wasi: WasiCtx, lives: Option<u32>) -> Self {
-        Self { wasi, http: WasiHttpCtx::new(), closed: DenyOutgoing, table: ResourceTable::new(), remaining_calls: lives }
+        Self {
+            wasi,
+            http: WasiHttpCtx::new(),
+            closed: DenyOutgoing,
+            table: ResourceTable::new(),
+            remaining_calls: lives,
+        }
     }
 
     /// Counts a call of the host.

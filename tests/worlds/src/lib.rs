@@ -1,16 +1,16 @@
 //! What the hosts for the tests have in common. `tests/spin-world` and `tests/wasmcloud-world` each add what one
 //! platform provides.
 
+mod engine;
 mod imports;
 mod instance_state;
 pub mod plant;
-mod engine;
 
 use std::{io, net::TcpListener, path::PathBuf};
 
+pub use engine::{engine_and_linker, handle_request, load_component};
 pub use imports::SupportedImports;
 pub use instance_state::InstanceState;
-pub use engine::{load_component, engine_and_linker, handle_request};
 
 /// Returns the path of a component that `cargo xtask compose` made for a host: in `target/composed`, or in the folder
 /// named by the variable `WHEELTAPPER_COMPOSED`.

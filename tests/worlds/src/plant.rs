@@ -19,7 +19,7 @@ pub const TABLE_QUERIES: [&str; 8] = [
     "SELECT reason, sensor, payload, message FROM dead_letters ORDER BY id",
 ];
 
-/// Asserts that the API reports the results of [`events`] and of an event with the payload `nonsense`. `get` requests
+/// Asserts that the API reports the results of [`plant_events`] and of an event with the payload `nonsense`. `get` requests
 /// a path and returns status and body.
 ///
 /// # Panics If an answer is not as expected.

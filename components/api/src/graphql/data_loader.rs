@@ -47,7 +47,11 @@ impl DataLoader {
     }
 
     /// Returns rows of a table, and caches them for other resolvers of the same HTTP request.
-    pub(super) async fn query_cached<T: DeserializeOwned>(&self, table: Table, filter: Filter) -> Result<Vec<T>, Error> {
+    pub(super) async fn query_cached<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        filter: Filter,
+    ) -> Result<Vec<T>, Error> {
         self.rows(table, LoaderRequest::CachedQuery(table, filter)).await
     }
 

@@ -146,7 +146,11 @@ impl<'a> ExpansionCounter<'a> {
         Ok(size)
     }
 
-    fn fragment(&mut self, name: &'a Name, fragment: &'a Positioned<FragmentDefinition>) -> Result<ExpandedSize, String> {
+    fn fragment(
+        &mut self,
+        name: &'a Name,
+        fragment: &'a Positioned<FragmentDefinition>,
+    ) -> Result<ExpandedSize, String> {
         match self.fragment_sizes.get(name) {
             Some(Some(size)) => return Ok(*size),
             Some(None) => return Err(format!("the fragment {name} spreads itself; remove the spread")),

@@ -17,7 +17,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use self::{data_loader::DataLoader, mutation::Mutation, query::Query as Root};
-use crate::{LineApi, api_response::ApiResponse, json_body, problem::Problem, query_params::QueryParams, schemas::GraphQlRequest};
+use crate::{
+    LineApi, api_response::ApiResponse, json_body, problem::Problem, query_params::QueryParams, schemas::GraphQlRequest,
+};
 
 /// Maximum size of a document in bytes.
 const MAX_DOCUMENT_BYTES: usize = 16 << 10;
@@ -58,7 +60,11 @@ pub(crate) fn handle_get(
 }
 
 /// Answers POST.
-pub(crate) fn handle_post(line: &impl LineApi, now: i64, request: &mut Request<Vec<u8>>) -> Result<ApiResponse, Problem> {
+pub(crate) fn handle_post(
+    line: &impl LineApi,
+    now: i64,
+    request: &mut Request<Vec<u8>>,
+) -> Result<ApiResponse, Problem> {
     let graph_request = json_body::read_json(request)?;
     respond(line, now, request.method(), request.headers(), graph_request)
 }
@@ -103,7 +109,10 @@ fn response_body(response: &SchemaResponse) -> Value {
 }
 
 /// Returns the text of the document, sent along or persisted.
-fn resolve_document(query: Option<String>, extensions: Option<&Map<String, Value>>) -> Result<String, Box<SchemaResponse>> {
+fn resolve_document(
+    query: Option<String>,
+    extensions: Option<&Map<String, Value>>,
+) -> Result<String, Box<SchemaResponse>> {
     let query = query.filter(|query| !query.is_empty());
     if let Some(query) = &query
         && query.len() > MAX_DOCUMENT_BYTES
@@ -167,7 +176,9 @@ fn execute(
     static SCHEMA: OnceLock<ApiSchema> = OnceLock::new();
     static INTROSPECTION_SCHEMA: OnceLock<ApiSchema> = OnceLock::new();
     let schema = match of_schema {
-        true => INTROSPECTION_SCHEMA.get_or_init(|| build_schema(MAX_INTROSPECTION_DEPTH, MAX_INTROSPECTION_COMPLEXITY)),
+        true => {
+            INTROSPECTION_SCHEMA.get_or_init(|| build_schema(MAX_INTROSPECTION_DEPTH, MAX_INTROSPECTION_COMPLEXITY))
+        }
         false => SCHEMA.get_or_init(|| build_schema(MAX_DEPTH, MAX_COMPLEXITY)),
     };
     let desk = DataLoader::default();

@@ -3,12 +3,17 @@
 use async_graphql::{Context, Error, Object};
 
 use super::data_loader::{DataLoader, RequestTime, graphql_error};
-use crate::{ActionRequest, Action, Table, listing, schemas::Anomaly};
+use crate::{Action, ActionRequest, Table, listing, schemas::Anomaly};
 
 /// Maximum number of characters of a comment.
 const MAX_COMMENT_CHARS: usize = 2_000;
 
-async fn perform_action(context: &Context<'_>, deed: Action, id: String, text: Option<String>) -> Result<Anomaly, Error> {
+async fn perform_action(
+    context: &Context<'_>,
+    deed: Action,
+    id: String,
+    text: Option<String>,
+) -> Result<Anomaly, Error> {
     let text = text.unwrap_or_default();
     if text.chars().count() > MAX_COMMENT_CHARS || text.contains('\0') {
         return Err(Error::new(format!(

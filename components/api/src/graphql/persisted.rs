@@ -40,7 +40,8 @@ pub(super) fn resolve(persisted: &Value, query: Option<String>) -> Result<String
             Ok(query)
         }
         Some(_) => persisted_query_error("provided sha does not match query", "PERSISTED_QUERY_HASH_MISMATCH"),
-        None => find_document(&hash).map_or_else(|| persisted_query_error("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"), Ok),
+        None => find_document(&hash)
+            .map_or_else(|| persisted_query_error("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"), Ok),
     }
 }
 

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::data_loader::DataLoader;
 use crate::{
     Filter, Table, assets,
-    query_params::{DEFAULT_LIMIT, parse_cursor, format_cursor},
-    schemas::{ActionRow, Alert, Anomaly, Asset, Machine, Timestamp, Sensor, WorkOrder},
+    query_params::{DEFAULT_LIMIT, format_cursor, parse_cursor},
+    schemas::{ActionRow, Alert, Anomaly, Asset, Machine, Sensor, Timestamp, WorkOrder},
 };
 
 /// The severity of an anomaly or an alert.

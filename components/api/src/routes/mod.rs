@@ -1,8 +1,8 @@
 //! Routing. One table ([`ROUTES`]) is the single source for the dispatch, the methods of a path, the check of the
 //! query, the OpenAPI document, and the permissions that the guard of the edge host enforces.
 
-mod route_info;
 mod parameters;
+mod route_info;
 mod table;
 
 use std::borrow::Cow;
@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-pub(crate) use route_info::{BodyInfo, ParameterKind, Handler, Parameter, ParameterLocation, ResponseInfo};
-pub use route_info::{RateLimitClass, Permission, RouteInfo};
+pub(crate) use route_info::{BodyInfo, Handler, Parameter, ParameterKind, ParameterLocation, ResponseInfo};
+pub use route_info::{Permission, RateLimitClass, RouteInfo};
 pub use table::ROUTES;
 
 use crate::{dashboard::is_file, problem::Problem};
@@ -78,7 +78,10 @@ impl<'a> MatchedPath<'a> {
     /// Returns the percent-decoded id. A plus is not decoded as a space.
     pub(crate) fn decoded_id(&self) -> Result<Cow<'a, str>, Problem> {
         percent_decode_str(self.encoded_id).decode_utf8().map_err(|_| {
-            Problem::bad_request(format!("{} is not UTF-8 after percent-decoding; encode the id as UTF-8", self.encoded_id))
+            Problem::bad_request(format!(
+                "{} is not UTF-8 after percent-decoding; encode the id as UTF-8",
+                self.encoded_id
+            ))
         })
     }
 }

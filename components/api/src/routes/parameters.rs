@@ -1,6 +1,6 @@
 //! Parameters that several routes share, and their values.
 
-use super::route_info::{ParameterKind, Parameter, ParameterLocation};
+use super::route_info::{Parameter, ParameterKind, ParameterLocation};
 
 pub(super) const SEVERITIES: &[&str] = &["low", "medium", "high", "critical"];
 pub(super) const ALERT_STATES: &[&str] = &["open", "resolved"];
@@ -19,7 +19,12 @@ const REASON_NAMES: [&str; crate::RejectionReason::ALL.len()] = {
     names
 };
 
-pub(super) const fn query(name: &'static str, kind: ParameterKind, about: &'static str, example: &'static str) -> Parameter {
+pub(super) const fn query(
+    name: &'static str,
+    kind: ParameterKind,
+    about: &'static str,
+    example: &'static str,
+) -> Parameter {
     Parameter { name, location: ParameterLocation::Query, kind, description: about, example }
 }
 
@@ -27,7 +32,8 @@ pub(super) const fn path(name: &'static str, about: &'static str, example: &'sta
     Parameter { name, location: ParameterLocation::Path, kind: ParameterKind::Text, description: about, example }
 }
 
-pub(super) const ASSET: Parameter = query("asset", ParameterKind::Text, "The name of the machine.", "north/hall-1/pump-1");
+pub(super) const ASSET: Parameter =
+    query("asset", ParameterKind::Text, "The name of the machine.", "north/hall-1/pump-1");
 pub(super) const SENSOR: Parameter =
     query("sensor", ParameterKind::Text, "The name of the sensor.", "north/hall-1/pump-1/vibration");
 pub(super) const FROM: Parameter = query(

@@ -3,8 +3,8 @@
 use http::Method;
 
 use super::{
-    route_info::{RateLimitClass, ParameterKind, Handler, Parameter, Permission, ResponseInfo, RouteInfo, schema_of},
     parameters::*,
+    route_info::{Handler, Parameter, ParameterKind, Permission, RateLimitClass, ResponseInfo, RouteInfo, schema_of},
 };
 use crate::{
     Action,
@@ -39,13 +39,13 @@ const fn list(path: &'static str, of: &'static Listing, parameters: &'static [Pa
 
 macro_rules! page_reply {
     ($row:ty) => {
-        &[Reply::json(200, "A page of items.", shape::<Page<$row>>).with(LINKED)]
+        &[ResponseInfo::json(200, "A page of items.", schema_of::<Page<$row>>).with_headers(ETAG_AND_LINK)]
     };
 }
 
 macro_rules! json_reply {
     ($status:literal, $about:literal, $row:ty) => {
-        &[Reply::json($status, $about, shape::<$row>).with(ETAG)]
+        &[ResponseInfo::json($status, $about, schema_of::<$row>).with_headers(ETAG)]
     };
 }
 
@@ -57,7 +57,8 @@ const STREAM: &[ResponseInfo] = &[ResponseInfo {
     schema: Some(schema_of::<AnyJson>),
     headers: &[],
 }];
-const ANOMALY: &[ResponseInfo] = &[ResponseInfo::json(200, "The anomaly in its new state.", schema_of::<AnomalyWithActions>)];
+const ANOMALY: &[ResponseInfo] =
+    &[ResponseInfo::json(200, "The anomaly in its new state.", schema_of::<AnomalyWithActions>)];
 const COMMENT_EXAMPLE: &str = r#"{"comment": "Seen; the bearing is on order."}"#;
 const TECHNICIAN: Parameter = query("technician", ParameterKind::Text, "The name of the technician.", "Ada");
 const TASK_ID: Parameter = path("task_id", "The task's id.", "00000000000000000000000000000001");

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::scalars::{JsonObject, Timestamp, Name, BoundedText};
+use super::scalars::{BoundedText, JsonObject, Name, Timestamp};
 
 /// A password.
 type Password = BoundedText<1, 1024>;
@@ -17,7 +17,8 @@ const USER_PATTERN: &str = "^[A-Za-z0-9._@+-]{1,64}$";
 /// The pattern of a site: the beginning of the path of a machine.
 const SITE_PATTERN: &str = r"^[^/\s\x00-\x1f\x7f-\x9f]+(/[^/\s\x00-\x1f\x7f-\x9f]+)*$";
 /// The pattern of an API key's name.
-const KEY_NAME_PATTERN: &str = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u0085\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?$";
+const KEY_NAME_PATTERN: &str =
+    r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u0085\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?$";
 
 /// A site, the beginning of the path of a machine.
 #[derive(JsonSchema)]

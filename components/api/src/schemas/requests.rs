@@ -9,7 +9,9 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::scalars::{JsonObject, Timestamp, Name, StrictObject, Remark, SensorName, BoundedText, BoundedNumber, given};
+use super::scalars::{
+    BoundedNumber, BoundedText, JsonObject, Name, Remark, SensorName, StrictObject, Timestamp, non_null,
+};
 
 /// A comment on an action.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -17,7 +19,7 @@ use super::scalars::{JsonObject, Timestamp, Name, StrictObject, Remark, SensorNa
 #[schemars(rename = "Note")]
 pub(crate) struct OptionalComment {
     /// The reason, as text.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schemars(with = "Remark")]
     pub(crate) comment: Option<Remark>,
 }
@@ -36,19 +38,19 @@ pub(crate) struct Comment {
 #[schemars(extend("minProperties" = 1))]
 pub(crate) struct Amendment {
     /// The new start.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Moment")]
+    #[serde(default, deserialize_with = "non_null")]
+    #[schemars(with = "Timestamp")]
     pub(crate) scheduled_time: Option<Timestamp>,
     /// The technician who does it.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schemars(with = "Name")]
     pub(crate) technician: Option<Name>,
     /// Whether it keeps its time and technician when the plan is made again.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schemars(with = "bool")]
     pub(crate) pinned: Option<bool>,
     /// The new status.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schemars(with = "OrderStatusChange")]
     pub(crate) status: Option<OrderStatusChange>,
 }
@@ -119,7 +121,7 @@ pub(crate) struct SensorData {
     pub(crate) values: Values,
     /// Further data, such as `sampling_hz`.
     #[serde(default)]
-    #[schemars(with = "Loose")]
+    #[schemars(with = "JsonObject")]
     pub(crate) metadata: Map<String, Value>,
 }
 
@@ -234,8 +236,8 @@ pub(crate) struct Constraints {
     #[schemars(with = "Vec<Name>", length(min = 1, max = 1000))]
     pub(crate) technicians: Option<Vec<Name>>,
     /// The earliest start of a work order.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Moment")]
+    #[serde(default, deserialize_with = "non_null")]
+    #[schemars(with = "Timestamp")]
     pub(crate) not_before: Option<Timestamp>,
 }
 

@@ -133,7 +133,7 @@ pub(crate) struct Timestamp(pub(crate) i64);
 /// # Errors
 /// A message with what was expected and what was received.
 pub fn parse_timestamp(value: &serde_json::Value) -> Result<i64, String> {
-    Timestamp::deserialize(value).map(|moment| parse_timestamp.0).map_err(|error| error.to_string())
+    Timestamp::deserialize(value).map(|moment| moment.0).map_err(|error| error.to_string())
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
@@ -161,7 +161,9 @@ impl<'de> Deserialize<'de> for Timestamp {
                 }
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Timestamp, E> {
-                time::parse_rfc3339(text).map(Timestamp).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                time::parse_rfc3339(text)
+                    .map(Timestamp)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
         from.deserialize_any(Either)
@@ -241,7 +243,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for StrictObject<T> {
 }
 
 /// Deserialises an optional member that must not be null.
-pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn non_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 

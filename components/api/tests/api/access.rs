@@ -12,8 +12,9 @@ fn ask(
     uri: &str,
     headers: &[(&str, &str)],
 ) -> Response<Vec<u8>> {
-    let settings =
-        Settings::from_variables(|name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()));
+    let settings = Settings::from_variables(|name| {
+        variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+    });
     respond(line, &settings, NOW, request(method, uri, headers, b""))
 }
 

@@ -4,13 +4,13 @@ use http::Method;
 use serde_json::{Value, json};
 use wheeltapper_api::{Action, Settings, respond};
 
-use crate::memory::{Memory, NOW, SECOND, T0, body, get, get_with, misfit, order, plant, problem, request, send, text};
+use crate::memory::{Memory, NOW, SECOND, T0, body, get, get_with, invalid_body, order, plant, problem, request, send, text};
 
 const ANOMALY: &str = "/api/v1/anomalies/00000000000000000000000000000001";
 const ORDER: &str = "/api/v1/work-orders/00000000000000000000000000000001";
 
 fn recorded_actions(line: &Memory) -> Vec<(Action, String, String)> {
-    line.acted.take().into_iter().map(|change| (change.action, change.id, change.text)).collect()
+    line.actions.take().into_iter().map(|change| (change.action, change.id, change.text)).collect()
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn each_action_is_performed() {
         let line = plant();
         let answer = send(&line, Method::POST, &format!("{ANOMALY}/{name}"), r#"{"comment": "seen, ä"}"#);
         assert_eq!(answer.status(), 200, "{}", body(&answer));
-        let change = line.acted.borrow()[0].clone();
+        let change = line.actions.borrow()[0].clone();
         assert_eq!((change.action, change.text.as_str(), change.now), (deed, "seen, ä", NOW));
         let anomaly = body(&answer);
         assert_eq!(anomaly["handled"], matches!(deed, Action::Handle | Action::FalseAlarm));
@@ -47,13 +47,13 @@ fn only_the_action_comment_requires_a_text() {
     assert!(recorded_actions(&line).iter().all(|(_, _, text)| text.is_empty()));
     let comment = format!("{ANOMALY}/comment");
     assert!(problem(&send(&line, Method::POST, &comment, ""), 400).contains("there is no body"));
-    assert_eq!(misfit(&send(&line, Method::POST, &comment, "{}")), (String::new(), "missing field `comment`".into()));
-    let (pointer, detail) = misfit(&send(&line, Method::POST, &comment, r#"{"comment": ""}"#));
+    assert_eq!(invalid_body(&send(&line, Method::POST, &comment, "{}")), (String::new(), "missing field `comment`".into()));
+    let (pointer, detail) = invalid_body(&send(&line, Method::POST, &comment, r#"{"comment": ""}"#));
     assert_eq!((pointer.as_str(), detail.as_str()), ("/comment", "a text of 0 characters, expected 1 to 2000"));
     let long = format!(r#"{{"comment": "{}"}}"#, "ä".repeat(2_001));
-    assert_eq!(misfit(&send(&line, Method::POST, &comment, &long)).1, "a text of 2001 characters, expected 1 to 2000");
-    assert!(misfit(&send(&line, Method::POST, &comment, r#"{"comment": "\u0000"}"#)).1.contains("NUL"));
-    assert!(misfit(&send(&line, Method::POST, &comment, r#"{"comment": null}"#)).1.contains("expected a string"));
+    assert_eq!(invalid_body(&send(&line, Method::POST, &comment, &long)).1, "a text of 2001 characters, expected 1 to 2000");
+    assert!(invalid_body(&send(&line, Method::POST, &comment, r#"{"comment": "\u0000"}"#)).1.contains("NUL"));
+    assert!(invalid_body(&send(&line, Method::POST, &comment, r#"{"comment": null}"#)).1.contains("expected a string"));
     assert!(recorded_actions(&line).is_empty());
 }
 
@@ -88,7 +88,7 @@ fn a_stale_if_match_is_rejected() {
         assert_eq!(send_if_match(&line, method.clone(), path, &tag, first).status(), 200);
         let late = send_if_match(&line, method.clone(), path, &tag, then);
         assert!(problem(&late, 412).contains("If-Match"), "{path}");
-        assert_eq!(line.acted.borrow().len(), 1, "{path}");
+        assert_eq!(line.actions.borrow().len(), 1, "{path}");
         // The new tag is accepted, also the weak one of a compressed response, and so is `*` or no tag.
         let compressed = get_with(&line, item, &[("accept-encoding", "gzip")]);
         let tag = text(&compressed, "etag").unwrap().trim_start_matches("W/").to_owned();
@@ -140,7 +140,7 @@ fn invalid_amendments_are_rejected() {
         (r#"["2026-01-01T00:00:02Z", "Bo", true, "done"]"#, "", "expected an object"),
         ("null", "", "expected an object"),
     ] {
-        let (pointer, detail) = misfit(&send(&line, Method::PATCH, ORDER, sent));
+        let (pointer, detail) = invalid_body(&send(&line, Method::PATCH, ORDER, sent));
         assert!(detail.contains(expected_detail), "{sent}: {detail}");
         assert!(expected_pointer.is_empty() || pointer == expected_pointer, "{sent}: {pointer}");
     }

@@ -119,7 +119,7 @@ fn misleading_names_are_rejected() {
         let plan = json!({ "sensor_ids": [name] });
         problem(&send(&line, Method::POST, "/api/v1/maintenance/schedule", &plan.to_string()), 422);
     }
-    assert!(line.asked.borrow().is_empty());
+    assert!(line.queries.borrow().is_empty());
 }
 
 proptest! {

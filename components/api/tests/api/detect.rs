@@ -4,7 +4,7 @@ use http::{Method, Response};
 use serde_json::{Value, json};
 use wheeltapper_api::LineApiError;
 
-use crate::memory::{Memory, NOW, body, misfit, plant, problem, send};
+use crate::memory::{Memory, NOW, body, invalid_body, plant, problem, send};
 
 const SENSOR: &str = "north/hall-1/pump-1/vibration";
 
@@ -36,7 +36,7 @@ fn values_are_scored() {
             },
         })
     );
-    let received = line.judged.borrow()[0].clone();
+    let received = line.detect_requests.borrow()[0].clone();
     assert_eq!((received.model.as_str(), received.now), ("ensemble", NOW));
     assert_eq!(
         serde_json::from_slice::<Value>(&received.payload).unwrap(),
@@ -88,20 +88,20 @@ fn invalid_samples_are_rejected() {
         ("/sensor_data/unit", json!("mm/s"), "unknown field `unit`"),
     ] {
         if expected_pointer == "/sensor_data/values/x" {
-            let (pointer, detail) = misfit(&detect(&line, &sample(json!({ "x": "1" }))));
+            let (pointer, detail) = invalid_body(&detect(&line, &sample(json!({ "x": "1" }))));
             assert!(
                 pointer.starts_with("/sensor_data/values") && detail.contains("expected f64"),
                 "{pointer} {detail}"
             );
             continue;
         }
-        let (pointer, detail) = misfit(&detect(&line, &with(expected_pointer, value)));
+        let (pointer, detail) = invalid_body(&detect(&line, &with(expected_pointer, value)));
         assert_eq!(pointer, expected_pointer, "{detail}");
         assert!(detail.contains(expected_detail), "{expected_pointer}: {detail}");
     }
-    let (pointer, detail) = misfit(&detect(&line, &json!({})));
+    let (pointer, detail) = invalid_body(&detect(&line, &json!({})));
     assert_eq!((pointer.as_str(), detail.as_str()), ("", "missing field `sensor_data`"));
-    assert!(line.judged.take().is_empty());
+    assert!(line.detect_requests.take().is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::Value;
-use wheeltapper_api::{RateLimitClass, Permission, ROUTES, Settings, openapi, respond, find_route};
+use wheeltapper_api::{Permission, ROUTES, RateLimitClass, Settings, find_route, openapi, respond};
 
 use crate::memory::{Memory, NOW, body, get, get_with, plant, request, text};
 

@@ -47,7 +47,7 @@ fn all_is_asked_for_at_once() {
         &json!({ "query": query, "operationName": "All", "variables": { "start": "2026-01-01T00:00:05Z" } }),
     );
     insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
-    let queries = line.asked.borrow();
+    let queries = line.queries.borrow();
     let anomalies = queries.iter().find(|(_, filter)| filter.after.is_some()).unwrap();
     assert_eq!(
         (anomalies.1.kind.as_deref(), anomalies.1.sensor.as_deref()),
@@ -91,7 +91,7 @@ fn filtered_pages_need_few_queries() {
     let mut line = plant();
     let sensors: Vec<Value> = (0..12_500).map(|at| sensor(&format!("north/m{at:05}/x"))).collect();
     line.rows.insert(Table::Sensors, sensors);
-    let looks = |line: &Memory| line.asked.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
+    let looks = |line: &Memory| line.queries.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
     let fields = |count: usize, field: &str| {
         (0..count).fold("{".to_owned(), |query, at| query + &format!("a{at}:{field} ")) + "}"
     };
@@ -172,7 +172,7 @@ fn mutations_perform_actions() {
         );
         let changed = data(&line, &query);
         assert_eq!(changed[field]["handled"], matches!(deed, Action::Handle | Action::FalseAlarm));
-        let change = line.acted.borrow()[0].clone();
+        let change = line.actions.borrow()[0].clone();
         assert_eq!((change.action, change.text.as_str(), change.now), (deed, "c", NOW));
     }
     let line = plant();
@@ -199,9 +199,9 @@ fn mutations_require_the_permission_write() {
         }
         assert!(with(permissions, &json!({ "query": two, "operationName": "Q" })).get("errors").is_none());
     }
-    assert!(line.acted.borrow().is_empty());
+    assert!(line.actions.borrow().is_empty());
     assert!(with("read, write", &json!({ "query": MUTATION })).get("errors").is_none());
-    assert_eq!(line.acted.borrow().len(), 1);
+    assert_eq!(line.actions.borrow().len(), 1);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn get_accepts_queries_only() {
     );
     problem(&changed, 405);
     assert!(text(&changed, "allow").unwrap().contains("POST"));
-    assert!(line.acted.borrow().is_empty());
+    assert!(line.actions.borrow().is_empty());
     for variables in ["x", "[]", ""] {
         assert!(
             problem(&get(&line, &format!("/graphql?query=%7B__typename%7D&variables={variables}")), 400)
@@ -262,7 +262,7 @@ fn there_are_limits() {
         (0..5).map(|index| format!("a{index}: sensors(first: 1000) {{ nodes {{ name asset unit }} }} ")).collect();
     assert!(error(&ask(&line, &format!("{{ {wide} }}"))).contains("too complex"));
     assert!(error(&ask(&line, &format!("{{ {} }}", "a".repeat(20_000)))).contains("send at most"));
-    assert!(line.asked.borrow().is_empty());
+    assert!(line.queries.borrow().is_empty());
     // Fragments that spread each other.
     error(&ask(&line, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"));
     error(&ask(&line, &format!("{}{}", "{ a ".repeat(3_000), "}".repeat(3_000))));
@@ -288,7 +288,7 @@ fn expanding_documents_are_rejected_at_once() {
     let deep = format!("{{\"query\":\"{{ __typename }}\",\"variables\":{{\"a\":{}", "[".repeat(1_000));
     problem(&send(&line, Method::POST, "/graphql", &deep), 400);
     assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(line.asked.borrow().is_empty());
+    assert!(line.queries.borrow().is_empty());
 }
 
 /// The introspection query of graphql-core, the Python reference implementation: 17 fields deep.
@@ -310,7 +310,7 @@ fn introspection_is_answered() {
     for name in ["Sensor", "Anomaly", "Machine", "WorkOrderPage", "DateTime", "JSON", "Severity"] {
         assert!(types.contains(&name), "{types:?}");
     }
-    assert!(line.asked.borrow().is_empty());
+    assert!(line.queries.borrow().is_empty());
 }
 
 #[test]

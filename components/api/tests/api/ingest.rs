@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
-use wheeltapper_api::{LineApiError, MAX_BODY_BYTES, RejectionReason, Receipt, Rejection, Submission};
+use wheeltapper_api::{LineApiError, MAX_BODY_BYTES, Receipt, Rejection, RejectionReason, Submission};
 
 use crate::memory::{Memory, body, get, post, problem, text};
 
@@ -15,7 +15,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn rejection(readings: u32) -> Rejection {
-    Rejection { position: 2, reason: RejectionReason::NonFinite, message: "value is NaN; send a number".to_owned(), readings }
+    Rejection {
+        position: 2,
+        reason: RejectionReason::NonFinite,
+        message: "value is NaN; send a number".to_owned(),
+        readings,
+    }
 }
 
 #[test]
@@ -124,7 +129,8 @@ fn transient_line_errors_set_retry_after() {
     let answer = post(&unavailable, "/api/v1/ingest", &[], b"{}");
     assert_eq!(problem(&answer, 503), "the store is locked; send the same request again");
     assert_eq!(text(&answer, "retry-after"), Some("1"));
-    let answer = post(&failing(LineApiError::Internal("the plant is no JSON".to_owned())), "/api/v1/ingest", &[], b"{}");
+    let answer =
+        post(&failing(LineApiError::Internal("the plant is no JSON".to_owned())), "/api/v1/ingest", &[], b"{}");
     assert_eq!(problem(&answer, 500), "the plant is no JSON");
     assert_eq!(text(&answer, "retry-after"), None);
 }

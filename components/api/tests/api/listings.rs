@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use wheeltapper_api::Table;
 
-use crate::memory::{Memory, SECOND, T0, anomaly, body, get, letter, order, problem, sensor, text};
+use crate::memory::{Memory, SECOND, T0, anomaly, body, get, dead_letter, order, problem, sensor, text};
 
 fn anomalies(count: i64) -> Memory {
     Memory::with(Table::Anomalies, (0..count).map(anomaly).collect())
@@ -27,7 +27,7 @@ fn the_filter_is_passed_on() {
     );
     // Forms send fields that were left empty.
     assert_eq!(answer.status(), 200, "{}", body(&answer));
-    let (table, filter) = line.asked.take().remove(0);
+    let (table, filter) = line.queries.take().remove(0);
     assert_eq!(table, Table::Anomalies);
     assert_eq!(filter.asset.as_deref(), Some("north/pump-1"));
     assert_eq!(filter.sensor.as_deref(), Some("north/pump-1/vibration"));
@@ -63,7 +63,7 @@ fn invalid_queries_are_rejected() {
         let detail = problem(&get(&line, &format!("/api/v1/anomalies?{query}")), 400);
         assert!(detail.contains(expected_detail), "{query}: {detail}");
     }
-    assert!(line.asked.take().is_empty());
+    assert!(line.queries.take().is_empty());
     let long = problem(&get(&line, &format!("/api/v1/anomalies?asset={}", "ä".repeat(257))), 400);
     assert_eq!(long, "asset has 257 characters; give at most 256");
     assert!(problem(&get(&line, "/api/v1/anomalies/x?limit=1"), 400).contains("this route takes none"));
@@ -100,7 +100,7 @@ fn an_offset_from_utc_needs_no_percent_sign() {
     for (written, seconds) in [("01:00:00+01:00", 0), ("01:00:00%2B01:00", 0), ("00:00:00-01:00", 3_600)] {
         let line = anomalies(0);
         assert_eq!(get(&line, &format!("/api/v1/anomalies?to=2026-01-01T{written}")).status(), 200);
-        assert_eq!(line.asked.take()[0].1.before, Some(T0 + seconds * SECOND));
+        assert_eq!(line.queries.take()[0].1.before, Some(T0 + seconds * SECOND));
     }
 }
 
@@ -117,7 +117,7 @@ fn kinds_have_their_own_names() {
         let line = Memory::default();
         let answer = get(&line, &format!("/api/v1/{uri}"));
         assert_eq!(body(&answer), json!({ "items": [], "next": null }), "{uri}");
-        assert_eq!(line.asked.take()[0].1.kind.as_deref(), Some(kind));
+        assert_eq!(line.queries.take()[0].1.kind.as_deref(), Some(kind));
     }
     assert_eq!(get(&Memory::default(), "/api/v1/prognoses?asset=a&from=0").status(), 200);
     assert!(problem(&get(&Memory::default(), "/api/v1/prognoses?sensor=a"), 400).contains("takes asset, from, to"));
@@ -158,7 +158,7 @@ fn sensors_have_slashes_in_their_ids() {
 
 #[test]
 fn dead_letters_include_the_payload() {
-    let line = Memory::with(Table::DeadLetters, vec![letter(2)]);
+    let line = Memory::with(Table::DeadLetters, vec![dead_letter(2)]);
     let item = body(&get(&line, "/api/v1/dead-letters"))["items"][0].clone();
     assert_eq!((&item["payload"], &item["readings"], &item["sensor"]), (&json!("{"), &json!(2), &Value::Null));
     assert_eq!(item["time"], "2026-01-01T00:00:00Z");
@@ -184,7 +184,10 @@ fn an_invalid_reply_of_the_line_is_a_500() {
         fn perform_action(&self, _: &wheeltapper_api::ActionRequest) -> Result<String, wheeltapper_api::LineApiError> {
             Ok(self.0.to_owned())
         }
-        fn detect(&self, _: &wheeltapper_api::DetectRequest) -> Result<wheeltapper_api::Verdict, wheeltapper_api::LineApiError> {
+        fn detect(
+            &self,
+            _: &wheeltapper_api::DetectRequest,
+        ) -> Result<wheeltapper_api::Verdict, wheeltapper_api::LineApiError> {
             Err(wheeltapper_api::LineApiError::Internal(self.0.to_owned()))
         }
     }
@@ -243,7 +246,7 @@ fn offsets_of_windows_and_waveforms_are_bounded() {
             let detail = problem(&get(&line, &format!("/api/v1/{name}?cursor={cursor}")), 404);
             assert!(detail.contains("at most 100000") && detail.contains("from and to"), "{detail}");
         }
-        assert!(line.asked.borrow().is_empty());
+        assert!(line.queries.borrow().is_empty());
         assert_eq!(get(&line, &format!("/api/v1/{name}?cursor=000186a0")).status(), 200);
     }
     let line = Memory::with(Table::Anomalies, vec![]);

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod actions;
 mod bad_input;
 mod behaviour;
-mod actions;
 mod detect;
 mod document;
 mod graphql;

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use wheeltapper_api::{Action, Table};
 
-use crate::memory::{Memory, T0, body, get, misfit, order, plant, problem, send, text};
+use crate::memory::{Memory, T0, body, get, invalid_body, order, plant, problem, send, text};
 
 #[test]
 fn a_plan_can_be_requested_and_read() {
@@ -15,7 +15,7 @@ fn a_plan_can_be_requested_and_read() {
     let accepted = body(&answer);
     let uri = accepted["check_status_url"].as_str().unwrap().to_owned();
     assert_eq!(text(&answer, "location"), Some(uri.as_str()));
-    let change = line.acted.borrow()[0].clone();
+    let change = line.actions.borrow()[0].clone();
     assert_eq!(change.action, Action::Plan);
     assert_eq!(
         serde_json::from_str::<Value>(&change.text).unwrap(),
@@ -46,7 +46,7 @@ fn a_plan_has_defaults_and_bounds() {
     let line = plant();
     let plan = |sent: &str| send(&line, Method::POST, "/api/v1/maintenance/schedule", sent);
     assert_eq!(plan(r#"{"sensor_ids": []}"#).status(), 202);
-    let text = line.acted.take().remove(0).text;
+    let text = line.actions.take().remove(0).text;
     assert_eq!(
         serde_json::from_str::<Value>(&text).unwrap(),
         json!({ "sensor_ids": [], "horizon_hours": 168.0, "constraints": {} })
@@ -65,7 +65,7 @@ fn a_plan_has_defaults_and_bounds() {
         (r#"{"sensor_ids": [], "constraints": []}"#, "/constraints", "expected an object"),
         (r#"{"sensor_ids": [], "constraints": {"who": 1}}"#, "/constraints/who", "unknown field `who`"),
     ] {
-        let (pointer, detail) = misfit(&plan(sent));
+        let (pointer, detail) = invalid_body(&plan(sent));
         assert_eq!(pointer, expected_pointer, "{detail}");
         assert!(detail.contains(expected_detail), "{detail}");
     }

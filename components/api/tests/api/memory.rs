@@ -5,7 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use http::{Method, Request, Response, header};
 use serde_json::{Value, json};
 use wheeltapper_api::{
-    ActionRequest, Action, Filter, LineApi, LineApiError, Receipt, DetectRequest, Settings, Submission, Table, Verdict, respond,
+    Action, ActionRequest, DetectRequest, Filter, LineApi, LineApiError, Receipt, Settings, Submission, Table, Verdict,
+    respond,
 };
 
 /// 2026-01-01T00:00:00Z.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wheeltapper_api::{LineApiError, Table};
 
-use crate::memory::{Memory, NOW, SECOND, T0, alert, anomaly, body, get, letter, order, problem, sensor};
+use crate::memory::{Memory, NOW, SECOND, T0, alert, anomaly, body, get, dead_letter, order, problem, sensor};
 
 fn chunk(end: i64, count: i64) -> Value {
     json!({ "sensor": "s", "start_time": end - SECOND, "end_time": end, "count": count, "times": [], "vals": [] })
@@ -19,7 +19,7 @@ fn filled() -> Memory {
                 vec![order(1, "done"), order(2, "planned"), order(3, "unscheduled"), order(4, "cancelled")],
             ),
             (Table::Sensors, ["a/b", "a/c"].map(sensor).into()),
-            (Table::DeadLetters, vec![letter(2), letter(3)]),
+            (Table::DeadLetters, vec![dead_letter(2), dead_letter(3)]),
             (Table::Readings, vec![chunk(NOW - SECOND, 40), chunk(NOW - 9 * SECOND, 60), chunk(T0, 1_000)]),
         ]
         .into(),
@@ -65,7 +65,7 @@ fn the_page_can_read_it() {
 #[test]
 fn lower_bounds_are_named() {
     let rows = [
-        (Table::DeadLetters, vec![letter(2); 300]),
+        (Table::DeadLetters, vec![dead_letter(2); 300]),
         (Table::Sensors, (0..2_500).map(|index| sensor(&format!("a/{index}"))).collect()),
         (Table::WorkOrders, (0..30).map(|index| order(index, "planned")).collect()),
         // 250 chunks per second: the rate is computed over the time that the newest chunks cover.

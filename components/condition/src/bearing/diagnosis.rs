@@ -15,7 +15,7 @@ use crate::{
     stats::is_positive,
     waveform::{
         bands::{self, Band},
-        envelope::{WaveformSpectrum, SquaredEnvelope},
+        envelope::{SquaredEnvelope, WaveformSpectrum},
         fft::FftPlans,
         spectrum::PowerSpectrum,
     },
@@ -80,7 +80,14 @@ pub struct DiagnosisLimits {
 
 impl Default for DiagnosisLimits {
     fn default() -> Self {
-        Self { min_evidence: 5.0, min_strength: 6.0, max_slip: 0.015, min_periods: 3.5, max_revolutions: 20.0, min_bandwidth: 1000.0 }
+        Self {
+            min_evidence: 5.0,
+            min_strength: 6.0,
+            max_slip: 0.015,
+            min_periods: 3.5,
+            max_revolutions: 20.0,
+            min_bandwidth: 1000.0,
+        }
     }
 }
 
@@ -176,7 +183,11 @@ pub fn diagnose(
     orders: &FaultOrders,
     limits: &DiagnosisLimits,
 ) -> Option<Diagnosis> {
-    if samples.len() < 64 || !is_positive(rate) || !is_positive(shaft) || samples.iter().any(|sample| !sample.is_finite()) {
+    if samples.len() < 64
+        || !is_positive(rate)
+        || !is_positive(shaft)
+        || samples.iter().any(|sample| !sample.is_finite())
+    {
         return None;
     }
     let max_samples = (limits.max_revolutions / shaft * rate).ceil().max(64.0) as usize;
@@ -194,7 +205,10 @@ pub fn diagnose(
         let envelope = source.squared_envelope(transforms, band.low, band.high);
         let slow = LowPassEnvelope::new(transforms, &envelope, 4.0 * highest);
         for (fault, order) in targets {
-            let Some(family) = slow.fit_harmonics(transforms, order * shaft, limits.max_slip, limits.min_periods) else { continue };
+            let Some(family) = slow.fit_harmonics(transforms, order * shaft, limits.max_slip, limits.min_periods)
+            else {
+                continue;
+            };
             match strongest.iter_mut().find(|(candidate, ..)| *candidate == fault) {
                 Some((_, stored, stored_band)) => {
                     if family.evidence > stored.evidence {
@@ -260,7 +274,8 @@ fn measure_harmonics(
     let base = finding.frequency;
     let (powers, step) = envelope.spectrum(transforms, 7.0 * base);
     let lines = PowerSpectrum { powers: &powers, line_spacing: step, duration: envelope.duration() };
-    let ratio = |frequency: f64| lines.peak_near(frequency, 0.005, base / 2.0).map_or(0.0, |line| line.background_ratio);
+    let ratio =
+        |frequency: f64| lines.peak_near(frequency, 0.005, base / 2.0).map_or(0.0, |line| line.background_ratio);
     for harmonic in 1..=6 {
         let line_ratio = ratio(f64::from(harmonic) * base);
         if line_ratio < 3.0 {

@@ -45,7 +45,12 @@ impl Geometry {
         // The elements of one row fit on the pitch circle.
         let elements_fit = f64::from(self.elements) * diameter_ratio <= std::f64::consts::PI;
         let has_valid_size = is_positive(self.diameter) && is_positive(self.pitch) && diameter_ratio < 1.0;
-        if self.elements < 3 || !has_valid_size || !elements_fit || !(0.0..90.0).contains(&self.angle) || !is_positive(g) {
+        if self.elements < 3
+            || !has_valid_size
+            || !elements_fit
+            || !(0.0..90.0).contains(&self.angle)
+            || !is_positive(g)
+        {
             return None;
         }
         let half = f64::from(self.elements) / 2.0;

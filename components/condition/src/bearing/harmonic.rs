@@ -62,7 +62,13 @@ impl LowPassEnvelope {
     /// Fits [`HARMONICS`] harmonics of a fundamental within ±`slip` of `nominal` Hz and returns the fit with the most
     /// evidence. The residual is evaluated from half the fundamental to half a fundamental above the last harmonic.
     /// Returns `None` when the envelope contains fewer than `periods` periods.
-    pub fn fit_harmonics(&self, transforms: &mut FftPlans, nominal: f64, slip: f64, periods: f64) -> Option<HarmonicFit> {
+    pub fn fit_harmonics(
+        &self,
+        transforms: &mut FftPlans,
+        nominal: f64,
+        slip: f64,
+        periods: f64,
+    ) -> Option<HarmonicFit> {
         let duration = self.values.len() as f64 / self.rate;
         if duration * nominal < periods {
             return None;
@@ -92,7 +98,13 @@ impl LowPassEnvelope {
             let evidence = f_test_evidence(strength, HARMONICS, degrees_of_freedom);
             if best.is_none_or(|best| evidence > best.evidence) {
                 let ratios = powers.map(|power| (power / (2.0 * noise)).sqrt());
-                best = Some(HarmonicFit { frequency, evidence, strength, amplitude_ratios: ratios, amplitude: amplitudes[0].sqrt() });
+                best = Some(HarmonicFit {
+                    frequency,
+                    evidence,
+                    strength,
+                    amplitude_ratios: ratios,
+                    amplitude: amplitudes[0].sqrt(),
+                });
             }
         }
         best

@@ -34,7 +34,12 @@ const fn published(name: &'static str, elements: u32, diameter: f64, pitch: f64,
 
 const fn nominal(name: &'static str, elements: u32, diameter: f64, pitch: f64) -> BearingEntry {
     let geometry = Geometry { elements, diameter, pitch, angle: 0.0 };
-    BearingEntry { designation: name, geometry, certainty: Certainty::Nominal, source: "deep-groove series 62, nominal" }
+    BearingEntry {
+        designation: name,
+        geometry,
+        certainty: Certainty::Nominal,
+        source: "deep-groove series 62, nominal",
+    }
 }
 
 /// The known bearings.
@@ -62,7 +67,8 @@ pub fn find_bearing(designation: &str) -> Option<&'static BearingEntry> {
     let upper = designation.to_ascii_uppercase();
     BEARINGS.iter().find(|entry| {
         upper.split([' ', '/', ',']).any(|word| {
-            word.strip_prefix(entry.designation).is_some_and(|rest| !rest.starts_with(|first: char| first.is_ascii_digit()))
+            word.strip_prefix(entry.designation)
+                .is_some_and(|rest| !rest.starts_with(|first: char| first.is_ascii_digit()))
         })
     })
 }

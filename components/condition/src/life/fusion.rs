@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::history::RunToFailure;
-use crate::stats::{standard_deviation, mean};
+use crate::stats::{mean, standard_deviation};
 
 /// Smallest mean |correlation with age| of a selected sensor (its monotonicity/trendability: Coble & Hines 2009).
 const MIN_TREND: f64 = 0.4;
@@ -37,7 +37,8 @@ impl Fusion {
         if units.iter().any(|unit| unit.sensor_count() != width) {
             return None;
         }
-        let mut sensors: Vec<FusedSensor> = (0..width).filter_map(|column| select_sensor(units, column, early)).collect();
+        let mut sensors: Vec<FusedSensor> =
+            (0..width).filter_map(|column| select_sensor(units, column, early)).collect();
         if sensors.is_empty() {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{standard_deviation, mean};
+use crate::stats::{mean, standard_deviation};
 
 /// Largest distance of a sensor that counts, in standard deviations.
 const MAX_DEVIATIONS: f64 = 30.0;

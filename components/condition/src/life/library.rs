@@ -8,7 +8,7 @@ use super::{
     history::RunToFailure,
     residual::ResidualQuantiles,
     similarity::{PENALTIES, SimilarityRegression},
-    tracker::{FEATURE_COUNT, WindowLengths, HealthTracker},
+    tracker::{FEATURE_COUNT, HealthTracker, WindowLengths},
 };
 
 /// Smallest number of runs to failure in a library: with 5 the error on C-MAPSS was twice that with 10. With fewer runs
@@ -149,7 +149,11 @@ fn fit_models(
 
 /// Returns features and true remaining life of every [`STRIDE`]-th window from the 20th on, with a different offset for
 /// each unit.
-fn training_rows(units: &[&RunToFailure], fusion: &Fusion, spans: &WindowLengths) -> (Vec<[f64; FEATURE_COUNT]>, Vec<f64>) {
+fn training_rows(
+    units: &[&RunToFailure],
+    fusion: &Fusion,
+    spans: &WindowLengths,
+) -> (Vec<[f64; FEATURE_COUNT]>, Vec<f64>) {
     let (mut rows, mut lives) = (Vec::new(), Vec::new());
     for (number, unit) in units.iter().enumerate() {
         let mut tracker = HealthTracker::default();

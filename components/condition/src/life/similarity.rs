@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
 use super::tracker::FEATURE_COUNT;
-use crate::stats::{standard_deviation, mean};
+use crate::stats::{mean, standard_deviation};
 
 /// Largest number of landmarks.
 const MAX_LANDMARKS: usize = 250;
@@ -86,7 +86,9 @@ impl SimilarityRegression {
     }
 
     fn standardise(&self, row: &[f64; FEATURE_COUNT]) -> [f64; FEATURE_COUNT] {
-        std::array::from_fn(|feature| ((row[feature] - self.mean[feature]) / self.scale[feature]).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS))
+        std::array::from_fn(|feature| {
+            ((row[feature] - self.mean[feature]) / self.scale[feature]).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
+        })
     }
 
     fn design_row(&self, row: &[f64; FEATURE_COUNT]) -> impl Iterator<Item = f64> {

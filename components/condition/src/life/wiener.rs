@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RemainingLife;
-use crate::stats::{standard_deviation, erfcx, mean, normal_quantile, is_positive};
+use crate::stats::{erfcx, is_positive, mean, normal_quantile, standard_deviation};
 
 /// Variances of diffusion and drift noise as shares of the variance of the measurement noise.
 const DIFFUSION_VARIANCES: [f64; 3] = [1e-3, 1e-2, 1e-1];
@@ -109,7 +109,8 @@ impl DegradationModel {
         }
         let age = f64::from(self.age);
         let longest = (20.0 * age).max(1000.0);
-        let times: Vec<f64> = (0..TIME_POINTS).map(|index| longest.powf(index as f64 / (TIME_POINTS - 1) as f64)).collect();
+        let times: Vec<f64> =
+            (0..TIME_POINTS).map(|index| longest.powf(index as f64 / (TIME_POINTS - 1) as f64)).collect();
         let best = self.filters.iter().map(|filter| filter.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = self.filters.iter().map(|filter| (filter.log_likelihood - best).exp()).sum();
         let mut passed = vec![0.0; TIME_POINTS];
@@ -164,11 +165,11 @@ impl KalmanFilter {
         let distance = limit - self.level;
         let deviation = (self.covariance[0] + spread * spread).sqrt().max(1e-12);
         // The unit has not failed, so the part of the limit's distribution below the level is excluded.
-        let ruled_out = crate::stats::normal_cdf(-distance / standard_deviation);
+        let ruled_out = crate::stats::normal_cdf(-distance / deviation);
         for stratum in 0..STRATA {
             let share = (stratum as f64 + 0.5) / STRATA as f64;
             let quantile = (ruled_out + (1.0 - ruled_out) * share).min(1.0 - 1e-9);
-            let d = (distance + standard_deviation * normal_quantile(quantile)).max(1e-6 * standard_deviation);
+            let d = (distance + deviation * normal_quantile(quantile)).max(1e-6 * deviation);
             for (time, sum) in times.iter().zip(passed.iter_mut()) {
                 let drift_deviation = (self.covariance[2] + self.drift_noise * time / 3.0).max(0.0).sqrt();
                 let root = (2.0 * self.diffusion * time).sqrt();

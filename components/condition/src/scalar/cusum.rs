@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{standard_deviation, median, is_positive};
+use crate::stats::{is_positive, median, standard_deviation};
 
 /// Allowance per window, in standard deviations: half of the shift (1.5) that is to be detected fastest.
 const ALLOWANCE: f64 = 0.75;
@@ -33,10 +33,10 @@ impl Cusum {
         let middle = median(&mut healthy.to_vec());
         let mut distances: Vec<f64> = healthy.iter().map(|value| (value - middle).abs()).collect();
         let deviation = (1.4826 * median(&mut distances)).max(standard_deviation(healthy));
-        if !is_positive(standard_deviation) {
+        if !is_positive(deviation) {
             return None;
         }
-        let mut state = Self { median: middle, standard_deviation, limit: f64::INFINITY, sum: 0.0 };
+        let mut state = Self { median: middle, deviation, limit: f64::INFINITY, sum: 0.0 };
         let mut highest = 0.0_f64;
         for value in healthy {
             state.push(*value);

@@ -1,7 +1,7 @@
 //! Candidate bands, and the one with the highest spectral kurtosis.
 
 use super::{
-    envelope::{WaveformSpectrum, SquaredEnvelope},
+    envelope::{SquaredEnvelope, WaveformSpectrum},
     fft::FftPlans,
 };
 
@@ -36,7 +36,11 @@ pub fn candidate_bands(rate: f64, narrowest: f64) -> Vec<Band> {
 
 /// Returns the band whose envelope has the highest spectral kurtosis, with that kurtosis; the first one of equals.
 /// `None` when no kurtosis is finite.
-pub fn most_impulsive_band(transforms: &mut FftPlans, source: &WaveformSpectrum, bands: &[Band]) -> Option<(Band, f64)> {
+pub fn most_impulsive_band(
+    transforms: &mut FftPlans,
+    source: &WaveformSpectrum,
+    bands: &[Band],
+) -> Option<(Band, f64)> {
     let mut best: Option<(Band, f64)> = None;
     for band in bands {
         let kurtosis = SquaredEnvelope::kurtosis(&source.squared_envelope(transforms, band.low, band.high));

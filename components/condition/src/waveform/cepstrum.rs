@@ -19,7 +19,13 @@ pub struct CepstralPeak {
 /// (Randall 2017, "A history of cepstrum analysis and its application to mechanical problems"). A family of sidebands
 /// spaced by f shows at 1/f. Returns `None` for fewer than 16 samples, an invalid range, or a range of fewer than 9
 /// values.
-pub fn cepstral_peak(transforms: &mut FftPlans, samples: &[f64], rate: f64, low: f64, high: f64) -> Option<CepstralPeak> {
+pub fn cepstral_peak(
+    transforms: &mut FftPlans,
+    samples: &[f64],
+    rate: f64,
+    low: f64,
+    high: f64,
+) -> Option<CepstralPeak> {
     let count = samples.len();
     if count < 16 || !(low > 0.0 && high > low) {
         return None;

@@ -27,7 +27,8 @@ pub fn gear_mesh(transforms: &mut FftPlans, samples: &[f64], rate: f64, shaft: f
     if !is_positive(shaft) || duration * shaft < 4.0 {
         return None;
     }
-    let powers: Vec<f64> = super::level::hann_spectrum(transforms, samples).iter().map(|line| line.norm_sqr()).collect();
+    let powers: Vec<f64> =
+        super::level::hann_spectrum(transforms, samples).iter().map(|line| line.norm_sqr()).collect();
     let lines = PowerSpectrum { powers: &powers, line_spacing: 1.0 / duration, duration };
     // The mesh frequency is an exact multiple of the shaft speed, so half a line of tolerance is enough.
     let centre = lines.peak_near(f64::from(teeth) * shaft, 0.0, 6.0 * shaft)?;

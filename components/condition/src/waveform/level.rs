@@ -33,7 +33,12 @@ pub fn time_levels(samples: &[f64]) -> TimeLevels {
         peak = peak.max(square);
     }
     let rms = (second / count).sqrt();
-    TimeLevels { rms, peak: peak.sqrt(), crest_factor: peak.sqrt() / rms, kurtosis: fourth * count / (second * second) - 3.0 }
+    TimeLevels {
+        rms,
+        peak: peak.sqrt(),
+        crest_factor: peak.sqrt() / rms,
+        kurtosis: fourth * count / (second * second) - 3.0,
+    }
 }
 
 /// Lines outside a band that a tone at its edge spreads into: under the Hann window a tone covers four lines, of which

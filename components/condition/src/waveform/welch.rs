@@ -73,12 +73,18 @@ pub fn octave_levels(transforms: &mut FftPlans, samples: &[f64], rate: f64, min_
 }
 
 /// Octave centres of IEC 61260-1, base 2, in Hz: 1,000 · 2^k, nominally 16, 31.5, 63 and so on.
-pub const OCTAVE_CENTRES: [f64; 11] = [15.625, 31.25, 62.5, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0];
+pub const OCTAVE_CENTRES: [f64; 11] =
+    [15.625, 31.25, 62.5, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0];
 
 /// Levels of the octaves at the nominal centres, from centre / √2 to centre · √2, in dB re 1 unit²: 10 log₁₀ of the
 /// mean square in the Hann-windowed spectrum of the whole waveform. NaN for an octave beyond `rate` / 2 or with fewer
 /// than `min_lines` lines.
-pub fn nominal_octave_levels(transforms: &mut FftPlans, samples: &[f64], rate: f64, min_lines: usize) -> [f64; OCTAVE_CENTRES.len()] {
+pub fn nominal_octave_levels(
+    transforms: &mut FftPlans,
+    samples: &[f64],
+    rate: f64,
+    min_lines: usize,
+) -> [f64; OCTAVE_CENTRES.len()] {
     let count = samples.len();
     if count < 4 {
         return [f64::NAN; OCTAVE_CENTRES.len()];

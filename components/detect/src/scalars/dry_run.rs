@@ -1,11 +1,11 @@
-//! Scores windows without learning from them; see [`crate::probe`].
+//! Scores windows without learning from them; see [`crate::dry_run`].
 
 use wheeltapper_detectors::{AnyDetector, Detector as _};
 
-use super::{TrainingRow, MIN_READINGS_SHARE, TrainedModel, ScalarModel, training_row};
+use super::{MIN_READINGS_SHARE, ScalarModel, TrainedModel, TrainingRow, training_row};
 use crate::{
-    explain::AssetContext,
     dry_run::{self, DryRunScore},
+    explain::AssetContext,
     scoring_unit::{FeatureRow, Window},
 };
 
@@ -28,7 +28,7 @@ impl ScalarModel {
         (learnt, self.warmup)
     }
 
-    /// Scores a window with some of the sensors; see [`crate::probe`]. `detector` is the copy from [`Self::detector`],
+    /// Scores a window with some of the sensors; see [`crate::dry_run`]. `detector` is the copy from [`Self::cloned_detector`],
     /// which advances from window to window.
     pub(crate) fn dry_run(
         &self,
@@ -76,7 +76,8 @@ impl TrainedModel {
             let more = std * std * (1.0 / count - 1.0 / usual);
             for (place, (column, normal)) in columns.iter().zip(normals).enumerate() {
                 let value = lesson.values.get(at * width + place).copied().unwrap_or(f64::NAN);
-                if let Some(slot) = z.get_mut(at * width + place).filter(|_| dry_run::is_level(context.features, *column))
+                if let Some(slot) =
+                    z.get_mut(at * width + place).filter(|_| dry_run::is_level(context.features, *column))
                 {
                     *slot = normal.z_with_few_readings(value, if more.is_finite() { more } else { 0.0 });
                 }

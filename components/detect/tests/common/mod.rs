@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rand_pcg::{Pcg64, rand_core::Rng};
-use wheeltapper_detect::{FeatureBlock, Detected, Stage};
-use wheeltapper_featurize::{Batch, Featurized, Featurizer, FeatureRow, features::WINDOW_FEATURES};
+use wheeltapper_detect::{Detected, FeatureBlock, Stage};
+use wheeltapper_featurize::{Batch, FeatureRow, Featurized, Featurizer, features::WINDOW_FEATURES};
 
 pub const S: i64 = 1_000_000_000;
 pub const T0: i64 = 1_700_000_000 * S;
@@ -56,7 +56,12 @@ pub fn windows(readings: &Readings) -> Featurized {
 }
 
 /// Pushes rows of one feature list.
-pub fn push<const N: usize>(stage: &mut Stage, table: &[(&str, &str)], names: &[&str; N], rows: &[FeatureRow<N>]) -> Detected {
+pub fn push<const N: usize>(
+    stage: &mut Stage,
+    table: &[(&str, &str)],
+    names: &[&str; N],
+    rows: &[FeatureRow<N>],
+) -> Detected {
     let features: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let sensor: Vec<u32> = rows.iter().map(|row| row.sensor).collect();
     let start: Vec<i64> = rows.iter().map(|row| row.start).collect();

@@ -84,6 +84,10 @@ impl CalibrationData<'_> {
         let sums: Vec<f64> = validated.iter().map(sum).collect();
         let (scatter, mut adjusting) = self.fit_adjustment(0..0);
         adjusting.divide_rows(&excess);
-        Calibration { scatter, adjustment: adjusting, sum_divisor: (MARGIN * rows::quantile(&sums, 0.99) / limit).max(1.0) }
+        Calibration {
+            scatter,
+            adjustment: adjusting,
+            sum_divisor: (MARGIN * rows::quantile(&sums, 0.99) / limit).max(1.0),
+        }
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{FitError, rows};
 
 use super::{
-    calibrate::CalibrationData, reference, reference::Reference, scale, settings::ProcessSettings, smooth::Smoother, spread::Spread,
-    whiten::SquareMatrix,
+    calibrate::CalibrationData, reference, reference::Reference, scale, settings::ProcessSettings, smooth::Smoother,
+    spread::Spread, whiten::SquareMatrix,
 };
 
 /// Fewest rows that show what is normal.
@@ -14,7 +14,7 @@ const MIN_ROWS: usize = 30;
 /// Most rows at the start in which the smoother and the reference settle; a quarter of the rows if there are few.
 const MAX_SETTLING_ROWS: usize = 20;
 /// Number of independent rows at which the adjusted deviations are halved, because their scatter is uncertain (see
-/// [`Detector`]).
+/// [`ProcessDetector`]).
 const UNCERTAIN_ROWS: f64 = 6.0;
 /// Rows with a sum below this share of the limit are learnt from.
 const LEARNING_SHARE: f64 = 0.3;
@@ -217,7 +217,8 @@ impl ProcessDetector {
         self.reference.follow_partially(&features, self.last_deviations.iter().map(|value| value.map(share)));
         if sum < LEARNING_SHARE * self.settings.limit {
             self.learnt_rows = (self.learnt_rows + 1.0).min(self.max_learnt_rows);
-            let parts = self.scatter.iter_mut().zip(&away).zip(&self.last_deviations).filter(|(_, last)| last.is_some());
+            let parts =
+                self.scatter.iter_mut().zip(&away).zip(&self.last_deviations).filter(|(_, last)| last.is_some());
             for ((scatter, away), _) in parts {
                 *scatter += 0.5 / self.learnt_rows * (away * away / *scatter - *scatter);
             }

@@ -1,6 +1,6 @@
 //! Detects when the sensors of a group, taken together, change: online, causal, without labels.
 //!
-//! [`Process`] uses the level of each sensor. [`Detector::fit`] learns from normal rows; [`Detector::score`] then takes
+//! [`Process`] uses the level of each sensor. [`ProcessDetector::fit`] learns from normal rows; [`ProcessDetector::score`] then takes
 //! one row at a time. The steps, each in its own file with its source:
 //!
 //! 1. **Scale** (`scale.rs`): median and standard deviation of the fitted rows.
@@ -25,7 +25,7 @@ mod smooth;
 mod spread;
 mod whiten;
 
-pub use detector::{ProcessDetector, Feature, FeatureKind};
+pub use detector::{Feature, FeatureKind, ProcessDetector};
 use serde::{Deserialize, Serialize};
 pub use settings::ProcessSettings;
 
@@ -45,7 +45,7 @@ impl Process {
         Self { settings, ..Self::default() }
     }
 
-    /// Accepts the present state as normal; see [`Detector::accept`].
+    /// Accepts the present state as normal; see [`ProcessDetector::accept`].
     pub fn accept(&mut self) {
         if let Some(inner) = &mut self.inner {
             inner.accept();

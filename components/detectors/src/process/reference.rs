@@ -51,7 +51,10 @@ impl FeatureReference {
 impl Reference {
     /// Starts at the first rows of these series of features, before smoothing. `rows` is the time constant.
     pub(crate) fn new(series: &[Vec<f64>], rows: f64) -> Self {
-        let all = series.iter().map(|values| FeatureReference { level: scale::first_mean(values, INITIAL_ROWS), drift: 0.0 }).collect();
+        let all = series
+            .iter()
+            .map(|values| FeatureReference { level: scale::first_mean(values, INITIAL_ROWS), drift: 0.0 })
+            .collect();
         Self { gain: 1.0 / rows, features: all }
     }
 

@@ -1,6 +1,6 @@
 //! Tests of the detector through its public functions.
 
-use super::{ProcessDetector, FeatureKind, ProcessSettings};
+use super::{FeatureKind, ProcessDetector, ProcessSettings};
 use crate::{FitError, random::Random};
 
 struct Pcg(Random);

@@ -92,7 +92,8 @@ pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (SquareMatri
         (Some(a), Some(b)) => moment(a, b),
         _ => 0.0,
     };
-    let mut matrix = SquareMatrix::from_fn(series.len(), |row, column| if row <= column { of(row, column) } else { 0.0 });
+    let mut matrix =
+        SquareMatrix::from_fn(series.len(), |row, column| if row <= column { of(row, column) } else { 0.0 });
     let upper = matrix.values.clone();
     let size = series.len();
     matrix = SquareMatrix::from_fn(size, |row, column| {

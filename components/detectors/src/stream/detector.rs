@@ -152,7 +152,8 @@ impl EvidenceDetector {
         };
         // Evidence that never matters: standard deviations, share of the range, differences of a logarithm.
         const FLOORS: [f64; 6] = [0.3, 0.3, 1e-3, 0.5, 0.5, 0.3];
-        let records = config.half_lives.iter().zip(FLOORS).map(|(&half, floor)| DecayingRecord::new(half, floor)).collect();
+        let records =
+            config.half_lives.iter().zip(FLOORS).map(|(&half, floor)| DecayingRecord::new(half, floor)).collect();
         let ([by_day, by_week], [day_mean, week_mean]) = (config.slots, config.residuals);
         let [quiet, activity, spread] = config.recent;
         Self {
@@ -178,7 +179,7 @@ impl EvidenceDetector {
         &self.config
     }
 
-    /// Scores the next value, from 0 to 1; 0.5 is the limit of an alarm. See [`Detector::read`].
+    /// Scores the next value, from 0 to 1; 0.5 is the limit of an alarm. See [`EvidenceDetector::score_with_evidence`].
     pub fn score(&mut self, time_ns: i64, value: f64) -> f64 {
         self.score_with_evidence(time_ns, value).score
     }
@@ -237,7 +238,14 @@ impl EvidenceDetector {
         ];
         if range > 0.0 {
             let [day, week, novelty] = seen;
-            [day, week, novelty, self.quiet.quietness(unit), self.activity.mean_shift(unit), self.spread.spread_change(unit)]
+            [
+                day,
+                week,
+                novelty,
+                self.quiet.quietness(unit),
+                self.activity.mean_shift(unit),
+                self.spread.spread_change(unit),
+            ]
         } else {
             [0.0; 6]
         }

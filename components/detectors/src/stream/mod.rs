@@ -7,7 +7,7 @@ mod novelty;
 mod profile;
 mod record;
 
-pub use detector::{StreamConfig, EvidenceDetector, Evidence, ScoredValue};
+pub use detector::{Evidence, EvidenceDetector, ScoredValue, StreamConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{FitError, Layout, rows};
@@ -63,7 +63,8 @@ impl Stream {
 impl crate::Detector for Stream {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
         layout.validate(rows)?;
-        let levels = |row: &Vec<f64>| layout.level_indices().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect();
+        let levels =
+            |row: &Vec<f64>| layout.level_indices().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect();
         let from = rows.len().saturating_sub(MAX_PENDING_ROWS);
         self.pending_levels = rows.iter().skip(from).map(levels).collect();
         self.detectors = vec![EvidenceDetector::new(self.config.clone()); layout.sensors];

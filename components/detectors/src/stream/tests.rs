@@ -1,6 +1,6 @@
 //! Tests of the detector through its public functions, with the default settings.
 
-use super::{StreamConfig, EvidenceDetector, Evidence};
+use super::{Evidence, EvidenceDetector, StreamConfig};
 
 const STEP: i64 = 300_000_000_000;
 

@@ -8,7 +8,7 @@ mod scorer;
 use std::path::PathBuf;
 
 use scorer::{self as nab, LOW_FN, LOW_FP, STANDARD, Series};
-use wheeltapper_detectors::stream::{StreamConfig, EvidenceDetector};
+use wheeltapper_detectors::stream::{EvidenceDetector, StreamConfig};
 
 fn corpus() -> Option<Vec<Series>> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");

@@ -67,7 +67,12 @@ impl Aliases {
     ///
     /// # Errors
     /// Oversize if a limit would be exceeded; then nothing changes.
-    pub(super) fn apply_birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) -> Result<(), Rejection> {
+    pub(super) fn apply_birth(
+        &mut self,
+        node: &str,
+        device: Option<&str>,
+        metrics: &[Metric],
+    ) -> Result<(), Rejection> {
         let of_node = self.nodes.get(node).filter(|_| device.is_some()).map_or(0, |known| known.aliases.len());
         let of_others: usize =
             self.nodes.iter().filter(|(name, _)| *name != node).map(|(_, other)| other.aliases.len()).sum();

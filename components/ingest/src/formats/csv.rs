@@ -37,7 +37,8 @@ fn delimiter(header: &[u8]) -> u8 {
 pub(super) fn looks_like_csv(header: &[u8]) -> bool {
     let mark = delimiter(header);
     let mut cells = header.split(|&byte| byte == mark).map(|cell| cell.trim_ascii().trim_ascii_start());
-    header.contains(&mark) && cells.any(|cell| is_one_of(&TIME_COLUMNS, unquote(cell)) || is_one_of(&SENSOR_COLUMNS, unquote(cell)))
+    header.contains(&mark)
+        && cells.any(|cell| is_one_of(&TIME_COLUMNS, unquote(cell)) || is_one_of(&SENSOR_COLUMNS, unquote(cell)))
 }
 
 fn unquote(cell: &[u8]) -> &[u8] {
@@ -169,7 +170,13 @@ impl CsvFile<'_> {
     fn decode_row(&self, record: &ByteRecord, bytes: &[u8], position: usize, collector: &mut ReadingCollector<'_>) {
         if !is_utf8(record) {
             let message = format!("expected a row in UTF-8; got {:?}: export the file as UTF-8", excerpt(bytes));
-            return self.reject(position, Rejection::malformed(message), bytes, self.layout.reading_count(record), collector);
+            return self.reject(
+                position,
+                Rejection::malformed(message),
+                bytes,
+                self.layout.reading_count(record),
+                collector,
+            );
         }
         let time = match self.layout.time_column() {
             None => Ok(collector.arrival),
@@ -204,7 +211,14 @@ impl CsvFile<'_> {
     }
 
     /// Rejects rows. The dead letter is the header followed by the unchanged rows.
-    fn reject(&self, position: usize, rejection: Rejection, rows: &[u8], readings: usize, collector: &mut ReadingCollector<'_>) {
+    fn reject(
+        &self,
+        position: usize,
+        rejection: Rejection,
+        rows: &[u8],
+        readings: usize,
+        collector: &mut ReadingCollector<'_>,
+    ) {
         let header = self.payload.get(..self.header_len).unwrap_or_default();
         collector.reject_with(position, rejection, readings, || {
             let line_break = if header.ends_with(b"\n") { b"".as_slice() } else { b"\n" };

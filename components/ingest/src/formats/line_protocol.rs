@@ -179,7 +179,9 @@ fn sensor_id(key: &[u8]) -> Option<String> {
     if let Some((_, id)) = tags.iter().find(|(name, _)| name == "sensor_id" || name == "sensor") {
         return Some(id.clone());
     }
-    tags.sort_by_key(|(name, _)| (LOCATION_TAGS.iter().position(|tag| tag == name).unwrap_or(LOCATION_TAGS.len()), name.clone()));
+    tags.sort_by_key(|(name, _)| {
+        (LOCATION_TAGS.iter().position(|tag| tag == name).unwrap_or(LOCATION_TAGS.len()), name.clone())
+    });
     let mut id = String::new();
     for (_, value) in &tags {
         id.push_str(value);

@@ -134,7 +134,13 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Readi
     }
 }
 
-fn add_record(element: &[u8], position: usize, sensor: Option<&str>, base: &mut BaseFields, collector: &mut ReadingCollector<'_>) {
+fn add_record(
+    element: &[u8],
+    position: usize,
+    sensor: Option<&str>,
+    base: &mut BaseFields,
+    collector: &mut ReadingCollector<'_>,
+) {
     let resolved = match resolve_record(element, sensor, base, collector.arrival) {
         Ok(Some(resolved)) => resolved,
         // A record with only base fields.
@@ -178,7 +184,12 @@ struct ResolvedRecord {
 }
 
 /// Parses a record and applies the base fields. Returns None for a record with only base fields.
-fn resolve_record(element: &[u8], sensor: Option<&str>, base: &mut BaseFields, arrival: i64) -> Result<Option<ResolvedRecord>, Rejection> {
+fn resolve_record(
+    element: &[u8],
+    sensor: Option<&str>,
+    base: &mut BaseFields,
+    arrival: i64,
+) -> Result<Option<ResolvedRecord>, Rejection> {
     let record: SenmlRecord = serde_json::from_slice(element).map_err(|error| {
         syntax_rejection(&error, element, "a SenML record such as {\"n\":\"sensor\",\"t\":1700000000,\"v\":1.5}")
     })?;

@@ -103,7 +103,12 @@ pub(super) fn decode(topic: &str, payload: &[u8], aliases: &mut Aliases, collect
     }
 }
 
-fn decode_message(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut ReadingCollector<'_>) -> Result<(), Rejection> {
+fn decode_message(
+    topic: &str,
+    payload: &[u8],
+    aliases: &mut Aliases,
+    collector: &mut ReadingCollector<'_>,
+) -> Result<(), Rejection> {
     let mut levels = topic.strip_prefix(TOPIC_PREFIX).unwrap_or_default().split('/');
     let (group, kind, node, device) = (levels.next(), levels.next(), levels.next(), levels.next());
     let expected = || {
@@ -159,7 +164,9 @@ fn decode_message(topic: &str, payload: &[u8], aliases: &mut Aliases, collector:
         let known = metric.alias.and_then(|alias| aliases.resolve(&node, alias));
         match resolve_metric(metric, &message, &node, device, known, arrival) {
             Ok(None) => {}
-            Ok(Some(ResolvedMetric { sensor, time: Ok(time), value })) => collector.add_reading(position, &sensor, time, value),
+            Ok(Some(ResolvedMetric { sensor, time: Ok(time), value })) => {
+                collector.add_reading(position, &sensor, time, value)
+            }
             Ok(Some(ResolvedMetric { sensor, time: Err(rejection), .. })) => {
                 let rejection = collector.with_sensor(&sensor, rejection);
                 collector.reject_with(position, rejection, 1, || dead_letter(metric, &message, arrival, &source));
@@ -211,7 +218,11 @@ fn read_varint(rest: &mut &[u8]) -> Option<u64> {
 fn dead_letter(metric: &Metric, message: &Payload, arrival: i64, source: &str) -> DeadLetter {
     let arrival_ms = || u64::try_from(arrival / NANOS_PER_MILLI).ok();
     let single = Payload { timestamp: message.timestamp.or_else(arrival_ms), metrics: vec![metric.clone()] };
-    DeadLetter { payload: single.encode_to_vec(), source: Some(source.to_owned()), format: Some("sparkplug".to_owned()) }
+    DeadLetter {
+        payload: single.encode_to_vec(),
+        source: Some(source.to_owned()),
+        format: Some("sparkplug".to_owned()),
+    }
 }
 
 /// A metric that is a reading.

@@ -15,7 +15,12 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Readi
 }
 
 /// Adds the waveform. Sets `count` to the number of samples that a rejection counts.
-fn decode_waveform(payload: &[u8], sensor: Option<&str>, count: &mut usize, collector: &mut ReadingCollector<'_>) -> Result<(), Rejection> {
+fn decode_waveform(
+    payload: &[u8],
+    sensor: Option<&str>,
+    count: &mut usize,
+    collector: &mut ReadingCollector<'_>,
+) -> Result<(), Rejection> {
     let cut_off = || {
         Rejection::malformed(
             "the waveform's header is cut off; expected WTW1, name length (u16), name, start (i64 ns), rate (f64 Hz), count (u32), samples (f32)",

@@ -115,7 +115,7 @@ pub fn select_statement(table: Table, filter: &Filter, sites: Option<&[String]>)
     (statement, parameters)
 }
 
-/// Formats the rows of [`question`] as a JSON array of objects.
+/// Formats the rows of [`select_statement`] as a JSON array of objects.
 pub fn rows_to_json(table: Table, rows: Vec<Vec<Value>>) -> String {
     Json::Array(rows.into_iter().map(|row| row_to_json(table, row)).collect()).to_string()
 }
@@ -124,14 +124,17 @@ pub fn rows_to_json(table: Table, rows: Vec<Vec<Value>>) -> String {
 pub fn row_to_json(table: Table, row: Vec<Value>) -> Json {
     let mut object = Map::new();
     let mut names = None;
-    let keys = table_query(table).columns.iter().map(|column| column.rsplit_once(" AS ").map_or(*column, |(_, key)| key));
+    let keys =
+        table_query(table).columns.iter().map(|column| column.rsplit_once(" AS ").map_or(*column, |(_, key)| key));
     for (column, value) in keys.zip(row) {
         let value = match (column, value) {
             ("names", Value::Text(list)) => {
                 names = Some(list);
                 continue;
             }
-            ("times", Value::Blob(bytes)) => json!(eight_byte_chunks(&bytes).map(i64::from_le_bytes).collect::<Vec<_>>()),
+            ("times", Value::Blob(bytes)) => {
+                json!(eight_byte_chunks(&bytes).map(i64::from_le_bytes).collect::<Vec<_>>())
+            }
             ("vals", Value::Blob(bytes)) => {
                 let values: Vec<f64> = eight_byte_chunks(&bytes).map(f64::from_le_bytes).collect();
                 if let Some(list) = &names {

@@ -11,7 +11,7 @@ use crate::{
     labels::severity_name,
     queue::QueuedEvent,
     rows::{ALERTS, RowBatch, optional_integer, optional_text, text_value},
-    stage_driver::{StageOutput, Stage},
+    stage_driver::{Stage, StageOutput},
 };
 
 pub(crate) struct AlertStage(Alerter);
@@ -35,7 +35,9 @@ impl Stage for AlertStage {
         let features_output = &input.detected;
         if !(features_output.scores.asset.is_empty() && features_output.anomalies.is_empty()) {
             alerts.extend(
-                self.0.push(&features_output.scores, &features_output.anomalies).map_err(|error| describe_stage_error(&error))?,
+                self.0
+                    .push(&features_output.scores, &features_output.anomalies)
+                    .map_err(|error| describe_stage_error(&error))?,
             );
         }
         if let Some(late) = &input.tick_output {

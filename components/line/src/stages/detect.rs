@@ -12,7 +12,7 @@ use crate::{
     labels::severity_name,
     queue::QueuedEvent,
     rows::{ANOMALIES, DRIFTS, PROGNOSES, RowBatch, optional_real, optional_text, text_value},
-    stage_driver::{StageOutput, Stage},
+    stage_driver::{Stage, StageOutput},
 };
 
 pub(crate) struct DetectStage(Detector);

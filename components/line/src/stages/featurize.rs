@@ -3,7 +3,6 @@
 
 use crate::{
     Topic, Value,
-    waveform_format::encode_waveform,
     contracts::{
         featurize::{Featurized, Featurizer, Refused},
         types::{Arrival, Dictionary, FeatureBatch, ReadingBatch},
@@ -14,7 +13,8 @@ use crate::{
     labels::reason_name,
     queue::QueuedEvent,
     rows::{DEAD_LETTERS, FEATURE_LISTS, READINGS, RowBatch, WAVEFORMS, WINDOWS, content_id, doubles_blob, text_value},
-    stage_driver::{StageOutput, Stage},
+    stage_driver::{Stage, StageOutput},
+    waveform_format::encode_waveform,
 };
 
 pub(crate) struct FeaturizeStage(Featurizer);
@@ -68,7 +68,9 @@ impl Stage for FeaturizeStage {
     }
 
     fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
-        let Ok(FeaturizeEvent::Push(batch)) = postcard::from_bytes(&event.body) else { return (None, event.body.clone(), 0) };
+        let Ok(FeaturizeEvent::Push(batch)) = postcard::from_bytes(&event.body) else {
+            return (None, event.body.clone(), 0);
+        };
         let sensors: Vec<&str> = iter_names(&batch.sensors.names).collect();
         let name = |sensor: u32| sensors.get(sensor as usize).copied().unwrap_or("");
         let columns = &batch.readings;

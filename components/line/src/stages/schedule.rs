@@ -2,17 +2,17 @@
 
 use crate::{
     Table, Topic, Value,
-    action_rules::{self, PlanRequest, OrderStatusChange, WorkOrderChange},
+    action_rules::{self, OrderStatusChange, PlanRequest, WorkOrderChange},
     contracts::{
         schedule::{Amendment, Scheduler},
         types::{OrderStatus, StageError, WorkOrder},
     },
     error::describe_stage_error,
-    events::{PlannerCommand, PlanTask},
+    events::{PlanTask, PlannerCommand},
     query,
     queue::QueuedEvent,
     rows::{FINISHED_TASKS, RowBatch, WORK_ORDERS, optional_integer, optional_text, text_value},
-    stage_driver::{StageOutput, Stage},
+    stage_driver::{Stage, StageOutput},
 };
 
 pub(crate) struct ScheduleStage {
@@ -86,7 +86,8 @@ impl ScheduleStage {
             copy.orders()
         };
         let orders = copy().map_err(|error| describe_stage_error(&error))?;
-        let orders = orders.iter().map(|order| query::row_to_json(Table::WorkOrders, work_order_columns(order))).collect();
+        let orders =
+            orders.iter().map(|order| query::row_to_json(Table::WorkOrders, work_order_columns(order))).collect();
         Ok(action_rules::summarize_plan(orders, task.assets.as_deref(), request.start_time(task.now)))
     }
 }

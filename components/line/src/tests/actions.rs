@@ -4,9 +4,9 @@ use serde_json::{Value as Json, json};
 
 use super::{MemoryPlatform, run};
 use crate::{
-    ActionRequest, Action, Dispatch, Filter, Line, LineError, Ports, ActionError, Table, Topic,
-    action_rules::{self, PlanRequest, RepairRequest, OrderStatusChange, WorkOrderChange},
-    events::{PlannerCommand, PlanTask},
+    Action, ActionError, ActionRequest, Dispatch, Filter, Line, LineError, Ports, Table, Topic,
+    action_rules::{self, OrderStatusChange, PlanRequest, RepairRequest, WorkOrderChange},
+    events::{PlanTask, PlannerCommand},
     queue, schema,
 };
 
@@ -119,7 +119,8 @@ fn work_order_changes_are_validated_before_they_are_queued() {
         (&row["scheduled_time"], &row["technician"], &row["pinned"]),
         (&json!(900), &json!("Bob"), &json!(true))
     );
-    let wish = WorkOrderChange { scheduled_time: Some(900), technician: Some("Bob".into()), ..WorkOrderChange::default() };
+    let change =
+        WorkOrderChange { scheduled_time: Some(900), technician: Some("Bob".into()), ..WorkOrderChange::default() };
     assert_eq!(commands(&platform), [PlannerCommand::AmendWorkOrder { order: "o".into(), change, now: 7 }]);
     assert_eq!(actions(&platform, "o")[0]["deed"], "amend");
     let error = |id: &str, text: &str| match rejection(&platform, Action::Amend, id, text) {

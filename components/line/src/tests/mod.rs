@@ -1,9 +1,9 @@
 //! Tests of the stage driver with instances that die, race and repeat, on a toy stage.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod queries;
-mod outages;
 mod actions;
+mod outages;
+mod queries;
 
 use std::{
     cell::RefCell,
@@ -18,10 +18,11 @@ use std::{
 use rusqlite::{Connection, params_from_iter, types::Value as Sql};
 
 use crate::{
-    Dialect, Dispatch, Filter, Line, LineError, PortError, Ports, Table, Topic, Value, select_statement,
+    Dialect, Dispatch, Filter, Line, LineError, PortError, Ports, Table, Topic, Value,
     queue::{self, QueuedEvent},
     rows::{DRIFTS, RowBatch, text_value},
-    stage_driver::{self, StageOutput, Stage},
+    select_statement,
+    stage_driver::{self, Stage, StageOutput},
     store,
 };
 

@@ -104,7 +104,10 @@ fn an_outage_of_an_hour_costs_no_event() {
         let working = line(&platform, Outage::Nothing);
         process(&working, 3600 * SECOND).unwrap();
         assert_eq!((count(&platform, "drifts"), count(&platform, "dead_letters")), (2, 0), "{outage:?}");
-        assert!(run(queue::pending_queues(&platform)).unwrap().iter().all(|(topic, _)| *topic != Topic::Raw), "{outage:?}");
+        assert!(
+            run(queue::pending_queues(&platform)).unwrap().iter().all(|(topic, _)| *topic != Topic::Raw),
+            "{outage:?}"
+        );
     }
 }
 

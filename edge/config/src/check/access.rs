@@ -62,11 +62,19 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     let Ok(SpannedConfig { access: places }) = toml::from_str(checker.text) else { return };
     let (token, refresh) = (&places.token_lifetime, &places.refresh_lifetime);
     if token.get_ref().seconds() < 60.0 {
-        checker.report_at_span(token.span(), "the lifetime of a token must be at least 1 minute", "leave it out for 24 hours");
+        checker.report_at_span(
+            token.span(),
+            "the lifetime of a token must be at least 1 minute",
+            "leave it out for 24 hours",
+        );
     }
     if refresh.get_ref() < token.get_ref() {
         let at = if refresh.span().is_empty() { token.span() } else { refresh.span() };
-        checker.report_at_span(at, "a refresh token must not expire before a token", "leave both out for 30 days and 24 hours");
+        checker.report_at_span(
+            at,
+            "a refresh token must not expire before a token",
+            "leave both out for 30 days and 24 hours",
+        );
     }
     let SpannedLimits { detect, schedule, login, other, ingest } = &places.limits;
     let limits = [detect, schedule, login, other].into_iter().flatten();

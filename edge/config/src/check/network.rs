@@ -31,7 +31,11 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config, listen: &ListenO
                 "two clients of one broker have the client_id {:?}: each would end the connection of the other",
                 client.client_id
             );
-            checker.report(&format!("{at}.url"), message, "give each its own client_id, or move all topics to one of them");
+            checker.report(
+                &format!("{at}.url"),
+                message,
+                "give each its own client_id, or move all topics to one of them",
+            );
         }
     }
     for (number, nats) in config.nats.iter().enumerate() {
@@ -66,8 +70,10 @@ fn check_listeners(checker: &mut Checker<'_>, config: &Config, other: &ListenOve
             // Report the conflict at the address that the file sets, not at a default.
             let (at, with) = if checker.is_set(path) { (path, *other) } else { (*other, path) };
             let message = format!("{} has the same port as {}", display_path(at), display_path(with));
-            let help =
-                format!("give each its own port; {} usually has {port}, and port 0 takes any free port", display_path(path));
+            let help = format!(
+                "give each its own port; {} usually has {port}, and port 0 takes any free port",
+                display_path(path)
+            );
             checker.report(at, message, &help);
         }
         taken.push((path, address));
@@ -142,7 +148,11 @@ fn check_origins(checker: &mut Checker<'_>, origins: &[String]) {
             Err(why) => why,
         };
         let help = "write scheme, host and optional port, such as \"https://plant.example\", or \"*\" for all";
-        checker.report(&format!("http.origins.{number}"), format!("{origin:?} {why}, so no browser would send it"), help);
+        checker.report(
+            &format!("http.origins.{number}"),
+            format!("{origin:?} {why}, so no browser would send it"),
+            help,
+        );
     }
 }
 

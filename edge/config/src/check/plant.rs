@@ -121,7 +121,11 @@ fn check_sensor_range(checker: &mut Checker<'_>, at: &str, sensor: &Sensor) {
         }
     }
     if sensor.sampling_hz.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
-        checker.report(&format!("{at}.sampling_hz"), "sampling_hz must be above 0", "leave it out to have it estimated");
+        checker.report(
+            &format!("{at}.sampling_hz"),
+            "sampling_hz must be above 0",
+            "leave it out to have it estimated",
+        );
     }
 }
 
@@ -162,7 +166,11 @@ fn check_shift(checker: &mut Checker<'_>, at: &str, shift: &Shift) {
     for (key, time) in [("start", &shift.start), ("end", &shift.end)] {
         if !is_time_of_day(time) {
             let message = format!("{time:?} is not a time of day");
-            checker.report(&format!("{at}.{key}"), message, "write it like \"06:00\"; the last time of a day is \"23:59\"");
+            checker.report(
+                &format!("{at}.{key}"),
+                message,
+                "write it like \"06:00\"; the last time of a day is \"23:59\"",
+            );
         }
     }
 }

@@ -56,7 +56,12 @@ impl Checker<'_> {
             let key = path.rsplit('.').next().unwrap_or(path);
             self.report(
                 path,
-                format!("`{key}` must be from {} to {}, but is {}", format_bytes(from), format_bytes(to), format_bytes(size.bytes())),
+                format!(
+                    "`{key}` must be from {} to {}, but is {}",
+                    format_bytes(from),
+                    format_bytes(to),
+                    format_bytes(size.bytes())
+                ),
                 help,
             );
         }
@@ -81,7 +86,12 @@ fn check_memory(checker: &mut Checker<'_>, config: &Config) {
     }
     let help = "leave it out for 2 GiB; an instance cannot address more than 4 GiB";
     checker.check_size("line.memory", config.line.memory, (2 * MIB, 4 * GIB), help);
-    checker.check_size("line.queue", config.line.queue, (64 * KIB, TIB), "leave it out for 64 MiB: the queue is in memory");
+    checker.check_size(
+        "line.queue",
+        config.line.queue,
+        (64 * KIB, TIB),
+        "leave it out for 64 MiB: the queue is in memory",
+    );
 }
 
 fn check_http(checker: &mut Checker<'_>, config: &Config) {
@@ -110,7 +120,11 @@ fn check_http(checker: &mut Checker<'_>, config: &Config) {
     if (4 * KIB..=TIB).contains(&memory.bytes()) && memory.bytes() < needed {
         let (body, memory) = (format_bytes(config.http.max_body.bytes()), format_bytes(memory.bytes()));
         let message = format!("bodies of {body} do not fit into a body_memory of {memory}");
-        checker.report("http.limits.body_memory", message, &format!("write at least {}, or leave it out", format_bytes(needed)));
+        checker.report(
+            "http.limits.body_memory",
+            message,
+            &format!("write at least {}, or leave it out", format_bytes(needed)),
+        );
     }
 }
 
@@ -165,6 +179,18 @@ fn check_times(checker: &mut Checker<'_>, config: &Config) {
     checker.check_size("store.dead_letters_size", store.dead_letters_size, (KIB, KIB * TIB), help);
     checker.check_size("store.max_size", store.max_size, (16 * MIB, KIB * TIB), "leave it out for 50 GiB");
     let (range, words) = ((0.0, 36_525.0 * DAY_SECONDS), "up to 100 years");
-    checker.check_duration("access.token_lifetime", config.access.token_lifetime, range, words, "leave it out for 24 hours");
-    checker.check_duration("access.refresh_lifetime", config.access.refresh_lifetime, range, words, "leave it out for 30 days");
+    checker.check_duration(
+        "access.token_lifetime",
+        config.access.token_lifetime,
+        range,
+        words,
+        "leave it out for 24 hours",
+    );
+    checker.check_duration(
+        "access.refresh_lifetime",
+        config.access.refresh_lifetime,
+        range,
+        words,
+        "leave it out for 30 days",
+    );
 }

@@ -30,7 +30,14 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
 
 impl Checker<'_> {
     /// Reports a duration that is not between `from` and `to` (in seconds). `words` describes the range.
-    pub(super) fn check_duration(&mut self, path: &str, time: Duration, (from, to): (f64, f64), words: &str, help: &str) {
+    pub(super) fn check_duration(
+        &mut self,
+        path: &str,
+        time: Duration,
+        (from, to): (f64, f64),
+        words: &str,
+        help: &str,
+    ) {
         if !(from..=to).contains(&time.seconds()) {
             let key = path.rsplit('.').next().unwrap_or(path);
             let found = humantime::format_duration(time.to_std());
@@ -65,7 +72,13 @@ fn check_windows(checker: &mut Checker<'_>, windows: &WindowSettings) {
     }
     let (range, words) = ((1e-6, YEAR_SECONDS), "from 1us to 365 days");
     checker.check_duration("windows.size", windows.size, range, words, "write a length such as \"30s\"");
-    checker.check_duration("windows.lateness", windows.lateness, (0.0, YEAR_SECONDS), "up to 365 days", "leave it out for 10s");
+    checker.check_duration(
+        "windows.lateness",
+        windows.lateness,
+        (0.0, YEAR_SECONDS),
+        "up to 365 days",
+        "leave it out for 10s",
+    );
     if windows.slide.seconds() < range.0 || windows.slide > windows.size {
         let at = if checker.is_set("windows.slide") { "windows.slide" } else { "windows.size" };
         checker.report(
@@ -96,7 +109,11 @@ fn check_detect(checker: &mut Checker<'_>, detect: &DetectSettings) {
         checker.report("detect.threshold", "the threshold must be between 0 and 1", "leave it out for the default");
     }
     if detect.warmup_windows < 5 {
-        checker.report("detect.warmup_windows", "fewer than 5 windows are not enough to train a model", "write 30 or more");
+        checker.report(
+            "detect.warmup_windows",
+            "fewer than 5 windows are not enough to train a model",
+            "write 30 or more",
+        );
     }
     let help = "write 30 or more: machines are not scored until the model is trained";
     checker.check_count("detect.warmup_windows", detect.warmup_windows.max(5), (5, 100_000), help);

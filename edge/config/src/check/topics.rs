@@ -98,7 +98,11 @@ fn check_template(checker: &mut Checker<'_>, at: &str, template: &str, filter: &
     let singles = filter.split('/').filter(|level| *level == "+").count();
     let rest = filter.split('/').any(|level| level == "#");
     if template.trim().is_empty() {
-        return checker.report(at, "the sensor id is empty", "write one, such as \"plant/{1}/{2}\", or leave sensor out");
+        return checker.report(
+            at,
+            "the sensor id is empty",
+            "write one, such as \"plant/{1}/{2}\", or leave sensor out",
+        );
     }
     let mut remaining = template;
     while let Some((_, tail)) = remaining.split_once('{') {

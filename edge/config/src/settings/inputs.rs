@@ -277,7 +277,7 @@ pub struct TopicRule {
     /// and second `+`, `{#}` the levels matched by `#`, and `{topic}` the whole topic.
     #[serde(default)]
     pub sensor: Option<String>,
-    /// Payload format, one of [`crate::FORMATS`]; `None` detects it.
+    /// Payload format, one of [`crate::PAYLOAD_FORMATS`]; `None` detects it.
     #[serde(default)]
     pub format: Option<String>,
 }

@@ -1,16 +1,20 @@
 //! All settings and their defaults.
 
-mod processing;
 mod inputs;
+mod processing;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::{AccessSettings, Site, Technician, units};
-pub use processing::{AlertRoute, AlertSettings, DetectSettings, IngestSettings, LineSettings, FailureRuns, LogSettings, ScheduleSettings, StoreSettings, WindowSettings};
 pub use inputs::{
-    BrokerSettings, HttpSettings, HttpLimits, HttpSource, MqttSettings, MqttClient, MqttScope, BrokerUser, NatsServer, SignatureScheme, TlsFiles, TopicRule,
+    BrokerSettings, BrokerUser, HttpLimits, HttpSettings, HttpSource, MqttClient, MqttScope, MqttSettings, NatsServer,
+    SignatureScheme, TlsFiles, TopicRule,
+};
+pub use processing::{
+    AlertRoute, AlertSettings, DetectSettings, FailureRuns, IngestSettings, LineSettings, LogSettings,
+    ScheduleSettings, StoreSettings, WindowSettings,
 };
 
 /// The whole configuration. Paths are relative to the configuration file; [`crate::load`] resolves them.

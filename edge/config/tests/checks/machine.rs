@@ -181,7 +181,11 @@ sampling_hz = 10000001.0
     let fastest = text.replace("10000001.0", "10000000.0");
     assert!(!plausibility_warnings(&fastest).contains("pump/d"), "{}", plausibility_warnings(&fastest));
     let closed = "unknown_sensors = \"reject\"\n[mqtt.broker]\nanonymous = false\n";
-    assert!(plausibility_warnings(closed).contains("every reading becomes a dead letter"), "{}", plausibility_warnings(closed));
+    assert!(
+        plausibility_warnings(closed).contains("every reading becomes a dead letter"),
+        "{}",
+        plausibility_warnings(closed)
+    );
     assert!(plausibility_warnings(closed).contains("no client can connect"), "{}", plausibility_warnings(closed));
 }
 

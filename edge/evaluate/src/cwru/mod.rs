@@ -9,14 +9,17 @@ mod decimate;
 mod name;
 
 pub use decimate::decimate;
-pub use name::{RecordingName, DamagedPart};
+pub use name::{DamagedPart, RecordingName};
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use crate::{Column, Error, Pipeline, Benchmark, Report, Row, WindowVerdict, WaveformRecording, pipeline::check_verdicts, npy, read};
+use crate::{
+    Benchmark, Column, Error, Pipeline, Report, Row, WaveformRecording, WindowVerdict, npy, pipeline::check_verdicts,
+    read,
+};
 
 /// Length of a window in seconds.
 pub const WINDOW_SECONDS: f64 = 0.25;
@@ -94,7 +97,8 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
         // The false-alarm rate can still be measured.
         faults.extend(healthy.keys().map(|rpm| ((*rpm, name::HEALTHY_RATE), Vec::new())));
     }
-    let (mut races, mut balls, mut normal) = (WindowCounts::default(), WindowCounts::default(), WindowCounts::default());
+    let (mut races, mut balls, mut normal) =
+        (WindowCounts::default(), WindowCounts::default(), WindowCounts::default());
     for ((rpm, rate), files) in faults {
         // If no healthy recording has the same speed, use the nearest one.
         let nearest = healthy.iter().min_by_key(|(other, _)| other.abs_diff(rpm));

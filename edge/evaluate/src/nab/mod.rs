@@ -11,14 +11,17 @@ mod score;
 
 pub use corpus::{Corpus, Labels, Series};
 pub use results::{ScoredSeries, read_results, write_results};
-pub use score::{PROFILES, WindowPosition, ScoredRow, ThresholdStep, Weights, step_at_threshold, best_step, reward_points, probation, scaled_sigmoid, sweep};
+pub use score::{
+    PROFILES, ScoredRow, ThresholdStep, Weights, WindowPosition, best_step, probation, reward_points, scaled_sigmoid,
+    step_at_threshold, sweep,
+};
 
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
-    pipeline::{checked_rows, scores_and_alarms},
+    Benchmark, Column, Error, Pipeline, Recording, Report, Row,
     metrics::{auc_pr, period, vus_pr},
+    pipeline::{checked_rows, scores_and_alarms},
 };
 
 const PROTOCOL: &str = "stream each file once, first 15 % (at most 750 rows) unscored; one threshold for all files, optimal \
@@ -97,7 +100,7 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path, results: ResultsTarg
         corpus.series.iter().zip(alarmed).map(|(series, scores)| ScoredSeries { series, scores }).collect();
     let own = normalise(&alarmed, Some(1.0))?;
     add_ranking_metrics(&scored, &mut report);
-    for (name, values) in best_step.rows {
+    for (name, values) in best.rows {
         add_figures(&mut report, &name, &values);
     }
     let names = ["standard", "reward_low_FP_rate", "reward_low_FN_rate"];
@@ -207,8 +210,8 @@ pub fn normalise(files: &[ScoredSeries<'_>], threshold: Option<f64>) -> Result<N
         for file in files {
             let first = all.iter().filter_map(ScoredRow::window).max().map_or(0, |window| window + 1);
             let points = reward_points(file.series, &file.scores, weights, first)?;
-            all.extend(reward_points.iter().cloned());
-            by_file.push(reward_points);
+            all.extend(points.iter().cloned());
+            by_file.push(points);
         }
         let threshold = threshold.unwrap_or_else(|| best_step(&sweep(&all, weights)).threshold);
         thresholds.push(threshold);
@@ -217,7 +220,7 @@ pub fn normalise(files: &[ScoredSeries<'_>], threshold: Option<f64>) -> Result<N
             .iter()
             .zip(files)
             .map(|(points, file)| {
-                let steps = sweep(reward_points, weights);
+                let steps = sweep(points, weights);
                 let null = steps.first().map_or(0.0, |step| step.score);
                 [step_at_threshold(&steps, threshold).score, null, of_file(file) * weights.tp]
             })
@@ -233,8 +236,9 @@ pub fn normalise(files: &[ScoredSeries<'_>], threshold: Option<f64>) -> Result<N
             if perfect > null { 100.0 * (score - null) / (perfect - null) } else { f64::NAN }
         };
         for (name, values) in &mut rows {
-            let chosen =
-                |file: &ScoredSeries<'_>| name == ALL_FILES || file.series.name == *name || file.series.group() == name.as_str();
+            let chosen = |file: &ScoredSeries<'_>| {
+                name == ALL_FILES || file.series.name == *name || file.series.group() == name.as_str()
+            };
             values.push((profile, total(&chosen)));
         }
     }

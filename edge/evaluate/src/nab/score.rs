@@ -115,7 +115,7 @@ pub fn reward_points(series: &Series, scores: &[f64], weights: Weights, first: u
             None => WindowPosition::Outside,
         };
         // Adding zero turns a negative zero, which would sort lower, into a positive one.
-        reward_points.push(ScoredRow { score: score + 0.0, reward, position: place });
+        points.push(ScoredRow { score: score + 0.0, reward, position: place });
         if let Some((number, _, length)) = within
             && series.windows.get(number - first).is_some_and(|(_, end)| *end == time)
         {
@@ -126,7 +126,7 @@ pub fn reward_points(series: &Series, scores: &[f64], weights: Weights, first: u
     if let Some((_, (start, _))) = next {
         row_of(*start)?;
     }
-    Ok(reward_points)
+    Ok(points)
 }
 
 /// Score and counts at a threshold.
@@ -149,20 +149,26 @@ pub struct ThresholdStep {
 /// Scores all thresholds, from the highest to the lowest; the first is above every score.
 #[must_use]
 pub fn sweep(points: &[ScoredRow], weights: Weights) -> Vec<ThresholdStep> {
-    let mut scored: Vec<&ScoredRow> = reward_points.iter().filter(|point| point.position != WindowPosition::Probation).collect();
+    let mut scored: Vec<&ScoredRow> =
+        points.iter().filter(|point| point.position != WindowPosition::Probation).collect();
     scored.sort_by(|one, other| other.score.total_cmp(&one.score));
     let mut windows: BTreeMap<usize, f64> =
         scored.iter().filter_map(|point| Some((point.window()?, -weights.fn_))).collect();
     let anomalous = scored.iter().filter(|point| point.window().is_some()).count() as u64;
     let mut false_alarms = 0.0;
-    let mut step = ThresholdStep { threshold: ABOVE_ALL_SCORES, fn_: anomalous, tn: scored.len() as u64 - anomalous, ..ThresholdStep::default() };
+    let mut step = ThresholdStep {
+        threshold: ABOVE_ALL_SCORES,
+        fn_: anomalous,
+        tn: scored.len() as u64 - anomalous,
+        ..ThresholdStep::default()
+    };
     step.score = windows.values().sum();
     let mut steps = vec![step];
     for tied in scored.chunk_by(|one, other| one.score == other.score) {
         for point in tied {
             match point.window().and_then(|window| windows.get_mut(&window)) {
                 Some(best) => {
-                    *best_step = best_step.max(point.reward);
+                    *best = best.max(point.reward);
                     step.tp += 1;
                     step.fn_ -= 1;
                 }
@@ -183,7 +189,8 @@ pub fn sweep(points: &[ScoredRow], weights: Weights) -> Vec<ThresholdStep> {
 /// The step with the highest score; among equal scores, the one with the highest threshold.
 #[must_use]
 pub fn best_step(steps: &[ThresholdStep]) -> ThresholdStep {
-    let better = |best: ThresholdStep, step: &ThresholdStep| if step.score > best_step.score { *step } else { best_step };
+    let better =
+        |best: ThresholdStep, step: &ThresholdStep| if step.score > best.score { *step } else { best };
     steps.iter().fold(steps.first().copied().unwrap_or_default(), better)
 }
 

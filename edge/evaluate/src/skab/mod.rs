@@ -10,9 +10,9 @@ mod change;
 use std::path::Path;
 
 use crate::{
-    Column, Error, Pipeline, Benchmark, Recording, Report, Row,
-    pipeline::{checked_rows, scores_and_alarms},
+    Benchmark, Column, Error, Pipeline, Recording, Report, Row,
     metrics::{Confusion, VOLUME_WINDOW, auc_pr, vus_pr},
+    pipeline::{checked_rows, scores_and_alarms},
     random::Random,
     read::{self, Csv},
 };
@@ -109,7 +109,11 @@ fn evaluate_plain(pipeline: &mut dyn Pipeline, labelled: &[Experiment], report: 
         let (scores, alarms) = scores_and_alarms(&verdicts);
         let counts = Confusion::from_alarms(&alarms, labels);
         let changes = experiment.changes.get(FIT_ROWS..).unwrap_or_default();
-        let changes = ChangePointScore::score_file(experiment.recording.times.get(FIT_ROWS..).unwrap_or_default(), &alarms, changes);
+        let changes = ChangePointScore::score_file(
+            experiment.recording.times.get(FIT_ROWS..).unwrap_or_default(),
+            &alarms,
+            changes,
+        );
         report.files.push(result_row(&experiment.name, counts, &[(&scores, labels)], changes));
         pooled.add(counts);
         turned.add(changes);

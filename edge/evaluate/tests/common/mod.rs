@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use wheeltapper_evaluate::{Error, RemainingLife, Pipeline, Benchmark, Recording, WindowVerdict, WaveformRecording};
+use wheeltapper_evaluate::{Benchmark, Error, Pipeline, Recording, RemainingLife, WaveformRecording, WindowVerdict};
 
 /// The folder of a benchmark. If it does not exist, prints a note and returns `None`.
 pub fn benchmark_folder(profile: Benchmark) -> Option<PathBuf> {
@@ -91,7 +91,11 @@ impl Pipeline for ZScorePipeline {
     }
 
     /// Quantiles of the remaining lives of the histories at the same age.
-    fn estimate_remaining_life(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<RemainingLife>, Error> {
+    fn estimate_remaining_life(
+        &mut self,
+        histories: &[Recording],
+        running: &[Recording],
+    ) -> Result<Vec<RemainingLife>, Error> {
         let life = |unit: &Recording| {
             let age = unit.rows.len();
             let left = histories.iter().map(|history| history.rows.len()).filter(|length| *length > age);
@@ -120,7 +124,12 @@ impl Pipeline for FixedAlarms {
         Ok((fit..recording.rows.len()).map(judge).collect())
     }
 
-    fn score_waveforms(&mut self, _: Benchmark, _: &[(WaveformRecording, bool)], _: f64) -> Result<Vec<Vec<WindowVerdict>>, Error> {
+    fn score_waveforms(
+        &mut self,
+        _: Benchmark,
+        _: &[(WaveformRecording, bool)],
+        _: f64,
+    ) -> Result<Vec<Vec<WindowVerdict>>, Error> {
         Ok(Vec::new())
     }
 

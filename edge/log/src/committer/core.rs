@@ -2,7 +2,7 @@
 
 use std::{any::Any, io, sync::Arc, time::Duration};
 
-use super::{CommitError, Job, PartitionHealth, AppendAck, JobKind, health::SharedHealth, panic_message, panic_error};
+use super::{AppendAck, CommitError, Job, JobKind, PartitionHealth, health::SharedHealth, panic_error, panic_message};
 use crate::{LogError, Partition};
 
 /// Interval between attempts to heal a partition. It doubles from the minimum to the maximum.
@@ -46,7 +46,12 @@ impl CommitterCore {
     /// Takes ownership of the partitions.
     pub fn new(partitions: Vec<Partition>) -> Self {
         let health = SharedHealth::new(&partitions);
-        let slot = |partition| PartitionSlot { partition, failure: None, heal_interval: MIN_HEAL_INTERVAL, last_failure: Duration::ZERO };
+        let slot = |partition| PartitionSlot {
+            partition,
+            failure: None,
+            heal_interval: MIN_HEAL_INTERVAL,
+            last_failure: Duration::ZERO,
+        };
         Self { slots: partitions.into_iter().map(slot).collect(), health }
     }
 
@@ -89,8 +94,11 @@ impl CommitterCore {
                 }
             }
         }
-        let unsynced: Vec<_> =
-            healthy.iter().enumerate().map(|(index, healthy)| if *healthy { self.sync_partition(index) } else { None }).collect();
+        let unsynced: Vec<_> = healthy
+            .iter()
+            .enumerate()
+            .map(|(index, healthy)| if *healthy { self.sync_partition(index) } else { None })
+            .collect();
         for append in pending {
             let unsynced = append.partitions.iter().find_map(|&index| unsynced.get(index)?.clone());
             let failed = append.error.or(unsynced.map(CommitError::Failed));

@@ -17,7 +17,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use self::health::SharedHealth;
-use crate::{LogError, Partition, LogRetention};
+use crate::{LogError, LogRetention, Partition};
 
 /// Why an append is not durable.
 #[derive(Clone, Debug, thiserror::Error)]

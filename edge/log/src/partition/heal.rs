@@ -29,7 +29,9 @@ impl Partition {
             // This comes first. Otherwise a crash in between would leave a log that ends before its recorded synced
             // offset.
             let state = SyncState { synced: offset.min(self.sync_file.state.synced), ..self.sync_file.state };
-            self.sync_file.write_durably(state).map_err(LogError::io("lowering the synced offset in", self.folder()))?;
+            self.sync_file
+                .write_durably(state)
+                .map_err(LogError::io("lowering the synced offset in", self.folder()))?;
         }
         self.failure = Some(io::Error::other("truncating the log did not complete"));
         self.shared.end.store(offset, Ordering::Release);

@@ -19,9 +19,8 @@ use std::{
 
 use self::sync_state::{SyncState, SyncStateFile};
 use crate::{
-    FRAME_HEADER_LEN, LogError, Reader, SEGMENT_HEADER_LEN,
+    FRAME_HEADER_LEN, LogError, Reader, SEGMENT_HEADER_LEN, encode_frame,
     format::{FrameCodec, SegmentHeader},
-    encode_frame,
     storage::{Storage, StorageFile},
 };
 

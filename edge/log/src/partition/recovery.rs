@@ -10,7 +10,10 @@ use std::{
     },
 };
 
-use super::{Partition, PartitionShared, SyncState, SyncStateFile, create_segment, push_segment, segment_path, sync_segment_folder};
+use super::{
+    Partition, PartitionShared, SyncState, SyncStateFile, create_segment, push_segment, segment_path,
+    sync_segment_folder,
+};
 use crate::{
     LogError, SEGMENT_HEADER_LEN,
     format::SegmentHeader,

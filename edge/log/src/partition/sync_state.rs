@@ -43,7 +43,11 @@ pub(super) struct SyncStateFile {
 
 impl SyncStateFile {
     /// Opens the file. Returns its state if it has a valid entry; otherwise the state is `fresh` until the first write.
-    pub(super) fn open(storage: &dyn Storage, folder: &Path, fresh: SyncState) -> Result<(Self, Option<SyncState>), LogError> {
+    pub(super) fn open(
+        storage: &dyn Storage,
+        folder: &Path,
+        fresh: SyncState,
+    ) -> Result<(Self, Option<SyncState>), LogError> {
         let path = folder.join(FILE_NAME);
         let file = storage.open(&path).map_err(LogError::io("opening", &path))?;
         let mut found: Option<(u64, SyncState)> = None;

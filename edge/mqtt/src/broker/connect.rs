@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::{
     admission::RejectionPermit,
     connection::Connection,
-    hub::{SessionAttachment, Hub, SessionRequest},
+    hub::{Hub, SessionAttachment, SessionRequest},
     message::{Message, forwarded_properties},
     session::{PeerLimits, PendingWill},
     stats::increment,
@@ -50,10 +50,18 @@ impl From<u8> for ConnectRejection {
 /// version.
 pub(crate) async fn reject_over_limit<S: AsyncRead + AsyncWrite + Unpin>(permit: RejectionPermit, mut stream: S) {
     let mut input = BytesMut::new();
-    let read = tokio::time::timeout(REJECTED_CONNECT_TIMEOUT, read_connect(&mut stream, &mut input, MAX_REJECTED_CONNECT));
+    let read =
+        tokio::time::timeout(REJECTED_CONNECT_TIMEOUT, read_connect(&mut stream, &mut input, MAX_REJECTED_CONNECT));
     if let Ok(Ok(connect)) = read.await {
         let why = "there are too many connections, in all or from this address; close some, or raise [mqtt.broker] max_connections or max_connections_per_address";
-        write_connack(&mut stream, connect.version, reason::QUOTA_EXCEEDED, false, reason_string_properties(why.to_owned())).await;
+        write_connack(
+            &mut stream,
+            connect.version,
+            reason::QUOTA_EXCEEDED,
+            false,
+            reason_string_properties(why.to_owned()),
+        )
+        .await;
     }
     drop(permit);
 }
@@ -90,7 +98,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut 
     let number = hub.next_number();
     match open_session(&hub, *connect, peer, number).await {
         Ok((attachment, peer_limits, setup)) => {
-            if write_connack(&mut stream, version, reason::SUCCESS, attachment.session_present, setup.properties).await {
+            if write_connack(&mut stream, version, reason::SUCCESS, attachment.session_present, setup.properties).await
+            {
                 tracing::debug!(%peer, client = %attachment.session.client_id, "an MQTT client is connected");
                 let connection = Connection::new(
                     hub,
@@ -177,7 +186,10 @@ async fn authenticate(hub: &Arc<Hub>, connect: &Connect, peer: SocketAddr) -> Re
     if let Some(wait) = wait {
         increment(&hub.counters.rejected_logins);
         let seconds = wait.as_secs() + 1;
-        return Err(ConnectRejection(reason::CONNECTION_RATE_EXCEEDED, Some(format!("too many failed logins; try again in {seconds} s"))));
+        return Err(ConnectRejection(
+            reason::CONNECTION_RATE_EXCEEDED,
+            Some(format!("too many failed logins; try again in {seconds} s")),
+        ));
     }
     let login = Login {
         peer,
@@ -243,8 +255,13 @@ async fn open_session(
     properties.receive_maximum = Some(hub.config.max_inflight);
     properties.maximum_packet_size = Some(u32::try_from(hub.config.max_packet).unwrap_or(u32::MAX));
     properties.topic_alias_maximum = Some(TOPIC_ALIAS_MAXIMUM);
-    let wanted =
-        SessionRequest { client_id: connect.client_id.as_str().into(), grant, clean_start: connect.clean_start, expiry, will };
+    let wanted = SessionRequest {
+        client_id: connect.client_id.as_str().into(),
+        grant,
+        clean_start: connect.clean_start,
+        expiry,
+        will,
+    };
     let attachment = hub.attach(wanted).await?;
     let setup = ConnectionParams {
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),

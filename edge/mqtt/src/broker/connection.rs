@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use super::{
-    hub::{SessionAttachment, DRAIN_TIMEOUT, Hub},
-    inbound::{PublishOutcome, PendingRelease, PendingPublish, PendingVerdict},
+    hub::{DRAIN_TIMEOUT, Hub, SessionAttachment},
+    inbound::{PendingPublish, PendingRelease, PendingVerdict, PublishOutcome},
     session::{OUTPUT_HIGH_WATER, PeerLimits},
     stats::increment,
 };
@@ -324,7 +324,11 @@ impl Connection {
         self.hub.input_bytes.fetch_sub(self.counted_input_bytes, Ordering::Relaxed);
         let (before, grew) = (self.counted_input_bytes, held > self.counted_input_bytes);
         self.counted_input_bytes = held;
-        if grew && total - before > self.hub.config.max_input_bytes { Err(ConnectionEnd::Close(reason::QUOTA_EXCEEDED)) } else { Ok(()) }
+        if grew && total - before > self.hub.config.max_input_bytes {
+            Err(ConnectionEnd::Close(reason::QUOTA_EXCEEDED))
+        } else {
+            Ok(())
+        }
     }
 
     /// Handles all complete packets in the input buffer. Returns whether there was one.

@@ -14,13 +14,13 @@ use tokio::sync::{mpsc, watch};
 use super::{
     message::Message,
     retained::RetainedMessages,
-    session::{Delivery, ConnectionLink, QueueLimits, Session, PendingWill},
+    session::{ConnectionLink, Delivery, PendingWill, QueueLimits, Session},
     stats::{RejectionCounters, increment},
     subscriptions::{MatchingSubscription, SubscriptionOptions, SubscriptionTree},
     throttle::LoginThrottle,
 };
 use crate::{
-    VerdictFuture, Exchange, SinkMessage, ReleaseFuture, Sink, Verdict,
+    Exchange, ReleaseFuture, Sink, SinkMessage, Verdict, VerdictFuture,
     codec::reason,
     config::BrokerConfig,
     rights::{Authenticator, Grant},
@@ -202,8 +202,10 @@ impl Hub {
         drop(tree);
         // A client with overlapping subscriptions gets one copy with the highest QoS and all subscription identifiers.
         matches.sort_by_key(|found: &MatchingSubscription<Arc<Session>>| (found.shared, found.key));
-        let mut matches =
-            matches.into_iter().filter(|found| !(found.options.no_local && found.key == message.publisher_key)).peekable();
+        let mut matches = matches
+            .into_iter()
+            .filter(|found| !(found.options.no_local && found.key == message.publisher_key))
+            .peekable();
         while let Some(found) = matches.next() {
             let mut qos = found.options.qos;
             let mut as_published = found.options.retain_as_published;
@@ -293,7 +295,10 @@ impl Hub {
 
     /// The outer `Err` means that an earlier connection still uses the session. That connection has been asked to
     /// close, and the channel closes when it has.
-    fn try_attach(self: &Arc<Self>, wanted: &mut SessionRequest) -> Result<Result<SessionAttachment, u8>, watch::Receiver<()>> {
+    fn try_attach(
+        self: &Arc<Self>,
+        wanted: &mut SessionRequest,
+    ) -> Result<Result<SessionAttachment, u8>, watch::Receiver<()>> {
         let name: Arc<str> = format!("{}\0{}", wanted.grant.owner(), wanted.client_id).into();
         let mut sessions = lock(&self.sessions);
         let mut present = false;

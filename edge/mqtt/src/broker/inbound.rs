@@ -16,7 +16,7 @@ use super::{
     subscriptions::SubscriptionOptions,
 };
 use crate::{
-    VerdictFuture, Exchange, ReleaseFuture, Verdict,
+    Exchange, ReleaseFuture, Verdict, VerdictFuture,
     codec::{self, Ack, Disconnect, Packet, Properties, Publish, SubAck, Subscribe, Unsubscribe, Version, reason},
     topic,
 };
@@ -32,7 +32,9 @@ const RESERVED_TOPICS: [&str; 2] = ["$SYS", "wheeltapper"];
 
 /// Whether only the broker and its host may publish to this topic.
 pub(crate) fn is_reserved(topic: &str) -> bool {
-    RESERVED_TOPICS.iter().any(|name| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    RESERVED_TOPICS
+        .iter()
+        .any(|name| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// A received PUBLISH that is not acknowledged yet.
@@ -179,8 +181,11 @@ impl Connection {
         // An empty retained message removes the retained message of the topic; it has no content to store.
         let clears = message.retain && message.payload.is_empty();
         let answer = if self.hub.is_ingested(&message.topic) && !clears {
-            let exchange =
-                (qos == 2 && session.is_persistent()).then(|| Exchange { session: Arc::clone(&session.name), packet_id: id, dup });
+            let exchange = (qos == 2 && session.is_persistent()).then(|| Exchange {
+                session: Arc::clone(&session.name),
+                packet_id: id,
+                dup,
+            });
             Ok(self.hub.accept(&message, &self.client_id, self.connection_id, (grant.owner(), grant.sites()), exchange))
         } else {
             Err(PublishOutcome::ReasonCode(reason::SUCCESS))
@@ -222,7 +227,11 @@ impl Connection {
 
     /// Completes the message at once if its verdict is available and no earlier message is pending. Otherwise adds it
     /// to the end of the pending messages.
-    fn enqueue(&mut self, taken: PendingPublish, answer: Result<VerdictFuture, PublishOutcome>) -> Result<(), ConnectionEnd> {
+    fn enqueue(
+        &mut self,
+        taken: PendingPublish,
+        answer: Result<VerdictFuture, PublishOutcome>,
+    ) -> Result<(), ConnectionEnd> {
         let mut answer = answer.map_err(Some);
         if self.pending.is_empty() {
             let outcome = match &mut answer {

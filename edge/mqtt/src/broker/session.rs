@@ -375,7 +375,10 @@ impl SessionState {
             }
             if delivery.qos > 0 {
                 self.sequence += 1;
-                self.inflight.insert(id, InflightDelivery { sequence: self.sequence, stage: DeliveryStage::AwaitingAck(delivery) });
+                self.inflight.insert(
+                    id,
+                    InflightDelivery { sequence: self.sequence, stage: DeliveryStage::AwaitingAck(delivery) },
+                );
             }
         }
     }

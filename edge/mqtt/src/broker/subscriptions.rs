@@ -134,7 +134,13 @@ impl<T: Clone> SubscriptionTree<T> {
     }
 
     /// Adds or replaces a subscription. Returns whether it is new.
-    pub(crate) fn insert(&mut self, filter: ParsedFilter<'_>, key: u64, subscriber: T, options: SubscriptionOptions) -> bool {
+    pub(crate) fn insert(
+        &mut self,
+        filter: ParsedFilter<'_>,
+        key: u64,
+        subscriber: T,
+        options: SubscriptionOptions,
+    ) -> bool {
         let leaf = self.root.leaf_mut(filter.filter);
         let new = match filter.group {
             None => leaf.unshared.insert(key, (subscriber, options)).is_none(),
@@ -220,16 +226,29 @@ impl<T: Clone> MatchWalk<'_, T> {
     }
 
     fn visit_leaf(&mut self, leaf: &Leaf<T>) {
-        for (key, (subscriber, options)) in leaf.unshared.iter().filter(|(_, (subscriber, _))| (self.can_read)(subscriber)) {
-            self.out.push(MatchingSubscription { key: *key, subscriber: subscriber.clone(), options: *options, shared: false });
+        for (key, (subscriber, options)) in
+            leaf.unshared.iter().filter(|(_, (subscriber, _))| (self.can_read)(subscriber))
+        {
+            self.out.push(MatchingSubscription {
+                key: *key,
+                subscriber: subscriber.clone(),
+                options: *options,
+                shared: false,
+            });
         }
         for group in leaf.groups.values() {
             let start = group.next_member.fetch_add(1, Ordering::Relaxed) % group.members.len().max(1);
             let (before, from) = group.members.split_at_checked(start).unwrap_or_default();
             let mut order = from.iter().chain(before).filter(|(_, subscriber, _)| (self.can_read)(subscriber));
-            let chosen = order.clone().find(|(_, subscriber, _)| (self.is_connected)(subscriber)).or_else(|| order.next());
+            let chosen =
+                order.clone().find(|(_, subscriber, _)| (self.is_connected)(subscriber)).or_else(|| order.next());
             if let Some((key, subscriber, options)) = chosen {
-                self.out.push(MatchingSubscription { key: *key, subscriber: subscriber.clone(), options: *options, shared: true });
+                self.out.push(MatchingSubscription {
+                    key: *key,
+                    subscriber: subscriber.clone(),
+                    options: *options,
+                    shared: true,
+                });
             }
         }
     }

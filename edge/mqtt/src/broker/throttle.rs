@@ -71,7 +71,11 @@ pub(crate) struct LoginThrottle {
 }
 
 /// Evicts an entry if the table is full: the least recently touched entry of a small sample.
-fn evict_oldest<K: Clone + Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key: &K, touched: impl Fn(&V) -> Instant) {
+fn evict_oldest<K: Clone + Eq + std::hash::Hash, V>(
+    table: &mut HashMap<K, V>,
+    key: &K,
+    touched: impl Fn(&V) -> Instant,
+) {
     if table.len() < MAX_ENTRIES || table.contains_key(key) {
         return;
     }
@@ -86,8 +90,11 @@ impl LoginThrottle {
     pub(crate) fn remaining_delay(&self, address: AddressKey, name: &str, now: Instant) -> Option<Duration> {
         let key = (address, Box::from(name));
         let of_name = self.names.get(&key).map(|failures| failures.blocked_until);
-        let of_address =
-            self.addresses.get(&address).filter(|_| !self.known_names.contains_key(&key)).map(|failures| failures.blocked_until);
+        let of_address = self
+            .addresses
+            .get(&address)
+            .filter(|_| !self.known_names.contains_key(&key))
+            .map(|failures| failures.blocked_until);
         let until = of_name.max(of_address)?;
         Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{ClientError, ResumeState, transport::BrokerStream};
 use crate::{
-    VerdictFuture, ClientConfig, Exchange, SinkMessage, Sink, Verdict,
+    ClientConfig, Exchange, Sink, SinkMessage, Verdict, VerdictFuture,
     codec::{self, Connect, Packet, Properties, Subscribe, SubscribeFilter, Version, reason},
 };
 
@@ -81,7 +81,12 @@ fn offer_until_accepted(sink: &Arc<dyn Sink>, publish: SinkMessage, taken: Recei
 }
 
 impl<'a> BrokerConnection<'a> {
-    pub(crate) fn new(config: &'a ClientConfig, sink: &'a Arc<dyn Sink>, memory: &'a mut ResumeState, number: u64) -> Self {
+    pub(crate) fn new(
+        config: &'a ClientConfig,
+        sink: &'a Arc<dyn Sink>,
+        memory: &'a mut ResumeState,
+        number: u64,
+    ) -> Self {
         Self {
             config,
             sink,
@@ -227,7 +232,9 @@ impl<'a> BrokerConnection<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.pending.len() < MAX_PENDING.into() && self.releasing.len() < MAX_PENDING.into() && self.pending_bytes < MAX_PENDING_BYTES
+        self.pending.len() < MAX_PENDING.into()
+            && self.releasing.len() < MAX_PENDING.into()
+            && self.pending_bytes < MAX_PENDING_BYTES
     }
 
     fn next_packet(&mut self) -> Result<Option<Packet>, ClientError> {

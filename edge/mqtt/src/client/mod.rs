@@ -109,8 +109,9 @@ async fn run_connection(
         topic::parse_filter(topic)?;
     }
     let target = BrokerAddress::parse(config)?;
-    let stream =
-        tokio::time::timeout(connection::RESPONSE_TIMEOUT, target.connect()).await.map_err(|_| ClientError::NoAnswer)??;
+    let stream = tokio::time::timeout(connection::RESPONSE_TIMEOUT, target.connect())
+        .await
+        .map_err(|_| ClientError::NoAnswer)??;
     let mut connection = BrokerConnection::new(config, sink, memory, number);
     let result = connection.serve(stream).await;
     connection.drain().await;

@@ -30,7 +30,8 @@ pub(crate) struct BrokerAddress {
 
 impl BrokerAddress {
     pub(crate) fn parse(config: &ClientConfig) -> Result<Self, ClientError> {
-        let wrong = |reason: &str| ClientError::InvalidUrl { url: super::redacted_url(&config.url), reason: reason.into() };
+        let wrong =
+            |reason: &str| ClientError::InvalidUrl { url: super::redacted_url(&config.url), reason: reason.into() };
         let url = url::Url::parse(&config.url).map_err(|error| wrong(&error.to_string()))?;
         let secure = match url.scheme() {
             "mqtt" | "tcp" => false,

@@ -13,7 +13,7 @@ mod tests;
 mod wire;
 
 pub(crate) use decode::{decode, frame};
-pub(crate) use encode::{OutgoingPublish, encode_ack, encode, encode_publish};
+pub(crate) use encode::{OutgoingPublish, encode, encode_ack, encode_publish};
 pub(crate) use packet::{
     Ack, ConnAck, Connect, Disconnect, Packet, Publish, SubAck, Subscribe, SubscribeFilter, Unsubscribe, Will,
 };
@@ -71,7 +71,9 @@ pub(crate) mod reason {
             RECEIVE_MAXIMUM_EXCEEDED => "more messages were in flight than the receive maximum allows",
             TOPIC_ALIAS_INVALID => "a topic alias was above the maximum, or not set before",
             TOPIC_NAME_INVALID => "a topic name was empty or had wildcards",
-            PACKET_TOO_LARGE => "a packet was larger than the maximum; raise [mqtt.broker] max_packet or send less at a time",
+            PACKET_TOO_LARGE => {
+                "a packet was larger than the maximum; raise [mqtt.broker] max_packet or send less at a time"
+            }
             NOT_AUTHORIZED => "this user or key does not have this right, or lost it; check its rights and sites",
             QUOTA_EXCEEDED => "a quota of the broker is exceeded",
             _ => return None,

@@ -10,7 +10,9 @@ use std::{
 };
 
 use tokio::{runtime::Runtime, sync::watch};
-use wheeltapper_mqtt::{Authenticator, Broker, BrokerConfig, BrokerHandle, Exchange, SinkMessage, ReleaseFuture, Sink, Verdict};
+use wheeltapper_mqtt::{
+    Authenticator, Broker, BrokerConfig, BrokerHandle, Exchange, ReleaseFuture, Sink, SinkMessage, Verdict,
+};
 
 type Answer = std::pin::Pin<Box<dyn Future<Output = Verdict> + Send>>;
 

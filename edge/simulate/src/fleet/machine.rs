@@ -36,7 +36,7 @@ impl MachineKind {
     }
 
     pub(crate) fn quantities(self) -> &'static [Quantity] {
-        use Quantity::{AxialVibrationRms, Waveform, Current, Flow, Pressure, VibrationRms, Speed, Temperature};
+        use Quantity::{AxialVibrationRms, Current, Flow, Pressure, Speed, Temperature, VibrationRms, Waveform};
         match self {
             Self::Pump => &[Waveform, VibrationRms, AxialVibrationRms, Temperature, Current, Speed, Pressure],
             Self::Fan => &[Waveform, VibrationRms, AxialVibrationRms, Temperature, Current, Speed, Flow],
@@ -170,7 +170,8 @@ impl Machine {
     /// Advances the simulation by `step` seconds, to `seconds` after the start.
     pub(crate) fn advance(&mut self, seconds: f64, step: f64) {
         let fade = (-step / FLUCTUATION_TIME_CONSTANT).exp();
-        self.load_fluctuation = fade * self.load_fluctuation + 0.008 * (1.0 - fade * fade).sqrt() * self.random.normal();
+        self.load_fluctuation =
+            fade * self.load_fluctuation + 0.008 * (1.0 - fade * fade).sqrt() * self.random.normal();
         let swing: f64 =
             self.load_cycles.iter().map(|(size, period, phase)| size * (TAU * seconds / period + phase).sin()).sum();
         self.load = self.mean_load + swing + self.load_fluctuation;
@@ -207,8 +208,9 @@ impl Machine {
                 Quantity::AxialVibrationRms => axial * (1.0 + 0.04 * noise),
                 Quantity::Temperature => self.temperature + 0.08 * noise,
                 Quantity::Current => {
-                    let friction = 0.1 * severity.overheating + 0.07 * severity.lubrication_loss + 0.04 * severity.misalignment
-                        - 0.05 * severity.cavitation;
+                    let friction =
+                        0.1 * severity.overheating + 0.07 * severity.lubrication_loss + 0.04 * severity.misalignment
+                            - 0.05 * severity.cavitation;
                     self.rated_current * (0.3 + 0.7 * self.load) * (1.0 + friction + 0.005 * noise)
                 }
                 Quantity::Speed => self.speed() + 0.4 * noise,

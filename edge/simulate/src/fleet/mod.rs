@@ -185,8 +185,9 @@ impl Fleet {
             }
         }
         // Spread the waveforms of the machines over the interval.
-        let next_burst = machines.iter().map(|_| random.between(0.0, spec.waveform_interval_seconds.max(0.0))).collect();
-        Self { spec, machines, sensors, first_sensor, next_waveform: next_burst, ticks: 0 }
+        let next_waveform =
+            machines.iter().map(|_| random.between(0.0, spec.waveform_interval_seconds.max(0.0))).collect();
+        Self { spec, machines, sensors, first_sensor, next_waveform, ticks: 0 }
     }
 
     /// The parameters of the fleet, after validation.
@@ -219,18 +220,23 @@ impl Fleet {
         let (seconds, time_ns) = (self.seconds(), self.now_ns());
         let step = self.spec.scalar_hz.recip();
         let mut tick = Tick { time_ns, readings: Vec::with_capacity(self.sensors.len()), waveforms: Vec::new() };
-        for ((machine, &first), next_burst) in
+        for ((machine, &first), next_waveform) in
             self.machines.iter_mut().zip(&self.first_sensor).zip(&mut self.next_waveform)
         {
             machine.advance(seconds, step);
             machine.readings(seconds, |index, value| {
                 tick.readings.push(Reading { sensor: first + index, time_ns, value });
             });
-            if self.spec.waveform_samples > 0 && seconds >= *next_burst {
+            if self.spec.waveform_samples > 0 && seconds >= *next_waveform {
                 let samples = machine.waveform(seconds, self.spec.waveform_samples, self.spec.waveform_hz);
                 // The accelerometer is the first sensor of each machine.
-                tick.waveforms.push(Waveform { sensor: first, start_ns: time_ns, rate_hz: self.spec.waveform_hz, samples });
-                *next_burst = (*next_burst + self.spec.waveform_interval_seconds).max(seconds);
+                tick.waveforms.push(Waveform {
+                    sensor: first,
+                    start_ns: time_ns,
+                    rate_hz: self.spec.waveform_hz,
+                    samples,
+                });
+                *next_waveform = (*next_waveform + self.spec.waveform_interval_seconds).max(seconds);
             }
         }
         self.ticks += 1;

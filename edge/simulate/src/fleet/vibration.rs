@@ -56,7 +56,8 @@ impl Signature {
     pub(crate) fn velocity(&self, severity: &Severity, load: f64) -> (f64, f64) {
         let lines = self.line_amplitudes(severity, load);
         let races = severity.outer_race + 0.9 * severity.inner_race + 0.7 * severity.ball;
-        let rumble = self.broadband_velocity + 1.3 * races + 1.8 * severity.cavitation + 0.9 * severity.lubrication_loss;
+        let rumble =
+            self.broadband_velocity + 1.3 * races + 1.8 * severity.cavitation + 0.9 * severity.lubrication_loss;
         let power: f64 = lines.iter().map(|line| line * line / 2.0).sum();
         // The axial share of the shaft vibration is small, unless a misaligned coupling pushes.
         let axial = 0.35 + 0.9 * severity.misalignment;
@@ -121,7 +122,11 @@ pub(crate) fn waveform(
             gust = fade * gust + (1.0 - fade * fade).sqrt() * random.normal();
             acceleration += 2.5 * severity.cavitation * (0.5 + gust.abs()) * random.normal();
         }
-        let dry = if severity.lubrication_loss > 0.0 { 2.0 * severity.lubrication_loss * ring.noise_gain * random.normal() } else { 0.0 };
+        let dry = if severity.lubrication_loss > 0.0 {
+            2.0 * severity.lubrication_loss * ring.noise_gain * random.normal()
+        } else {
+            0.0
+        };
         acceleration += ring.next(dry + ring.impulse * impacts.impulse_at(time, random));
         samples.push(acceleration.clamp(-ACCELEROMETER_RANGE, ACCELEROMETER_RANGE) as f32);
     }
@@ -148,7 +153,13 @@ impl Resonance {
         // Variance of an autoregressive process of order 2 (Box and Jenkins).
         let variance =
             (1.0 - feedback_2) / ((1.0 + feedback_2) * ((1.0 - feedback_2).powi(2) - feedback_1 * feedback_1));
-        Self { feedback_1, feedback_2, last_outputs: [0.0; 2], impulse: angle.sin(), noise_gain: variance.sqrt().recip() }
+        Self {
+            feedback_1,
+            feedback_2,
+            last_outputs: [0.0; 2],
+            impulse: angle.sin(),
+            noise_gain: variance.sqrt().recip(),
+        }
     }
 
     fn next(&mut self, input: f64) -> f64 {
@@ -210,7 +221,8 @@ impl Impacts {
         let mut sum = 0.0;
         for train in &mut self.trains {
             while time >= train.next_at {
-                let load = 1.0 - train.modulation_depth * (0.5 - 0.5 * (TAU * train.load_hz * time + train.phase).cos());
+                let load =
+                    1.0 - train.modulation_depth * (0.5 - 0.5 * (TAU * train.load_hz * time + train.phase).cos());
                 let size = if train.impact_count % 2 == 1 { train.second_impact_ratio } else { 1.0 };
                 sum += train.amplitude * load * size * (1.0 + 0.1 * random.normal());
                 // The time never moves backwards, even with a large slip.

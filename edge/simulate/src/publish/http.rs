@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Backoff, Metronome, UNREACHABLE_TIMEOUT, Pace, PublishError};
+use super::{Backoff, Metronome, Pace, PublishError, UNREACHABLE_TIMEOUT};
 use crate::{
     fleet::{Fleet, Tick},
     ndjson,
@@ -38,20 +38,20 @@ pub fn publish_http(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
     let (mut body, mut pending) = (Vec::new(), 0);
     loop {
         let tick = metronome.next_tick(fleet, || post.flush(&mut body, &mut pending))?;
-        let Some(Tick { readings, waveforms: bursts, .. }) = tick else { break };
+        let Some(Tick { readings, waveforms, .. }) = tick else { break };
         for reading in readings {
             let prefix = prefixes.get(reading.sensor).map(Vec::as_slice).unwrap_or_default();
             ndjson::write_line(&mut body, prefix, reading.time_ns, reading.value);
             pending += 1;
         }
-        if pending >= MAX_READINGS_PER_BODY || !bursts.is_empty() {
+        if pending >= MAX_READINGS_PER_BODY || !waveforms.is_empty() {
             // Send the readings that precede the waveform first.
             post.flush(&mut body, &mut pending)?;
         }
-        for burst in bursts {
-            let name = names.get(burst.sensor).map_or("", String::as_str);
-            let body = encode_waveform(name, burst.start_ns, burst.rate_hz, &burst.samples);
-            post.send(WAVEFORM_CONTENT_TYPE, &body, burst.samples.len() as u64)?;
+        for waveform in waveforms {
+            let name = names.get(waveform.sensor).map_or("", String::as_str);
+            let body = encode_waveform(name, waveform.start_ns, waveform.rate_hz, &waveform.samples);
+            post.send(WAVEFORM_CONTENT_TYPE, &body, waveform.samples.len() as u64)?;
         }
     }
     post.flush(&mut body, &mut pending)?;
@@ -76,8 +76,11 @@ impl HttpSender {
             return Err(PublishError::InvalidAddress { expected: "http://127.0.0.1:8080", url: url.to_owned(), hint });
         }
         // Responses such as 503 are handled here, not as errors of the client.
-        let agent =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(REQUEST_TIMEOUT)).build().into();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(REQUEST_TIMEOUT))
+            .build()
+            .into();
         Ok(Self {
             agent,
             url: format!("{}/api/v1/ingest", url.trim_end_matches('/')),

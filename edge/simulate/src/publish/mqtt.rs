@@ -12,7 +12,7 @@ use std::{
 
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS, Request};
 
-use super::{Backoff, Metronome, UNREACHABLE_TIMEOUT, Pace, PublishError};
+use super::{Backoff, Metronome, Pace, PublishError, UNREACHABLE_TIMEOUT};
 use crate::{
     fleet::{Fleet, Tick},
     ndjson,
@@ -49,19 +49,19 @@ pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
     let names: Vec<String> = fleet.sensors().iter().map(|sensor| sensor.id.clone()).collect();
     let prefixes: Vec<Vec<u8>> = names.iter().map(|name| ndjson::prefix(name)).collect();
     let (mut messages, mut sent) = (0_u64, 0_u64);
-    while let Some(Tick { readings, waveforms: bursts, .. }) = metronome.next_tick(fleet, || Ok::<(), PublishError>(()))? {
+    while let Some(Tick { readings, waveforms, .. }) = metronome.next_tick(fleet, || Ok::<(), PublishError>(()))? {
         let scalars = readings.iter().map(|reading| {
             let mut payload = Vec::with_capacity(128);
             let prefix = prefixes.get(reading.sensor).map(Vec::as_slice).unwrap_or_default();
             ndjson::write_object(&mut payload, prefix, reading.time_ns, reading.value);
             (reading.sensor, payload, 1)
         });
-        let bursts = bursts.iter().map(|burst| {
-            let name = names.get(burst.sensor).map_or("", String::as_str);
-            let payload = encode_waveform(name, burst.start_ns, burst.rate_hz, &burst.samples);
-            (burst.sensor, payload, burst.samples.len() as u64)
+        let waveforms = waveforms.iter().map(|waveform| {
+            let name = names.get(waveform.sensor).map_or("", String::as_str);
+            let payload = encode_waveform(name, waveform.start_ns, waveform.rate_hz, &waveform.samples);
+            (waveform.sensor, payload, waveform.samples.len() as u64)
         });
-        for (sensor, payload, count) in scalars.chain(bursts) {
+        for (sensor, payload, count) in scalars.chain(waveforms) {
             let topic = names.get(sensor).map_or("", String::as_str);
             client.publish(topic, QoS::AtLeastOnce, false, payload).map_err(|_| unreachable(&line))?;
             messages += 1;

@@ -161,8 +161,11 @@ impl CsvRecording {
         }
         if let Some(prefix) = &self.beyond_prefix {
             for value in self.record.iter().skip(self.column_count).filter(|value| !value.trim_ascii().is_empty()) {
-                let message =
-                    format!("a cell beyond the header's {} columns: {}", self.column_count, String::from_utf8_lossy(value));
+                let message = format!(
+                    "a cell beyond the header's {} columns: {}",
+                    self.column_count,
+                    String::from_utf8_lossy(value)
+                );
                 write_line(body, prefix, time_text, |body| ndjson::write_string(body, &message));
                 readings += 1;
             }

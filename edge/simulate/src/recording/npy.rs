@@ -78,24 +78,40 @@ impl NpyRecording {
             return Err(wrong("a sampling rate above 0 Hz", options.rate.to_string(), "set it with --rate"));
         }
         if options.waveform_seconds.is_nan() || options.waveform_seconds <= 0.0 {
-            return Err(wrong("waveforms longer than 0 s", options.waveform_seconds.to_string(), "set it with --burst"));
+            return Err(wrong(
+                "waveforms longer than 0 s",
+                options.waveform_seconds.to_string(),
+                "set it with --burst",
+            ));
         }
         let (header, start) = read_header(&mut file).map_err(|problem| match problem {
             HeaderError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => failed(error),
             HeaderError::Io(_) => {
                 wrong("a .npy file", "a file that ends within its header".into(), "save it again with numpy.save")
             }
-            HeaderError::Invalid(came) => wrong("a .npy file of format 1, 2 or 3", came, "save it again with numpy.save"),
+            HeaderError::Invalid(came) => {
+                wrong("a .npy file of format 1, 2 or 3", came, "save it again with numpy.save")
+            }
         })?;
-        let (kind, samples) = parse_header(&header).map_err(|(expected, advice)| wrong(expected, excerpt(&header), advice))?;
+        let (kind, samples) =
+            parse_header(&header).map_err(|(expected, advice)| wrong(expected, excerpt(&header), advice))?;
         let there = length.saturating_sub(start);
         if samples.checked_mul(kind.size()) != Some(there) {
             let came = format!("{there} bytes for {samples} samples of {} bytes", kind.size());
             return Err(wrong("as many samples as the header declares", came, "copy or save the file again"));
         }
         // The conversion saturates; a waveform is at most as long as ingest accepts.
-        let burst = ((options.waveform_seconds * options.rate).round() as u64).clamp(MIN_SAMPLES, MAX_SAMPLES);
-        let new = Self { file, path: path.to_owned(), options, element_type: kind, samples, samples_read: 0, samples_per_waveform: burst };
+        let samples_per_waveform =
+            ((options.waveform_seconds * options.rate).round() as u64).clamp(MIN_SAMPLES, MAX_SAMPLES);
+        let new = Self {
+            file,
+            path: path.to_owned(),
+            options,
+            element_type: kind,
+            samples,
+            samples_read: 0,
+            samples_per_waveform,
+        };
         if new.time_of(samples.saturating_sub(1)).is_none() {
             let came = format!("{samples} samples at {} Hz from {} ns on", new.options.rate, new.options.start_ns);
             return Err(wrong("a recording that ends before the year 2262", came, "correct --rate or --start"));
@@ -134,11 +150,11 @@ impl Iterator for NpyRecording {
         if self.samples_read >= self.samples {
             return None;
         }
-        let burst = self.next_waveform();
-        if burst.is_err() {
+        let waveform = self.next_waveform();
+        if waveform.is_err() {
             self.samples_read = self.samples;
         }
-        Some(burst)
+        Some(waveform)
     }
 }
 

@@ -34,7 +34,7 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
-use wheeltapper_log::{Append, Committer, Partition, Reader, LogRetention};
+use wheeltapper_log::{Append, Committer, LogRetention, Partition, Reader};
 use wheeltapper_mqtt::Exchange;
 
 pub(crate) use self::records::ExchangeTag;
@@ -164,7 +164,8 @@ impl ExchangeState {
     /// Records that a part is stored.
     fn record_part(&mut self, tag: &ExchangeTag, part: u16, parts: u16, since: i64) {
         let known = self.sessions.entry(tag.session).or_default();
-        let fresh = || OpenExchange { number: tag.number, digest: tag.digest, opened: since, parts, stored: Vec::new() };
+        let fresh =
+            || OpenExchange { number: tag.number, digest: tag.digest, opened: since, parts, stored: Vec::new() };
         let before = known.len();
         let open = known.entry(tag.id).or_insert_with(fresh);
         // A resend that stores missing parts has the number of the first attempt.
@@ -247,7 +248,14 @@ impl Exchanges {
         }
         let log = Committer::start(vec![partition], MAX_PENDING_ENDS, Duration::ZERO)?;
         let first = last + 1;
-        let exchanges = Self { state: Arc::new(Mutex::new(state)), first_number: first, next_number: AtomicU64::new(first), log, log_reader: own, raw_readers: raw };
+        let exchanges = Self {
+            state: Arc::new(Mutex::new(state)),
+            first_number: first,
+            next_number: AtomicU64::new(first),
+            log,
+            log_reader: own,
+            raw_readers: raw,
+        };
         // Immediately, so that there is a snapshot before the first exchange.
         exchanges.write_snapshot().context("saving MQTT's QoS 2 exchanges")?;
         Ok(exchanges)
@@ -290,7 +298,11 @@ impl Exchanges {
             return BeginOutcome::Full;
         }
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        BeginOutcome::Store(self.offer(&mut state, ExchangeTag { session, id: exchange.packet_id, number, digest }, None))
+        BeginOutcome::Store(self.offer(
+            &mut state,
+            ExchangeTag { session, id: exchange.packet_id, number, digest },
+            None,
+        ))
     }
 
     fn offer(&self, state: &mut ExchangeState, tag: ExchangeTag, stored: Option<(Vec<u16>, u16)>) -> StoreRequest {
@@ -366,7 +378,8 @@ impl Exchanges {
         {
             let state = self.lock();
             let due = state.snapshot.is_none_or(|(at, sum)| {
-                at.elapsed() >= MIN_SNAPSHOT_INTERVAL && (state.has_changed || sum.abs_diff(grown) >= MIN_SNAPSHOT_GROWTH)
+                at.elapsed() >= MIN_SNAPSHOT_INTERVAL
+                    && (state.has_changed || sum.abs_diff(grown) >= MIN_SNAPSHOT_GROWTH)
             });
             if !due {
                 return Ok(());

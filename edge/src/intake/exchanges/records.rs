@@ -1,6 +1,6 @@
 //! Record formats of QoS 2 exchanges: tags in the raw topic; ends and snapshots in a separate log.
 
-use super::{OpenExchange, SessionKey, ExchangeState};
+use super::{ExchangeState, OpenExchange, SessionKey};
 
 /// Identifies the QoS 2 message from which a record of the raw topic comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl ExchangeTag {
     }
 
     /// Decodes the tag, the record's part, and the number of parts.
-    pub(super) fn read(bytes: &[u8; Self::BYTES]) -> Option<(Self, u16, u16)> {
+    pub(super) fn read(bytes: &[u8; Self::ENCODED_LEN]) -> Option<(Self, u16, u16)> {
         let mut bytes = &bytes[..];
         let tag = Self {
             session: take_bytes(&mut bytes)?,

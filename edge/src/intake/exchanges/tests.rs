@@ -151,7 +151,9 @@ fn only_the_missing_part_of_a_message_is_stored() {
     let host = TestHost::new();
     assert!(host.store(&exchange("pump", 5, false), "x", 3, &[1]));
     let host = host.kill_and_restart();
-    let BeginOutcome::Store(offer) = host.exchanges.begin(&exchange("pump", 5, true), "t", b"x") else { panic!("stored") };
+    let BeginOutcome::Store(offer) = host.exchanges.begin(&exchange("pump", 5, true), "t", b"x") else {
+        panic!("stored")
+    };
     assert_eq!([0, 1, 2].map(|part| offer.is_stored(part, 3)), [false, true, false]);
     assert!(![0, 1].map(|part| offer.is_stored(part, 2)).contains(&true), "another configuration, other parts");
     drop(offer);

@@ -19,8 +19,8 @@
 
 mod checkpoint_gate;
 mod expected_state;
-mod random;
 mod plain_stages;
+mod random;
 mod simulated_host;
 
 use std::{

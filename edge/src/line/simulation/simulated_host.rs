@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::broadcast;
 use wheeltapper_config::Config;
 use wheeltapper_log::{
-    Append, CommitError, CommitterCore, Job, Partition, PartitionHealth, Reader, LogRetention,
+    Append, CommitError, CommitterCore, Job, LogRetention, Partition, PartitionHealth, Reader,
     storage::simulated::{Fault, Operation, SimulatedStorage},
 };
 use wheeltapper_store::{
@@ -22,18 +22,18 @@ use wheeltapper_store::{
 use super::{
     checkpoint_gate::SimulatedGate,
     expected_state::{ExpectedState, time_of},
-    random::Random,
     plain_stages::{BAD_CONFIG, FoldState, PlainFactory, PlainScheduleFactory, StageSwitches},
+    random::Random,
 };
 use crate::{
     components::wit::schedule::Amendment,
     host::open_log,
     line::{
-        RawRecord, Topics, PlannerCommand, WorkerConfig,
-        worker_handle::WorkerShared,
+        PlannerCommand, RawRecord, Topics, WorkerConfig,
         planner::{PlannerConfig, PlannerShared, PlannerTask},
         stages::StageConfigs,
         worker::{RoundOutcome, Worker, WorkerTopics},
+        worker_handle::WorkerShared,
     },
     metrics::Metrics,
     registry::Registry,
@@ -414,7 +414,8 @@ impl Simulation {
         let amendment =
             Amendment { order: order.clone(), scheduled: None, technician: None, pinned: None, status: None };
         let wish = serde_json::to_vec(&PlannerCommand::Amend { amendment, now: 1 }).unwrap();
-        let recorded = running.store.record_action(&ActionWrite { planner_command: Some(wish), ..ActionWrite::default() });
+        let recorded =
+            running.store.record_action(&ActionWrite { planner_command: Some(wish), ..ActionWrite::default() });
         let (confirmed, unknown) = self.model.amendments.entry(order.clone()).or_default();
         match recorded {
             Ok(_) => *confirmed += 1,

@@ -13,8 +13,8 @@ use crate::{
     components::CallError,
     line::{
         batch::{Batch, PlannedStep, Step},
+        replay_filter::{BatchSlice, QuarantinedRange},
         topic_reader::{ReadOutcome, read_or_skip},
-        replay_filter::{BatchSlice, SkippedRange},
     },
 };
 
@@ -45,7 +45,8 @@ impl Worker {
         let mut failures = 0;
         while let Some(slice) = open.pop() {
             let steps = self.batcher.plan_steps(&records, &self.filter.only_slice(slice.clone()))?;
-            let result = if failures < MAX_FAILED_SLICES { self.try_steps(steps, next, &mut done) } else { Err(error.clone()) };
+            let result =
+                if failures < MAX_FAILED_SLICES { self.try_steps(steps, next, &mut done) } else { Err(error.clone()) };
             let Err(error) = result else { continue };
             if failures < MAX_FAILED_SLICES {
                 failures += 1;
@@ -100,7 +101,13 @@ impl Worker {
     }
 
     /// Quarantines a slice: its readings become dead letters, and a replay skips it.
-    fn quarantine(&mut self, records: &[Record], slice: &BatchSlice, next: u64, error: &CallError) -> Result<(), WorkerError> {
+    fn quarantine(
+        &mut self,
+        records: &[Record],
+        slice: &BatchSlice,
+        next: u64,
+        error: &CallError,
+    ) -> Result<(), WorkerError> {
         let message = format!("{error}; the readings are kept here: replay them once the component is fixed");
         let (Some(&from), Some(&last)) = (slice.records.first(), slice.records.last()) else { return Ok(()) };
         let to = records.iter().find(|record| record.offset == last).map_or(next, |record| record.next_offset);
@@ -123,7 +130,7 @@ impl Worker {
     }
 
     fn add_skipped_range(&mut self, from: u64, to: u64, asset: Option<(u32, &str)>) {
-        self.filter.add_skipped_range(SkippedRange { from, to, asset: asset.map(|(number, _)| number) });
+        self.filter.add_skipped_range(QuarantinedRange { from, to, asset: asset.map(|(number, _)| number) });
         let asset = asset.map(|(_, name)| name.to_owned());
         self.output.skipped_ranges.push(SkippedRange { start: from, stop: to, asset });
     }

@@ -11,13 +11,14 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wheeltapper_access::{AuthError, AuditEvent, Identity, LoginError, AuthMethod, Session};
+use wheeltapper_access::{AuditEvent, AuthError, AuthMethod, Identity, LoginError, Session};
 
 use super::{
-    Problem,
+    Problem, audit_layer,
     guard::AuthState,
-    reply::{run_blocking, json_with_etag, no_store_json as reply, method_not_allowed, access_problem, read_json, time_json},
-    audit_layer,
+    reply::{
+        access_problem, json_with_etag, method_not_allowed, no_store_json as reply, read_json, run_blocking, time_json,
+    },
 };
 use crate::clock;
 
@@ -66,8 +67,9 @@ async fn login(
         ));
     }
     let name = user.clone();
-    let result =
-        auth.with_password_permit(move |auth| auth.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
+    let result = auth
+        .with_password_permit(move |auth| auth.access.login_from(&user, &password, peer.ip(), clock::now()))
+        .await?;
     let outcome = if result.is_ok() { "ok" } else { "failed" };
     audit_login(&auth, name, "login", outcome, peer).await;
     result
@@ -119,7 +121,9 @@ async fn change_password(
     }
     let name = identity.name;
     let result = auth
-        .with_password_permit(move |auth| auth.access.change_password(&name, &old_password, &new_password, clock::now()))
+        .with_password_permit(move |auth| {
+            auth.access.change_password(&name, &old_password, &new_password, clock::now())
+        })
         .await?;
     // Not 401: the caller is known, and the client need not sign in again.
     let forbidden = |_| Problem::new(StatusCode::FORBIDDEN, "the old password is wrong");
@@ -132,7 +136,13 @@ async fn me(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Res
     json_with_etag(&headers, &me_json(&identity)).into_response()
 }
 
-async fn audit_login(auth: &Arc<AuthState>, actor: String, action: &'static str, outcome: &'static str, peer: SocketAddr) {
+async fn audit_login(
+    auth: &Arc<AuthState>,
+    actor: String,
+    action: &'static str,
+    outcome: &'static str,
+    peer: SocketAddr,
+) {
     let address = peer.ip().to_canonical().to_string();
     audit_layer::write_entries(auth, move |write| {
         write(&AuditEvent { actor: &actor, action, target: "", outcome, address: &address, detail: "" });

@@ -15,9 +15,12 @@ use wheeltapper_access::{ApiKey, Role, Scope, User, UserChange};
 
 use super::{
     Problem,
-    guard::AuthState,
-    reply::{PageParams, run_blocking, json_with_etag, no_store_json as reply, method_not_allowed, page_response, path_param, access_problem, read_json, time_json},
     audit_layer::AuditNote,
+    guard::AuthState,
+    reply::{
+        PageParams, access_problem, json_with_etag, method_not_allowed, no_store_json as reply, page_response,
+        path_param, read_json, run_blocking, time_json,
+    },
 };
 use crate::clock;
 
@@ -185,9 +188,10 @@ async fn add_key(
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("expires: {error}; correct it"))
         })?),
     };
-    let (key, text) = run_blocking(move || auth.access.add_api_key(&new.name, &new.scopes, new.sites, expires, clock::now()))
-        .await?
-        .map_err(access_problem)?;
+    let (key, text) =
+        run_blocking(move || auth.access.add_api_key(&new.name, &new.scopes, new.sites, expires, clock::now()))
+            .await?
+            .map_err(access_problem)?;
     note.set(&key.id, &detail);
     Ok(reply(StatusCode::CREATED, &with_member(key_json(&key), "key", &text)))
 }
@@ -207,7 +211,8 @@ async fn audit(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let PageParams { limit, cursor } = PageParams::from_query(query.as_deref())?;
-    let mut entries = run_blocking(move || auth.access.audit_entries(cursor, limit + 1)).await?.map_err(access_problem)?;
+    let mut entries =
+        run_blocking(move || auth.access.audit_entries(cursor, limit + 1)).await?.map_err(access_problem)?;
     let more = entries.len() > limit;
     entries.truncate(limit);
     let next = entries.last().map(|entry| entry.seq).filter(|_| more);
@@ -218,7 +223,10 @@ async fn audit(
 async fn verify(State(auth): State<Arc<AuthState>>, headers: HeaderMap) -> Result<Response, Problem> {
     let verification = run_blocking(move || auth.access.verify_audit()).await?.map_err(access_problem)?;
     let bad = verification.first_defect.as_ref().map(|bad| json!({ "seq": bad.seq, "why": bad.reason }));
-    Ok(json_with_etag(&headers, &json!({ "ok": verification.is_intact(), "entries": verification.entries, "first_bad": bad })))
+    Ok(json_with_etag(
+        &headers,
+        &json!({ "ok": verification.is_intact(), "entries": verification.entries, "first_bad": bad }),
+    ))
 }
 
 /// A page of a list that is short enough to be read completely.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use wheeltapper_access::{AuditEvent, Identity};
 
 use super::{
-    route_policy::{AuditMode, RoutePolicy},
     guard::AuthState,
+    route_policy::{AuditMode, RoutePolicy},
 };
 use crate::{
     api::{ActionLog, ActionOutcome},
@@ -55,7 +55,12 @@ impl AuditNote {
 
 impl AuditRecorder {
     /// Starts the record of a request before its handler runs.
-    pub(super) fn begin(policy: &RoutePolicy, identity: Option<&Identity>, address: &str, request: &mut Request) -> Self {
+    pub(super) fn begin(
+        policy: &RoutePolicy,
+        identity: Option<&Identity>,
+        address: &str,
+        request: &mut Request,
+    ) -> Self {
         let mut recorder = Self::default();
         if let Some(identity) = identity.filter(|_| policy.audit != AuditMode::Skip) {
             recorder.request = Some(AuditedRequest {
@@ -78,7 +83,14 @@ impl AuditRecorder {
         if !entries.is_empty() {
             write_entries(auth, move |write| {
                 for [action, target, outcome, detail] in &entries {
-                    write(&AuditEvent { actor: &request.actor, action, target, outcome, address: &request.address, detail });
+                    write(&AuditEvent {
+                        actor: &request.actor,
+                        action,
+                        target,
+                        outcome,
+                        address: &request.address,
+                        detail,
+                    });
                 }
             })
             .await;
@@ -97,8 +109,9 @@ fn entries(
     let truncated = |text: &str| text.chars().take(MAX_DETAIL_CHARS).collect::<String>();
     if request.is_graphql {
         let outcome = |done: &ActionOutcome| if done.succeeded { "done" } else { "refused" }.to_owned();
-        let entry =
-            |done: &ActionOutcome| [format!("graphql {}", done.action), done.target.clone(), outcome(done), truncated(&done.text)];
+        let entry = |done: &ActionOutcome| {
+            [format!("graphql {}", done.action), done.target.clone(), outcome(done), truncated(&done.text)]
+        };
         return done.iter().map(entry).collect();
     }
     let target = if target.is_empty() { request.target.clone() } else { target };
@@ -144,11 +157,19 @@ mod tests {
 
     fn audited_request(graph: bool) -> AuditedRequest {
         let text = |text: &str| text.to_owned();
-        AuditedRequest { actor: text("ada"), action: text("POST /x"), target: text("t"), address: text("::1"), is_graphql: graph }
+        AuditedRequest {
+            actor: text("ada"),
+            action: text("POST /x"),
+            target: text("t"),
+            address: text("::1"),
+            is_graphql: graph,
+        }
     }
 
     fn outcome(done: bool) -> ActionOutcome {
-        ActionOutcome { action: "comment", target: "a".into(), text: "ö".repeat(2 * MAX_DETAIL_CHARS), succeeded: done }
+        ActionOutcome {
+            action: "comment", target: "a".into(), text: "ö".repeat(2 * MAX_DETAIL_CHARS), succeeded: done
+        }
     }
 
     #[test]

@@ -138,7 +138,11 @@ pub(super) fn decompress(
     let encoding = encoding.map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
     let rejected = |status, text| BodyError {
         problem: Problem::new(status, text),
-        dead_letter: Some(Box::new(DeadLetterDraft { reason: "malformed", head: head(&bytes), encoding: Some(encoding.clone()) })),
+        dead_letter: Some(Box::new(DeadLetterDraft {
+            reason: "malformed",
+            head: head(&bytes),
+            encoding: Some(encoding.clone()),
+        })),
     };
     let corrupt = |error: std::io::Error| {
         let what = "compress it again, or send the plain body without Content-Encoding";
@@ -236,12 +240,17 @@ impl TimeoutFlag {
     pub(super) fn problem(&self, pace: &BodyTimeouts) -> Option<Problem> {
         let text = match self.0.load(Ordering::Acquire) {
             0 => return None,
-            1 => format!("nothing more of the body was received for {:?}; send it again without a pause", pace.frame_timeout),
+            1 => format!(
+                "nothing more of the body was received for {:?}; send it again without a pause",
+                pace.frame_timeout
+            ),
             2 => format!(
                 "the body was received slower than {} bytes a second; send it faster, or less at a time",
                 pace.min_rate
             ),
-            _ => format!("the body was not received within {:?}; send it faster, or less at a time", pace.total_timeout),
+            _ => {
+                format!("the body was not received within {:?}; send it faster, or less at a time", pace.total_timeout)
+            }
         };
         Some(Problem::new(StatusCode::REQUEST_TIMEOUT, text))
     }
@@ -319,7 +328,11 @@ mod tests {
 
     use super::{super::memory::BodyMemory, *};
 
-    const PACE: BodyTimeouts = BodyTimeouts { frame_timeout: Duration::from_secs(30), total_timeout: Duration::from_secs(300), min_rate: 1_000 };
+    const PACE: BodyTimeouts = BodyTimeouts {
+        frame_timeout: Duration::from_secs(30),
+        total_timeout: Duration::from_secs(300),
+        min_rate: 1_000,
+    };
 
     fn permit() -> BodyPermit {
         BodyMemory::new(64 << 20, Arc::default()).permit("192.0.2.1".into())

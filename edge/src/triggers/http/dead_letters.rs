@@ -13,7 +13,7 @@ use wheeltapper_store::DeadLetter;
 
 use super::{
     AppState, Problem, ingest,
-    reply::{run_blocking, path_param},
+    reply::{path_param, run_blocking},
 };
 use crate::{
     api::Caller,
@@ -74,8 +74,9 @@ async fn replay(
 /// The dead letter, if it exists and the caller may see it.
 async fn find_dead_letter(state: &Arc<AppState>, caller: Caller, id: String) -> Result<DeadLetter, Problem> {
     let (state, key) = (Arc::clone(state), id.clone());
-    let found =
-        run_blocking(move || state.query_service.dead_letter(&caller, &key)).await?.map_err(|error| store_problem(&error))?;
+    let found = run_blocking(move || state.query_service.dead_letter(&caller, &key))
+        .await?
+        .map_err(|error| store_problem(&error))?;
     found.ok_or_else(|| {
         let detail = format!("there is no dead letter {id:?}; GET /api/v1/dead-letters lists all");
         Problem::new(StatusCode::NOT_FOUND, detail)

@@ -20,18 +20,20 @@ use axum::{
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
 use wheeltapper_access::{
-    Access, RateLimitDecision, AuthError, RateClass, FetchUrl, Identity, NonceReservation, SIGNATURE_HEADERS, SignatureVerifier, client_key,
+    Access, AuthError, FetchUrl, Identity, NonceReservation, RateClass, RateLimitDecision, SIGNATURE_HEADERS,
+    SignatureVerifier, client_key,
 };
 
 use super::{
-    Problem, blocking, body,
-    route_policy::{RoutePolicy, RequiredPermission, policy_for},
+    Problem,
+    audit_layer::AuditRecorder,
+    blocking, body,
     memory::{BodyMemory, BodyPermit},
     request_checks,
     response_headers::{ResponseHeaders, host_name},
-    signature,
+    route_policy::{RequiredPermission, RoutePolicy, policy_for},
     session_revalidation::StreamSession,
-    audit_layer::AuditRecorder,
+    signature,
 };
 use crate::{access, api::Caller, clock, host::Host};
 

@@ -21,7 +21,7 @@ use super::{AppState, Problem, blocking, body, guard::AddressKey};
 use crate::{
     api::Caller,
     clock,
-    intake::{Envelope, FailureKind, IntakeError, Receipt, EventSender},
+    intake::{Envelope, EventSender, FailureKind, IntakeError, Receipt},
     line::DeadLetterEvent,
 };
 

@@ -13,13 +13,13 @@
 
 mod accounts;
 mod admin;
+mod audit_layer;
 mod blocking;
 mod body;
 mod connections;
-mod route_policy;
+mod dead_letters;
 mod guard;
 mod ingest;
-mod dead_letters;
 mod memory;
 mod metrics;
 mod overview;
@@ -27,11 +27,11 @@ mod problem;
 mod reply;
 mod request_checks;
 mod response_headers;
+mod route_policy;
 mod server;
-mod signature;
 mod session_revalidation;
+mod signature;
 mod streams;
-mod audit_layer;
 
 use std::{sync::Arc, time::Duration};
 
@@ -233,7 +233,10 @@ async fn ready(State(state): State<Arc<AppState>>) -> Response {
         .map(|fault| json!({ "part": fault.name, "reason": fault.reason, "seconds": fault.duration.as_secs() }))
         .collect();
     let detail = format!("{} does not work; it is retried and recovers once the cause is gone", parts.join(", "));
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5).with_member("faults", json!(listed)).into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        .retry_after(5)
+        .with_member("faults", json!(listed))
+        .into_response()
 }
 
 async fn metrics(State(state): State<Arc<AppState>>) -> Response {

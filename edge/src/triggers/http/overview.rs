@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     AppState, Problem, answer_with_component,
-    reply::{run_blocking, json_with_etag},
+    reply::{json_with_etag, run_blocking},
 };
 use crate::{api::Caller, latest_findings};
 

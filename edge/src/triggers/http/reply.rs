@@ -108,7 +108,13 @@ pub(super) fn path_param(path: Result<Path<String>, PathRejection>) -> Result<St
 }
 
 /// A page of rows, with a link to the next page.
-pub(super) fn page_response(headers: &HeaderMap, path: &str, items: Vec<Value>, limit: usize, next: Option<i64>) -> Response {
+pub(super) fn page_response(
+    headers: &HeaderMap,
+    path: &str,
+    items: Vec<Value>,
+    limit: usize,
+    next: Option<i64>,
+) -> Response {
     let next = next.map(|next| format!("{path}?limit={limit}&cursor={next:08x}"));
     let mut response = json_with_etag(headers, &json!({ "items": items, "next": next }));
     if let Some(link) = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok()) {

@@ -2,8 +2,8 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
-use wheeltapper_access::{RateClass, Identity, Permission};
-use wheeltapper_api::{RateLimitClass as RouteClass, Permission as RoutePermission, find_route};
+use wheeltapper_access::{Identity, Permission, RateClass};
+use wheeltapper_api::{Permission as RoutePermission, RateLimitClass as RouteClass, find_route};
 
 use super::Problem;
 
@@ -49,15 +49,24 @@ pub(super) struct RoutePolicy {
 /// The policy for a method on a path. An unknown path requires a sign-in, so that strangers learn nothing about the
 /// routes.
 pub(super) fn policy_for(method: &Method, path: &str) -> RoutePolicy {
-    let mut policy =
-        RoutePolicy { required: RequiredPermission::SignedIn, class: RateClass::Other, audit: AuditMode::Skip, is_stream: false, template: "" };
+    let mut policy = RoutePolicy {
+        required: RequiredPermission::SignedIn,
+        class: RateClass::Other,
+        audit: AuditMode::Skip,
+        is_stream: false,
+        template: "",
+    };
     if *method == Method::OPTIONS {
         // A browser sends this before it sends credentials.
         return RoutePolicy { required: RequiredPermission::Public, ..policy };
     }
     let Some(route) = find_route(method, path) else {
         if path == "/metrics" {
-            return RoutePolicy { required: RequiredPermission::Permission(Permission::Read), template: "/metrics", ..policy };
+            return RoutePolicy {
+                required: RequiredPermission::Permission(Permission::Read),
+                template: "/metrics",
+                ..policy
+            };
         }
         return policy;
     };
@@ -82,7 +91,8 @@ pub(super) fn policy_for(method: &Method, path: &str) -> RoutePolicy {
     policy.audit = match (route.path, policy.required, policy.class) {
         ("/graphql", ..) if *method == Method::POST => AuditMode::RecordMutations,
         // Scoring and plan requests change nothing; readings are too many; sign-ins are recorded by their handler.
-        (_, RequiredPermission::Public | RequiredPermission::Ingest, _) | (_, _, RateClass::Detect | RateClass::Schedule) => AuditMode::Skip,
+        (_, RequiredPermission::Public | RequiredPermission::Ingest, _)
+        | (_, _, RateClass::Detect | RateClass::Schedule) => AuditMode::Skip,
         _ if method.is_safe() => AuditMode::Skip,
         _ => AuditMode::Record,
     };
@@ -97,7 +107,10 @@ impl RoutePolicy {
 
     /// Why this identity is not allowed; `None` if it is.
     pub(super) fn denial(&self, identity: &Identity) -> Option<Problem> {
-        if identity.must_change_password && !self.template.starts_with(AUTH_PREFIX) && self.required != RequiredPermission::Public {
+        if identity.must_change_password
+            && !self.template.starts_with(AUTH_PREFIX)
+            && self.required != RequiredPermission::Public
+        {
             let detail = "set a new password first: POST /api/v1/auth/password";
             let problem = Problem::new(StatusCode::FORBIDDEN, detail);
             return Some(problem.with_member("type", json!("urn:wheeltapper:password-change-required")));
@@ -203,7 +216,10 @@ mod tests {
             assert_ne!(policy_for(&Method::GET, path).required, RequiredPermission::Public, "{path}");
         }
         assert_eq!(policy_for(&Method::DELETE, "/api/v1/users").required, RequiredPermission::SignedIn);
-        assert_eq!(policy_for(&Method::HEAD, "/api/v1/users").required, RequiredPermission::Permission(Permission::Configure));
+        assert_eq!(
+            policy_for(&Method::HEAD, "/api/v1/users").required,
+            RequiredPermission::Permission(Permission::Configure)
+        );
         assert_eq!(policy_for(&Method::OPTIONS, "/api/v1/users").required, RequiredPermission::Public);
         assert!(
             policy_for(&Method::GET, "/ws/anomalies").is_stream

@@ -27,7 +27,7 @@ use tower::ServiceExt as _;
 use wheeltapper_config::HttpLimits;
 
 use super::{
-    body::{TimeoutFlag, BodyTimeouts, TimedBody},
+    body::{BodyTimeouts, TimedBody, TimeoutFlag},
     connections::Connections,
 };
 use crate::metrics::Metrics;

@@ -98,7 +98,8 @@ impl Grant for Rights {
         if SparkplugTopic::is_sparkplug(topic) {
             let is_state =
                 topic.strip_prefix(SPARKPLUG_STATE_PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            return is_state || SparkplugTopic::parse(topic).is_some_and(|topic| is_at_sites(&topic.sensor_prefix(), sites));
+            return is_state
+                || SparkplugTopic::parse(topic).is_some_and(|topic| is_at_sites(&topic.sensor_prefix(), sites));
         }
         !topic.starts_with('$') && is_at_sites(&self.subject(topic), sites)
     }

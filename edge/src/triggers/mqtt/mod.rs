@@ -8,8 +8,8 @@ use std::{env, fs, future::Future, path::Path, pin::Pin, sync::Arc};
 use anyhow::Context as _;
 use wheeltapper_config::{BrokerSettings, Config, MqttClient, MqttScope, TopicRule};
 use wheeltapper_mqtt::{
-    Authenticator, BrokerConfig, BrokerStats, BrokerTls, ClientConfig, Exchange, Mapping, MappingRule, SinkMessage,
-    ReleaseFuture, Sink, BrokerUser, Users, Verdict,
+    Authenticator, BrokerConfig, BrokerStats, BrokerTls, BrokerUser, ClientConfig, Exchange, Mapping, MappingRule,
+    ReleaseFuture, Sink, SinkMessage, Users, Verdict,
 };
 
 use self::{
@@ -19,7 +19,7 @@ use self::{
 use crate::{
     access, clock,
     host::Host,
-    intake::{Envelope, Intake, Receipt, EventSender, exchanges::BeginOutcome},
+    intake::{Envelope, EventSender, Intake, Receipt, exchanges::BeginOutcome},
     metrics::Metrics,
 };
 
@@ -236,10 +236,14 @@ mod tests {
     #[test]
     fn a_partly_accepted_event_counts_as_accepted() {
         let refused = RejectedPart { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
-        let verdict_for = |accepted, refused: &[RejectedPart]| verdict_of(&[Receipt { accepted, rejected: refused.to_vec() }]);
+        let verdict_for =
+            |accepted, refused: &[RejectedPart]| verdict_of(&[Receipt { accepted, rejected: refused.to_vec() }]);
         assert_eq!(verdict_for(1, &[]), Verdict::Stored);
         assert_eq!(verdict_for(0, &[]), Verdict::Stored, "for example a Sparkplug death");
-        assert_eq!(verdict_for(1, std::slice::from_ref(&refused)), Verdict::PartlyStored("malformed: no number".into()));
+        assert_eq!(
+            verdict_for(1, std::slice::from_ref(&refused)),
+            Verdict::PartlyStored("malformed: no number".into())
+        );
         assert_eq!(verdict_for(0, &[refused]), Verdict::Rejected("malformed: no number".into()));
     }
 }

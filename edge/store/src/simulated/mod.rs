@@ -116,7 +116,8 @@ impl SimulatedDisk {
     /// # Errors
     /// [`StoreError::InvalidStatement`] when the name contains a NUL, or SQLite rejects it.
     pub fn register(name: &str, seed: u64) -> Result<Self, StoreError> {
-        let disk: &'static SharedDisk = Box::leak(Box::new(SharedDisk { state: Mutex::new(SimulatedDiskState::new(seed)) }));
+        let disk: &'static SharedDisk =
+            Box::leak(Box::new(SharedDisk { state: Mutex::new(SimulatedDiskState::new(seed)) }));
         let vfs = vfs::RegisteredVfs::new(name, disk)?;
         Ok(Self { disk, name: name.to_owned(), vfs })
     }

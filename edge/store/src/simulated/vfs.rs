@@ -14,7 +14,7 @@ use std::{
 
 use rusqlite::ffi;
 
-use super::{SharedDisk, UndoRecord, CallOutcome};
+use super::{CallOutcome, SharedDisk, UndoRecord};
 use crate::StoreError;
 
 /// A file of this VFS. The system's file follows it, so its size must be a multiple of SQLite's alignment, 8.
@@ -289,7 +289,9 @@ unsafe extern "C" fn sleep(_vfs: *mut ffi::sqlite3_vfs, microseconds: c_int) -> 
 unsafe extern "C" fn time(_vfs: *mut ffi::sqlite3_vfs, out: *mut f64) -> c_int {
     match system_vfs() {
         // SAFETY: the system's VFS gets itself and what SQLite gave.
-        Some(SystemVfs(system)) => unsafe { (*system).xCurrentTime.map_or(ffi::SQLITE_ERROR, |time| time(system, out)) },
+        Some(SystemVfs(system)) => unsafe {
+            (*system).xCurrentTime.map_or(ffi::SQLITE_ERROR, |time| time(system, out))
+        },
         None => ffi::SQLITE_ERROR,
     }
 }
@@ -380,7 +382,9 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, le
             }
             code
         }
-        CallOutcome::Proceed | CallOutcome::FlipBit(_) => forward_call!(real, xWrite, ffi::SQLITE_IOERR_WRITE, from, length, offset),
+        CallOutcome::Proceed | CallOutcome::FlipBit(_) => {
+            forward_call!(real, xWrite, ffi::SQLITE_IOERR_WRITE, from, length, offset)
+        }
     }
 }
 

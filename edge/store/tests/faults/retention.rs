@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use wheeltapper_store::{
-    ActionRow, AlertRow, AnomalyRow, Commit, DeadLetter, ActionWrite, DriftRow, PrognosisRow, StoreRetention, SensorReadings,
-    SkippedRange, Store, StoreError, TaskRow, WaveformRow, WindowBlock, WindowRow, WorkOrderRow,
+    ActionRow, ActionWrite, AlertRow, AnomalyRow, Commit, DeadLetter, DriftRow, PrognosisRow, SensorReadings,
+    SkippedRange, Store, StoreError, StoreRetention, TaskRow, WaveformRow, WindowBlock, WindowRow, WorkOrderRow,
 };
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -152,7 +152,9 @@ fn old_rows_are_deleted_from_each_table_and_open_ones_kept() {
         let tasks =
             ["queued", "done"].map(|status| TaskRow { id: format!("{status} {time}"), time, request: "{}".into() });
         let [queued, done] = tasks;
-        store.record_action(&ActionWrite { action: Some(action), task: Some(queued), ..ActionWrite::default() }).unwrap();
+        store
+            .record_action(&ActionWrite { action: Some(action), task: Some(queued), ..ActionWrite::default() })
+            .unwrap();
         store.record_action(&ActionWrite { task: Some(done), ..ActionWrite::default() }).unwrap();
         store.finish_task(&format!("done {time}"), "done", "{}", time).unwrap();
     }
@@ -209,7 +211,8 @@ fn the_oldest_dead_letters_are_deleted_above_the_payload_limit() {
     let letters: Vec<DeadLetter> = (0..1_000).map(|id| dead_letter(id, id as i64, 1_000)).collect();
     store.commit(&Commit { dead_letters: &letters, ..Commit::default() }).unwrap();
     assert_eq!(store.sizes().unwrap().dead_letter_bytes, 1_000_000);
-    let retention = StoreRetention { dead_letters: None, dead_letter_bytes: Some(500_000), ..StoreRetention::default() };
+    let retention =
+        StoreRetention { dead_letters: None, dead_letter_bytes: Some(500_000), ..StoreRetention::default() };
     let expired = store.expire(2_000, &retention).unwrap();
     let left = store.sizes().unwrap().dead_letter_bytes;
     assert!((400_000..=500_000).contains(&left), "{left}");

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use crate::{
-    script::{START, CaseScript},
+    script::{CaseScript, START},
     signal::Noise,
 };
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     plant,
-    script::{START, CaseScript, timestamp_text},
+    script::{CaseScript, START, timestamp_text},
     signal::{Sensor, pump, seconds, thousandths},
 };
 
@@ -21,7 +21,10 @@ fn json() -> CaseScript {
     for second in 0..8 {
         let (time, value) = (START + second, thousandths(20_000 + 37 * second));
         // Times as text, and as numbers from seconds to nanoseconds.
-        script.event(&format!("{{\"sensor_id\":\"a/m/one\",\"timestamp\":\"{}\",\"values\":{value}}}", timestamp_text(second)));
+        script.event(&format!(
+            "{{\"sensor_id\":\"a/m/one\",\"timestamp\":\"{}\",\"values\":{value}}}",
+            timestamp_text(second)
+        ));
         script.event(&format!(
             "[{{\"sensor_id\":\"a/m/two\",\"timestamp\":{time}000,\"value\":{value}}},{{\"sensor\":\"b/m/three\",\"ts\":{time}000000,\"value\":-{value}}}]"
         ));

@@ -2,7 +2,7 @@
 
 use crate::{
     plant,
-    script::{START, CaseScript},
+    script::{CaseScript, START},
     signal::Noise,
 };
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
 use wheeltapper::{host, intake::Envelope};
-use wheeltapper_conformance::{Case, Event, CanonicalTables, Host, Receipt, RejectedPart, Sqlite, findings};
+use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, RejectedPart, Sqlite, read_shared_tables};
 use wheeltapper_store::{Filter, Store};
 
 /// The arrival of every event: 2026-06-01T00:00:00Z. No case depends on it.

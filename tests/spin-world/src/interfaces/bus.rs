@@ -78,7 +78,8 @@ impl HostState {
         let rest = address.strip_prefix(scheme)?;
         let authority = rest.split(['?', '/']).next().unwrap_or(rest);
         let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let is_allowed = self.settings.allowed_outbound_hosts.iter().any(|allowed| *allowed == format!("{scheme}{host}"));
+        let is_allowed =
+            self.settings.allowed_outbound_hosts.iter().any(|allowed| *allowed == format!("{scheme}{host}"));
         is_allowed.then(|| (host.to_owned(), login.to_owned()))
     }
 }
@@ -105,11 +106,20 @@ impl redis::HostConnection for HostState {
         Ok(sent.map_err(|error| redis::Error::Other(error.to_string())))
     }
 
-    fn get(&mut self, _: Resource<RedisConnection>, _: String) -> wasmtime::Result<Result<Option<Vec<u8>>, redis::Error>> {
+    fn get(
+        &mut self,
+        _: Resource<RedisConnection>,
+        _: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn set(&mut self, _: Resource<RedisConnection>, _: String, _: Vec<u8>) -> wasmtime::Result<Result<(), redis::Error>> {
+    fn set(
+        &mut self,
+        _: Resource<RedisConnection>,
+        _: String,
+        _: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
@@ -121,15 +131,29 @@ impl redis::HostConnection for HostState {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn sadd(&mut self, _: Resource<RedisConnection>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
+    fn sadd(
+        &mut self,
+        _: Resource<RedisConnection>,
+        _: String,
+        _: Vec<String>,
+    ) -> wasmtime::Result<Result<u32, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn smembers(&mut self, _: Resource<RedisConnection>, _: String) -> wasmtime::Result<Result<Vec<String>, redis::Error>> {
+    fn smembers(
+        &mut self,
+        _: Resource<RedisConnection>,
+        _: String,
+    ) -> wasmtime::Result<Result<Vec<String>, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
-    fn srem(&mut self, _: Resource<RedisConnection>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
+    fn srem(
+        &mut self,
+        _: Resource<RedisConnection>,
+        _: String,
+        _: Vec<String>,
+    ) -> wasmtime::Result<Result<u32, redis::Error>> {
         Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
@@ -159,7 +183,9 @@ impl mqtt::HostConnection for HostState {
         _keep_alive: u64,
     ) -> wasmtime::Result<Result<Resource<MqttConnection>, mqtt::Error>> {
         self.instance.count_call()?;
-        let Some((host, _)) = self.allowed_address("mqtt://", &address) else { return Ok(Err(mqtt::Error::InvalidAddress)) };
+        let Some((host, _)) = self.allowed_address("mqtt://", &address) else {
+            return Ok(Err(mqtt::Error::InvalidAddress));
+        };
         let (host, port) = host.rsplit_once(':').unwrap_or((&host, "1883"));
         let mqtt = MqttConnection { host: host.to_owned(), port: port.to_owned(), user, password };
         Ok(Ok(self.instance.table.push(mqtt)?))

@@ -149,7 +149,11 @@ impl atomics::Host for HostState {
 }
 
 impl atomics::HostCas for HostState {
-    fn new(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<Resource<CompareAndSwap>, Error>> {
+    fn new(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<Resource<CompareAndSwap>, Error>> {
         let bucket = self.bucket(&bucket)?;
         Ok(Ok(self.instance.table.push(CompareAndSwap { bucket, key, expected: None })?))
     }

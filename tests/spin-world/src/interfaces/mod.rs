@@ -1,8 +1,8 @@
 //! Spin's interfaces.
 
 mod bus;
-mod sqlite;
 mod key_value;
+mod sqlite;
 mod variables;
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -13,11 +13,11 @@ pub(crate) mod bindings {
         imports: { default: trappable },
         with: {
             "fermyon:spin/sqlite.connection": crate::interfaces::sqlite::Database,
-            "fermyon:spin/redis.connection": crate::interfaces::bus::Redis,
-            "fermyon:spin/mqtt.connection": crate::interfaces::bus::Mqtt,
-            "fermyon:spin/key-value.store": crate::interfaces::state::Bucket,
-            "wasi:keyvalue/store.bucket": crate::interfaces::state::Bucket,
-            "wasi:keyvalue/atomics.cas": crate::interfaces::state::Swap,
+            "fermyon:spin/redis.connection": crate::interfaces::bus::RedisConnection,
+            "fermyon:spin/mqtt.connection": crate::interfaces::bus::MqttConnection,
+            "fermyon:spin/key-value.store": crate::interfaces::key_value::Bucket,
+            "wasi:keyvalue/store.bucket": crate::interfaces::key_value::Bucket,
+            "wasi:keyvalue/atomics.cas": crate::interfaces::key_value::CompareAndSwap,
         },
     });
 }

@@ -15,7 +15,7 @@ use super::{
     HostStateView,
     bindings::wasmcloud::{messaging0_2_0 as v0_2, messaging0_3_0 as v0_3},
 };
-use crate::{host_state::HostState, host::Message};
+use crate::{host::Message, host_state::HostState};
 
 impl v0_2::types::Host for &mut HostState {}
 

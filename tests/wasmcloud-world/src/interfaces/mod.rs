@@ -2,8 +2,8 @@
 
 mod bus;
 mod config;
-mod postgres;
 mod key_value;
+mod postgres;
 
 /// Bindings generated from the adapter's WIT.
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -27,7 +27,7 @@ pub(crate) mod bindings {
         world: "wheeltapper:wasmcloud-world/platform",
         imports: { default: async | trappable },
         exports: { default: async },
-        with: { "wasmcloud:keyvalue/types.bucket": crate::interfaces::state::Bucket },
+        with: { "wasmcloud:keyvalue/types.bucket": crate::interfaces::key_value::Bucket },
     });
 }
 

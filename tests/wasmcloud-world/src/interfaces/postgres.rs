@@ -9,7 +9,7 @@ use super::bindings::wasmcloud::postgres::{
     query::{Host, QueryError, ResultRow},
     types::{self, PgValue, ResultRowEntry},
 };
-use crate::{host_state::HostState, connection_pool::format_error};
+use crate::{connection_pool::format_error, host_state::HostState};
 use wheeltapper_on_wasmcloud::double::DoubleParts;
 
 type BoxedError = Box<dyn std::error::Error + Sync + Send>;

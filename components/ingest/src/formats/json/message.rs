@@ -193,7 +193,9 @@ impl<'de> Deserialize<'de> for Values {
             fn visit_str<E>(self, text: &str) -> Result<Values, E> {
                 Ok(match text.trim().parse() {
                     Ok(value) => Values::Number(value),
-                    Err(_) => Values::Invalid(format!("expected a number; got the text {:?}", excerpt(text.as_bytes()))),
+                    Err(_) => {
+                        Values::Invalid(format!("expected a number; got the text {:?}", excerpt(text.as_bytes())))
+                    }
                 })
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
@@ -298,7 +300,9 @@ impl<'de> Deserialize<'de> for RateValue {
             Values::Number(rate) if rate.is_nan() => None,
             Values::Number(rate) => Some(Ok(rate)),
             Values::Invalid(message) => Some(Err(message)),
-            Values::Array(_) | Values::Object(_) | Values::TooManyKeys(_) => Some(Err("an array or an object".to_owned())),
+            Values::Array(_) | Values::Object(_) | Values::TooManyKeys(_) => {
+                Some(Err("an array or an object".to_owned()))
+            }
         }))
     }
 }

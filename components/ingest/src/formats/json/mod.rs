@@ -10,8 +10,8 @@
 //! The keys `sensor`, `time`, `ts` and `value` are accepted as well. Other keys are ignored.
 
 mod message;
-mod scan;
 mod readings;
+mod scan;
 
 use std::fmt;
 
@@ -74,7 +74,8 @@ fn decode_array(text: &[u8], sensor: Option<&str>, collector: &mut ReadingCollec
     let mark = collector.savepoint();
     collector.event.is_dry_run = true;
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let result = ArrayVisitor { sensor, collector: &mut *collector }.deserialize(&mut reader).and_then(|()| reader.end());
+    let result =
+        ArrayVisitor { sensor, collector: &mut *collector }.deserialize(&mut reader).and_then(|()| reader.end());
     collector.event.is_dry_run = false;
     if result.is_err() && !collector.is_event_rejected() {
         collector.rollback(mark);

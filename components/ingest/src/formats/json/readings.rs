@@ -19,7 +19,13 @@ const MIN_WAVEFORM_SAMPLES: usize = 16;
 
 impl Message<'_> {
     /// Adds the readings of the message. `text` is its JSON.
-    pub(super) fn add_readings(self, text: &[u8], position: usize, mapped: Option<&str>, collector: &mut ReadingCollector<'_>) {
+    pub(super) fn add_readings(
+        self,
+        text: &[u8],
+        position: usize,
+        mapped: Option<&str>,
+        collector: &mut ReadingCollector<'_>,
+    ) {
         let count = self.values.as_ref().map_or(1, Values::count);
         let Some(name) = self.sensor.as_deref().or(mapped) else {
             let message = format!("the message names no sensor; expected {EXPECTED_MESSAGE}; got {:?}", excerpt(text));
@@ -133,7 +139,12 @@ impl SensorValues<'_> {
                 let samples_f32 = samples.iter().map(|&value| value as f32).collect();
                 if let Err(rejection) = collector.add_waveform(name, self.time, rate, samples_f32) {
                     collector.reject_with(self.position, rejection, samples.len(), || {
-                        DeadLetter::from_values(name, self.time, samples.iter().copied().map(json_number).collect(), Some(rate))
+                        DeadLetter::from_values(
+                            name,
+                            self.time,
+                            samples.iter().copied().map(json_number).collect(),
+                            Some(rate),
+                        )
                     });
                 }
                 Ok(())

@@ -2,8 +2,8 @@
 //! numbers have the same result.
 
 mod fault;
-mod simulated_file;
 mod file_content;
+mod simulated_file;
 
 pub use fault::{Event, Fault, Operation};
 
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use self::{simulated_file::SimulatedFile, file_content::FileContent};
+use self::{file_content::FileContent, simulated_file::SimulatedFile};
 use super::{Storage, StorageFile};
 
 /// The simulated file system; clones share it.

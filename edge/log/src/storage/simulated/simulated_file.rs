@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Operation, SimulatedStorage, StorageFile, SimulationState};
+use super::{Operation, SimulatedStorage, SimulationState, StorageFile};
 
 #[derive(Debug)]
 pub(super) struct SimulatedFile {

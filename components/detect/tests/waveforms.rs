@@ -5,7 +5,7 @@ mod common;
 
 use common::{S, T0, detect, normal, pump, push, source};
 use wheeltapper_detect::{Detected, Severity, Stage};
-use wheeltapper_featurize::{Batch, Waveform, Featurizer, features::WAVEFORM_FEATURES};
+use wheeltapper_featurize::{Batch, Featurizer, Waveform, features::WAVEFORM_FEATURES};
 
 const RATE: f64 = 25_600.0;
 const SHAFT: f64 = 1475.0 / 60.0;

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Readings, S, SENSORS, T0, pump, push_windows, windows};
-use wheeltapper_detect::{FeatureBlock, DryRunResult, Stage};
+use wheeltapper_detect::{DryRunResult, FeatureBlock, Stage};
 use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::WINDOW_FEATURES};
 
 const CONFIG: &str = r#"{"sensors":{
@@ -34,7 +34,11 @@ fn fresh((sensor, time, value): &Readings) -> Featurized {
     out
 }
 
-fn dry_run(stage: &Stage, out: &Featurized, model: Option<&str>) -> Result<Vec<DryRunResult>, wheeltapper_detect::DryRunError> {
+fn dry_run(
+    stage: &Stage,
+    out: &Featurized,
+    model: Option<&str>,
+) -> Result<Vec<DryRunResult>, wheeltapper_detect::DryRunError> {
     let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
     let features: Vec<String> = WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect();
     let rows = &out.windows;
