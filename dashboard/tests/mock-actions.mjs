@@ -49,7 +49,7 @@ export function mockActions({ tables, clock, emit, audit }) {
     list.push({
       id: id(),
       time: new Date(clock()).toISOString(),
-      deed: name,
+      action: name,
       target: anomaly.id,
       asset: anomaly.asset,
       actor: me.user,

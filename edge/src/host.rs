@@ -22,7 +22,7 @@ use wheeltapper_store::Store;
 use crate::{
     clock,
     components::{Ingester, InstanceLimits, Sandbox},
-    courier::Notifier,
+    notifier::Notifier,
     data_folder::DataFolder,
     intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{
@@ -76,7 +76,7 @@ pub struct Host {
     dead_letters: Reader,
     dead_letter_writer: DeadLetterWriter,
     planner: Planner,
-    courier: Notifier,
+    notifier: Notifier,
     config: RwLock<Arc<Config>>,
     retention: LogRetention,
     started_at: Instant,
@@ -171,7 +171,7 @@ impl Host {
             storage,
         };
         let planner = Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
-        let courier = Notifier::start(&config.alerts.routes, &sources, &store, &metrics, &supervisor)?;
+        let notifier = Notifier::start(&config.alerts.routes, &sources, &store, &metrics, &supervisor)?;
         let dead_letter_writer = DeadLetterWriter::start(&supervisor, dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {
@@ -205,7 +205,7 @@ impl Host {
             dead_letters,
             dead_letter_writer,
             planner,
-            courier,
+            notifier,
             retention,
             config: RwLock::new(Arc::new(config)),
             started_at: started,
@@ -248,8 +248,8 @@ impl Host {
     }
 
     /// Outcome of a planner command: `None` while it is pending, then `Ok`, or the reason why it was rejected.
-    pub(crate) fn planner_command_outcome(&self, wish: u64) -> Option<Result<(), String>> {
-        self.planner.command_outcome(wish)
+    pub(crate) fn planner_command_outcome(&self, command: u64) -> Option<Result<(), String>> {
+        self.planner.command_outcome(command)
     }
 
     /// The workers, by partition.
@@ -277,10 +277,10 @@ impl Host {
         let stages = stage_configs(&config)?;
         let (ingest, schedule) = (config.ingest_json(), config.schedule_json());
         self.validate_stage_configs(&stages, &ingest, &schedule)?;
-        let routes = self.courier.prepare(&config.alerts.routes)?;
+        let routes = self.notifier.prepare(&config.alerts.routes)?;
         self.registry.configure(&config)?;
         // From here on nothing fails.
-        self.courier.activate(routes);
+        self.notifier.activate(routes);
         self.intake.configure(&ingest);
         for worker in &self.workers {
             worker.configure(stages.clone());
@@ -397,7 +397,7 @@ impl Host {
         let planned = self.planner.retained_offsets();
         for (partition, worker) in self.workers.iter().enumerate() {
             let planned = planned.get(partition).copied().unwrap_or(0);
-            worker.release_findings(planned.min(self.courier.min_needed_offset(partition)));
+            worker.release_findings(planned.min(self.notifier.min_needed_offset(partition)));
         }
     }
 
@@ -490,7 +490,7 @@ impl Host {
             mut planner,
             mut dead_letter_writer,
             mut store_check,
-            courier,
+            notifier,
             store,
             ..
         } = self;
@@ -506,7 +506,7 @@ impl Host {
         planner.stop_within(STOP_TIMEOUT);
         dead_letter_writer.stop_within(STOP_TIMEOUT);
         store_check.stop_within(STOP_TIMEOUT);
-        drop(courier);
+        drop(notifier);
         if let Err(error) = store.truncate_wal() {
             tracing::warn!(%error, "the store's write-ahead log was not checkpointed; this happens at the next start");
         }

@@ -9,7 +9,7 @@ pub mod api;
 pub mod clock;
 pub mod commands;
 pub mod components;
-pub mod courier;
+pub mod notifier;
 pub mod data_folder;
 pub mod evaluation;
 pub mod host;

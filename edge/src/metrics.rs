@@ -77,7 +77,7 @@ pub struct Metrics {
     /// Readings behind their sensor's watermark; windows that had closed lack them.
     pub readings_late: Counter,
     /// Duplicate readings and samples, which were stored already and were dropped.
-    pub readings_repeated: Counter,
+    pub readings_duplicate: Counter,
     /// Duration of a group commit of the log in seconds, including the wait.
     pub commit_seconds: Histogram,
     /// Duration of a transaction of the store in seconds.
@@ -94,7 +94,7 @@ pub struct Metrics {
     stage_seconds: Family<StageLabel, Histogram, fn() -> Histogram>,
     stage_items: Family<StageLabel, Counter>,
     restarts: Family<StageLabel, Counter>,
-    refused: Family<ReasonLabel, Counter>,
+    rejected: Family<ReasonLabel, Counter>,
     lag: Family<PartitionLabel, Gauge>,
     events: Family<TriggerLabel, Counter>,
     notifications: Family<OutcomeLabel, Counter>,
@@ -141,7 +141,7 @@ impl Default for Metrics {
             work_orders: Counter::default(),
             readings_stored: Counter::default(),
             readings_late: Counter::default(),
-            readings_repeated: Counter::default(),
+            readings_duplicate: Counter::default(),
             commit_seconds: duration_buckets(),
             store_seconds: duration_buckets(),
             reading_to_anomaly_seconds: latency_buckets(),
@@ -152,7 +152,7 @@ impl Default for Metrics {
             stage_seconds: Family::new_with_constructor(duration_buckets),
             stage_items: Family::default(),
             restarts: Family::default(),
-            refused: Family::default(),
+            rejected: Family::default(),
             lag: Family::default(),
             events: Family::default(),
             notifications: Family::default(),
@@ -176,12 +176,12 @@ impl Metrics {
         to.register("readings_stored", "Readings written to the store", self.readings_stored.clone());
         to.register("readings_late", "Readings that arrived too late for some windows", self.readings_late.clone());
         to.register(
-            "readings_repeated",
+            "readings_duplicate",
             "Readings dropped because they were duplicates",
-            self.readings_repeated.clone(),
+            self.readings_duplicate.clone(),
         );
         to.register("readings_per_second", "Readings accepted in the last second", self.readings_rate.clone());
-        to.register("readings_refused", "Rejected readings, by reason", self.refused.clone());
+        to.register("readings_rejected", "Rejected readings, by reason", self.rejected.clone());
         to.register("windows", "Windows whose features were computed", self.windows.clone());
         to.register("anomalies", "Anomalies found", self.anomalies.clone());
         to.register("alerts", "Alerts opened, changed or resolved", self.alerts.clone());
@@ -253,7 +253,7 @@ impl Metrics {
 
     /// Readings that were rejected for this reason.
     pub fn rejected(&self, reason: &'static str) -> Counter {
-        self.refused.get_or_create(&ReasonLabel { reason }).clone()
+        self.rejected.get_or_create(&ReasonLabel { reason }).clone()
     }
 
     /// How far a partition's worker is behind its log, in bytes.

@@ -29,7 +29,7 @@ assert len(ok(list_work_orders.sync_detailed(client=client))["items"]) == 1
 found = ok(list_anomalies.sync_detailed(client=client, limit=5))["items"]
 assert 1 <= len(found) <= 5, found
 done = ok(acknowledge_anomaly.sync_detailed(id=found[0]["id"], client=client, body=Note()))
-assert [action["deed"] for action in done["actions"]] == ["acknowledge"], done["actions"]
+assert [action["action"] for action in done["actions"]] == ["acknowledge"], done["actions"]
 assert ok(get_anomaly.sync_detailed(id=found[0]["id"], client=client))["actions"] == done["actions"]
 judged = ok(detect.sync_detailed(client=client, body=Detection.from_dict({"sensor_data": {
     "sensor_id": sensor["name"], "timestamp": "2026-01-01T00:09:00Z", "values": [10.2, 10.4, 10.5]}})))

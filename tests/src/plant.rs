@@ -49,7 +49,7 @@ pub fn hostile_featurize() -> anyhow::Result<PathBuf> {
     let built = BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let target = binary().map_err(|error| error.to_string())?.with_file_name("").join("../components");
-        let package = "wheeltapper-hostile";
+        let package = "wheeltapper-faulty-stage";
         let build = Build::new(&root, &target).map_err(|error| error.to_string())?;
         build.run(&[package], &["--quiet"]).map_err(|error| error.to_string())?;
         Ok(build.artifact(package))

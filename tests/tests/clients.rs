@@ -102,8 +102,8 @@ fn a_client_made_from_the_document_works() {
         .unwrap();
     assert!(run.status.success(), "{}", told(&run));
     // What the client did is in the store.
-    let actions = plant.query(&["sql", "SELECT deed FROM actions"]).unwrap();
-    assert!(actions.iter().any(|row| row["deed"] == "acknowledge"), "{actions:?}");
+    let actions = plant.query(&["sql", "SELECT action FROM actions"]).unwrap();
+    assert!(actions.iter().any(|row| row["action"] == "acknowledge"), "{actions:?}");
     host.stop().unwrap();
 }
 

@@ -72,8 +72,8 @@ fn from_the_first_sign_in_to_the_pinned_repair() {
     let told = String::from_utf8_lossy(&journey.stdout).into_owned();
     assert!(journey.status.success(), "{told}\n{}", String::from_utf8_lossy(&journey.stderr));
     // What was done in the browser is in the store, under the name of who did it.
-    let actions = plant.query(&["sql", "SELECT deed, actor FROM actions"]).unwrap();
-    let has = |deed: &str| actions.iter().any(|row: &Value| row["deed"] == deed && row["actor"] == "admin");
+    let actions = plant.query(&["sql", "SELECT action, actor FROM actions"]).unwrap();
+    let has = |action: &str| actions.iter().any(|row: &Value| row["action"] == action && row["actor"] == "admin");
     assert!(has("acknowledge") && has("order-repair") && has("amend"), "{actions:?}");
     host.stop().unwrap();
 }

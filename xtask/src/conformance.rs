@@ -35,8 +35,8 @@ impl Host {
     fn test(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::Edge => ("edge", &[]),
-            Self::SpinWorld => ("spin_world", &[]),
-            Self::WasmcloudWorld => ("wasmcloud_world", &["postgres"]),
+            Self::SpinWorld => ("spin_test_host", &[]),
+            Self::WasmcloudWorld => ("wasmcloud_test_host", &["postgres"]),
             Self::Spin => ("spin", &["spin"]),
             Self::Wash => ("wash", &["wash", "nats-server", "postgres"]),
         }

@@ -52,7 +52,7 @@ enum Task {
     },
     /// Join the stages with the adapters of Spin and wasmCloud: target/composed/HOST/NAME.wasm and manifest.json
     Compose(compose::Compose),
-    /// Run the same cases on any host: --host edge, spin-world, wasmcloud-world, spin or wash
+    /// Run the same cases on any host: --host edge, spin-test-host, wasmcloud-test-host, spin or wash
     Conformance(conformance::Conformance),
     /// Tell how large the components are, and whether one is over its limit
     Size(size::Size),

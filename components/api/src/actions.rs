@@ -19,12 +19,12 @@ const MAX_ACTIONS: u32 = 100;
 /// Performs an action on an anomaly and responds with its new state.
 pub(crate) fn respond_to_action(
     line: &impl LineApi,
-    deed: Action,
+    action: Action,
     id: &str,
     now: i64,
     request: &mut Request<Vec<u8>>,
 ) -> Result<ApiResponse, Problem> {
-    let text = match deed {
+    let text = match action {
         Action::Comment => json_body::read_json::<Comment>(request)?.comment.0,
         _ => json_body::read_optional_json::<OptionalComment>(request)?
             .and_then(|note| note.comment)
@@ -33,14 +33,14 @@ pub(crate) fn respond_to_action(
     if request.headers().contains_key(header::IF_MATCH) {
         anomaly_response(line, id)?.check_if_match(request.headers())?;
     }
-    perform_on_anomaly(line, deed, id, text, now)?;
+    perform_on_anomaly(line, action, id, text, now)?;
     anomaly_response(line, id)
 }
 
 /// Performs an action on an anomaly, if the id can exist.
 pub(crate) fn perform_on_anomaly(
     line: &impl LineApi,
-    deed: Action,
+    action: Action,
     id: &str,
     text: String,
     now: i64,
@@ -48,7 +48,7 @@ pub(crate) fn perform_on_anomaly(
     if id.contains('\0') {
         return Err(ANOMALIES.not_found(id));
     }
-    line.perform_action(&ActionRequest { action: deed, id: id.to_owned(), text, now })?;
+    line.perform_action(&ActionRequest { action, id: id.to_owned(), text, now })?;
     Ok(())
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn amend_work_order(
     Ok(ApiResponse::json(StatusCode::OK, &row))
 }
 
-/// Writes the amendment as JSON, in the form that `wit/front.wit` documents.
+/// Writes the amendment as JSON, in the form that `wit/line-api.wit` documents.
 fn amendment_to_json(amendment: &Amendment) -> Result<String, Problem> {
     let Amendment { scheduled_time, technician, pinned, status } = amendment;
     let moves = scheduled_time.is_some() || technician.is_some();

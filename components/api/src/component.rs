@@ -18,7 +18,7 @@ mod bindings {
 }
 
 use bindings::wheeltapper::pipeline::{
-    front::{self, Deed as WitDeed, Table as WitTable},
+    line_api::{self, Action as WitAction, Table as WitTable},
     types::Reason as WitReason,
 };
 
@@ -129,16 +129,16 @@ fn write_body(body: &OutgoingBody, mut bytes: &[u8]) -> Result<(), StreamError> 
     stream.blocking_flush()
 }
 
-/// The line, imported through `wheeltapper:pipeline/front`.
+/// The line, imported through `wheeltapper:pipeline/line-api`.
 struct ImportedLine;
 
 impl LineApi for ImportedLine {
     fn submit(&self, event: Submission) -> Result<Receipt, LineApiError> {
         let Submission { source, format, sensor, payload } = event;
-        let receipt = front::submit(&front::Submission { source, format, sensor, payload })?;
-        let rejections = receipt.refused.into_iter().map(|refused| Rejection {
+        let receipt = line_api::submit(&line_api::Submission { source, format, sensor, payload })?;
+        let rejections = receipt.rejections.into_iter().map(|refused| Rejection {
             position: refused.position,
-            reason: wheeltapper_front::convert_reason!(refused.reason, WitReason => RejectionReason),
+            reason: wheeltapper_line_api::convert_reason!(refused.reason, WitReason => RejectionReason),
             message: refused.message,
             readings: refused.readings,
         });
@@ -146,37 +146,37 @@ impl LineApi for ImportedLine {
     }
 
     fn query(&self, table: Table, filter: &Filter) -> Result<String, LineApiError> {
-        let table = wheeltapper_front::convert_table!(table, Table => WitTable);
+        let table = wheeltapper_line_api::convert_table!(table, Table => WitTable);
         let Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter.clone();
-        Ok(front::look(table, &front::Filter { id, asset, sensor, kind, after, before, limit, offset, points })?)
+        Ok(line_api::query(table, &line_api::Filter { id, asset, sensor, kind, after, before, limit, offset, points })?)
     }
 
     fn tick(&self, now: i64) -> Result<(), LineApiError> {
-        Ok(front::tick(now)?)
+        Ok(line_api::tick(now)?)
     }
 
     fn perform_action(&self, request: &ActionRequest) -> Result<String, LineApiError> {
         let ActionRequest { action, id, text, now } = request.clone();
-        let deed = wheeltapper_front::convert_action!(action, Action => WitDeed);
-        Ok(front::act(&front::Change { deed, id, text, now })?)
+        let action = wheeltapper_line_api::convert_action!(action, Action => WitAction);
+        Ok(line_api::perform_action(&line_api::ActionRequest { action, id, text, now })?)
     }
 
     fn detect(&self, request: &DetectRequest) -> Result<Verdict, LineApiError> {
         let DetectRequest { payload, model, now } = request.clone();
-        let front::Verdict { asset, sensor, score, threshold, confidence, model, explanation } =
-            front::detect(&front::Sample { payload, model, now })?;
+        let line_api::Verdict { asset, sensor, score, threshold, confidence, model, explanation } =
+            line_api::detect(&line_api::DetectRequest { payload, model, now })?;
         Ok(Verdict { asset, sensor, score, threshold, confidence, model, explanation })
     }
 }
 
-impl From<front::FrontError> for LineApiError {
-    fn from(error: front::FrontError) -> Self {
+impl From<line_api::LineApiError> for LineApiError {
+    fn from(error: line_api::LineApiError) -> Self {
         match error {
-            front::FrontError::Unavailable(text) => Self::Unavailable(text),
-            front::FrontError::Broken(text) => Self::Internal(text),
-            front::FrontError::Absent(text) => Self::NotFound(text),
-            front::FrontError::Invalid(text) => Self::Invalid(text),
-            front::FrontError::Conflict(text) => Self::Conflict(text),
+            line_api::LineApiError::Unavailable(text) => Self::Unavailable(text),
+            line_api::LineApiError::Internal(text) => Self::Internal(text),
+            line_api::LineApiError::NotFound(text) => Self::NotFound(text),
+            line_api::LineApiError::Invalid(text) => Self::Invalid(text),
+            line_api::LineApiError::Conflict(text) => Self::Conflict(text),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The line as the API calls it: the functions of `wit/front.wit` in Rust.
+//! The line as the API calls it: the functions of `wit/line-api.wit` in Rust.
 
 use std::fmt;
 
-pub use wheeltapper_front::{
+pub use wheeltapper_line_api::{
     Action, ActionRequest, DetectRequest, Filter, RejectionReason, Submission, Table, Verdict,
 };
 

@@ -124,7 +124,7 @@ fn dispatch(
             let filter = Filter { offset: query.offset(), ..actions::actions_on(&id, query.limit()) };
             listing::ACTIONS.respond_with_filtered_page(line, path, &query, filter)
         }
-        Handler::Action(deed) => actions::respond_to_action(line, deed, &id, now, request),
+        Handler::Action(action) => actions::respond_to_action(line, action, &id, now, request),
         Handler::AmendWorkOrder => actions::amend_work_order(line, &id, now, request),
         Handler::Detect => detect::detect(line, now, request),
         Handler::RequestPlan => maintenance::request_plan(line, now, request),

@@ -44,7 +44,7 @@ fn it_imports_only_the_line_and_common_wasi() {
     let bytes = build();
     let (imports, exports) = imports_and_exports(&bytes);
     assert_eq!(exports, ["wasi:http/incoming-handler@0.2.0"]);
-    assert!(imports.iter().any(|import| import == "wheeltapper:pipeline/front@0.1.0"), "{imports:?}");
+    assert!(imports.iter().any(|import| import == "wheeltapper:pipeline/line-api@0.1.0"), "{imports:?}");
     for import in &imports {
         if import.starts_with("wheeltapper:pipeline/") {
             continue;

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use divan::{Bencher, black_box, counter::ItemsCount};
-use wheeltapper_condition::waveform::{envelope::WaveformSpectrum, fft::FftPlans};
+use wheeltapper_condition_monitoring::waveform::{envelope::WaveformSpectrum, fft::FftPlans};
 use wheeltapper_detect::{FeatureBlock, Stage};
 use wheeltapper_detectors::{AnyDetector, Detector as _, DetectorKind, Layout};
 use wheeltapper_featurize::features::{FeatureExtractor, WINDOW_FEATURES};

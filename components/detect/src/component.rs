@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 wit_bindgen::generate!({ path: "../../wit", world: "detect-stage" });
 
-use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, Guest, GuestDetector, Probed};
+use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, Guest, DryRunResult, GuestDetector};
 use wheeltapper::pipeline::types::{
     Anomaly, Contribution, Dictionary, Drift, DriftKind, FeatureBatch, FeatureBlock, Prognosis, ScoreBatch,
     SensorTable, Severity, StageError, Time, Trend,
@@ -56,11 +56,11 @@ impl GuestDetector for Resource {
         Ok(detected(self.0.borrow_mut().resume()))
     }
 
-    fn probe(&self, batch: FeatureBatch, model: Option<String>) -> Result<Vec<Probed>, StageError> {
+    fn dry_run(&self, batch: FeatureBatch, model: Option<String>) -> Result<Vec<DryRunResult>, StageError> {
         let table = table(&batch.sensors)?;
         let blocks: Vec<_> = batch.blocks.iter().map(block).collect();
         let out = self.0.borrow().dry_run(&table, &blocks, model.as_deref());
-        Ok(out.map_err(|error| StageError::Batch(error.to_string()))?.into_iter().map(probed).collect())
+        Ok(out.map_err(|error| StageError::Batch(error.to_string()))?.into_iter().map(dry_run_result).collect())
     }
 }
 
@@ -75,19 +75,19 @@ fn block(block: &FeatureBlock) -> crate::FeatureBlock<'_> {
     }
 }
 
-fn probed(probed: crate::DryRunResult) -> Probed {
-    Probed {
-        asset: probed.asset,
-        sensor: probed.sensor,
-        start: probed.start,
-        end: probed.end,
-        score: probed.score,
-        threshold: probed.threshold,
-        confidence: probed.confidence,
-        model: probed.model,
-        learned: probed.learned,
-        needed: probed.needed,
-        anomaly: probed.anomaly.map(anomaly),
+fn dry_run_result(result: crate::DryRunResult) -> DryRunResult {
+    DryRunResult {
+        asset: result.asset,
+        sensor: result.sensor,
+        start: result.start,
+        end: result.end,
+        score: result.score,
+        threshold: result.threshold,
+        confidence: result.confidence,
+        model: result.model,
+        learned: result.learned,
+        needed: result.needed,
+        anomaly: result.anomaly.map(anomaly),
     }
 }
 
@@ -154,7 +154,7 @@ fn detected(out: crate::Detected) -> Detected {
         anomalies: out.anomalies.into_iter().map(anomaly).collect(),
         drifts: out.drifts.into_iter().map(drift).collect(),
         prognoses: out.prognoses.into_iter().map(prognosis).collect(),
-        more: out.more,
+        has_more: out.has_more,
     }
 }
 
@@ -185,7 +185,7 @@ fn anomaly(found: crate::Anomaly) -> Anomaly {
                 feature: part.feature,
                 share: part.share,
                 expected: part.expected,
-                seen: part.seen,
+                actual: part.actual,
                 unit: part.unit,
             })
             .collect(),

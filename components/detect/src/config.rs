@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use wheeltapper_condition::life::{history::RunToFailure, library::Library};
+use wheeltapper_condition_monitoring::life::{history::RunToFailure, library::Library};
 use wheeltapper_detectors::DetectorKind;
 
 use crate::life::RunLibrary;

@@ -41,7 +41,7 @@ pub struct Contribution {
     /// Median of the feature in the warm-up, in `unit`.
     pub expected: f64,
     /// Value of the feature in the window, in `unit`.
-    pub seen: f64,
+    pub actual: f64,
     /// Unit: that of the sensor, Hz, dB, or empty.
     pub unit: String,
 }
@@ -134,7 +134,7 @@ fn confidence(beyond: f64, learnt: u32) -> f64 {
 /// Returns the largest of `weights` as contributions with shares of their sum.
 pub(crate) fn largest_contributions(
     weights: &[f64],
-    seen: impl Fn(usize) -> Option<FeatureValue>,
+    value_at: impl Fn(usize) -> Option<FeatureValue>,
 ) -> Vec<Contribution> {
     let total: f64 = weights.iter().sum();
     let mut order: Vec<(usize, f64)> = weights.iter().copied().enumerate().collect();
@@ -144,14 +144,14 @@ pub(crate) fn largest_contributions(
         .take(MAX_CONTRIBUTIONS)
         .filter_map(|(at, weight)| {
             let share = weight / total;
-            let FeatureValue { sensor, feature, expected, actual: seen } = seen(at)?;
+            let FeatureValue { sensor, feature, expected, actual } = value_at(at)?;
             // An undefined value (the skewness of a constant) explains nothing.
-            (share >= MIN_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution {
+            (share >= MIN_SHARE && actual.is_finite() && expected.is_finite()).then_some(Contribution {
                 sensor,
                 feature,
                 share,
                 expected,
-                seen,
+                actual,
                 unit: String::new(),
             })
         })
@@ -235,11 +235,11 @@ impl AssetContext<'_> {
         let phrases = named.iter().map(|part| {
             let (unit, feature) = (&part.unit, feature_label(&part.feature));
             let space = if unit.is_empty() { "" } else { " " };
-            let small = 1e-6 * part.expected.abs().max(part.seen.abs());
+            let small = 1e-6 * part.expected.abs().max(part.actual.abs());
             let whole = |value: f64| if value.abs() <= small { 0.0 } else { value };
-            let (seen, expected) = distinct_numbers(whole(part.seen), whole(part.expected));
+            let (actual, expected) = distinct_numbers(whole(part.actual), whole(part.expected));
             format!(
-                "{} {feature} is {seen}{space}{unit}, normally {expected}{space}{unit}",
+                "{} {feature} is {actual}{space}{unit}, normally {expected}{space}{unit}",
                 self.short_name(&part.sensor)
             )
         });

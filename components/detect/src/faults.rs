@@ -66,7 +66,7 @@ pub(crate) fn bearing_contributions(
     let feature = format!("{}_ratio", named.element);
     vec![Contribution {
         sensor: context.members.first().map_or_else(String::new, |member| member.name.to_string()),
-        seen: context.feature(values, &feature),
+        actual: context.feature(values, &feature),
         feature,
         share: 0.6,
         expected: 1.0,
@@ -118,7 +118,7 @@ pub(crate) fn of_scalars(context: &AssetContext<'_>, parts: &[Contribution], z: 
     let of = |feature: &str| of_sensor(&first.sensor, feature);
     let rose = |feature: &str| of(feature) > CLEAR_CHANGE;
     let still = parts.iter().filter(|part| part.sensor == first.sensor).any(|part| {
-        matches!(part.feature.as_str(), "std" | "peak_to_peak" | "iqr") && part.seen <= 0.02 * part.expected
+        matches!(part.feature.as_str(), "std" | "peak_to_peak" | "iqr") && part.actual <= 0.02 * part.expected
     });
     if still {
         return Some("sensor-stuck");
@@ -183,7 +183,7 @@ mod tests {
             feature: "mean".to_owned(),
             share,
             expected: 1.0,
-            seen: 2.0,
+            actual: 2.0,
             unit: String::new(),
         };
         of_scalars(&context, &[part("m/vibration", 0.8), part("m/pressure", 0.2)], &[9.0, 9.0, mean, std])

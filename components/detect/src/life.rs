@@ -2,11 +2,11 @@
 //!
 //! Without past failures: the health index, which is the distance of the levels from their beginning, is modelled as a
 //! drifting Brownian motion. Its first passage through the limit has 10, 50 and 90 % quantiles
-//! ([`wheeltapper_condition::life::wiener`]). With a library of runs to failure: the remaining life of past runs with a
-//! similar history ([`wheeltapper_condition::life::library`]).
+//! ([`wheeltapper_condition_monitoring::life::wiener`]). With a library of runs to failure: the remaining life of past runs with a
+//! similar history ([`wheeltapper_condition_monitoring::life::library`]).
 
 use serde::{Deserialize, Serialize};
-use wheeltapper_condition::life::{
+use wheeltapper_condition_monitoring::life::{
     RemainingLife, health::HealthBaseline, library::Library, tracker::HealthTracker, wiener::DegradationModel,
 };
 

@@ -364,7 +364,7 @@ fn dropout_explanation(context: &AssetContext<'_>, place: usize, share: f64) -> 
         feature: "missing_ratio".to_owned(),
         share: 1.0,
         expected: 0.0,
-        seen: share,
+        actual: share,
         unit: String::new(),
     };
     Explanation {

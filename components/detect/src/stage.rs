@@ -82,7 +82,7 @@ pub struct Detected {
     /// Estimates of the remaining life, if there are any.
     pub prognoses: Vec<Prognosis>,
     /// True if more results are pending; [`Stage::resume`] returns them.
-    pub more: bool,
+    pub has_more: bool,
 }
 
 impl Detected {
@@ -278,7 +278,7 @@ impl Stage {
                 break;
             }
         }
-        out.more = !self.pending_units.is_empty();
+        out.has_more = !self.pending_units.is_empty();
         out
     }
 

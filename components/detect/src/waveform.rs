@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use wheeltapper_condition::baseline::Baseline;
+use wheeltapper_condition_monitoring::baseline::Baseline;
 
 use crate::{
     dry_run::DryRunScore,
@@ -20,7 +20,7 @@ const MIN_WARMUP: usize = 5;
 /// Fewest spectral lines of an octave that is used.
 const MIN_LINES: f64 = 12.0;
 /// Evidence from which a bearing line alone raises an alarm. The fault is named from 5 on
-/// ([`wheeltapper_condition::bearing::diagnosis::Limits`]), which noise reaches in one of a thousand waveforms.
+/// ([`wheeltapper_condition_monitoring::bearing::diagnosis::Limits`]), which noise reaches in one of a thousand waveforms.
 const ALARM_EVIDENCE: f64 = 7.5;
 /// Waveforms in the trend.
 const TREND_LENGTH: usize = 60;

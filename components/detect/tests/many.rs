@@ -31,16 +31,16 @@ fn a_tick_over_very_many_assets_is_split() {
         let mut part = if flush {
             stage.flush()
         } else {
-            assert!(!stage.tick().more);
+            assert!(!stage.tick().has_more);
             stage.tick()
         };
         let mut parts = 1;
-        while part.more {
+        while part.has_more {
             part = stage.resume();
             parts += 1;
         }
         assert_eq!(parts, 3);
-        assert!(!stage.tick().more && !stage.flush().more && !stage.resume().more);
+        assert!(!stage.tick().has_more && !stage.flush().has_more && !stage.resume().has_more);
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 wit_bindgen::generate!({ path: "../../wit", world: "featurize-stage" });
 
-use exports::wheeltapper::pipeline::featurize::{Featurized, Featurizer as Handle, Guest, GuestFeaturizer, Refused};
+use exports::wheeltapper::pipeline::featurize::{Featurized, Featurizer as Handle, Guest, GuestFeaturizer, Rejected};
 use wheeltapper::pipeline::types::{
     Dictionary, FeatureBatch, FeatureBlock, ReadingBatch, Reason, Rejection, SensorTable, StageError, Time,
 };
@@ -139,10 +139,10 @@ fn featurized(out: crate::Featurized) -> Featurized {
     }
     Featurized {
         features: FeatureBatch { sensors: table, blocks },
-        refused: out.conflicts.iter().copied().map(conflict).collect(),
+        rejected: out.conflicts.iter().copied().map(conflict).collect(),
         repeated: out.repeated,
         late: out.late,
-        more: out.has_more,
+        has_more: out.has_more,
     }
 }
 
@@ -157,10 +157,10 @@ fn block<const N: usize>(features: &[&str; N], rows: &[crate::FeatureRow<N>]) ->
     }
 }
 
-fn conflict(index: u32) -> Refused {
+fn conflict(index: u32) -> Rejected {
     let message =
         "another value of this sensor and time came before; the first one counts: give each reading a time of its own";
-    Refused { index, rejection: Rejection { reason: Reason::Duplicate, message: message.to_owned() } }
+    Rejected { index, rejection: Rejection { reason: Reason::Duplicate, message: message.to_owned() } }
 }
 
 fn empty() -> Dictionary {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use wheeltapper_condition::{
+use wheeltapper_condition_monitoring::{
     bearing::{
         geometry::{FaultOrders, Geometry},
         table,

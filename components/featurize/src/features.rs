@@ -75,7 +75,7 @@
 //! If several lines are equally high to within 1e-9 of the power, the one with the lowest frequency is the dominant
 //! line, so that the result does not depend on rounding.
 
-use wheeltapper_condition::waveform::fft::FftPlans;
+use wheeltapper_condition_monitoring::waveform::fft::FftPlans;
 
 use crate::{
     config,

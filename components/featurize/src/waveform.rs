@@ -1,6 +1,6 @@
 //! The features that only waveforms have; see [`crate::features`].
 
-use wheeltapper_condition::{
+use wheeltapper_condition_monitoring::{
     bearing::diagnosis::{Fault, FaultEvidence},
     waveform::{
         features::{MachineInfo, WaveformFeatures},
@@ -36,7 +36,7 @@ pub(crate) fn features(
     let unit = machine.and_then(|machine| machine.unit);
     let samples = samples.get(..MAX_SAMPLES).unwrap_or(samples);
     let features =
-        wheeltapper_condition::waveform::features::extract_features(transforms, samples, rate, unit, &properties);
+        wheeltapper_condition_monitoring::waveform::features::extract_features(transforms, samples, rate, unit, &properties);
     out.add_wave_features(features.as_ref());
     out.add(shaft.unwrap_or(f64::NAN));
     let bearing = features.as_ref().and_then(|features| features.bearing_diagnosis.as_ref());

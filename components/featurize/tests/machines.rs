@@ -1,7 +1,7 @@
 //! The features that depend on the properties of the machine, and the trend of windows.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../condition/tests/common/mod.rs"]
+#[path = "../../condition-monitoring/tests/common/mod.rs"]
 mod common;
 
 use proptest::prelude::*;

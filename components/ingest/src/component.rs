@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 wit_bindgen::generate!({ path: "../../wit", world: "ingest-stage" });
 
-use exports::wheeltapper::pipeline::ingest::{Decoded, Envelope, Guest, GuestIngester, Ingester as Handle, Refusal};
+use exports::wheeltapper::pipeline::ingest::{Decoded, Envelope, Guest, GuestIngester, Ingester as Handle, RejectedPart};
 use wheeltapper::pipeline::types::{Dictionary, ReadingColumns, Reason, Rejection, StageError, Waveform};
 
 struct Stage;
@@ -56,15 +56,15 @@ impl GuestIngester for Resource {
                 })
                 .collect(),
             accepted: decoded.accepted,
-            refusals: decoded.rejected.into_iter().map(|refused| refusal(refused, &envelopes)).collect(),
+            rejected: decoded.rejected.into_iter().map(|part| rejected_part(part, &envelopes)).collect(),
             state_changed: decoded.state_changed,
         })
     }
 }
 
-fn refusal(refusal: crate::RejectedPart, envelopes: &[Envelope]) -> Refusal {
-    let source = || envelopes.get(refusal.envelope as usize).map(|envelope| envelope.source.clone());
-    let reason = match refusal.rejection.reason {
+fn rejected_part(part: crate::RejectedPart, envelopes: &[Envelope]) -> RejectedPart {
+    let source = || envelopes.get(part.envelope as usize).map(|envelope| envelope.source.clone());
+    let reason = match part.rejection.reason {
         crate::Reason::Malformed => Reason::Malformed,
         crate::Reason::Oversize => Reason::Oversize,
         crate::Reason::NonFinite => Reason::NonFinite,
@@ -73,15 +73,15 @@ fn refusal(refusal: crate::RejectedPart, envelopes: &[Envelope]) -> Refusal {
         crate::Reason::UnknownSensor => Reason::UnknownSensor,
         crate::Reason::OutOfRange => Reason::OutOfRange,
     };
-    Refusal {
-        envelope: refusal.envelope,
-        position: refusal.position,
-        sensor: refusal.rejection.sensor,
-        rejection: Rejection { reason, message: refusal.rejection.message },
-        source: refusal.source.or_else(source).unwrap_or_default(),
-        payload: refusal.payload,
-        format: refusal.format,
-        readings: refusal.readings,
+    RejectedPart {
+        envelope: part.envelope,
+        position: part.position,
+        sensor: part.rejection.sensor,
+        rejection: Rejection { reason, message: part.rejection.message },
+        source: part.source.or_else(source).unwrap_or_default(),
+        payload: part.payload,
+        format: part.format,
+        readings: part.readings,
     }
 }
 

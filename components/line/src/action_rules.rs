@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use wheeltapper_front::{Action, ActionRequest};
+use wheeltapper_line_api::{Action, ActionRequest};
 
 use crate::rows::content_id;
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use wheeltapper_front::Submission;
+use wheeltapper_line_api::Submission;
 
 use crate::{
     Dispatch, Line, LineError, Ports, Topic, Value,
     contracts::{
-        ingest::{Decoded, Envelope, Ingester, Refusal},
+        ingest::{Decoded, Envelope, Ingester, RejectedPart as WitRejectedPart},
         types::{ReadingBatch, ReadingColumns, SensorTable},
     },
     dictionary,
@@ -57,8 +57,8 @@ pub(crate) async fn submit<P: Ports>(
         Envelope { source: event.source, format: event.format, sensor: event.sensor, arrival, payload: event.payload };
     let decoded = decode(line, &envelope).await?;
     let mut rows = RowBatch::default();
-    for refusal in &decoded.refusals {
-        rows.add(DEAD_LETTERS, dead_letter_row(&envelope, refusal));
+    for part in &decoded.rejected {
+        rows.add(DEAD_LETTERS, dead_letter_row(&envelope, part));
     }
     for sensor in dictionary::iter_names(&decoded.sensors) {
         let (unit, kind) = line.plant.unit_and_kind(sensor);
@@ -73,7 +73,7 @@ pub(crate) async fn submit<P: Ports>(
     }
     let receipt = Receipt {
         accepted: decoded.accepted.first().copied().unwrap_or(0),
-        rejected: decoded.refusals.iter().map(rejected_part).collect(),
+        rejected: decoded.rejected.iter().map(rejected_part).collect(),
     };
     let mut assets = Vec::new();
     for (asset, batch) in split_by_asset(line, decoded) {
@@ -168,27 +168,27 @@ fn empty_batch(asset: &str) -> ReadingBatch {
     }
 }
 
-fn dead_letter_row(envelope: &Envelope, refusal: &Refusal) -> Vec<Value> {
-    let mut content = format!("{}|{}|", envelope.source, refusal.position).into_bytes();
-    content.extend_from_slice(&refusal.payload);
+fn dead_letter_row(envelope: &Envelope, part: &WitRejectedPart) -> Vec<Value> {
+    let mut content = format!("{}|{}|", envelope.source, part.position).into_bytes();
+    content.extend_from_slice(&part.payload);
     vec![
         text_value(content_id(&content)),
         Value::Integer(envelope.arrival),
-        text_value(refusal.source.as_str()),
-        text_value(reason_name(refusal.rejection.reason)),
-        text_value(refusal.rejection.message.as_str()),
-        Value::Blob(refusal.payload.clone()),
-        Value::Integer(i64::from(refusal.readings)),
+        text_value(part.source.as_str()),
+        text_value(reason_name(part.rejection.reason)),
+        text_value(part.rejection.message.as_str()),
+        Value::Blob(part.payload.clone()),
+        Value::Integer(i64::from(part.readings)),
         optional_text(envelope.sensor.as_deref()),
-        optional_text(refusal.format.as_deref()),
+        optional_text(part.format.as_deref()),
     ]
 }
 
-fn rejected_part(refusal: &Refusal) -> RejectedPart {
+fn rejected_part(part: &WitRejectedPart) -> RejectedPart {
     RejectedPart {
-        position: refusal.position,
-        reason: refusal.rejection.reason,
-        message: refusal.rejection.message.clone(),
-        readings: refusal.readings,
+        position: part.position,
+        reason: part.rejection.reason,
+        message: part.rejection.message.clone(),
+        readings: part.readings,
     }
 }

@@ -1,6 +1,6 @@
 //! The names of the contracts' enums in the store and in answers.
 
-use wheeltapper_front::RejectionReason as FrontReason;
+use wheeltapper_line_api::RejectionReason as FrontReason;
 
 use crate::contracts::types::{Reason, Severity};
 
@@ -14,5 +14,5 @@ pub(crate) fn severity_name(severity: Severity) -> &'static str {
 }
 
 pub(crate) fn reason_name(reason: Reason) -> &'static str {
-    wheeltapper_front::convert_reason!(reason, Reason => FrontReason).name()
+    wheeltapper_line_api::convert_reason!(reason, Reason => FrontReason).name()
 }

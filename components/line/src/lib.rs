@@ -16,8 +16,8 @@ mod contracts;
 mod dictionary;
 mod error;
 mod events;
-#[cfg(feature = "front")]
-pub mod front;
+#[cfg(feature = "line-api")]
+pub mod line_api;
 #[cfg(feature = "ingest")]
 mod intake;
 mod labels;
@@ -47,7 +47,7 @@ pub use line::{Dispatch, Line};
 pub use platform::{load_plant, now, run_sync};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
 pub use query::{row_to_json, rows_to_json, select_statement};
-pub use wheeltapper_front::{Action, ActionRequest, DetectRequest, Filter, Submission, Table, Verdict};
+pub use wheeltapper_line_api::{Action, ActionRequest, DetectRequest, Filter, Submission, Table, Verdict};
 
 /// Returns the bus subject or channel for a topic and key, such as `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
 pub fn subject(topic: Topic, key: &str) -> String {

@@ -57,7 +57,7 @@ insert_target!(
     "dead_letters (id, time, source, reason, message, payload, readings, sensor, format)",
     "DO NOTHING"
 );
-insert_target!(ACTIONS, 7, "actions (id, time, deed, target, asset, actor, text)", "DO NOTHING");
+insert_target!(ACTIONS, 7, "actions (id, time, action, target, asset, actor, text)", "DO NOTHING");
 insert_target!(QUEUED_TASKS, 4, "tasks (id, time, status, request)", "DO NOTHING");
 insert_target!(
     FINISHED_TASKS,

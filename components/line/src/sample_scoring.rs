@@ -1,13 +1,13 @@
 //! Scores samples that a user sends: ingest and featurize run on the side, and detect on a copy of its state.
 
 use serde_json::Value as Json;
-use wheeltapper_front::{DetectRequest, Verdict};
+use wheeltapper_line_api::{DetectRequest, Verdict};
 
 use crate::{
     Filter, Line, LineError, Ports, Table,
     action_rules::{self, ActionError},
     contracts::{
-        detect::{Detector, Probed},
+        detect::{Detector, DryRunResult},
         featurize::Featurizer,
         ingest::Envelope,
         types::{FeatureBatch, ReadingBatch, Reason, StageError},
@@ -41,7 +41,7 @@ pub(crate) async fn score<P: Ports>(line: &Line<P>, sample: &DetectRequest) -> R
     let model = Some(sample.model.as_str()).filter(|model| !model.is_empty());
     let mut windows = Vec::new();
     for features in &features {
-        match detector.probe(features, model) {
+        match detector.dry_run(features, model) {
             Ok(scored) => windows.extend(scored),
             // Detect rejects the batch if it has no detector of that name.
             Err(StageError::Batch(text)) => return Err(ActionError::NotFound(text).into()),
@@ -69,7 +69,7 @@ async fn decode_sample<P: Ports>(line: &Line<P>, sample: &DetectRequest) -> Resu
     {
         decoded = intake::decode_without_saving(line, &Envelope { payload, ..envelope }).await?;
     }
-    let rejected = decoded.refusals.first();
+    let rejected = decoded.rejected.first();
     let names: Vec<String> = dictionary::iter_names(&decoded.sensors).map(str::to_owned).collect();
     let has_values = !decoded.readings.sensor.is_empty() || !decoded.waveforms.is_empty();
     match (names.as_slice(), rejected) {
@@ -101,18 +101,18 @@ fn featurize<P>(line: &Line<P>, batch: &ReadingBatch) -> Result<Vec<FeatureBatch
     let broken = |error: StageError| LineError::Broken(format!("featurize: {}", describe_stage_error(&error)));
     let featurizer = Featurizer::open(&line.plant.stage_config("featurize")).map_err(broken)?;
     let mut outputs = vec![featurizer.push(batch).map_err(broken)?];
-    while outputs.last().is_some_and(|output| output.more) {
+    while outputs.last().is_some_and(|output| output.has_more) {
         outputs.push(featurizer.resume().map_err(broken)?);
     }
     outputs.push(featurizer.flush().map_err(broken)?);
-    while outputs.last().is_some_and(|output| output.more) {
+    while outputs.last().is_some_and(|output| output.has_more) {
         outputs.push(featurizer.resume().map_err(broken)?);
     }
     Ok(outputs.into_iter().map(|output| output.features).collect())
 }
 
-fn to_verdict(asset: &str, windows: Vec<Probed>) -> Result<Verdict, ActionError> {
-    let is_ready = |window: &Probed| window.learned >= window.needed;
+fn to_verdict(asset: &str, windows: Vec<DryRunResult>) -> Result<Verdict, ActionError> {
+    let is_ready = |window: &DryRunResult| window.learned >= window.needed;
     let Some(worst) = action_rules::most_anomalous(windows, |window| (is_ready(window), window.score, window.start))
     else {
         return Err(ActionError::Invalid("the values fill no window that can be scored; send more values".to_owned()));

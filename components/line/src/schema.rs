@@ -41,7 +41,7 @@ const TABLES: [&str; 16] = [
     "CREATE TABLE IF NOT EXISTS dead_letters (id TEXT PRIMARY KEY, time BIGINT NOT NULL, source TEXT NOT NULL,
         reason TEXT NOT NULL, message TEXT NOT NULL, payload {BLOB} NOT NULL, readings BIGINT NOT NULL, sensor TEXT, format TEXT)",
     // User actions. target: the id of the anomaly or work order.
-    "CREATE TABLE IF NOT EXISTS actions (id TEXT PRIMARY KEY, time BIGINT NOT NULL, deed TEXT NOT NULL, target TEXT NOT NULL,
+    "CREATE TABLE IF NOT EXISTS actions (id TEXT PRIMARY KEY, time BIGINT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
         asset TEXT NOT NULL, actor TEXT, text TEXT NOT NULL, seq BIGINT)",
     // What-if plans. request and result: JSON.
     "CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, time BIGINT NOT NULL, status TEXT NOT NULL, request TEXT NOT NULL,

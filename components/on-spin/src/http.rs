@@ -1,6 +1,6 @@
 //! The line behind the API, with which it is composed.
 
-use wheeltapper_line::{Line, LineError, front::PlatformLine};
+use wheeltapper_line::{Line, LineError, line_api::PlatformLine};
 
 use crate::platform::{Spin, line};
 
@@ -14,4 +14,4 @@ impl PlatformLine for Component {
     }
 }
 
-wheeltapper_line::front::export!(Component);
+wheeltapper_line::line_api::export!(Component);

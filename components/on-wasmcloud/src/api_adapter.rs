@@ -1,7 +1,7 @@
 //! The line behind the API, with which it is composed.
 
 use wheeltapper_line::{
-    Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, front::PlatformLine, subject,
+    Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, line_api::PlatformLine, subject,
 };
 
 use crate::{
@@ -58,4 +58,4 @@ impl PlatformLine for Component {
     }
 }
 
-wheeltapper_line::front::export!(Component);
+wheeltapper_line::line_api::export!(Component);

@@ -119,7 +119,7 @@ const contribution = (value: unknown): Contribution => {
     feature: text(from.feature),
     share: numberOrZero(from.share),
     expected: numberOrZero(from.expected),
-    actual: numberOrZero(from.seen),
+    actual: numberOrZero(from.actual),
     unit: text(from.unit),
   }
 }
@@ -160,7 +160,7 @@ export function anomaly(from: Row): Anomaly {
 export const action = (from: Row): Action => ({
   id: text(from.id, String(from.id ?? '')),
   time: timeOrZero(from.time),
-  kind: text(from.deed),
+  kind: text(from.action),
   target: text(from.target),
   asset: text(from.asset),
   actor: text(from.actor),

@@ -104,7 +104,7 @@ test('actions are sorted by time', () => {
   const action = (id: string, time: string) => ({
     id,
     time,
-    deed: 'comment',
+    action: 'comment',
     target: 'x',
     asset: 'a',
     actor: 'ada',

@@ -28,7 +28,7 @@ pub use settings::{
     NatsServer, ScheduleSettings, SignatureScheme, StoreSettings, TlsFiles, TopicRule, UnknownSensors, WindowSettings,
 };
 pub use units::{ByteSize, Duration};
-pub use wheeltapper_condition::waveform::iso20816::MachineClass;
+pub use wheeltapper_condition_monitoring::waveform::iso20816::MachineClass;
 
 use std::{fs, path::Path};
 

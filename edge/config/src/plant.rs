@@ -1,7 +1,7 @@
 //! Settings of the plant: sites, areas, machines, sensors and technicians.
 
 use serde::Deserialize;
-use wheeltapper_condition::{bearing::geometry::Geometry, waveform::iso20816::MachineClass};
+use wheeltapper_condition_monitoring::{bearing::geometry::Geometry, waveform::iso20816::MachineClass};
 
 use crate::Config;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use wheeltapper_condition::{speed, waveform::features::SampleUnit};
+use wheeltapper_condition_monitoring::{speed, waveform::features::SampleUnit};
 
 use crate::{Config, Machine, Sensor, UnknownSensors, messages::most_similar};
 

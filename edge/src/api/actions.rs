@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Value as Json;
-use wheeltapper_front::{Action, ActionRequest, Filter, Table};
+use wheeltapper_line_api::{Action, ActionRequest, Filter, Table};
 use wheeltapper_line::{
     action_rules::{self, ActionError, OrderStatusChange, PlanRequest, RepairRequest},
     repair_alert,
@@ -14,7 +14,7 @@ use wheeltapper_line::{
 use wheeltapper_store::{ActionRow, ActionWrite as StoredAction, Cell, TaskRow};
 
 use super::{
-    instance_state::{Caller, bindings::wheeltapper::pipeline::front::FrontError},
+    instance_state::{Caller, bindings::wheeltapper::pipeline::line_api::LineApiError},
     query_service::{QueryService, store_error},
 };
 use crate::{
@@ -33,7 +33,7 @@ impl QueryService {
         self: &Arc<Self>,
         caller: &Caller,
         change: ActionRequest,
-    ) -> Result<String, FrontError> {
+    ) -> Result<String, LineApiError> {
         match change.action {
             Action::Amend => self.amend_order(caller, &change).await,
             Action::Plan => self.request_plan(caller, &change).await,
@@ -42,7 +42,7 @@ impl QueryService {
     }
 
     /// Acknowledge, handle, false alarm, comment, or order a repair.
-    async fn act_on_anomaly(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, FrontError> {
+    async fn act_on_anomaly(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, LineApiError> {
         action_rules::validate(change).map_err(action_error)?;
         let anomaly = self.find_row(caller, Table::Anomalies, "anomaly", &change.id).await?;
         let mut written = StoredAction { action: Some(action(caller, change, &anomaly)), ..StoredAction::default() };
@@ -60,7 +60,7 @@ impl QueryService {
         Ok(self.find_row(caller, Table::Anomalies, "anomaly", &change.id).await?.to_string())
     }
 
-    async fn amend_order(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, FrontError> {
+    async fn amend_order(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, LineApiError> {
         let amendment_request = action_rules::WorkOrderChange::parse(&change.text).map_err(action_error)?;
         let order = self.find_row(caller, Table::WorkOrders, "work order", &change.id).await?;
         let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -93,23 +93,23 @@ impl QueryService {
         Ok(self.find_row(caller, Table::WorkOrders, "work order", &change.id).await?.to_string())
     }
 
-    async fn request_plan(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, FrontError> {
+    async fn request_plan(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, LineApiError> {
         let params = PlanRequest::parse(&change.text).map_err(action_error)?;
         params.restrict_config(&self.host.config().schedule_json()).map_err(action_error)?;
         let mut assets = Vec::with_capacity(params.sensor_ids.len());
         for sensor in &params.sensor_ids {
             let known = self.find_sensor(caller, sensor);
-            let (_, asset) = known.ok_or_else(|| FrontError::Absent(format!("there is no sensor {sensor:?}")))?;
+            let (_, asset) = known.ok_or_else(|| LineApiError::NotFound(format!("there is no sensor {sensor:?}")))?;
             assets.push(asset);
         }
         if assets.is_empty() && caller.sites.is_some() {
-            return Err(FrontError::Invalid(
+            return Err(LineApiError::Invalid(
                 "only callers with access to all sites may plan the whole plant; name sensors of your sites".into(),
             ));
         }
         let id = action_rules::change_id(change);
         let request = task_request(&change.text, &assets)?;
-        let wish = PlannerCommand::Plan {
+        let command = PlannerCommand::Plan {
             task: id.clone(),
             now: change.now,
             request: change.text.clone(),
@@ -117,7 +117,7 @@ impl QueryService {
         };
         let written = StoredAction {
             task: Some(TaskRow { id: id.clone(), time: change.now, request }),
-            planner_command: Some(encode_command(&wish)?),
+            planner_command: Some(encode_command(&command)?),
             ..StoredAction::default()
         };
         self.record_action(written).await?;
@@ -132,15 +132,15 @@ impl QueryService {
         table: Table,
         what: &str,
         id: &str,
-    ) -> Result<Json, FrontError> {
+    ) -> Result<Json, LineApiError> {
         let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
         let rows: Vec<Json> = serde_json::from_str(&self.query_rows(table, filter, caller.sites.clone()).await?)
-            .map_err(|error| FrontError::Broken(format!("the store's rows cannot be parsed: {error}")))?;
-        rows.into_iter().next().ok_or_else(|| FrontError::Absent(format!("there is no {what} {id:?}")))
+            .map_err(|error| LineApiError::Internal(format!("the store's rows cannot be parsed: {error}")))?;
+        rows.into_iter().next().ok_or_else(|| LineApiError::NotFound(format!("there is no {what} {id:?}")))
     }
 
     /// Whether an open alert of this machine and fault has orders that are not done yet.
-    async fn has_pending_orders(self: &Arc<Self>, repair: &RepairRequest) -> Result<bool, FrontError> {
+    async fn has_pending_orders(self: &Arc<Self>, repair: &RepairRequest) -> Result<bool, LineApiError> {
         let parameters = [repair.asset.as_str(), repair.fault_mode_or_empty()].map(|text| Cell::Text(text.to_owned()));
         let rows = self.run_blocking(move |desk| {
             desk.host.store.query_rows(RepairRequest::PENDING_ORDER_SQL, parameters.into()).map_err(store_error)
@@ -149,18 +149,18 @@ impl QueryService {
     }
 
     /// Writes the action to the store; returns the number of the planner's command, if there is one.
-    async fn record_action(self: &Arc<Self>, written: StoredAction) -> Result<Option<u64>, FrontError> {
+    async fn record_action(self: &Arc<Self>, written: StoredAction) -> Result<Option<u64>, LineApiError> {
         self.run_blocking(move |desk| desk.host.store.record_action(&written).map_err(store_error)).await
     }
 
     /// Waits until the planner has handled the command with this number, up to [`PLANNER_TIMEOUT`].
-    async fn wait_for_planner(&self, command: Option<u64>) -> Result<(), FrontError> {
+    async fn wait_for_planner(&self, command: Option<u64>) -> Result<(), LineApiError> {
         let Some(command) = command else { return Ok(()) };
         let began = Instant::now();
         loop {
             match self.host.planner_command_outcome(command) {
                 Some(Ok(())) => return Ok(()),
-                Some(Err(reason)) => return Err(FrontError::Conflict(reason)),
+                Some(Err(reason)) => return Err(LineApiError::Conflict(reason)),
                 None if began.elapsed() > PLANNER_TIMEOUT => return Ok(()),
                 None => tokio::time::sleep(Duration::from_millis(5)).await,
             }
@@ -181,25 +181,25 @@ fn action(caller: &Caller, change: &ActionRequest, target: &Json) -> ActionRow {
 }
 
 /// The request of a task, with its machines: they decide later who may see the plan.
-fn task_request(text: &str, assets: &[String]) -> Result<String, FrontError> {
+fn task_request(text: &str, assets: &[String]) -> Result<String, LineApiError> {
     let mut request: serde_json::Map<String, Json> = serde_json::from_str(text)
-        .map_err(|error| FrontError::Invalid(format!("the request of a plan is not a JSON object: {error}")))?;
+        .map_err(|error| LineApiError::Invalid(format!("the request of a plan is not a JSON object: {error}")))?;
     if !assets.is_empty() {
         request.insert("assets".to_owned(), assets.into());
     }
     Ok(Json::Object(request).to_string())
 }
 
-fn encode_command(command: &PlannerCommand) -> Result<Vec<u8>, FrontError> {
+fn encode_command(command: &PlannerCommand) -> Result<Vec<u8>, LineApiError> {
     serde_json::to_vec(command)
-        .map_err(|error| FrontError::Broken(format!("a planner command cannot be encoded: {error}")))
+        .map_err(|error| LineApiError::Internal(format!("a planner command cannot be encoded: {error}")))
 }
 
-pub(super) fn action_error(refusal: ActionError) -> FrontError {
+pub(super) fn action_error(refusal: ActionError) -> LineApiError {
     match refusal {
-        ActionError::NotFound(text) => FrontError::Absent(text),
-        ActionError::Invalid(text) => FrontError::Invalid(text),
-        ActionError::Conflict(text) => FrontError::Conflict(text),
+        ActionError::NotFound(text) => LineApiError::NotFound(text),
+        ActionError::Invalid(text) => LineApiError::Invalid(text),
+        ActionError::Conflict(text) => LineApiError::Conflict(text),
     }
 }
 

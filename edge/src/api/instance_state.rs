@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
-use wheeltapper_front::{Action, ActionRequest};
+use wheeltapper_line_api::{Action, ActionRequest};
 
 use super::{admission::ComputePermit, query_service::QueryService};
 use crate::intake::site_filter::is_at_sites;
@@ -20,7 +20,7 @@ pub(super) mod bindings {
     });
 }
 
-use bindings::wheeltapper::pipeline::front::{self, Deed as WitAction};
+use bindings::wheeltapper::pipeline::line_api::{self, Action as WitAction};
 
 /// The maximum linear memory of an instance, in bytes.
 const MAX_MEMORY_BYTES: usize = 512 << 20;
@@ -119,42 +119,42 @@ async fn release_while_waiting<T>(turn: &mut Option<ComputePermit>, answer: impl
     }
 }
 
-impl front::Host for InstanceState {
-    async fn submit(&mut self, event: front::Submission) -> Result<front::Receipt, front::FrontError> {
+impl line_api::Host for InstanceState {
+    async fn submit(&mut self, event: line_api::Submission) -> Result<line_api::Receipt, line_api::LineApiError> {
         release_while_waiting(&mut self.permit, self.query_service.submit(&self.caller, event)).await
     }
 
-    async fn look(&mut self, table: front::Table, filter: front::Filter) -> Result<String, front::FrontError> {
+    async fn query(&mut self, table: line_api::Table, filter: line_api::Filter) -> Result<String, line_api::LineApiError> {
         release_while_waiting(&mut self.permit, self.query_service.query(&self.caller, table, filter)).await
     }
 
-    async fn tick(&mut self, _now: i64) -> Result<(), front::FrontError> {
-        Err(front::FrontError::Invalid("this host has a timer of its own and takes no ticks".into()))
+    async fn tick(&mut self, _now: i64) -> Result<(), line_api::LineApiError> {
+        Err(line_api::LineApiError::Invalid("this host has a timer of its own and takes no ticks".into()))
     }
 
-    async fn act(&mut self, change: front::Change) -> Result<String, front::FrontError> {
-        let front::Change { deed, id, text, now } = change;
-        let change =
-            ActionRequest { action: wheeltapper_front::convert_action!(deed, WitAction => Action), id, text, now };
+    async fn perform_action(&mut self, request: line_api::ActionRequest) -> Result<String, line_api::LineApiError> {
+        let line_api::ActionRequest { action, id, text, now } = request;
+        let request =
+            ActionRequest { action: wheeltapper_line_api::convert_action!(action, WitAction => Action), id, text, now };
         let mut outcome = ActionOutcome {
-            action: change.action.name(),
-            target: change.id.clone(),
-            text: change.text.clone(),
+            action: request.action.name(),
+            target: request.id.clone(),
+            text: request.text.clone(),
             succeeded: false,
         };
         let result = if self.caller.read_only {
             let text = format!("{} may only read; ask an admin for the role operator", self.caller.actor);
-            Err(front::FrontError::Conflict(text))
+            Err(line_api::LineApiError::Conflict(text))
         } else {
-            release_while_waiting(&mut self.permit, self.query_service.execute(&self.caller, change)).await
+            release_while_waiting(&mut self.permit, self.query_service.execute(&self.caller, request)).await
         };
         outcome.succeeded = result.is_ok();
         self.caller.actions.record(outcome);
         result
     }
 
-    async fn detect(&mut self, sample: front::Sample) -> Result<front::Verdict, front::FrontError> {
-        release_while_waiting(&mut self.permit, self.query_service.score_sample(&self.caller, sample)).await
+    async fn detect(&mut self, request: line_api::DetectRequest) -> Result<line_api::Verdict, line_api::LineApiError> {
+        release_while_waiting(&mut self.permit, self.query_service.score_sample(&self.caller, request)).await
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tokio::{sync::oneshot, time::timeout};
-use wheeltapper_front::{Filter, Table};
+use wheeltapper_line_api::{Filter, Table};
 use wheeltapper_line::{Value, rows_to_json, select_statement};
 use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, WaveformRow, WindowFilter};
 
@@ -14,7 +14,7 @@ use super::{
     history,
     instance_state::{
         Caller,
-        bindings::wheeltapper::pipeline::front::{self, FrontError, Table as WitTable},
+        bindings::wheeltapper::pipeline::line_api::{self, LineApiError, Table as WitTable},
     },
     query_service::{QueryService, store_error},
 };
@@ -46,16 +46,16 @@ impl QueryService {
     pub(super) async fn query(
         self: &Arc<Self>,
         caller: &Caller,
-        table: front::Table,
-        filter: front::Filter,
-    ) -> Result<String, FrontError> {
-        let table = match wheeltapper_front::convert_table!(table, WitTable => Table) {
+        table: line_api::Table,
+        filter: line_api::Filter,
+    ) -> Result<String, LineApiError> {
+        let table = match wheeltapper_line_api::convert_table!(table, WitTable => Table) {
             Table::Readings => return self.readings(caller, filter).await,
             Table::Windows => return self.windows(caller, filter).await,
             Table::Waveforms => return self.waveforms(caller, filter).await,
             table => table,
         };
-        let front::Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter;
+        let line_api::Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter;
         let filter = Filter { id, asset, sensor, kind, after, before, limit, offset, points };
         self.query_rows(table, filter, caller.sites.clone()).await
     }
@@ -66,7 +66,7 @@ impl QueryService {
         table: Table,
         filter: Filter,
         sites: Option<Vec<String>>,
-    ) -> Result<String, FrontError> {
+    ) -> Result<String, LineApiError> {
         self.run_blocking(move |service| service.query_rows_blocking(table, &filter, sites.as_deref())).await
     }
 
@@ -77,7 +77,7 @@ impl QueryService {
         table: Table,
         filter: &Filter,
         sites: Option<&[String]>,
-    ) -> Result<String, FrontError> {
+    ) -> Result<String, LineApiError> {
         let (statement, parameters) = select_statement(table, filter, sites);
         let parameters = parameters.into_iter().map(to_cell).collect();
         let rows = self.host.store.query_rows(&statement, parameters).map_err(store_error)?;
@@ -118,7 +118,7 @@ impl QueryService {
     }
 
     /// The rows of a partition that are not in the store yet.
-    async fn unstored(&self, partition: u16, query: UnstoredQuery) -> Result<Unstored, FrontError> {
+    async fn unstored(&self, partition: u16, query: UnstoredQuery) -> Result<Unstored, LineApiError> {
         // If the worker has stopped, the stored rows are still useful.
         Ok(self.query_worker(partition, |answer| WorkerQuery::Unstored(query, answer)).await?.unwrap_or_default())
     }
@@ -126,19 +126,19 @@ impl QueryService {
     /// Sends a query to the worker of a partition; `None` if the worker has stopped.
     ///
     /// # Errors
-    /// [`FrontError::Unavailable`] if it does not answer in time.
+    /// [`LineApiError::Unavailable`] if it does not answer in time.
     pub(super) async fn query_worker<T>(
         &self,
         partition: u16,
         make_query: impl FnOnce(oneshot::Sender<T>) -> WorkerQuery,
-    ) -> Result<Option<T>, FrontError> {
+    ) -> Result<Option<T>, LineApiError> {
         let (sender, receiver) = oneshot::channel();
         if let Some(worker) = self.host.worker(partition) {
             worker.query(make_query(sender));
         }
         match timeout(WORKER_TIMEOUT, receiver).await {
             Ok(answer) => Ok(answer.ok()),
-            Err(_) => Err(FrontError::Unavailable(format!(
+            Err(_) => Err(LineApiError::Unavailable(format!(
                 "the line of partition {partition} did not answer within {} s; see /ready for its state",
                 WORKER_TIMEOUT.as_secs()
             ))),
@@ -146,7 +146,7 @@ impl QueryService {
     }
 
     /// As [`Self::unstored`], for several partitions at once.
-    async fn unstored_of(&self, partitions: Range<u16>, query: &UnstoredQuery) -> Result<Vec<Unstored>, FrontError> {
+    async fn unstored_of(&self, partitions: Range<u16>, query: &UnstoredQuery) -> Result<Vec<Unstored>, LineApiError> {
         try_join_all(partitions.map(|partition| self.unstored(partition, query.clone()))).await
     }
 
@@ -162,9 +162,9 @@ impl QueryService {
     }
 
     /// A sensor's readings as one chunk.
-    async fn readings(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+    async fn readings(self: &Arc<Self>, caller: &Caller, filter: line_api::Filter) -> Result<String, LineApiError> {
         let Some(name) = &filter.sensor else {
-            return Err(FrontError::Invalid("readings are read by sensor; name one".into()));
+            return Err(LineApiError::Invalid("readings are read by sensor; name one".into()));
         };
         let Some((location, _)) = self.find_sensor(caller, name) else { return Ok("[]".into()) };
         if filter.offset > 0 {
@@ -204,10 +204,10 @@ impl QueryService {
         let count = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(readings.len().saturating_sub(stored));
         let (times, vals) = history::extremes(readings, max_points).into_iter().unzip();
         let series = ReadingSeries { sensor: name, start_time, end_time, count, times, vals };
-        serde_json::to_string(&[series]).map_err(|error| FrontError::Broken(error.to_string()))
+        serde_json::to_string(&[series]).map_err(|error| LineApiError::Internal(error.to_string()))
     }
 
-    async fn windows(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+    async fn windows(self: &Arc<Self>, caller: &Caller, filter: line_api::Filter) -> Result<String, LineApiError> {
         check_offset(&filter)?;
         let mut span = WindowFilter { asset: filter.asset, after: filter.after, before: filter.before, sensor: None };
         if let Some(name) = &filter.sensor {
@@ -260,7 +260,7 @@ impl QueryService {
         })
     }
 
-    async fn waveforms(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+    async fn waveforms(self: &Arc<Self>, caller: &Caller, filter: line_api::Filter) -> Result<String, LineApiError> {
         check_offset(&filter)?;
         let mut span = WindowFilter { after: filter.after, before: filter.before, ..WindowFilter::default() };
         let mut partitions = self.partitions();
@@ -299,10 +299,10 @@ impl QueryService {
 }
 
 /// Rejects an offset that is too large, because skipped rows have to be read and sorted first.
-fn check_offset(filter: &front::Filter) -> Result<(), FrontError> {
+fn check_offset(filter: &line_api::Filter) -> Result<(), LineApiError> {
     match filter.offset {
         0..=MAX_OFFSET => Ok(()),
-        offset => Err(FrontError::Invalid(format!(
+        offset => Err(LineApiError::Invalid(format!(
             "the offset is {offset}, and the maximum is {MAX_OFFSET}; narrow the query by its times"
         ))),
     }

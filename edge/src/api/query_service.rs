@@ -3,12 +3,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use wheeltapper_front::RejectionReason as LineReason;
+use wheeltapper_line_api::RejectionReason as LineReason;
 
 use super::{
     instance_state::{
         Caller,
-        bindings::wheeltapper::pipeline::front::{FrontError, Receipt, Refused, Submission},
+        bindings::wheeltapper::pipeline::line_api::{LineApiError, Receipt, Rejection, Submission},
     },
     score_sample::ScorerPool,
 };
@@ -44,12 +44,12 @@ impl QueryService {
     /// others meanwhile.
     pub(super) async fn run_blocking<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, FrontError> + Send + 'static,
-    ) -> Result<T, FrontError> {
+        work: impl FnOnce(&Self) -> Result<T, LineApiError> + Send + 'static,
+    ) -> Result<T, LineApiError> {
         let service = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || work(&service)).await;
         task.unwrap_or_else(|_| {
-            Err(FrontError::Broken("the request failed inside the host; see the host's log for the reason".into()))
+            Err(LineApiError::Internal("the request failed inside the host; see the host's log for the reason".into()))
         })
     }
 
@@ -58,7 +58,7 @@ impl QueryService {
         &self.host
     }
 
-    pub(super) async fn submit(&self, caller: &Caller, event: Submission) -> Result<Receipt, FrontError> {
+    pub(super) async fn submit(&self, caller: &Caller, event: Submission) -> Result<Receipt, LineApiError> {
         // All events of a caller share a lane, so that they keep their order.
         let lane = blake3::hash(caller.actor.as_bytes());
         let lane = lane.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -73,36 +73,36 @@ impl QueryService {
         let submitted = self.host.intake.submit_from(lane, vec![envelope], Arc::new(sender));
         let answer = submitted.map_err(intake_error)?;
         let answer = tokio::time::timeout(COMMIT_TIMEOUT, answer).await.map_err(|_| {
-            FrontError::Unavailable(format!(
+            LineApiError::Unavailable(format!(
                 "the readings were not durable within {COMMIT_TIMEOUT:?}, but may become durable later"
             ))
         })?;
         let receipts = answer.unwrap_or(Err(IntakeError::Closed)).map_err(intake_error)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
-        let rejected = receipt.rejected.into_iter().map(|rejection| Refused {
+        let rejected = receipt.rejected.into_iter().map(|rejection| Rejection {
             position: rejection.position,
             reason: reason(rejection.reason),
             message: rejection.message,
             readings: rejection.readings,
         });
-        Ok(Receipt { accepted: u32::try_from(receipt.accepted).unwrap_or(u32::MAX), refused: rejected.collect() })
+        Ok(Receipt { accepted: u32::try_from(receipt.accepted).unwrap_or(u32::MAX), rejections: rejected.collect() })
     }
 }
 
 fn reason(name: &str) -> Reason {
     let reason = LineReason::ALL.into_iter().find(|reason| reason.name() == name).unwrap_or(LineReason::Malformed);
-    wheeltapper_front::convert_reason!(reason, LineReason => Reason)
+    wheeltapper_line_api::convert_reason!(reason, LineReason => Reason)
 }
 
-fn intake_error(error: IntakeError) -> FrontError {
+fn intake_error(error: IntakeError) -> LineApiError {
     match error {
         IntakeError::Busy { .. } | IntakeError::Failed { .. } | IntakeError::Closed => {
-            FrontError::Unavailable(error.to_string())
+            LineApiError::Unavailable(error.to_string())
         }
     }
 }
 
 /// An error of the store as an error for the component.
-pub(super) fn store_error(error: wheeltapper_store::StoreError) -> FrontError {
-    FrontError::Unavailable(format!("the store cannot be read: {error}"))
+pub(super) fn store_error(error: wheeltapper_store::StoreError) -> LineApiError {
+    LineApiError::Unavailable(format!("the store cannot be read: {error}"))
 }

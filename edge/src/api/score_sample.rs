@@ -10,7 +10,7 @@ use super::{
     actions::action_error,
     instance_state::{
         Caller,
-        bindings::wheeltapper::pipeline::front::{FrontError, Sample, Verdict},
+        bindings::wheeltapper::pipeline::line_api::{DetectRequest, LineApiError, Verdict},
     },
     query_service::QueryService,
 };
@@ -18,7 +18,7 @@ use crate::{
     components::{
         CallError, Featurizer, Ingester,
         wit::{
-            detect::Probed,
+            detect::DryRunResult,
             ingest::Envelope,
             types::{ReadingBatch, Reason, SensorTable},
         },
@@ -42,7 +42,7 @@ struct SampleScorer {
 pub(super) struct ScorerPool(Mutex<Vec<SampleScorer>>);
 
 impl QueryService {
-    pub(super) async fn score_sample(self: &Arc<Self>, caller: &Caller, sample: Sample) -> Result<Verdict, FrontError> {
+    pub(super) async fn score_sample(self: &Arc<Self>, caller: &Caller, sample: DetectRequest) -> Result<Verdict, LineApiError> {
         // Checked before anything that depends on the sensor's configuration: a sensor that the caller may not see must
         // look as if it did not exist.
         if let Some(name) = sensor_names(&sample.payload).iter().find(|name| self.find_sensor(caller, name).is_none()) {
@@ -56,11 +56,11 @@ impl QueryService {
                 let (name, batch) = service.decode_sample(&mut scorer, &sender, &sample)?;
                 let features = scorer.featurizer.push(&batch).and_then(|pushed| {
                     let mut outputs = vec![pushed];
-                    while outputs.last().is_some_and(|output| output.more) {
+                    while outputs.last().is_some_and(|output| output.has_more) {
                         outputs.push(scorer.featurizer.resume()?);
                     }
                     outputs.push(scorer.featurizer.flush()?);
-                    while outputs.last().is_some_and(|output| output.more) {
+                    while outputs.last().is_some_and(|output| output.has_more) {
                         outputs.push(scorer.featurizer.resume()?);
                     }
                     // The state after one sample must not affect the next.
@@ -76,13 +76,13 @@ impl QueryService {
         let partition = location.partition;
         let scores =
             self.query_worker(partition, |answer| WorkerQuery::DryRun(features, model, answer)).await?.ok_or_else(|| {
-                FrontError::Unavailable(format!(
+                LineApiError::Unavailable(format!(
                     "the line of partition {partition}, which has this machine, has stopped; see the host's log for the reason"
                 ))
             })?;
         let scores = scores.map_err(|error| match error {
             // The stage does not know this detector.
-            CallError::Rejected { message, .. } => FrontError::Absent(message),
+            CallError::Rejected { message, .. } => LineApiError::NotFound(message),
             CallError::InstanceFailed { .. } => internal_error(error),
         })?;
         to_verdict(&asset, scores)
@@ -93,8 +93,8 @@ impl QueryService {
         &self,
         scorer: &mut SampleScorer,
         caller: &Caller,
-        sample: &Sample,
-    ) -> Result<(String, ReadingBatch), FrontError> {
+        sample: &DetectRequest,
+    ) -> Result<(String, ReadingBatch), LineApiError> {
         let envelope = Envelope {
             source: "/api/v1/detect".into(),
             format: Some("json".into()),
@@ -110,21 +110,21 @@ impl QueryService {
         {
             decoded = scorer.ingester.decode(&[Envelope { payload, ..envelope }]).map_err(internal_error)?;
         }
-        if let Some(refusal) = decoded.refusals.first() {
-            let message = refusal.rejection.message.clone();
-            return Err(match refusal.rejection.reason {
-                Reason::UnknownSensor => match &refusal.sensor {
+        if let Some(part) = decoded.rejected.first() {
+            let message = part.rejection.message.clone();
+            return Err(match part.rejection.reason {
+                Reason::UnknownSensor => match &part.sensor {
                     Some(name) => unknown_sensor(name),
-                    None => FrontError::Absent(message),
+                    None => LineApiError::NotFound(message),
                 },
                 // The format of the sample has been checked before: it is a sample, but one that the line would not
                 // take.
-                _ => FrontError::Conflict(message),
+                _ => LineApiError::Conflict(message),
             });
         }
         let names: Vec<&str> = name_dictionary::names(&decoded.sensors).collect();
         let [name] = names.as_slice() else {
-            return Err(FrontError::Conflict(format!(
+            return Err(LineApiError::Conflict(format!(
                 "a sample must have one sensor, and this one names {}; send one request per sensor",
                 names.len()
             )));
@@ -140,7 +140,7 @@ impl QueryService {
         ))
     }
 
-    fn take_scorer(&self) -> Result<SampleScorer, FrontError> {
+    fn take_scorer(&self) -> Result<SampleScorer, LineApiError> {
         let config = self.host.config();
         let mut idle = self.scorers.0.lock().unwrap_or_else(PoisonError::into_inner);
         // After a change of the configuration the old scorers are useless.
@@ -166,11 +166,11 @@ impl QueryService {
 }
 
 /// The verdict of the window with the highest score.
-fn to_verdict(asset: &str, scores: Vec<Probed>) -> Result<Verdict, FrontError> {
-    let is_trained = |score: &Probed| score.learned >= score.needed;
+fn to_verdict(asset: &str, scores: Vec<DryRunResult>) -> Result<Verdict, LineApiError> {
+    let is_trained = |score: &DryRunResult| score.learned >= score.needed;
     let Some(highest) = action_rules::most_anomalous(scores, |window| (is_trained(window), window.score, window.start))
     else {
-        return Err(FrontError::Invalid(
+        return Err(LineApiError::Invalid(
             "the values do not fill a window that can be scored; send at least one value".into(),
         ));
     };
@@ -206,14 +206,14 @@ fn sensor_names(payload: &[u8]) -> Vec<String> {
     }
 }
 
-fn unknown_sensor(name: &str) -> FrontError {
-    FrontError::Absent(format!(
+fn unknown_sensor(name: &str) -> LineApiError {
+    LineApiError::NotFound(format!(
         "there is no sensor {name}; GET /api/v1/sensors lists all, and a sensor is created by its first reading"
     ))
 }
 
-fn internal_error(error: CallError) -> FrontError {
-    FrontError::Broken(error.to_string())
+fn internal_error(error: CallError) -> LineApiError {
+    LineApiError::Internal(error.to_string())
 }
 
 #[cfg(test)]

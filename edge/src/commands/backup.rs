@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use wheeltapper_store::Store;
 
 use super::GlobalArgs;
-use crate::{courier, data_folder, host, line};
+use crate::{notifier, data_folder, host, line};
 
 /// Copies the store to a file, or the store and the users to a folder.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ impl Backup {
 fn to_file(store: &Store, to: &Path) -> anyhow::Result<()> {
     store.backup(
         to,
-        &[courier::CHECKPOINT_PREFIX, line::RESTORED_ALERTS_KEY, host::PARTITIONS_KEY, host::LOG_IDENTITY_KEY],
+        &[notifier::CHECKPOINT_PREFIX, line::RESTORED_ALERTS_KEY, host::PARTITIONS_KEY, host::LOG_IDENTITY_KEY],
         line::PLANNER_SNAPSHOT,
     )?;
     println!("the store was copied to {}", to.display());

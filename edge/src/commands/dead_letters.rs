@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, thread, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Subcommand, builder::PossibleValuesParser};
 use serde_json::Value;
-use wheeltapper_front::RejectionReason;
+use wheeltapper_line_api::RejectionReason;
 use wheeltapper_store::{Store, StoreError};
 
 use super::{GlobalArgs, format_time};

@@ -102,7 +102,7 @@ impl Replay {
         let after = host.store.counts()?;
         let took = started.elapsed();
         let store = host.store.clone();
-        let repeated = host.metrics.readings_repeated.get();
+        let repeated = host.metrics.readings_duplicate.get();
         host.stop();
         let outcome = ReplaySummary { files: files.len(), before, after, repeated, took };
         outcome.print(&sums)?;

@@ -254,7 +254,7 @@ call!(/** Scores the windows of a batch. */ Detector, push(batch: &FeatureBatch)
 call!(/** Scores windows that are pending because a sensor is idle. */ Detector, tick(now: i64) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_tick);
 call!(/** Scores all pending windows. */ Detector, flush() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_flush);
 call!(/** Continues the last tick or flush when it returned `more`. */ Detector, resume() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_resume);
-call!(/** Scores windows without learning from them. */ Detector, dry_run(batch: &FeatureBatch, model: Option<&str>) -> Vec<wit::detect::Probed>, wheeltapper_pipeline_detect, detector, call_probe);
+call!(/** Scores windows without learning from them. */ Detector, dry_run(batch: &FeatureBatch, model: Option<&str>) -> Vec<wit::detect::DryRunResult>, wheeltapper_pipeline_detect, detector, call_dry_run);
 
 stage!(/** Groups anomalies into alerts. */ Alerter, StageName::Alert, wit::alert_stage::AlertStage, wheeltapper_pipeline_alert, alerter);
 call!(/** Adds scores and anomalies; returns the alerts that changed. */ Alerter, push(scores: &ScoreBatch, anomalies: &[Anomaly]) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_push);

@@ -96,7 +96,7 @@ impl StagePair {
     /// Runs detect on a result of featurize and on everything that featurize returns after it.
     fn detect(&mut self, mut part: Featurized) -> Result<Detected, CallError> {
         let mut detected = self.detector.push(&part.features)?;
-        while part.more {
+        while part.has_more {
             part = self.featurizer.resume()?;
             append_detections(&mut detected, self.detector.push(&part.features)?);
         }
@@ -108,7 +108,7 @@ impl StagePair {
         let mut detected = self.detect(first)?;
         let mut rest = self.detector.flush()?;
         loop {
-            let more = rest.more;
+            let more = rest.has_more;
             append_detections(&mut detected, rest);
             if !more {
                 return Ok(detected);
@@ -313,7 +313,7 @@ fn no_detections() -> Detected {
         anomalies: Vec::new(),
         drifts: Vec::new(),
         prognoses: Vec::new(),
-        more: false,
+        has_more: false,
     }
 }
 

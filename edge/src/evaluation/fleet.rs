@@ -159,7 +159,7 @@ fn run_share(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: us
         loop {
             let detected = detector.push(&part.features)?;
             alerts.extend(alerter.push(&detected.scores, &detected.anomalies)?);
-            if !part.more {
+            if !part.has_more {
                 break;
             }
             part = featurizer.resume()?;

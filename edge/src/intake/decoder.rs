@@ -24,7 +24,7 @@ use crate::{
     components::{
         CallError, Ingester, StageName,
         wit::{
-            ingest::{Decoded, Envelope as WitEnvelope, Refusal},
+            ingest::{Decoded, Envelope as WitEnvelope, RejectedPart as WitRejectedPart},
             types::{Reason, Rejection},
         },
     },
@@ -174,7 +174,7 @@ impl Decoder {
         self.count_receipts(
             receipts.iter().enumerate().filter(|(at, _)| !has_dead_letter(*at)).map(|(_, receipt)| receipt),
         );
-        let dead_letters = dead_letters(&decoded.refusals, &envelopes, has_dead_letter);
+        let dead_letters = dead_letters(&decoded.rejected, &envelopes, has_dead_letter);
         let registry = &self.context.registry;
         let (mut parts, records) = match &offer {
             None => (self.splitter.split(decoded, arrival, registry), 0),
@@ -300,8 +300,8 @@ impl Decoder {
         let mut accepted = 0;
         for receipt in receipts {
             accepted += receipt.accepted;
-            for refused in &receipt.rejected {
-                metrics.rejected(refused.reason).inc_by(u64::from(refused.readings));
+            for rejected in &receipt.rejected {
+                metrics.rejected(rejected.reason).inc_by(u64::from(rejected.readings));
             }
         }
         metrics.readings_in.inc_by(accepted);
@@ -326,13 +326,13 @@ fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
     for (receipt, &accepted) in receipts.iter_mut().zip(&decoded.accepted) {
         receipt.accepted = u64::from(accepted);
     }
-    for refusal in &decoded.refusals {
-        if let Some(receipt) = receipts.get_mut(refusal.envelope as usize) {
+    for part in &decoded.rejected {
+        if let Some(receipt) = receipts.get_mut(part.envelope as usize) {
             receipt.rejected.push(RejectedPart {
-                position: refusal.position,
-                reason: reason_name(refusal.rejection.reason),
-                message: refusal.rejection.message.clone(),
-                readings: refusal.readings,
+                position: part.position,
+                reason: reason_name(part.rejection.reason),
+                message: part.rejection.message.clone(),
+                readings: part.readings,
             });
         }
     }
@@ -340,19 +340,19 @@ fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
 }
 
 /// Framed records for the dead-letter topic, except for events that already have a dead letter.
-fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope], has_dead_letter: impl Fn(usize) -> bool) -> Vec<u8> {
+fn dead_letters(rejected_parts: &[WitRejectedPart], envelopes: &[WitEnvelope], has_dead_letter: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut framed = Vec::new();
-    for refusal in refusals.iter().filter(|refusal| !has_dead_letter(refusal.envelope as usize)) {
-        let Some(envelope) = envelopes.get(refusal.envelope as usize) else { continue };
+    for part in rejected_parts.iter().filter(|part| !has_dead_letter(part.envelope as usize)) {
+        let Some(envelope) = envelopes.get(part.envelope as usize) else { continue };
         let event = DeadLetterEvent {
             time: envelope.arrival,
-            source: refusal.source.clone(),
-            reason: reason_name(refusal.rejection.reason).to_owned(),
-            message: refusal.rejection.message.clone(),
-            payload: refusal.payload.clone(),
-            readings: refusal.readings,
+            source: part.source.clone(),
+            reason: reason_name(part.rejection.reason).to_owned(),
+            message: part.rejection.message.clone(),
+            payload: part.payload.clone(),
+            readings: part.readings,
             sensor: envelope.sensor.clone(),
-            format: refusal.format.clone(),
+            format: part.format.clone(),
         };
         match serde_json::to_vec(&event) {
             Ok(json) => wheeltapper_log::encode_frame(&json, &mut framed),
@@ -368,14 +368,14 @@ fn empty_decoded() -> Decoded {
         readings: crate::components::wit::types::ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
         waveforms: vec![],
         accepted: vec![],
-        refusals: vec![],
+        rejected: vec![],
         state_changed: false,
     }
 }
 
 fn reject_event(envelope: &WitEnvelope, error: &CallError) -> Decoded {
     let kept = envelope.payload.len().min(MAX_KEPT_PAYLOAD);
-    let refusal = Refusal {
+    let part = WitRejectedPart {
         envelope: 0,
         position: 0,
         sensor: None,
@@ -388,7 +388,7 @@ fn reject_event(envelope: &WitEnvelope, error: &CallError) -> Decoded {
         format: envelope.format.clone(),
         readings: 1,
     };
-    Decoded { accepted: vec![0], refusals: vec![refusal], ..empty_decoded() }
+    Decoded { accepted: vec![0], rejected: vec![part], ..empty_decoded() }
 }
 
 /// Appends the result of one more event.
@@ -405,9 +405,9 @@ fn append_decoded(combined: &mut Decoded, decoded: Decoded, envelope: u32) {
         waveform
     }));
     combined.accepted.extend(decoded.accepted);
-    combined.refusals.extend(decoded.refusals.into_iter().map(|mut refusal| {
-        refusal.envelope = envelope;
-        refusal
+    combined.rejected.extend(decoded.rejected.into_iter().map(|mut part| {
+        part.envelope = envelope;
+        part
     }));
     combined.state_changed |= decoded.state_changed;
 }

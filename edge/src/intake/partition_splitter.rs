@@ -9,7 +9,7 @@ use crate::{
     name_dictionary,
     registry::{Registry, SensorLocation},
 };
-use wheeltapper_front::RejectionReason as ReasonName;
+use wheeltapper_line_api::RejectionReason as ReasonName;
 
 /// Columns of one partition.
 #[derive(Debug, Default)]
@@ -127,5 +127,5 @@ fn partition_buffer(parts: &mut Vec<(usize, Vec<u8>)>, partition: usize) -> &mut
 
 /// The name of a reason in replies, metrics and the store.
 pub(crate) fn reason_name(reason: Reason) -> &'static str {
-    wheeltapper_front::convert_reason!(reason, Reason => ReasonName).name()
+    wheeltapper_line_api::convert_reason!(reason, Reason => ReasonName).name()
 }

@@ -5,7 +5,7 @@ use wheeltapper_store::StoreError;
 
 use crate::{
     components::wit::{
-        ingest::{Decoded, Envelope, Refusal},
+        ingest::{Decoded, Envelope, RejectedPart},
         types::{Reason, Rejection},
     },
     name_dictionary,
@@ -38,7 +38,7 @@ pub(super) fn admit(
     }
     for SensorRejection { index, message } in located.rejections {
         let Some(RemovedReadings { readings, payload }) = removed.get(index).cloned() else { continue };
-        decoded.refusals.push(Refusal {
+        decoded.rejected.push(RejectedPart {
             envelope: 0,
             position: 0,
             sensor: names.get(index).cloned(),

@@ -7,7 +7,7 @@
 
 use crate::{
     components::wit::{
-        ingest::{Decoded, Envelope, Refusal},
+        ingest::{Decoded, Envelope, RejectedPart},
         types::{ReadingColumns, Reason, Rejection},
     },
     name_dictionary,
@@ -78,19 +78,19 @@ pub(super) fn reject_before_decoding(envelope: &Envelope, sites: &[String]) -> O
     {
         return None;
     }
-    let refusal = build_refusal(1, "the event is", "send for its own sites' edge nodes only", envelope, sites);
+    let part = build_rejected_part(1, "the event is", "send for its own sites' edge nodes only", envelope, sites);
     Some(Decoded {
         sensors: name_dictionary::empty(),
         readings: ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
         waveforms: vec![],
         accepted: vec![0],
-        refusals: vec![refusal],
+        rejected: vec![part],
         state_changed: false,
     })
 }
 
-fn build_refusal(readings: u32, what: &str, remedy: &str, envelope: &Envelope, sites: &[String]) -> Refusal {
-    Refusal {
+fn build_rejected_part(readings: u32, what: &str, remedy: &str, envelope: &Envelope, sites: &[String]) -> RejectedPart {
+    RejectedPart {
         envelope: 0,
         position: 0,
         sensor: None,
@@ -119,16 +119,16 @@ pub(super) fn remove_foreign_readings(mut decoded: Decoded, envelope: &Envelope,
             *accepted = accepted.saturating_sub(removed);
         }
     }
-    decoded.refusals.retain(|refusal| {
-        let others = refusal.sensor.as_ref().is_some_and(|sensor| !is_at_sites(sensor, sites));
+    decoded.rejected.retain(|part| {
+        let others = part.sensor.as_ref().is_some_and(|sensor| !is_at_sites(sensor, sites));
         if others {
-            removed = removed.saturating_add(refusal.readings);
+            removed = removed.saturating_add(part.readings);
         }
         !others
     });
     if removed > 0 {
         let what = format!("{removed} of the readings are");
-        decoded.refusals.push(build_refusal(removed, &what, "leave them out", envelope, sites));
+        decoded.rejected.push(build_rejected_part(removed, &what, "leave them out", envelope, sites));
     }
     decoded
 }
@@ -179,37 +179,37 @@ mod tests {
 
     #[test]
     fn sparkplug_is_rejected_by_its_topic_before_it_can_change_state() {
-        let refused = |topic: &str, sites: &[&str]| {
+        let rejected = |topic: &str, sites: &[&str]| {
             let sites: Vec<String> = sites.iter().map(|site| (*site).to_owned()).collect();
             let envelope =
                 Envelope { source: topic.into(), format: None, sensor: None, arrival: 0, payload: b"body".to_vec() };
             let decoded = reject_before_decoding(&envelope, &sites);
             if let Some(decoded) = &decoded {
-                assert_eq!((decoded.accepted.as_slice(), decoded.refusals.len()), (&[0][..], 1));
-                assert!(!decoded.refusals[0].rejection.message.contains("alias"), "the message reveals nothing");
+                assert_eq!((decoded.accepted.as_slice(), decoded.rejected.len()), (&[0][..], 1));
+                assert!(!decoded.rejected[0].rejection.message.contains("alias"), "the message reveals nothing");
             }
             decoded.is_some()
         };
         for kind in ["NBIRTH", "NDEATH", "NDATA", "NCMD"] {
             let topic = format!("spBv1.0/north/{kind}/node");
-            assert!(refused(&topic, &["south"]) && refused(&topic, &["nort"]) && refused(&topic, &[]), "{kind}");
-            assert!(refused(&topic, &["north/node/device"]), "{kind}: a part of the node is not enough");
-            assert!(!refused(&topic, &["north"]) && !refused(&topic, &["south", "north/node"]), "{kind}");
+            assert!(rejected(&topic, &["south"]) && rejected(&topic, &["nort"]) && rejected(&topic, &[]), "{kind}");
+            assert!(rejected(&topic, &["north/node/device"]), "{kind}: a part of the node is not enough");
+            assert!(!rejected(&topic, &["north"]) && !rejected(&topic, &["south", "north/node"]), "{kind}");
         }
         for kind in ["DDATA", "DDEATH", "DCMD"] {
             let topic = format!("spBv1.0/north/{kind}/node/device");
-            assert!(refused(&topic, &["south"]) && refused(&topic, &["north/node/other"]), "{kind}");
-            assert!(!refused(&topic, &["north/node/device"]) && !refused(&topic, &["north"]), "{kind}");
+            assert!(rejected(&topic, &["south"]) && rejected(&topic, &["north/node/other"]), "{kind}");
+            assert!(!rejected(&topic, &["north/node/device"]) && !rejected(&topic, &["north"]), "{kind}");
         }
         // A device's birth could redefine the alias of another device of its node.
-        assert!(refused("spBv1.0/north/DBIRTH/node/device", &["north/node/device"]));
-        assert!(!refused("spBv1.0/north/DBIRTH/node/device", &["north/node"]));
+        assert!(rejected("spBv1.0/north/DBIRTH/node/device", &["north/node/device"]));
+        assert!(!rejected("spBv1.0/north/DBIRTH/node/device", &["north/node"]));
         // A topic of no edge node is rejected for every sender with sites.
         for odd in ["spBv1.0/", "spBv1.0/north", "spBv1.0/north/NBIRTH", "spBv1.0/a/b/c/d/e", "spBv1.0/STATE/scada"] {
-            assert!(refused(odd, &["north", "a", "STATE"]), "{odd}");
+            assert!(rejected(odd, &["north", "a", "STATE"]), "{odd}");
         }
         // Other topics are checked by their content.
-        assert!(!refused("north/node", &["south"]) && !refused("/api/v1/ingest", &["south"]));
+        assert!(!rejected("north/node", &["south"]) && !rejected("/api/v1/ingest", &["south"]));
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
                 Waveform { sensor: 3, start: 1, rate: 1.0, samples: vec![0.0; 2] },
             ],
             accepted: vec![10],
-            refusals: vec![],
+            rejected: vec![],
             state_changed: false,
         };
         let envelope =
@@ -258,15 +258,15 @@ mod tests {
         assert_eq!(kept.waveforms.len(), 1);
         assert_eq!(kept.waveforms[0].sensor, 1);
         assert_eq!(kept.accepted, [4]);
-        let refused: Vec<_> = kept.refusals.iter().map(|refusal| refusal.readings).collect();
-        assert_eq!(refused, [6]);
-        let message = &kept.refusals[0].rejection.message;
+        let rejected: Vec<_> = kept.rejected.iter().map(|part| part.readings).collect();
+        assert_eq!(rejected, [6]);
+        let message = &kept.rejected[0].rejection.message;
         assert!(message.starts_with("6 of the readings") && !message.contains("other"), "{message}");
     }
 
     #[test]
     fn sensors_of_others_are_rejected_alike_for_every_reason() {
-        let refusal = |sensor: Option<&str>, reason: Reason| Refusal {
+        let part = |sensor: Option<&str>, reason: Reason| RejectedPart {
             envelope: 0,
             position: 1,
             sensor: sensor.map(str::to_owned),
@@ -284,28 +284,28 @@ mod tests {
             readings: ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
             waveforms: vec![],
             accepted: vec![0],
-            refusals: vec![],
+            rejected: vec![],
             state_changed: false,
         };
         let result_of = |decoded: Decoded| {
             let kept = remove_foreign_readings(decoded, &envelope, &sites);
-            let visible = |refusal: &Refusal| {
-                let Rejection { reason, message } = &refusal.rejection;
-                (refusal.position, *reason, message.clone(), refusal.readings)
+            let visible = |part: &RejectedPart| {
+                let Rejection { reason, message } = &part.rejection;
+                (part.position, *reason, message.clone(), part.readings)
             };
-            (kept.accepted, kept.refusals.iter().map(visible).collect::<Vec<_>>())
+            (kept.accepted, kept.rejected.iter().map(visible).collect::<Vec<_>>())
         };
-        let refused =
-            |sensor: Option<&str>, reason| result_of(Decoded { refusals: vec![refusal(sensor, reason)], ..empty() });
+        let rejected =
+            |sensor: Option<&str>, reason| result_of(Decoded { rejected: vec![part(sensor, reason)], ..empty() });
         let mut sensors = name_dictionary::empty();
         name_dictionary::push_name(&mut sensors, "plants/m/t");
         let readings = ReadingColumns { sensor: vec![0], time: vec![1], value: vec![900.0] };
         let unregistered = result_of(Decoded { sensors, readings, accepted: vec![1], ..empty() });
         assert_eq!(unregistered.1[0].1, Reason::UnknownSensor);
         for reason in [Reason::OutOfRange, Reason::UnknownSensor, Reason::TooOld, Reason::InFuture, Reason::NonFinite] {
-            assert_eq!(refused(Some("plants/m/t"), reason), unregistered);
+            assert_eq!(rejected(Some("plants/m/t"), reason), unregistered);
             for own in [Some("plant/m/t"), Some("plant"), None] {
-                assert_eq!(refused(own, reason).1[0].2, format!("of {own:?}"), "own sensors get the real reason");
+                assert_eq!(rejected(own, reason).1[0].2, format!("of {own:?}"), "own sensors get the real reason");
             }
         }
     }

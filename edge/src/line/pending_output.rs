@@ -74,19 +74,19 @@ impl PendingOutput {
         if let Step::Push(batch) = step {
             // Rejected readings go to the dead letters, repeated ones are dropped; all others, late ones included, go
             // to the store.
-            let refused = output.rejected.iter().map(|refused| refused.index);
-            let mut refused = refused.chain(output.repeated.iter().copied()).collect::<Vec<_>>();
-            refused.sort_unstable();
-            self.add_readings(batch, &refused);
+            let rejected = output.rejected.iter().map(|rejected| rejected.index);
+            let mut rejected = rejected.chain(output.repeated.iter().copied()).collect::<Vec<_>>();
+            rejected.sort_unstable();
+            self.add_readings(batch, &rejected);
             if is_new {
-                for refused in &output.rejected {
+                for rejected in &output.rejected {
                     let event = dead_letter_event(
                         batch,
-                        refused.index,
-                        reason_name(refused.rejection.reason),
-                        &refused.rejection.message,
+                        rejected.index,
+                        reason_name(rejected.rejection.reason),
+                        &rejected.rejection.message,
                     );
-                    let (offset, index) = batch.origin(refused.index);
+                    let (offset, index) = batch.origin(rejected.index);
                     // If a batch contains only some assets of a record, the index alone is not unique.
                     let sensor = event.sensor.as_deref().unwrap_or_default();
                     self.dead_letters
@@ -129,7 +129,7 @@ impl PendingOutput {
         }
     }
 
-    fn add_readings(&mut self, batch: &Batch, refused: &[u32]) {
+    fn add_readings(&mut self, batch: &Batch, rejected: &[u32]) {
         // The column of each sensor of the batch.
         let slots: Vec<usize> = batch
             .sensors
@@ -142,11 +142,11 @@ impl PendingOutput {
             })
             .collect();
         let readings = &batch.readings.readings;
-        let mut refused = refused.iter().copied().peekable();
+        let mut rejected = rejected.iter().copied().peekable();
         for (index, ((&sensor, &time), &value)) in
             readings.sensor.iter().zip(&readings.time).zip(&readings.value).enumerate()
         {
-            if refused.next_if(|&at| at as usize == index).is_some() {
+            if rejected.next_if(|&at| at as usize == index).is_some() {
                 continue;
             }
             if let Some(column) = slots.get(sensor as usize).and_then(|&slot| self.columns.get_mut(slot)) {
@@ -156,7 +156,7 @@ impl PendingOutput {
             }
         }
         for (index, waveform) in batch.readings.waveforms.iter().enumerate() {
-            if refused.next_if(|&at| at as usize == readings.sensor.len() + index).is_some() {
+            if rejected.next_if(|&at| at as usize == readings.sensor.len() + index).is_some() {
                 continue;
             }
             if let Some(&(sensor, _)) = batch.sensors.get(waveform.sensor as usize) {

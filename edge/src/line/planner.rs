@@ -56,8 +56,8 @@ struct PlannerCheckpoint {
     /// Number of the plan, part of the snapshot's key.
     plan: u64,
     /// Number of the last command that was processed.
-    #[serde(default)]
-    wish: u64,
+    #[serde(default, alias = "wish")]
+    command: u64,
 }
 
 #[derive(Debug, Default)]
@@ -240,11 +240,11 @@ impl Planner {
     }
 
     /// Outcome of a command: `None` while it is pending, then `Ok`, or the reason why it was rejected.
-    pub fn command_outcome(&self, wish: u64) -> Option<Result<(), String>> {
-        if self.shared.last_command.load(Ordering::Acquire) < wish {
+    pub fn command_outcome(&self, command: u64) -> Option<Result<(), String>> {
+        if self.shared.last_command.load(Ordering::Acquire) < command {
             return None;
         }
-        let rejected = lock(&self.shared.rejections).remove(&wish);
+        let rejected = lock(&self.shared.rejections).remove(&command);
         Some(rejected.map_or(Ok(()), Err))
     }
 
@@ -288,7 +288,7 @@ impl PlannerTask {
         let config = lock(&shared.config).clone();
         let scheduler = factory.open_schedule(&config, snapshot.as_deref())?;
         lock(&shared.durable_offsets).clone_from(&checkpoint.offsets);
-        shared.last_command.store(checkpoint.wish, Ordering::Release);
+        shared.last_command.store(checkpoint.command, Ordering::Release);
         let has_snapshot = snapshot.is_some();
         let task =
             Self { shared, factory, config, sources, store, metrics, scheduler, snapshots, checkpoint, has_snapshot };
@@ -314,12 +314,12 @@ impl PlannerTask {
     /// reopened, as the stage may know of a plan that is not in the store.
     pub(super) fn run_round(&mut self) -> anyhow::Result<bool> {
         self.apply_pending_config()?;
-        let wished = self.process_command()?;
+        let executed = self.process_command()?;
         let tick = self.shared.pending_tick.load(Ordering::Acquire);
         let (offsets, alerts) = self.read_alerts()?;
         let moved = offsets != self.checkpoint.offsets;
         if !moved && tick == 0 {
-            return Ok(wished);
+            return Ok(executed);
         }
         let (orders, rejected) = self.plan_with_retries(&alerts, tick)?;
         if alerts.is_empty() && orders.is_empty() && tick == 0 {
@@ -371,7 +371,7 @@ impl PlannerTask {
 
     /// Processes the next command, if there is one.
     fn process_command(&mut self) -> anyhow::Result<bool> {
-        let Some((number, body)) = self.store.planner_command_after(self.checkpoint.wish)? else { return Ok(false) };
+        let Some((number, body)) = self.store.planner_command_after(self.checkpoint.command)? else { return Ok(false) };
         let granted = match self.count_attempt(number) {
             Ok(()) => self.execute(&body)?,
             Err(reason) => Err((reason, None)),
@@ -393,7 +393,7 @@ impl PlannerTask {
             }
         };
         *lock(&self.shared.attempts) = (0, 0);
-        self.checkpoint.wish = number;
+        self.checkpoint.command = number;
         self.commit(self.checkpoint.offsets.clone(), &orders, &[])?;
         self.store.delete_planner_commands(number)?;
         self.shared.last_command.store(number, Ordering::Release);
@@ -508,7 +508,7 @@ impl PlannerTask {
     }
 
     fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], rejected: &[DeadLetter]) -> anyhow::Result<()> {
-        let checkpoint = PlannerCheckpoint { offsets, plan: self.checkpoint.plan + 1, wish: self.checkpoint.wish };
+        let checkpoint = PlannerCheckpoint { offsets, plan: self.checkpoint.plan + 1, command: self.checkpoint.command };
         self.store.state_put(&snapshot_key(checkpoint.plan), &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {

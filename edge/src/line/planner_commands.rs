@@ -23,7 +23,7 @@ pub(crate) enum PlannerCommand {
         task: String,
         /// Time of the command, in nanoseconds since 1970.
         now: i64,
-        /// The request as JSON, in the format of `wit/front.wit`.
+        /// The request as JSON, in the format of `wit/line-api.wit`.
         request: String,
         /// Only the orders of these assets are returned; `None`: all.
         assets: Option<Vec<String>>,

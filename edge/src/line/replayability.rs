@@ -1,6 +1,6 @@
 //! Decides which dead letters can be replayed.
 
-use wheeltapper_front::RejectionReason;
+use wheeltapper_line_api::RejectionReason;
 use wheeltapper_store::DeadLetter;
 
 use super::DeadLetterEvent;

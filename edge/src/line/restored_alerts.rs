@@ -10,7 +10,7 @@ use super::partition_of;
 
 /// Store key of the restored alerts until each partition has a snapshot. It is not part of a backup: when a backup is
 /// restored, the open alerts are read from the store again.
-pub(crate) const RESTORED_ALERTS_KEY: &str = "adopted";
+pub(crate) const RESTORED_ALERTS_KEY: &str = "restored_alerts";
 
 /// Selects the open alert of each asset in the format of the alert stage's configuration; the newest where there are
 /// several. If the alert's anomaly is no longer stored, the threshold is unknown and 1.0 is used: any score below

@@ -7,8 +7,8 @@ use crate::{
     components::{
         Alerter, CallError, Detector, Featurizer, Sandbox, StageName,
         wit::{
-            detect::{Detected, Probed},
-            featurize::{Featurized, Refused},
+            detect::{Detected, DryRunResult},
+            featurize::{Featurized, Rejected},
             types::{Alert, Anomaly, Drift, FeatureBatch, Prognosis, SensorTable},
         },
     },
@@ -39,7 +39,7 @@ pub(crate) trait Stages: std::fmt::Debug + Send {
     fn snapshot(&mut self) -> Result<StageSnapshots, CallError>;
 
     /// Scores windows with the detector without learning from them.
-    fn dry_run(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError>;
+    fn dry_run(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<DryRunResult>, CallError>;
 }
 
 /// Opens the stages of a partition: as components in the host, as plain functions in a simulation.
@@ -58,7 +58,7 @@ impl StageFactory for Sandbox {
 #[derive(Debug)]
 pub(crate) struct StepOutput {
     pub(super) features: FeatureBatch,
-    pub(super) rejected: Vec<Refused>,
+    pub(super) rejected: Vec<Rejected>,
     /// Readings that are already stored; indices as in `rejected`.
     pub(super) repeated: Vec<u32>,
     /// Readings that arrived after their sensor's watermark.
@@ -148,7 +148,7 @@ impl Stages for PartitionStages {
     }
 
     // A trap makes the instance unusable, which the next step detects.
-    fn dry_run(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError> {
+    fn dry_run(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<DryRunResult>, CallError> {
         let results = batches.iter().map(|batch| self.detector.dry_run(batch, model));
         Ok(results.collect::<Result<Vec<_>, _>>()?.concat())
     }
@@ -168,7 +168,7 @@ impl Stages for PartitionStages {
         }
         // Featurize may return its results in several calls; each passes through the stages separately.
         loop {
-            let Featurized { features, refused, repeated, late, more } = part;
+            let Featurized { features, rejected, repeated, late, has_more } = part;
             let windows: usize = features.blocks.iter().map(|block| block.sensor.len()).sum();
             let started = Instant::now();
             let detected = self.detector.push(&features)?;
@@ -178,10 +178,10 @@ impl Stages for PartitionStages {
             }
             self.run_alert_stage(detected, &mut output, metrics)?;
             append_features(&mut output.features, features);
-            output.rejected.extend(refused);
+            output.rejected.extend(rejected);
             output.repeated.extend(repeated);
             output.late.extend(late);
-            if !more {
+            if !has_more {
                 break;
             }
             part = self.featurizer.resume()?;
@@ -192,7 +192,7 @@ impl Stages for PartitionStages {
             Step::Flush => self.detector.flush()?,
         };
         loop {
-            let more = waited.more;
+            let more = waited.has_more;
             self.run_alert_stage(waited, &mut output, metrics)?;
             if !more {
                 break;

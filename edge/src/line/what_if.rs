@@ -1,7 +1,7 @@
 //! What-if plans: planned on a copy of the schedule stage, with a changed configuration.
 
 use serde_json::{Value as Json, json};
-use wheeltapper_front::Table;
+use wheeltapper_line_api::Table;
 use wheeltapper_line::{Value, action_rules, rows_to_json};
 
 use super::{pending_output::work_order_row, planner::ScheduleFactory};
@@ -10,7 +10,7 @@ use crate::components::wit::types::WorkOrder;
 /// A request for a what-if plan.
 pub(super) struct WhatIfRequest<'a> {
     pub(super) now: i64,
-    /// The request as JSON, in the format of `wit/front.wit`.
+    /// The request as JSON, in the format of `wit/line-api.wit`.
     pub(super) request: &'a str,
     /// Only the orders of these assets are returned; `None`: all.
     pub(super) assets: Option<&'a [String]>,

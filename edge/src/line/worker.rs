@@ -457,7 +457,7 @@ impl Worker {
         }
         metrics.readings_late.inc_by(output.late.len() as u64);
         if let Step::Push(batch) = step {
-            metrics.readings_repeated.inc_by(batch.value_count_of(&output.repeated));
+            metrics.readings_duplicate.inc_by(batch.value_count_of(&output.repeated));
         }
         metrics.windows.inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
         // Findings up to `applied_offset` were committed before the restart.

@@ -8,7 +8,7 @@ use wheeltapper_store::{SensorReadings, WaveformRow, WindowBlock, WindowFilter};
 use super::checkpoint::CheckpointData;
 use crate::components::{
     CallError,
-    wit::{detect::Probed, types::FeatureBatch},
+    wit::{detect::DryRunResult, types::FeatureBatch},
 };
 
 /// A query with the channel for its reply.
@@ -17,7 +17,7 @@ pub enum WorkerQuery {
     /// Data that is not in the store yet.
     Unstored(UnstoredQuery, oneshot::Sender<Unstored>),
     /// Scores windows with the detector without learning from them.
-    DryRun(Vec<FeatureBatch>, Option<String>, oneshot::Sender<Result<Vec<Probed>, CallError>>),
+    DryRun(Vec<FeatureBatch>, Option<String>, oneshot::Sender<Result<Vec<DryRunResult>, CallError>>),
 }
 
 /// Selects data that is not in the store yet.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::sync::broadcast;
-use wheeltapper_front::{Filter, Table};
+use wheeltapper_line_api::{Filter, Table};
 use wheeltapper_log::Reader;
 
 use super::broadcaster::Broadcaster;

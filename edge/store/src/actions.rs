@@ -55,31 +55,31 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`], such as [`StoreError::TooManyPlannerCommands`]; nothing is written.
-    pub fn record_action(&self, deed: &ActionWrite) -> Result<Option<u64>, StoreError> {
+    pub fn record_action(&self, write: &ActionWrite) -> Result<Option<u64>, StoreError> {
         self.write(|to| {
-        if let Some(action) = &deed.action {
-            let ActionRow { id, time, action: deed, target, asset, actor, text } = action;
+        if let Some(action) = &write.action {
+            let ActionRow { id, time, action, target, asset, actor, text } = action;
             to.execute(
-                "INSERT OR IGNORE INTO actions (id, time, deed, target, asset, actor, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![id, time, deed, target, asset, actor, text],
+                "INSERT OR IGNORE INTO actions (id, time, action, target, asset, actor, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![id, time, action, target, asset, actor, text],
             )?;
         }
-        if let Some(anomaly) = &deed.handled {
+        if let Some(anomaly) = &write.handled {
             to.execute("UPDATE anomalies SET handled = 1 WHERE id = ?1", [anomaly])?;
         }
-        if let Some(TaskRow { id, time, request }) = &deed.task {
+        if let Some(TaskRow { id, time, request }) = &write.task {
             to.execute(
                 "INSERT OR IGNORE INTO tasks (id, time, status, request) VALUES (?1, ?2, 'queued', ?3)",
                 params![id, time, request],
             )?;
         }
         let mut number = None;
-        if let Some(wish) = &deed.planner_command {
-            let waiting: i64 = to.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?;
+        if let Some(wish) = &write.planner_command {
+            let waiting: i64 = to.query_row("SELECT count(*) FROM planner_commands", [], |row| row.get(0))?;
             if waiting >= MAX_PENDING_COMMANDS {
                 return Err(StoreError::TooManyPlannerCommands(u64::try_from(waiting).unwrap_or(0)));
             }
-            to.execute("INSERT INTO requests (body) VALUES (?1)", [wish])?;
+            to.execute("INSERT INTO planner_commands (body) VALUES (?1)", [wish])?;
             number = u64::try_from(to.last_insert_rowid()).ok();
         }
         Ok(number)
@@ -94,7 +94,7 @@ impl Store {
         let after = i64::try_from(number).unwrap_or(i64::MAX);
         self.read(|connection| {
             let mut statement =
-                connection.prepare_cached("SELECT seq, body FROM requests WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+                connection.prepare_cached("SELECT seq, body FROM planner_commands WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
             let row = statement.query_row([after], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
             Ok(row.map(|(number, body)| (u64::try_from(number).unwrap_or(0), body)))
         })
@@ -107,7 +107,7 @@ impl Store {
     pub fn delete_planner_commands(&self, until: u64) -> Result<(), StoreError> {
         let until = i64::try_from(until).unwrap_or(i64::MAX);
         self.write(|to| {
-            to.execute("DELETE FROM requests WHERE seq <= ?1", [until])?;
+            to.execute("DELETE FROM planner_commands WHERE seq <= ?1", [until])?;
             Ok(())
         })
     }
@@ -143,9 +143,9 @@ mod tests {
             actor: "ada".into(),
             text: "seen".into(),
         };
-        let deed = ActionWrite { action: Some(action), planner_command: Some(vec![1, 2]), ..ActionWrite::default() };
-        let first = store.record_action(&deed).unwrap().unwrap();
-        let second = store.record_action(&deed).unwrap().unwrap();
+        let write = ActionWrite { action: Some(action), planner_command: Some(vec![1, 2]), ..ActionWrite::default() };
+        let first = store.record_action(&write).unwrap().unwrap();
+        let second = store.record_action(&write).unwrap().unwrap();
         assert!(second > first);
         let rows = store.query_rows("SELECT actor FROM actions", Vec::new()).unwrap();
         assert_eq!(rows.len(), 1);

@@ -161,19 +161,19 @@ mod tests {
         let store = Store::open(&here).unwrap();
         let readings = [SensorReadings { sensor: 0, times: vec![1, 2], values: vec![3.0, 4.0] }];
         store.commit(&commit(&readings, &[letter()], &[SkippedRange { start: 5, stop: 10, asset: None }])).unwrap();
-        store.state_put("courier/ops", b"7").unwrap();
+        store.state_put("notifier/ops", b"7").unwrap();
         store.state_put("ingest/0", b"aliases").unwrap();
         for offset in [899, 900, 901] {
             store.state_put(&format!("planner/{offset}"), offset.to_string().as_bytes()).unwrap();
         }
         fs::write(&there, "what lay there").unwrap();
-        store.backup(&there, &["courier/"], (0, "planner")).unwrap();
+        store.backup(&there, &["notifier/"], (0, "planner")).unwrap();
         assert!(!folder.path().join("copy.db.part").exists());
 
         let copy = Store::open(&there).unwrap();
         assert_eq!(copy.readings(0, 0, 9).unwrap(), (vec![1, 2], vec![3.0, 4.0]));
         assert!(copy.checkpoints().unwrap().is_empty() && copy.skipped_ranges(0).unwrap().is_empty());
-        assert_eq!(copy.state_get("courier/ops").unwrap(), None);
+        assert_eq!(copy.state_get("notifier/ops").unwrap(), None);
         assert_eq!(copy.state_get("ingest/0").unwrap().as_deref(), Some(b"aliases".as_slice()));
         assert_eq!(copy.state_get("planner").unwrap().as_deref(), Some(b"900".as_slice()));
         assert_eq!(copy.state_get("planner/900").unwrap(), None);

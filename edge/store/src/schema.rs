@@ -4,10 +4,28 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use crate::StoreError;
 
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// The migration from each version to the next. A new file starts at version 0.
-const MIGRATIONS: [&str; 4] = [MIGRATION_TO_V1, MIGRATION_TO_V2, MIGRATION_TO_V3, MIGRATION_TO_V4];
+const MIGRATIONS: [&str; 5] = [MIGRATION_TO_V1, MIGRATION_TO_V2, MIGRATION_TO_V3, MIGRATION_TO_V4, MIGRATION_TO_V5];
+
+/// Since version 5: standard terms.
+const MIGRATION_TO_V5: &str = "
+ALTER TABLE requests RENAME TO planner_commands;
+ALTER TABLE actions RENAME COLUMN deed TO action;
+DROP TRIGGER dead_letter_came;
+DROP TRIGGER dead_letter_went;
+CREATE TRIGGER dead_letter_inserted AFTER INSERT ON dead_letters BEGIN
+    UPDATE counters SET value = value + length(new.payload) WHERE name = 'dead_letter_bytes';
+END;
+CREATE TRIGGER dead_letter_deleted AFTER DELETE ON dead_letters BEGIN
+    UPDATE counters SET value = value - length(old.payload) WHERE name = 'dead_letter_bytes';
+END;
+UPDATE state SET key = 'notifier/' || substr(key, 9), value = CAST(replace(CAST(value AS TEXT), '\"told\":', '\"notified\":') AS BLOB)
+    WHERE key LIKE 'courier/%';
+UPDATE state SET key = 'restored_alerts' WHERE key = 'adopted';
+UPDATE anomalies SET metadata = replace(metadata, '\"seen\":', '\"actual\":');
+";
 
 /// Key in the table `state` of the random bytes that identify the store.
 pub(crate) const IDENTITY_KEY: &str = "store/identity";
@@ -223,7 +241,10 @@ mod tests {
              INSERT INTO skipped VALUES (1, 10, 20);
              INSERT INTO reading_chunks VALUES (3, 7, 9, 2, x'00', x'00');
              INSERT INTO staged VALUES (1, 3, 7);
-             INSERT INTO dead_letters VALUES ('d', 1, 's', 'late', '', x'010203', 1, NULL, NULL)",
+             INSERT INTO dead_letters VALUES ('d', 1, 's', 'late', '', x'010203', 1, NULL, NULL);
+             INSERT INTO state VALUES ('courier/ops', CAST('{\"offsets\":{},\"told\":{\"a\":\"high\"}}' AS BLOB));
+             INSERT INTO anomalies VALUES ('n', 1, 's', 'm', 1, 2, 0.9, 'x', 'high', 0, 0.8, 0.9, NULL, '',
+                '{\"contributions\":[{\"seen\":4.1}]}')",
         )
         .unwrap();
         migrate(&mut old).unwrap();
@@ -237,11 +258,13 @@ mod tests {
         assert_eq!(row(payloads), 3);
         old.execute_batch("INSERT INTO dead_letters VALUES ('e', 1, 's', 'late', '', x'04', 1, NULL, NULL); DELETE FROM dead_letters WHERE id = 'd'").unwrap();
         assert_eq!(row(payloads), 1);
+        assert_eq!(row("SELECT count(*) FROM state WHERE key = 'notifier/ops' AND json_extract(CAST(value AS TEXT), '$.notified.a') = 'high'"), 1);
+        assert_eq!(row("SELECT json_extract(metadata, '$.contributions[0].actual') > 4 FROM anomalies"), 1);
         assert_eq!(identity(&old).unwrap().len(), 32);
         assert_eq!(row("SELECT count(*) FROM actions") + row("SELECT count(*) FROM tasks"), 0);
-        old.execute_batch("INSERT INTO requests (body) VALUES (x'00'); DELETE FROM requests; INSERT INTO requests (body) VALUES (x'01')").unwrap();
+        old.execute_batch("INSERT INTO planner_commands (body) VALUES (x'00'); DELETE FROM planner_commands; INSERT INTO planner_commands (body) VALUES (x'01')").unwrap();
         // A number is never reused, so processed commands can be recognised.
-        assert_eq!(row("SELECT seq FROM requests"), 2);
+        assert_eq!(row("SELECT seq FROM planner_commands"), 2);
         let mut new = Connection::open_in_memory().unwrap();
         migrate(&mut new).unwrap();
         assert_eq!(schema_objects(&old), schema_objects(&new));

@@ -8,7 +8,7 @@ use std::{fs, process::Command};
 use common::server::{Api, Program};
 use tempfile::TempDir;
 use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, Sqlite, http::TICK_TOKEN, platform_store};
-use wheeltapper_worlds::{composed, free_port};
+use wheeltapper_test_hosts::{composed, free_port};
 
 #[test]
 #[ignore = "needs spin on the path: cargo xtask conformance --host spin"]

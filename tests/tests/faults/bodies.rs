@@ -54,7 +54,7 @@ fn a_body_that_comes_byte_by_byte_is_cut_off() {
         assert!(began.elapsed() >= 2 * SECOND, "{:?}", began.elapsed());
     });
     assert!(p99 < STANDSTILL, "{p99:?}");
-    assert!(host.metric("wheeltapper_http_limited_total{limit=\"body-pace\"}").unwrap() >= 1.0);
+    assert!(host.metric("wheeltapper_http_limited_total{limit=\"body-timeout\"}").unwrap() >= 1.0);
 }
 
 /// Sixty bodies of 15 MB that lack their last byte once took 900 MB.

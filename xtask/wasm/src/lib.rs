@@ -15,7 +15,7 @@ use std::{
 pub const STAGES: [&str; 5] = ["ingest", "featurize", "detect", "alert", "schedule"];
 
 /// The libraries that components share.
-pub const SHARED: [&str; 3] = ["condition", "detectors", "front"];
+pub const SHARED: [&str; 3] = ["condition-monitoring", "detectors", "line-api"];
 
 /// What components are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";

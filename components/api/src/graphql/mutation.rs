@@ -10,7 +10,7 @@ const MAX_COMMENT_CHARS: usize = 2_000;
 
 async fn perform_action(
     context: &Context<'_>,
-    deed: Action,
+    action: Action,
     id: String,
     text: Option<String>,
 ) -> Result<Anomaly, Error> {
@@ -27,7 +27,7 @@ async fn perform_action(
     }
     let desk = context.data::<DataLoader>()?;
     let RequestTime(now) = *context.data::<RequestTime>()?;
-    desk.perform_action(ActionRequest { action: deed, id: id.clone(), text, now }).await?;
+    desk.perform_action(ActionRequest { action, id: id.clone(), text, now }).await?;
     desk.query(Table::Anomalies, listing::by_id(&id)).await?.pop().ok_or_else(missing)
 }
 

@@ -143,7 +143,7 @@ pub(crate) struct Machine {
 pub(crate) struct ActionRow {
     pub(crate) id: String,
     pub(crate) time: Timestamp,
-    pub(crate) deed: String,
+    pub(crate) action: String,
     /// The id of the anomaly or the work order.
     pub(crate) target: String,
     pub(crate) asset: Option<String>,

@@ -15,7 +15,7 @@ fn recorded_actions(line: &Memory) -> Vec<(Action, String, String)> {
 
 #[test]
 fn each_action_is_performed() {
-    for (name, deed) in [
+    for (name, action) in [
         ("acknowledge", Action::Acknowledge),
         ("handle", Action::Handle),
         ("false-alarm", Action::FalseAlarm),
@@ -26,9 +26,9 @@ fn each_action_is_performed() {
         let answer = send(&line, Method::POST, &format!("{ANOMALY}/{name}"), r#"{"comment": "seen, ä"}"#);
         assert_eq!(answer.status(), 200, "{}", body(&answer));
         let change = line.actions.borrow()[0].clone();
-        assert_eq!((change.action, change.text.as_str(), change.now), (deed, "seen, ä", NOW));
+        assert_eq!((change.action, change.text.as_str(), change.now), (action, "seen, ä", NOW));
         let anomaly = body(&answer);
-        assert_eq!(anomaly["handled"], matches!(deed, Action::Handle | Action::FalseAlarm));
+        assert_eq!(anomaly["handled"], matches!(action, Action::Handle | Action::FalseAlarm));
         assert_eq!(anomaly["actions"][0]["text"], "seen, ä");
         assert_eq!(anomaly["actions"][0]["time"], "2026-01-01T01:00:00Z");
         // GET returns the same.
@@ -112,8 +112,8 @@ fn moving_an_order_pins_it() {
         let line = plant();
         let answer = send(&line, Method::PATCH, ORDER, sent);
         assert_eq!(answer.status(), 200, "{}", body(&answer));
-        let (deed, id, text) = recorded_actions(&line).remove(0);
-        assert_eq!((deed, id.as_str()), (Action::Amend, "00000000000000000000000000000001"));
+        let (action, id, text) = recorded_actions(&line).remove(0);
+        assert_eq!((action, id.as_str()), (Action::Amend, "00000000000000000000000000000001"));
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
         assert_eq!(body(&answer), body(&get(&line, ORDER)));
     }

@@ -39,7 +39,7 @@ fn all_is_asked_for_at_once() {
         alerts(state: OPEN, severity: HIGH) { nodes { id title openedAt: opened resolved } }
         workOrders(status: PLANNED) { nodes { id type skills scheduledTime pinned } }
         machines { nodes { asset openAlerts health p90Hours } }
-        actions { nodes { deed } }
+        actions { nodes { action } }
     }";
     let line = plant();
     let answer = post(
@@ -159,7 +159,7 @@ fn the_longest_page_knows_whether_more_follow() {
 
 #[test]
 fn mutations_perform_actions() {
-    for (field, deed) in [
+    for (field, action) in [
         ("acknowledgeAnomaly", Action::Acknowledge),
         ("handleAnomaly", Action::Handle),
         ("markFalseAlarm", Action::FalseAlarm),
@@ -171,9 +171,9 @@ fn mutations_perform_actions() {
             "mutation {{ {field}(id: \"00000000000000000000000000000001\", comment: \"c\") {{ id handled }} }}"
         );
         let changed = data(&line, &query);
-        assert_eq!(changed[field]["handled"], matches!(deed, Action::Handle | Action::FalseAlarm));
+        assert_eq!(changed[field]["handled"], matches!(action, Action::Handle | Action::FalseAlarm));
         let change = line.actions.borrow()[0].clone();
-        assert_eq!((change.action, change.text.as_str(), change.now), (deed, "c", NOW));
+        assert_eq!((change.action, change.text.as_str(), change.now), (action, "c", NOW));
     }
     let line = plant();
     let missing = ask(&line, "mutation { acknowledgeAnomaly(id: \"ff\") { id } }");

@@ -107,8 +107,8 @@ impl LineApi for Memory {
     fn perform_action(&self, change: &ActionRequest) -> Result<String, LineApiError> {
         self.check_failure()?;
         self.actions.borrow_mut().push(change.clone());
-        let ActionRequest { action: deed, id, text, now } = change;
-        let row = match deed {
+        let ActionRequest { action, id, text, now } = change;
+        let row = match action {
             Action::Plan => {
                 let constraints: Value = serde_json::from_str(text).unwrap();
                 let count = self.actions.borrow().len();
@@ -131,7 +131,7 @@ impl LineApi for Memory {
             }
             _ => {
                 let mut row = self.target(Table::Anomalies, id)?;
-                if matches!(deed, Action::Handle | Action::FalseAlarm) {
+                if matches!(action, Action::Handle | Action::FalseAlarm) {
                     row["handled"] = json!(true);
                     self.put_row(Table::Anomalies, row.clone());
                 }
@@ -140,7 +140,7 @@ impl LineApi for Memory {
         };
         let count = self.actions.borrow().len();
         let action = json!({
-            "id": format!("{count:032x}"), "time": now, "deed": format!("{deed:?}").to_lowercase(), "target": id,
+            "id": format!("{count:032x}"), "time": now, "action": format!("{action:?}").to_lowercase(), "target": id,
             "asset": row["asset"], "actor": "local", "text": text,
         });
         self.put_row(Table::Actions, action);

@@ -3,7 +3,7 @@
 mod table_queries;
 
 use serde_json::{Map, Value as Json, json};
-use wheeltapper_front::{Filter, Table};
+use wheeltapper_line_api::{Filter, Table};
 
 use crate::{LineError, Ports, Value, store};
 use table_queries::{SiteSource, table_query};

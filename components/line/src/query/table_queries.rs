@@ -216,11 +216,11 @@ pub(super) fn table_query(table: Table) -> TableQuery {
         },
         Table::Actions => TableQuery {
             from: "actions",
-            columns: &["id", "time", "deed", "target", "asset", "actor", "text"],
+            columns: &["id", "time", "action", "target", "asset", "actor", "text"],
             // The filter's id selects the actions on a target.
             id: Some("target"),
             asset: Some("asset"),
-            kind: &["deed"],
+            kind: &["action"],
             time_range: Some(("time", "time")),
             order: "time DESC, id",
             ..EMPTY

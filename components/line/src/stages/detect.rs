@@ -36,7 +36,7 @@ impl Stage for DetectStage {
         let late = match processed.tick {
             Some(now) => {
                 let mut late = self.0.tick(now).map_err(|error| describe_stage_error(&error))?;
-                while late.more {
+                while late.has_more {
                     let rest = self.0.resume().map_err(|error| describe_stage_error(&error))?;
                     append_output(&mut late, rest);
                 }
@@ -77,7 +77,7 @@ fn append_output(total: &mut Detected, rest: Detected) {
     total.anomalies.extend(rest.anomalies);
     total.drifts.extend(rest.drifts);
     total.prognoses.extend(rest.prognoses);
-    total.more = rest.more;
+    total.has_more = rest.has_more;
 }
 
 fn add_rows(detected: &Detected, rows: &mut RowBatch) {

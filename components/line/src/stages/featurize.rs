@@ -4,7 +4,7 @@
 use crate::{
     Topic, Value,
     contracts::{
-        featurize::{Featurized, Featurizer, Refused},
+        featurize::{Featurized, Featurizer, Rejected},
         types::{Arrival, Dictionary, FeatureBatch, ReadingBatch},
     },
     dictionary::{self, iter_names},
@@ -42,16 +42,16 @@ impl Stage for FeaturizeStage {
             FeaturizeEvent::Tick(now) => (self.0.tick(*now), Some(*now)),
         };
         let mut featurized = featurized.map_err(|error| describe_stage_error(&error))?;
-        while featurized.more {
+        while featurized.has_more {
             let rest = self.0.resume().map_err(|error| describe_stage_error(&error))?;
             append_output(&mut featurized, rest);
         }
         if let FeaturizeEvent::Push(batch) = &raw {
             // Late readings are stored like any others; repeated ones are stored already.
-            let refused = featurized.refused.iter().map(|refused| refused.index);
-            add_readings(batch, refused.chain(featurized.repeated.iter().copied()), event, rows);
-            for refused in &featurized.refused {
-                add_dead_letter(batch, refused, rows);
+            let rejected = featurized.rejected.iter().map(|rejected| rejected.index);
+            add_readings(batch, rejected.chain(featurized.repeated.iter().copied()), event, rows);
+            for rejected in &featurized.rejected {
+                add_dead_letter(batch, rejected, rows);
             }
         }
         add_windows(&featurized.features, key, rows);
@@ -105,10 +105,10 @@ fn append_output(total: &mut Featurized, rest: Featurized) {
         block.sensor.iter_mut().for_each(|sensor| *sensor += sensors);
         block
     }));
-    total.refused.extend(rest.refused);
+    total.rejected.extend(rest.rejected);
     total.repeated.extend(rest.repeated);
     total.late.extend(rest.late);
-    total.more = rest.more;
+    total.has_more = rest.has_more;
 }
 
 /// Adds the readings that are not skipped: one chunk for each sensor and event, and one row for each waveform.
@@ -161,9 +161,9 @@ fn add_readings(batch: &ReadingBatch, skipped: impl Iterator<Item = u32>, event:
 }
 
 /// Adds the dead letter of a reading or waveform that contradicts another, in a form that can be sent again.
-fn add_dead_letter(batch: &ReadingBatch, refused: &Refused, rows: &mut RowBatch) {
+fn add_dead_letter(batch: &ReadingBatch, rejected: &Rejected, rows: &mut RowBatch) {
     let columns = &batch.readings;
-    let at = refused.index as usize;
+    let at = rejected.index as usize;
     let name = |sensor: u32| iter_names(&batch.sensors.names).nth(sensor as usize).unwrap_or("").to_owned();
     let (sensor, time, payload, readings, format) =
         match (columns.sensor.get(at), columns.time.get(at), columns.value.get(at)) {
@@ -181,7 +181,7 @@ fn add_dead_letter(batch: &ReadingBatch, refused: &Refused, rows: &mut RowBatch)
                 None => return,
             },
         };
-    let reason = reason_name(refused.rejection.reason);
+    let reason = reason_name(rejected.rejection.reason);
     let mut content = format!("{reason}|{sensor}|").into_bytes();
     content.extend_from_slice(&payload);
     rows.add(
@@ -191,7 +191,7 @@ fn add_dead_letter(batch: &ReadingBatch, refused: &Refused, rows: &mut RowBatch)
             Value::Integer(time),
             text_value("line"),
             text_value(reason),
-            text_value(refused.rejection.message.as_str()),
+            text_value(rejected.rejection.message.as_str()),
             Value::Blob(payload),
             Value::Integer(readings),
             text_value(sensor),

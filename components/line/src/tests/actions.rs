@@ -36,14 +36,14 @@ fn platform() -> MemoryPlatform {
     platform
 }
 
-fn execute(platform: &MemoryPlatform, deed: Action, id: &str, text: &str) -> Result<Json, LineError> {
+fn execute(platform: &MemoryPlatform, action: Action, id: &str, text: &str) -> Result<Json, LineError> {
     let line = Line::new(platform.clone(), &format!("{{\"schedule\":{CREW}}}"), Dispatch::Bus).unwrap();
-    let change = ActionRequest { action: deed, id: id.to_owned(), text: text.to_owned(), now: 7 };
+    let change = ActionRequest { action, id: id.to_owned(), text: text.to_owned(), now: 7 };
     run(line.execute(&change)).map(|row| serde_json::from_str(&row).unwrap())
 }
 
-fn rejection(platform: &MemoryPlatform, deed: Action, id: &str, text: &str) -> ActionError {
-    match execute(platform, deed, id, text) {
+fn rejection(platform: &MemoryPlatform, action: Action, id: &str, text: &str) -> ActionError {
+    match execute(platform, action, id, text) {
         Err(LineError::Rejected(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
@@ -71,7 +71,7 @@ fn an_action_on_an_anomaly_is_recorded_once() {
     assert_eq!(execute(&platform, Action::FalseAlarm, "an", "").unwrap()["handled"], true);
     let recorded = actions(&platform, "an");
     assert_eq!(recorded.len(), 2);
-    let acknowledged = recorded.iter().find(|action| action["deed"] == "acknowledge").unwrap();
+    let acknowledged = recorded.iter().find(|action| action["action"] == "acknowledge").unwrap();
     assert_eq!(
         (&acknowledged["asset"], &acknowledged["text"], &acknowledged["time"]),
         (&json!("n/m"), &json!("seen"), &json!(7))
@@ -122,7 +122,7 @@ fn work_order_changes_are_validated_before_they_are_queued() {
     let change =
         WorkOrderChange { scheduled_time: Some(900), technician: Some("Bob".into()), ..WorkOrderChange::default() };
     assert_eq!(commands(&platform), [PlannerCommand::AmendWorkOrder { order: "o".into(), change, now: 7 }]);
-    assert_eq!(actions(&platform, "o")[0]["deed"], "amend");
+    assert_eq!(actions(&platform, "o")[0]["action"], "amend");
     let error = |id: &str, text: &str| match rejection(&platform, Action::Amend, id, text) {
         ActionError::NotFound(text) => format!("absent: {text}"),
         ActionError::Invalid(text) => format!("invalid: {text}"),

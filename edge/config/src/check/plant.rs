@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wheeltapper_condition::bearing::{geometry::Geometry, table};
+use wheeltapper_condition_monitoring::bearing::{geometry::Geometry, table};
 
 use super::Checker;
 use crate::{Config, Machine, Sensor, Shift};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wheeltapper_condition::life::library::MIN_RUNS;
+use wheeltapper_condition_monitoring::life::library::MIN_RUNS;
 use wheeltapper_detectors::DetectorKind;
 
 use super::Checker;

@@ -15,7 +15,7 @@ use crate::{
     components::{
         CallError, StageName,
         wit::{
-            detect::Probed,
+            detect::DryRunResult,
             schedule::Amendment,
             types::{Alert, AlertState, Anomaly, FeatureBatch, OrderStatus, Severity, WorkOrder},
         },
@@ -101,7 +101,7 @@ impl Stages for PlainStages {
         Ok(StageSnapshots { featurize, detect: vec![1], alert: vec![2] })
     }
 
-    fn dry_run(&mut self, _: &[FeatureBatch], _: Option<&str>) -> Result<Vec<Probed>, CallError> {
+    fn dry_run(&mut self, _: &[FeatureBatch], _: Option<&str>) -> Result<Vec<DryRunResult>, CallError> {
         Ok(Vec::new())
     }
 }

@@ -413,9 +413,9 @@ impl Simulation {
         let Some(wheeltapper_store::Cell::Text(order)) = row.first() else { return };
         let amendment =
             Amendment { order: order.clone(), scheduled: None, technician: None, pinned: None, status: None };
-        let wish = serde_json::to_vec(&PlannerCommand::Amend { amendment, now: 1 }).unwrap();
+        let command = serde_json::to_vec(&PlannerCommand::Amend { amendment, now: 1 }).unwrap();
         let recorded =
-            running.store.record_action(&ActionWrite { planner_command: Some(wish), ..ActionWrite::default() });
+            running.store.record_action(&ActionWrite { planner_command: Some(command), ..ActionWrite::default() });
         let (confirmed, unknown) = self.model.amendments.entry(order.clone()).or_default();
         match recorded {
             Ok(_) => *confirmed += 1,

@@ -38,7 +38,7 @@ impl HttpMetrics {
         );
         registry.register("http_limited", "Connections and bodies that were cut off, by limit", self.limits.clone());
         registry.register(
-            "http_refusals",
+            "http_rejections",
             "Requests answered with 400, 401, 408, 413, 429 or 5xx, by status",
             self.rejections.clone(),
         );

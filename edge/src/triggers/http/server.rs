@@ -176,7 +176,7 @@ impl Server {
         let response = self.router.clone().oneshot(request).await?;
         let response = match timeout_flag.problem(&self.pace) {
             Some(problem) => {
-                self.metrics.http.count_limited("body-pace");
+                self.metrics.http.count_limited("body-timeout");
                 problem.header(header::CONNECTION, HeaderValue::from_static("close")).into_response()
             }
             None => response,

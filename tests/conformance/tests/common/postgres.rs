@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use wheeltapper_conformance::SqlValue;
-use wheeltapper_wasmcloud_world::Row;
+use wheeltapper_wasmcloud_test_host::Row;
 
 /// Converts rows.
 pub fn to_sql_values(rows: &[Row]) -> anyhow::Result<Vec<Vec<SqlValue>>> {

@@ -194,7 +194,7 @@ fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
                 confidence: 0.9,
                 fault_mode: Some("imbalance".into()),
                 message: "velocity at shaft speed is 4.1 mm/s, normally 1.2".into(),
-                metadata: r#"{"contributions":[{"sensor":"s0","feature":"rms","share":0.8,"expected":1.2,"seen":4.1,"unit":"mm/s"}],"trend":null}"#.into(),
+                metadata: r#"{"contributions":[{"sensor":"s0","feature":"rms","share":0.8,"expected":1.2,"actual":4.1,"unit":"mm/s"}],"trend":null}"#.into(),
             }
         })
         .collect();

@@ -1,0 +1,252 @@
+//! The notifier: sends alerts to the webhooks of `[[alerts.route]]`.
+//!
+//! One supervised thread per route follows the committed anomaly-events of all partitions and keeps its own checkpoint
+//! in the store. A slow or dead receiver therefore delays no other route, and an alert survives a restart of the host
+//! or of the receiver. A notification is sent when an alert opens, when its severity rises, and when it resolves, but
+//! not for each anomaly in it. It is delivered at least once: after a crash the last one may be sent again, with the
+//! same `Idempotency-Key`.
+//!
+//! A changed configuration is applied in two steps. [`Notifier::prepare`] does everything that can fail and touches no
+//! running route; [`Notifier::activate`] cannot fail. Routes that did not change keep running.
+
+mod delivery;
+mod follower;
+mod health;
+mod route;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64, mpsc},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use wheeltapper_config::AlertRoute;
+use wheeltapper_log::Reader;
+use wheeltapper_store::Store;
+
+use crate::{
+    metrics::Metrics,
+    supervisor::{Supervisor, TaskHandle},
+};
+use follower::Follower;
+use health::HealthCell;
+pub use health::{RouteHealth, RouteState};
+use route::Route;
+
+/// The prefix of the keys under which the routes' checkpoints are stored.
+pub(crate) const CHECKPOINT_PREFIX: &str = "notifier/";
+
+/// The anomaly-events of one partition, and the offset up to which they are committed.
+pub type Source = (Reader, Arc<AtomicU64>);
+
+/// The maximum time that a new route waits for its predecessor, which may wait for its receiver's response and for the
+/// store.
+const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The offsets that a route would resume at after a restart, by partition.
+type DurableOffsets = Arc<Mutex<Vec<u64>>>;
+
+/// Runs the routes' tasks; dropping it stops them.
+pub struct Notifier {
+    sources: Vec<Source>,
+    store: Store,
+    metrics: Arc<Metrics>,
+    supervisor: Supervisor,
+    state: Mutex<RoutesState>,
+}
+
+#[derive(Default)]
+struct RoutesState {
+    routes: Vec<RunningRoute>,
+    /// Tasks of removed routes, which may still wait for a receiver's response.
+    stopping: Vec<TaskHandle>,
+}
+
+struct RunningRoute {
+    route: Route,
+    durable: DurableOffsets,
+    health: Arc<HealthCell>,
+    task: TaskHandle,
+}
+
+/// Routes that are ready to run; see [`Notifier::activate`]. Dropping them leaves everything unchanged.
+pub struct PreparedRoutes(Vec<Prepared>);
+
+enum Prepared {
+    /// The running route of this name stays.
+    Unchanged(Route),
+    /// The task waits for a signal to begin. The sender is dropped first, because a task that waits for the signal does
+    /// not notice that it is stopped.
+    New { start_signal: mpsc::Sender<StartSignal>, running: RunningRoute },
+}
+
+/// The signal to begin. Two tasks must not follow one checkpoint, so the task waits for its predecessor to stop.
+struct StartSignal {
+    predecessor: Option<TaskHandle>,
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Notifier").field("health", &self.health()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PreparedRoutes {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URLs may hold secrets.
+        out.debug_struct("PreparedRoutes").field("routes", &self.0.len()).finish()
+    }
+}
+
+impl Notifier {
+    /// Starts the routes at their stored checkpoints; a new route starts with new findings.
+    ///
+    /// # Errors
+    /// See [`Self::prepare`].
+    pub fn start(
+        routes: &[AlertRoute],
+        sources: &[Source],
+        store: &Store,
+        metrics: &Arc<Metrics>,
+        supervisor: &Supervisor,
+    ) -> anyhow::Result<Self> {
+        let notifier = Self {
+            supervisor: supervisor.clone(),
+            sources: sources.to_vec(),
+            store: store.clone(),
+            metrics: Arc::clone(metrics),
+            state: Mutex::default(),
+        };
+        let prepared = notifier.prepare(routes)?;
+        notifier.activate(prepared);
+        Ok(notifier)
+    }
+
+    /// Does all of a change of routes that can fail: reads their URLs from the environment, checks them, and starts the
+    /// tasks of new routes, which wait. The running routes are not touched.
+    ///
+    /// # Errors
+    /// If a route's environment variable is not set, its URL is not valid, two routes have one name, or no thread can
+    /// be started.
+    pub fn prepare(&self, routes: &[AlertRoute]) -> anyhow::Result<PreparedRoutes> {
+        let mut names = BTreeSet::new();
+        let mut prepared = Vec::with_capacity(routes.len());
+        for route in routes {
+            let route = Route::new(route)?;
+            anyhow::ensure!(
+                names.insert(route.name.clone()),
+                "[[alerts.route]] {}: two routes have this name; give each its own",
+                route.name
+            );
+            if self.running().routes.iter().any(|running| running.route == route) {
+                prepared.push(Prepared::Unchanged(route));
+            } else {
+                prepared.push(self.prepare_route(route)?);
+            }
+        }
+        Ok(PreparedRoutes(prepared))
+    }
+
+    fn prepare_route(&self, route: Route) -> anyhow::Result<Prepared> {
+        let health = Arc::new(HealthCell::default());
+        // A route of this name resumes at the progress of its predecessor; until then the log keeps what the
+        // predecessor needs.
+        let predecessor = self
+            .running()
+            .routes
+            .iter()
+            .find(|running| running.route.name == route.name)
+            .map(|running| Arc::clone(&running.durable));
+        let durable = predecessor.unwrap_or_else(|| Arc::new(Mutex::new(follower::committed_offsets(&self.sources))));
+        let mut follower = Follower::new(
+            route.clone(),
+            self.sources.clone(),
+            self.store.clone(),
+            Arc::clone(&self.metrics),
+            Arc::clone(&durable),
+            Arc::clone(&health),
+        );
+        let (start_signal, signal) = mpsc::channel::<StartSignal>();
+        let mut signal = Some(signal);
+        let task = self
+            .supervisor
+            .spawn(format!("route-{}", route.name), move |task| {
+                if let Some(signal) = signal.take() {
+                    // No signal: the change was dropped.
+                    let Ok(StartSignal { predecessor }) = signal.recv() else { return Ok(()) };
+                    if let Some(mut predecessor) = predecessor {
+                        predecessor.stop_within(PREDECESSOR_TIMEOUT);
+                    }
+                }
+                follower.run(task)
+            })
+            .with_context(|| format!("[[alerts.route]] {}: starting its thread", route.name))?;
+        Ok(Prepared::New { start_signal, running: RunningRoute { route, durable, health, task } })
+    }
+
+    /// Replaces the running routes by the prepared ones, without waiting: a route that was removed or changed may still
+    /// wait for its receiver's response, and its successor waits for it.
+    pub fn activate(&self, prepared: PreparedRoutes) {
+        let mut state = self.running();
+        let mut previous = std::mem::take(&mut state.routes);
+        let mut take = |name: &str| {
+            let at = previous.iter().position(|running| running.route.name == name)?;
+            Some(previous.swap_remove(at))
+        };
+        for prepared in prepared.0 {
+            match prepared {
+                Prepared::Unchanged(route) => match take(&route.name) {
+                    Some(running) => state.routes.push(running),
+                    None => tracing::error!(route = route.name, "a route was changed twice at once; reload again"),
+                },
+                Prepared::New { start_signal, running } => {
+                    let predecessor = take(&running.route.name).map(|predecessor| {
+                        predecessor.task.request_stop();
+                        predecessor.task
+                    });
+                    // The task waits for this signal, so it cannot have ended.
+                    let _ = start_signal.send(StartSignal { predecessor });
+                    state.routes.push(running);
+                }
+            }
+        }
+        for removed in previous {
+            removed.task.request_stop();
+            state.stopping.push(removed.task);
+        }
+        state.stopping.retain(|task| !task.has_stopped());
+    }
+
+    /// The first offset in the anomaly-events of `partition` that a restart would read.
+    pub fn min_needed_offset(&self, partition: usize) -> u64 {
+        let state = self.running();
+        let offset = |running: &RunningRoute| {
+            running.durable.lock().unwrap_or_else(PoisonError::into_inner).get(partition).copied().unwrap_or(0)
+        };
+        state.routes.iter().map(offset).min().unwrap_or(u64::MAX)
+    }
+
+    /// The state of each route's receiver.
+    pub fn health(&self) -> Vec<RouteHealth> {
+        let route = |running: &RunningRoute| running.health.get(&running.route.name);
+        self.running().routes.iter().map(route).collect()
+    }
+
+    fn running(&self) -> MutexGuard<'_, RoutesState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // All at once, so that they stop in parallel; each is waited for when it is dropped.
+        for running in &state.routes {
+            running.task.request_stop();
+        }
+    }
+}

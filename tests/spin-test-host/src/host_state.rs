@@ -1,0 +1,55 @@
+//! The state of an instance.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+use wheeltapper_test_hosts::InstanceState;
+
+use crate::host::{DataFiles, Settings};
+
+/// The state that the host keeps for one instance.
+pub(crate) struct HostState {
+    pub(crate) instance: InstanceState,
+    pub(crate) files: Arc<DataFiles>,
+    pub(crate) settings: Arc<Settings>,
+    /// The component's variables, merged over the application's.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+impl HostState {
+    pub(crate) fn new(
+        files: Arc<DataFiles>,
+        settings: Arc<Settings>,
+        variables: BTreeMap<String, String>,
+        lives: Option<u32>,
+    ) -> wasmtime::Result<Self> {
+        let mut wasi = WasiCtx::builder();
+        wasi.inherit_stderr();
+        for (name, value) in &settings.environment {
+            wasi.env(name, value);
+        }
+        if let Some(folder) = &settings.mounted_folder {
+            wasi.preopened_dir(folder, "/", wasmtime_wasi::FsPerms::ReadOnly)?;
+        }
+        Ok(Self { instance: InstanceState::new(wasi.build(), lives), files, settings, variables })
+    }
+}
+
+impl fmt::Debug for HostState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Guest").finish_non_exhaustive()
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.instance.ctx()
+    }
+}
+
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.instance.http()
+    }
+}

@@ -1,0 +1,43 @@
+//! The state of an instance.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+use wheeltapper_test_hosts::InstanceState;
+
+use crate::host::SharedState;
+
+/// The state that the host keeps for one instance.
+pub(crate) struct HostState {
+    pub(crate) instance: InstanceState,
+    pub(crate) shared: Arc<SharedState>,
+    /// The component's configuration, merged over the workload's.
+    pub(crate) config: BTreeMap<String, String>,
+}
+
+impl HostState {
+    pub(crate) fn new(shared: Arc<SharedState>, config: BTreeMap<String, String>, lives: Option<u32>) -> Self {
+        let mut wasi = WasiCtx::builder();
+        wasi.inherit_stderr();
+        Self { instance: InstanceState::new(wasi.build(), lives), shared, config }
+    }
+}
+
+impl fmt::Debug for HostState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Guest").finish_non_exhaustive()
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.instance.ctx()
+    }
+}
+
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.instance.http()
+    }
+}
