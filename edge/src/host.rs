@@ -22,7 +22,6 @@ use wheeltapper_store::Store;
 use crate::{
     clock,
     components::{Ingester, InstanceLimits, Sandbox},
-    notifier::Notifier,
     data_folder::DataFolder,
     intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{
@@ -31,6 +30,7 @@ use crate::{
         start_worker,
     },
     metrics::Metrics,
+    notifier::Notifier,
     registry::Registry,
     supervisor::{Supervisor, TaskHandle},
 };

@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use sha2::Sha256;
 use tempfile::TempDir;
 use wheeltapper_access::{
-    Access, IssuerSettings, JwksSource, MonotonicClock, Scope, Settings, SignatureScheme, SignatureVerifier, SignedSource,
+    Access, IssuerSettings, JwksSource, MonotonicClock, Scope, Settings, SignatureScheme, SignatureVerifier,
+    SignedSource,
 };
 
 use crate::{NOW, bounds, byte, folder};
@@ -197,7 +198,12 @@ pub fn signature(mut bytes: &[u8]) {
         None => Ok(false),
     });
     let is_right = parts == signed && scheme == SignatureScheme::Request;
-    assert_eq!(taken == Ok(true), is_right, "{taken:?} {:?}", parts.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>());
+    assert_eq!(
+        taken == Ok(true),
+        is_right,
+        "{taken:?} {:?}",
+        parts.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>()
+    );
 }
 
 fn good_signature() -> String {

@@ -2,7 +2,7 @@
 
 use http::{Method, Request, StatusCode};
 use wheeltapper_api::{
-    ActionRequest, Filter, LineApi, LineApiError, Receipt, DetectRequest, Settings, Submission, Table, Verdict, respond,
+    ActionRequest, DetectRequest, Filter, LineApi, LineApiError, Receipt, Settings, Submission, Table, Verdict, respond,
 };
 
 use crate::{NOW, bounds, byte, piece};
@@ -59,7 +59,7 @@ fn ask(request: http::Result<Request<Vec<u8>>>) {
     // What is no target never gets past the server.
     let Ok(request) = request else { return };
     let length = request.body().len() + request.uri().to_string().len();
-    let settings = Settings { edge: true, ..Settings::default() };
+    let settings = Settings { is_edge_host: true, ..Settings::default() };
     let response = bounds::measured(length, || respond(&Nothing, &settings, NOW, request));
     assert!(response.status() < StatusCode::INTERNAL_SERVER_ERROR, "{response:?}");
     let json = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));

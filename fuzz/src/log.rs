@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wheeltapper_log::{LogError, Partition, frame};
+use wheeltapper_log::{LogError, Partition, encode_frame};
 
 use crate::{bounds, byte, folder, piece};
 
@@ -47,7 +47,7 @@ pub fn damage(mut bytes: &[u8]) {
         let nested = payload.first() == Some(&0xff);
         let mut framed = Vec::new();
         if nested {
-            frame(payload, &mut framed);
+            encode_frame(payload, &mut framed);
         }
         written.push(if nested { framed } else { payload.to_vec() });
     }
@@ -155,8 +155,8 @@ fn all(partition: &Partition) -> Found {
         match reader.read(at, end, 1 << 16) {
             Ok(found) => {
                 let Some(last) = found.last() else { break };
-                assert!(last.next > at && last.next <= end, "the reader does not come forward");
-                at = last.next;
+                assert!(last.next_offset > at && last.next_offset <= end, "the reader does not come forward");
+                at = last.next_offset;
                 records.extend(found.into_iter().map(|record| record.payload));
             }
             Err(error) => {

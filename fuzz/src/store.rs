@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::OnceLock};
 
 use wheeltapper_store::{
-    Applied, Commit, DeadLetter, Filter, Store, StoreError, decode_f64, decode_i64, encode_f64, encode_i64,
+    AppliedOffset, Commit, DeadLetter, Filter, Store, StoreError, decode_f64, decode_i64, encode_f64, encode_i64,
 };
 
 use crate::{bounds, byte, folder};
@@ -122,7 +122,7 @@ fn commit(store: &Store, number: usize) -> Result<(), StoreError> {
         format: None,
     };
     let offset = number as u64 + 1;
-    let applied = Some(Applied { offset, topic_ends: "{}" });
+    let applied = Some(AppliedOffset { offset, topic_ends: "{}" });
     store.commit(&Commit { partition: 1, applied, dead_letters: &[letter], ..Commit::default() })
 }
 
@@ -142,7 +142,7 @@ fn letters(store: &Store) -> Result<Vec<String>, StoreError> {
 
 fn open(path: &Path) -> Store {
     // As a host does that starts.
-    let opened = Store::open(path).and_then(|store| store.recover().map(|_| store));
+    let opened = Store::open(path).and_then(|store| store.discard_all_staged().map(|_| store));
     match opened {
         Ok(store) => store,
         Err(error) => panic!("the store cannot be opened: {error}"),

@@ -72,8 +72,14 @@ const RECIPES: &[Recipe] = &[
 ];
 
 /// The API before an answer that is always the same, for a host that has no line: what `cargo xtask bench api` compares with.
-const STAND_IN: Recipe =
-    Recipe { host: "bench", name: "api", adapter: "wheeltapper-mock-line", feature: "line-api", stages: &[], api: true };
+const STAND_IN: Recipe = Recipe {
+    host: "bench",
+    name: "api",
+    adapter: "wheeltapper-mock-line",
+    feature: "line-api",
+    stages: &[],
+    api: true,
+};
 
 /// Composes the API with what stands in for a line; gives its file.
 pub(crate) fn stand_in() -> anyhow::Result<PathBuf> {

@@ -96,10 +96,7 @@ fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baselin
 
 fn levels(transforms: &mut FftPlans, window: &[f64], rate: f64) -> (Vec<f64>, Vec<usize>) {
     let octaves = octave_levels(transforms, window, rate, 12);
-    (
-        octaves.iter().map(|octave| octave.decibel).collect(),
-        octaves.iter().map(|octave| octave.line_count).collect(),
-    )
+    (octaves.iter().map(|octave| octave.decibel).collect(), octaves.iter().map(|octave| octave.line_count).collect())
 }
 
 fn baseline(healthy: &[f64], rate: f64, length: usize) -> Baseline {

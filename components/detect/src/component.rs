@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 wit_bindgen::generate!({ path: "../../wit", world: "detect-stage" });
 
-use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, Guest, DryRunResult, GuestDetector};
+use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, DryRunResult, Guest, GuestDetector};
 use wheeltapper::pipeline::types::{
     Anomaly, Contribution, Dictionary, Drift, DriftKind, FeatureBatch, FeatureBlock, Prognosis, ScoreBatch,
     SensorTable, Severity, StageError, Time, Trend,

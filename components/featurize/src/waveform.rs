@@ -35,8 +35,13 @@ pub(crate) fn features(
     };
     let unit = machine.and_then(|machine| machine.unit);
     let samples = samples.get(..MAX_SAMPLES).unwrap_or(samples);
-    let features =
-        wheeltapper_condition_monitoring::waveform::features::extract_features(transforms, samples, rate, unit, &properties);
+    let features = wheeltapper_condition_monitoring::waveform::features::extract_features(
+        transforms,
+        samples,
+        rate,
+        unit,
+        &properties,
+    );
     out.add_wave_features(features.as_ref());
     out.add(shaft.unwrap_or(f64::NAN));
     let bearing = features.as_ref().and_then(|features| features.bearing_diagnosis.as_ref());

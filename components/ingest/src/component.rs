@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 wit_bindgen::generate!({ path: "../../wit", world: "ingest-stage" });
 
-use exports::wheeltapper::pipeline::ingest::{Decoded, Envelope, Guest, GuestIngester, Ingester as Handle, RejectedPart};
+use exports::wheeltapper::pipeline::ingest::{
+    Decoded, Envelope, Guest, GuestIngester, Ingester as Handle, RejectedPart,
+};
 use wheeltapper::pipeline::types::{Dictionary, ReadingColumns, Reason, Rejection, StageError, Waveform};
 
 struct Stage;

@@ -16,12 +16,12 @@ mod contracts;
 mod dictionary;
 mod error;
 mod events;
-#[cfg(feature = "line-api")]
-pub mod line_api;
 #[cfg(feature = "ingest")]
 mod intake;
 mod labels;
 mod line;
+#[cfg(feature = "line-api")]
+pub mod line_api;
 mod plant;
 mod platform;
 mod ports;

@@ -17,8 +17,8 @@ mod bindings {
 pub use bindings::{export, exports};
 
 use exports::wheeltapper::pipeline::line_api::{
-    Action as WitAction, ActionRequest, DetectRequest, Filter as WitFilter, Guest, LineApiError, Receipt as WitReceipt, Rejection,
-    Submission as WitSubmission, Table as WitTable, Verdict,
+    Action as WitAction, ActionRequest, DetectRequest, Filter as WitFilter, Guest, LineApiError, Receipt as WitReceipt,
+    Rejection, Submission as WitSubmission, Table as WitTable, Verdict,
 };
 
 /// A platform that offers the line to the API. The implementing crate exports the interface with

@@ -61,7 +61,8 @@ impl Config {
         let mut sensors = Map::new();
         for (asset, machine) in self.machines() {
             let speed = machine.sensors.iter().find(|sensor| {
-                sensor.kind == "speed" && wheeltapper_condition_monitoring::speed::hertz_per_unit(&sensor.unit).is_some()
+                sensor.kind == "speed"
+                    && wheeltapper_condition_monitoring::speed::hertz_per_unit(&sensor.unit).is_some()
             });
             for sensor in &machine.sensors {
                 let mut properties = Map::new();

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Random, folder, open, locate, read_from};
+use support::{Random, folder, locate, open, read_from};
 use wheeltapper_log::{
     FRAME_HEADER_LEN, LogRetention, Partition,
     storage::{

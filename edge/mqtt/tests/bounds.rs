@@ -20,7 +20,8 @@ fn failed_logins_are_slowed_down_by_name_and_address() {
     let users = ["ann", "bob"].map(|name| BrokerUser { name: name.into(), password: "secret".into() }).to_vec();
     let broker = start(BrokerConfig { users, ..config() }, Recorder::storing());
     let connect = |v5, name, password| {
-        RawClient::connect(broker.address, &ConnectParams { login: Some((name, password)), ..connect_params(v5, "c") }).1
+        RawClient::connect(broker.address, &ConnectParams { login: Some((name, password)), ..connect_params(v5, "c") })
+            .1
     };
     for _ in 0..5 {
         assert_eq!(connect(true, "ann", "wrong")[1], 0x86);

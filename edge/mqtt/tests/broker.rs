@@ -12,7 +12,8 @@ use wheeltapper_mqtt::{Broker, BrokerConfig, BrokerTls, BrokerUser};
 fn in_flight_messages_are_resent_when_a_session_resumes() {
     for v5 in [false, true] {
         let broker = start(config(), Recorder::storing());
-        let connect = ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "screen") };
+        let connect =
+            ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(v5, "screen") };
         let (mut screen, connack) = RawClient::connect(broker.address, &connect);
         assert_eq!(connack[..2], [0, 0]);
         screen.subscribe("#", 2);
@@ -49,7 +50,10 @@ fn in_flight_messages_are_resent_when_a_session_resumes() {
 #[test]
 fn the_receive_maximum_of_a_subscriber_is_respected() {
     let broker = start(config(), Recorder::storing());
-    let mut screen = RawClient::connect_ok(broker.address, &ConnectParams { properties: &[0x21, 0, 2], ..connect_params(true, "screen") });
+    let mut screen = RawClient::connect_ok(
+        broker.address,
+        &ConnectParams { properties: &[0x21, 0, 2], ..connect_params(true, "screen") },
+    );
     screen.subscribe("a", 1);
     for payload in ["1", "2", "3"] {
         broker.handle.publish("a", payload.into(), 1, false);
@@ -111,7 +115,8 @@ fn subscription_options_and_identifiers() {
 #[test]
 fn properties_pass_through_and_expiry_counts_down() {
     let broker = start(config(), Recorder::storing());
-    let connect = ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(true, "screen") };
+    let connect =
+        ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(true, "screen") };
     let mut screen = RawClient::connect_ok(broker.address, &connect);
     screen.subscribe("q", 1);
     let mut client = RawClient::connect_ok(broker.address, &connect_params(true, "asker"));
@@ -224,7 +229,10 @@ fn logins_are_checked() {
             if v5 { 0 } else { 2 }
         );
     }
-    let (_, connack) = RawClient::connect(broker.address, &ConnectParams { login: Some(("ann", "secret")), ..connect_params(true, "") });
+    let (_, connack) = RawClient::connect(
+        broker.address,
+        &ConnectParams { login: Some(("ann", "secret")), ..connect_params(true, "") },
+    );
     assert!(String::from_utf8_lossy(&connack).contains("assigned-"));
 }
 
@@ -263,7 +271,8 @@ fn silent_clients_are_closed() {
     assert_eq!(RawClient::open(broker.address, false).read(), None);
     assert!(start.elapsed() >= Duration::from_millis(300));
     let start = Instant::now();
-    let mut client = RawClient::connect_ok(broker.address, &ConnectParams { keep_alive: 1, ..connect_params(true, "sleeps") });
+    let mut client =
+        RawClient::connect_ok(broker.address, &ConnectParams { keep_alive: 1, ..connect_params(true, "sleeps") });
     client.expect_close(0x8D);
     assert!((1_400..3_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
 }
@@ -271,8 +280,10 @@ fn silent_clients_are_closed() {
 #[test]
 fn a_packet_above_the_subscribers_maximum_is_skipped() {
     let broker = start(config(), Recorder::storing());
-    let mut screen =
-        RawClient::connect_ok(broker.address, &ConnectParams { properties: &[0x27, 0, 0, 0, 30], ..connect_params(true, "small") });
+    let mut screen = RawClient::connect_ok(
+        broker.address,
+        &ConnectParams { properties: &[0x27, 0, 0, 0, 30], ..connect_params(true, "small") },
+    );
     screen.subscribe("a", 1);
     broker.handle.publish("a", "x".repeat(100).into(), 1, false);
     broker.handle.publish("a", "fits".into(), 1, false);
@@ -321,7 +332,8 @@ fn a_subscriber_that_does_not_read_loses_qos_0_first() {
 fn a_dead_letter_whose_acknowledgement_was_lost_is_not_stored_again() {
     let sink = Recorder::new(|_| wheeltapper_mqtt::Verdict::Rejected("no number".into()));
     let broker = start(config(), sink.clone());
-    let connect = ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(true, "pump") };
+    let connect =
+        ConnectParams { clean_start: false, properties: &[0x11, 0, 0, 0, 60], ..connect_params(true, "pump") };
     let mut client = RawClient::connect_ok(broker.address, &connect);
     sink.set_gate(false);
     client.publish(4, "a", 1, "x");
@@ -340,7 +352,8 @@ fn the_expiry_of_a_will_starts_at_its_publication() {
     let broker = start(config(), Recorder::storing());
     let mut watcher = RawClient::connect_ok(broker.address, &connect_params(true, "watcher"));
     watcher.subscribe("will", 1);
-    let connect = ConnectParams { will: Some(("will", "gone", 0, &[0x02, 0, 0, 0, 9])), ..connect_params(true, "dies") };
+    let connect =
+        ConnectParams { will: Some(("will", "gone", 0, &[0x02, 0, 0, 0, 9])), ..connect_params(true, "dies") };
     let dying = RawClient::connect_ok(broker.address, &connect);
     std::thread::sleep(Duration::from_millis(1_200));
     drop(dying);

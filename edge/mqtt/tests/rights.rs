@@ -270,7 +270,8 @@ fn queued_messages_of_a_disconnected_client_follow_its_rights() {
 #[test]
 fn a_client_id_of_another_owner_does_not_take_over_the_session() {
     let (_, _, broker) = start_plant();
-    let session = |user| ConnectParams { clean_start: false, login: Some((user, "x")), ..connect_params(false, "same") };
+    let session =
+        |user| ConnectParams { clean_start: false, login: Some((user, "x")), ..connect_params(false, "same") };
     let mut north = RawClient::connect_ok(broker.address, &session("north"));
     north.subscribe("#", 1);
     let (mut south, connack) = RawClient::connect(broker.address, &session("south"));

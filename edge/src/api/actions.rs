@@ -6,11 +6,11 @@ use std::{
 };
 
 use serde_json::Value as Json;
-use wheeltapper_line_api::{Action, ActionRequest, Filter, Table};
 use wheeltapper_line::{
     action_rules::{self, ActionError, OrderStatusChange, PlanRequest, RepairRequest},
     repair_alert,
 };
+use wheeltapper_line_api::{Action, ActionRequest, Filter, Table};
 use wheeltapper_store::{ActionRow, ActionWrite as StoredAction, Cell, TaskRow};
 
 use super::{

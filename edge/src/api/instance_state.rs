@@ -124,7 +124,11 @@ impl line_api::Host for InstanceState {
         release_while_waiting(&mut self.permit, self.query_service.submit(&self.caller, event)).await
     }
 
-    async fn query(&mut self, table: line_api::Table, filter: line_api::Filter) -> Result<String, line_api::LineApiError> {
+    async fn query(
+        &mut self,
+        table: line_api::Table,
+        filter: line_api::Filter,
+    ) -> Result<String, line_api::LineApiError> {
         release_while_waiting(&mut self.permit, self.query_service.query(&self.caller, table, filter)).await
     }
 

@@ -6,8 +6,8 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tokio::{sync::oneshot, time::timeout};
-use wheeltapper_line_api::{Filter, Table};
 use wheeltapper_line::{Value, rows_to_json, select_statement};
+use wheeltapper_line_api::{Filter, Table};
 use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, WaveformRow, WindowFilter};
 
 use super::{

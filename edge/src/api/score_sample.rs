@@ -42,7 +42,11 @@ struct SampleScorer {
 pub(super) struct ScorerPool(Mutex<Vec<SampleScorer>>);
 
 impl QueryService {
-    pub(super) async fn score_sample(self: &Arc<Self>, caller: &Caller, sample: DetectRequest) -> Result<Verdict, LineApiError> {
+    pub(super) async fn score_sample(
+        self: &Arc<Self>,
+        caller: &Caller,
+        sample: DetectRequest,
+    ) -> Result<Verdict, LineApiError> {
         // Checked before anything that depends on the sensor's configuration: a sensor that the caller may not see must
         // look as if it did not exist.
         if let Some(name) = sensor_names(&sample.payload).iter().find(|name| self.find_sensor(caller, name).is_none()) {

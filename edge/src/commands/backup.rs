@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use wheeltapper_store::Store;
 
 use super::GlobalArgs;
-use crate::{notifier, data_folder, host, line};
+use crate::{data_folder, host, line, notifier};
 
 /// Copies the store to a file, or the store and the users to a folder.
 #[derive(Debug, clap::Args)]

@@ -340,7 +340,11 @@ fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
 }
 
 /// Framed records for the dead-letter topic, except for events that already have a dead letter.
-fn dead_letters(rejected_parts: &[WitRejectedPart], envelopes: &[WitEnvelope], has_dead_letter: impl Fn(usize) -> bool) -> Vec<u8> {
+fn dead_letters(
+    rejected_parts: &[WitRejectedPart],
+    envelopes: &[WitEnvelope],
+    has_dead_letter: impl Fn(usize) -> bool,
+) -> Vec<u8> {
     let mut framed = Vec::new();
     for part in rejected_parts.iter().filter(|part| !has_dead_letter(part.envelope as usize)) {
         let Some(envelope) = envelopes.get(part.envelope as usize) else { continue };

@@ -508,7 +508,8 @@ impl PlannerTask {
     }
 
     fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], rejected: &[DeadLetter]) -> anyhow::Result<()> {
-        let checkpoint = PlannerCheckpoint { offsets, plan: self.checkpoint.plan + 1, command: self.checkpoint.command };
+        let checkpoint =
+            PlannerCheckpoint { offsets, plan: self.checkpoint.plan + 1, command: self.checkpoint.command };
         self.store.state_put(&snapshot_key(checkpoint.plan), &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {

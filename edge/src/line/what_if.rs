@@ -1,8 +1,8 @@
 //! What-if plans: planned on a copy of the schedule stage, with a changed configuration.
 
 use serde_json::{Value as Json, json};
-use wheeltapper_line_api::Table;
 use wheeltapper_line::{Value, action_rules, rows_to_json};
+use wheeltapper_line_api::Table;
 
 use super::{pending_output::work_order_row, planner::ScheduleFactory};
 use crate::components::wit::types::WorkOrder;

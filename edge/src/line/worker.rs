@@ -22,7 +22,7 @@ use super::{
     checkpoint::{CheckpointData, CheckpointError, CheckpointGate, Checkpointer, SnapshotMetadata},
     pending_output::{Finding, PendingOutput},
     record::RecordError,
-    replay_filter::{ReplayFilter, QuarantinedRange},
+    replay_filter::{QuarantinedRange, ReplayFilter},
     snapshot_folder::SnapshotFolder,
     stages::{StageConfigs, StageFactory, StageSnapshots, Stages, StepOutput},
     topic_reader::{ReadOutcome, read_or_skip},

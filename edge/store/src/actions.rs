@@ -93,8 +93,8 @@ impl Store {
     pub fn planner_command_after(&self, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         let after = i64::try_from(number).unwrap_or(i64::MAX);
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT seq, body FROM planner_commands WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+            let mut statement = connection
+                .prepare_cached("SELECT seq, body FROM planner_commands WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
             let row = statement.query_row([after], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
             Ok(row.map(|(number, body)| (u64::try_from(number).unwrap_or(0), body)))
         })

@@ -258,7 +258,12 @@ mod tests {
         assert_eq!(row(payloads), 3);
         old.execute_batch("INSERT INTO dead_letters VALUES ('e', 1, 's', 'late', '', x'04', 1, NULL, NULL); DELETE FROM dead_letters WHERE id = 'd'").unwrap();
         assert_eq!(row(payloads), 1);
-        assert_eq!(row("SELECT count(*) FROM state WHERE key = 'notifier/ops' AND json_extract(CAST(value AS TEXT), '$.notified.a') = 'high'"), 1);
+        assert_eq!(
+            row(
+                "SELECT count(*) FROM state WHERE key = 'notifier/ops' AND json_extract(CAST(value AS TEXT), '$.notified.a') = 'high'"
+            ),
+            1
+        );
         assert_eq!(row("SELECT json_extract(metadata, '$.contributions[0].actual') > 4 FROM anomalies"), 1);
         assert_eq!(identity(&old).unwrap().len(), 32);
         assert_eq!(row("SELECT count(*) FROM actions") + row("SELECT count(*) FROM tasks"), 0);

@@ -52,8 +52,14 @@ fn snapshots() -> Result<(), Box<dyn std::error::Error>> {
     let value: Vec<f64> = rows.iter().map(|row| row.2).collect();
     let samples: Vec<f32> = (0..64).map(|at| (at as f32).sin()).collect();
     let bursts = [Waveform { sensor: 0, start: T0, rate: 1000.0, samples: &samples }];
-    let out =
-        featurizer.push(&Batch { sensors: &sensors, sensor: &sensor, time: &time, value: &value, waveforms: &bursts, arrivals: &[] })?;
+    let out = featurizer.push(&Batch {
+        sensors: &sensors,
+        sensor: &sensor,
+        time: &time,
+        value: &value,
+        waveforms: &bursts,
+        arrivals: &[],
+    })?;
     put(1, "seed-featurize", featurizer.snapshot())?;
 
     let mut stage = Stage::open(r#"{"warmup_windows":8,"spread_windows":0}"#).or_else(|_| Stage::open(""))?;
@@ -140,7 +146,7 @@ fn columns() -> std::io::Result<()> {
 fn segments() -> std::io::Result<()> {
     let mut segment = Vec::new();
     for payload in [b"first".as_slice(), b"", &[7; 300], b"last"] {
-        wheeltapper_log::frame(payload, &mut segment);
+        wheeltapper_log::encode_frame(payload, &mut segment);
     }
     write("log-segment", "seed-sound", &segment)?;
     write("log-segment", "seed-torn", &segment[..segment.len() - 2])?;

@@ -15,8 +15,8 @@ use std::{
 use anyhow::{Context as _, ensure};
 use common::{postgres::to_sql_values, server::Api};
 use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, SqlValue, platform_store};
-use wheeltapper_wasmcloud_test_host::wash::{Layout, WashProcess};
 use wheeltapper_test_hosts::composed;
+use wheeltapper_wasmcloud_test_host::wash::{Layout, WashProcess};
 
 /// The timeout for processing one event.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -7,8 +7,8 @@ mod common;
 use std::collections::VecDeque;
 
 use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, http, platform_store};
-use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message, PostgresServer, Settings, WasmCloudTestHost};
 use wheeltapper_test_hosts::composed;
+use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message, PostgresServer, Settings, WasmCloudTestHost};
 
 #[test]
 fn the_line_in_one_component_conforms() {

@@ -177,8 +177,7 @@ fn check_component(name: &str, component: &Component, manifest: &Manifest, path:
     }
     for store in component.key_value_stores.iter().chain(&component.sqlite_databases) {
         if store != "default" {
-            faults
-                .push(format!("{name}: store {store} needs a runtime configuration; only \"default\" always exists"));
+            faults.push(format!("{name}: store {store} needs a runtime configuration; only \"default\" always exists"));
         }
     }
     for dependency in component.dependencies.keys() {

@@ -15,8 +15,7 @@ fn the_manifests_follow_spins_rules() {
         let faults = manifest_faults(&root.join(manifest)).unwrap();
         // With another target folder the composed components are in that folder.
         let elsewhere = std::env::var_os("CARGO_TARGET_DIR").is_some();
-        let faults: Vec<_> =
-            faults.into_iter().filter(|fault| !(elsewhere && fault.contains("is missing"))).collect();
+        let faults: Vec<_> = faults.into_iter().filter(|fault| !(elsewhere && fault.contains("is missing"))).collect();
         assert!(faults.is_empty(), "{manifest}: {faults:#?}");
     }
 }

@@ -4,8 +4,8 @@
 mod common;
 
 use common::App;
-use wheeltapper_wasmcloud_test_host::LoadedComponent;
 use wheeltapper_test_hosts::plant::{PLANT, assert_api_reports, plant_events};
+use wheeltapper_wasmcloud_test_host::LoadedComponent;
 
 fn request(app: &App, http: &LoadedComponent, builder: http::request::Builder, body: &[u8]) -> (u16, String) {
     let response = app.host.http(http, builder.body(body.to_vec()).unwrap(), None).unwrap();

@@ -6,8 +6,8 @@ mod common;
 use std::collections::VecDeque;
 
 use common::{App, STAGES, assert_same, tick};
-use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message};
 use wheeltapper_test_hosts::plant::{PLANT, plant_events};
+use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message};
 
 const SECONDS: i64 = 280;
 const FAULT_START: i64 = 210;

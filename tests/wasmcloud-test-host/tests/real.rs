@@ -4,8 +4,8 @@
 mod common;
 
 use common::{composed, tick};
-use wheeltapper_wasmcloud_test_host::wash::{Layout, WashProcess};
 use wheeltapper_test_hosts::plant::{PLANT, plant_events};
+use wheeltapper_wasmcloud_test_host::wash::{Layout, WashProcess};
 
 const SECONDS: i64 = 280;
 const FAULT_START: i64 = 210;

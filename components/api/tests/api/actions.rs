@@ -4,7 +4,9 @@ use http::Method;
 use serde_json::{Value, json};
 use wheeltapper_api::{Action, Settings, respond};
 
-use crate::memory::{Memory, NOW, SECOND, T0, body, get, get_with, invalid_body, order, plant, problem, request, send, text};
+use crate::memory::{
+    Memory, NOW, SECOND, T0, body, get, get_with, invalid_body, order, plant, problem, request, send, text,
+};
 
 const ANOMALY: &str = "/api/v1/anomalies/00000000000000000000000000000001";
 const ORDER: &str = "/api/v1/work-orders/00000000000000000000000000000001";
@@ -47,11 +49,17 @@ fn only_the_action_comment_requires_a_text() {
     assert!(recorded_actions(&line).iter().all(|(_, _, text)| text.is_empty()));
     let comment = format!("{ANOMALY}/comment");
     assert!(problem(&send(&line, Method::POST, &comment, ""), 400).contains("there is no body"));
-    assert_eq!(invalid_body(&send(&line, Method::POST, &comment, "{}")), (String::new(), "missing field `comment`".into()));
+    assert_eq!(
+        invalid_body(&send(&line, Method::POST, &comment, "{}")),
+        (String::new(), "missing field `comment`".into())
+    );
     let (pointer, detail) = invalid_body(&send(&line, Method::POST, &comment, r#"{"comment": ""}"#));
     assert_eq!((pointer.as_str(), detail.as_str()), ("/comment", "a text of 0 characters, expected 1 to 2000"));
     let long = format!(r#"{{"comment": "{}"}}"#, "ä".repeat(2_001));
-    assert_eq!(invalid_body(&send(&line, Method::POST, &comment, &long)).1, "a text of 2001 characters, expected 1 to 2000");
+    assert_eq!(
+        invalid_body(&send(&line, Method::POST, &comment, &long)).1,
+        "a text of 2001 characters, expected 1 to 2000"
+    );
     assert!(invalid_body(&send(&line, Method::POST, &comment, r#"{"comment": "\u0000"}"#)).1.contains("NUL"));
     assert!(invalid_body(&send(&line, Method::POST, &comment, r#"{"comment": null}"#)).1.contains("expected a string"));
     assert!(recorded_actions(&line).is_empty());

@@ -91,7 +91,8 @@ fn filtered_pages_need_few_queries() {
     let mut line = plant();
     let sensors: Vec<Value> = (0..12_500).map(|at| sensor(&format!("north/m{at:05}/x"))).collect();
     line.rows.insert(Table::Sensors, sensors);
-    let looks = |line: &Memory| line.queries.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
+    let looks =
+        |line: &Memory| line.queries.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
     let fields = |count: usize, field: &str| {
         (0..count).fold("{".to_owned(), |query, at| query + &format!("a{at}:{field} ")) + "}"
     };

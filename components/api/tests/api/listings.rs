@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use wheeltapper_api::Table;
 
-use crate::memory::{Memory, SECOND, T0, anomaly, body, get, dead_letter, order, problem, sensor, text};
+use crate::memory::{Memory, SECOND, T0, anomaly, body, dead_letter, get, order, problem, sensor, text};
 
 fn anomalies(count: i64) -> Memory {
     Memory::with(Table::Anomalies, (0..count).map(anomaly).collect())

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wheeltapper_api::{LineApiError, Table};
 
-use crate::memory::{Memory, NOW, SECOND, T0, alert, anomaly, body, get, dead_letter, order, problem, sensor};
+use crate::memory::{Memory, NOW, SECOND, T0, alert, anomaly, body, dead_letter, get, order, problem, sensor};
 
 fn chunk(end: i64, count: i64) -> Value {
     json!({ "sensor": "s", "start_time": end - SECOND, "end_time": end, "count": count, "times": [], "vals": [] })

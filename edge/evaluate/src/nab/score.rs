@@ -189,8 +189,7 @@ pub fn sweep(points: &[ScoredRow], weights: Weights) -> Vec<ThresholdStep> {
 /// The step with the highest score; among equal scores, the one with the highest threshold.
 #[must_use]
 pub fn best_step(steps: &[ThresholdStep]) -> ThresholdStep {
-    let better =
-        |best: ThresholdStep, step: &ThresholdStep| if step.score > best.score { *step } else { best };
+    let better = |best: ThresholdStep, step: &ThresholdStep| if step.score > best.score { *step } else { best };
     steps.iter().fold(steps.first().copied().unwrap_or_default(), better)
 }
 

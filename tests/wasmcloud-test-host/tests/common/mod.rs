@@ -4,8 +4,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message, PostgresServer, Settings, WasmCloudTestHost};
 use wheeltapper_test_hosts::plant::{START, TABLE_QUERIES};
+use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message, PostgresServer, Settings, WasmCloudTestHost};
 
 /// The components, and the first token of the subjects that each subscribes to.
 pub const STAGES: [(&str, &str); 5] = [
