@@ -6,8 +6,9 @@ use crate::config::{SensorProperties, WindowRules};
 
 /// Number of waveforms whose start and hash are kept, to recognise repeats.
 const MAX_KNOWN_WAVEFORMS: usize = 64;
-/// Number of readings behind the watermark that are kept, to recognise repeats.
-const READINGS_BEHIND_WATERMARK: usize = 256;
+/// Number of readings behind the watermark that are kept, to recognise duplicates early. The edge host's store recognises
+/// older ones.
+const READINGS_BEHIND_WATERMARK: usize = 32;
 /// Limit for the number of readings of a sensor.
 const MAX_READINGS: usize = 1 << 18;
 

@@ -106,6 +106,22 @@ impl ExpiredRows {
     }
 }
 
+/// A query with the table `known` of the sensors in a table: one index lookup per sensor, where DISTINCT would read every
+/// row.
+macro_rules! with_sensors {
+    ($table:literal, $query:literal $(,)?) => {
+        concat!(
+            "WITH RECURSIVE known (sensor) AS (
+                SELECT min(sensor) FROM ",
+            $table,
+            " UNION ALL SELECT (SELECT min(sensor) FROM ",
+            $table,
+            " WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL) ",
+            $query
+        )
+    };
+}
+
 /// A table whose rows are deleted by sensor and then by time.
 struct SensorTable {
     /// Selects the sensors that have rows before ?1.
@@ -117,11 +133,11 @@ struct SensorTable {
 }
 
 const READINGS: SensorTable = SensorTable {
-    sensors: "WITH RECURSIVE known (sensor) AS (
-            SELECT min(sensor) FROM reading_chunks
-            UNION ALL SELECT (SELECT min(sensor) FROM reading_chunks WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
-        SELECT sensor FROM known WHERE sensor IS NOT NULL
-            AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND end_time < ?1)",
+    sensors: with_sensors!(
+        "reading_chunks",
+        "SELECT sensor FROM known WHERE sensor IS NOT NULL
+            AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND end_time < ?1)"
+    ),
     newest: "SELECT max(end_time) FROM reading_chunks WHERE sensor = ?1",
     // Staged chunks are excluded, because discarding a checkpoint must find them.
     delete: "DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time IN (
@@ -131,11 +147,11 @@ const READINGS: SensorTable = SensorTable {
 };
 
 /// Sensors with a chunk that starts before ?1.
-const SENSORS_WITH_EARLY_CHUNKS: &str = "WITH RECURSIVE known (sensor) AS (
-        SELECT min(sensor) FROM reading_chunks
-        UNION ALL SELECT (SELECT min(sensor) FROM reading_chunks WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
-    SELECT sensor FROM known WHERE sensor IS NOT NULL
-        AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND start_time < ?1)";
+const SENSORS_WITH_EARLY_CHUNKS: &str = with_sensors!(
+    "reading_chunks",
+    "SELECT sensor FROM known WHERE sensor IS NOT NULL
+        AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND start_time < ?1)"
+);
 /// Chunks of sensor ?1 that start before ?2 and end at ?3 or later. Staged chunks are excluded, because discarding them
 /// must find them unchanged.
 const EARLY_CHUNKS: &str = "SELECT start_time, times, vals FROM reading_chunks AS chunk
@@ -145,11 +161,11 @@ const EARLY_CHUNKS: &str = "SELECT start_time, times, vals FROM reading_chunks A
 const SENSORS_PER_TRIM: usize = 16;
 
 const HOURLY: SensorTable = SensorTable {
-    sensors: "WITH RECURSIVE known (sensor) AS (
-            SELECT min(sensor) FROM reading_hourly_sums
-            UNION ALL SELECT (SELECT min(sensor) FROM reading_hourly_sums WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
-        SELECT sensor FROM known WHERE sensor IS NOT NULL
-            AND EXISTS (SELECT 1 FROM reading_hourly_sums AS sums WHERE sums.sensor = known.sensor AND hour < ?1)",
+    sensors: with_sensors!(
+        "reading_hourly_sums",
+        "SELECT sensor FROM known WHERE sensor IS NOT NULL
+            AND EXISTS (SELECT 1 FROM reading_hourly_sums AS sums WHERE sums.sensor = known.sensor AND hour < ?1)"
+    ),
     newest: "SELECT max(hour) FROM reading_hourly_sums WHERE sensor = ?1",
     delete: "DELETE FROM reading_hourly_sums WHERE sensor = ?1 AND hour IN (
         SELECT hour FROM reading_hourly_sums WHERE sensor = ?1 AND hour < ?2 ORDER BY hour LIMIT ?3)",
@@ -193,13 +209,13 @@ const SKIPPED: &str = "DELETE FROM skipped WHERE rowid IN (
         AND start < (SELECT start FROM skipped WHERE partition = old.partition ORDER BY start DESC LIMIT 1 OFFSET 10000)
     LIMIT ?2)";
 
-const NEWEST_RAW: &str = "WITH RECURSIVE known (sensor) AS (
-        SELECT min(sensor) FROM reading_chunks
-        UNION ALL SELECT (SELECT min(sensor) FROM reading_chunks WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
-    SELECT max(newest) FROM (
+const NEWEST_RAW: &str = with_sensors!(
+        "reading_chunks",
+        "SELECT max(newest) FROM (
         SELECT (SELECT max(end_time) FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor) AS newest FROM known
         UNION ALL SELECT max(start_time) FROM waveform_chunks
-        UNION ALL SELECT max(end_time) FROM window_chunks)";
+        UNION ALL SELECT max(end_time) FROM window_chunks)"
+    );
 const NEWEST_FINDING: &str = "SELECT max(newest) FROM (
     SELECT max(detection_time) AS newest FROM anomalies UNION ALL SELECT max(updated) FROM alerts
     UNION ALL SELECT max(time) FROM drifts UNION ALL SELECT max(time) FROM prognoses

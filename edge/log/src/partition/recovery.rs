@@ -76,6 +76,15 @@ struct TailRecovery {
     needs_new_segment: bool,
 }
 
+impl TailRecovery {
+    /// Whether the newest segment is exactly as synced. An empty one is not: its folder entry may not be durable.
+    fn is_as_stored(&self, newest: &SegmentFile, stored: &SyncState) -> bool {
+        let stop = newest.base.saturating_add(newest.length);
+        let is_whole = newest.header.is_some() && newest.length > 0 && !self.needs_new_segment;
+        is_whole && [self.file_end, self.next_offset, stored.synced] == [stop; 3]
+    }
+}
+
 impl Partition {
     /// Opens the partition in `folder`, or creates it. A new segment is started when the newest one has reached
     /// `segment_size` bytes. Truncates a torn tail, which is the rest of an unfinished write: bytes after everything
@@ -85,12 +94,16 @@ impl Partition {
     /// # Errors
     /// [`LogError::Io`] when the file system fails; [`LogError::Format`] for a log of another format version.
     pub fn open_with_storage(storage: Arc<dyn Storage>, folder: &Path, segment_size: u64) -> Result<Self, LogError> {
-        create_folder_durably(&*storage, folder)?;
+        storage.create_dir_all(folder).map_err(LogError::io("creating the folder", folder))?;
         let mut found = find_segments(&*storage, folder)?;
         let newest_key = found.iter().rev().find_map(|found| Some(found.header?.key));
         let first = found.first().map_or(0, |first| first.base);
         let fresh = SyncState { key: newest_key.unwrap_or_else(|| storage.random()), start: first, synced: 0 };
         let (mut state_file, stored) = SyncStateFile::open(&*storage, folder, fresh)?;
+        if stored.is_none() {
+            // The state is written after this, so a folder with a state is durable.
+            sync_parent_folders(&*storage, folder)?;
+        }
         let state = stored.unwrap_or(fresh);
         remove_dropped_segments(&*storage, folder, &mut found, state.start);
 
@@ -119,11 +132,15 @@ impl Partition {
             push_segment(&shared, segment.base, segment.header.map_or(state.key, |header| header.key));
         }
 
+        let mut is_unchanged = false;
         let (file, end) = match found.last() {
             Some(newest) => {
                 let file = open_newest(&*storage, folder, newest, state.key)?;
                 let tail = recover_tail(&*file, folder, newest, &state, &mut recovery)?;
-                persist_tail(&*file, &segment_path(folder, newest.base), newest.base, &tail)?;
+                is_unchanged = stored.is_some_and(|stored| tail.is_as_stored(newest, &stored));
+                if !is_unchanged {
+                    persist_tail(&*file, &segment_path(folder, newest.base), newest.base, &tail)?;
+                }
                 (Some(file).filter(|_| !tail.needs_new_segment), tail.next_offset)
             }
             None => {
@@ -141,9 +158,14 @@ impl Partition {
                 (file, push_segment(&shared, end, state.key))
             }
         };
-        sync_segment_folder(&*storage, folder)?;
-        let state = SyncState { synced: end, ..state };
-        state_file.write_durably(state).map_err(LogError::io("writing the synced offset in", folder))?;
+        if is_unchanged {
+            // Everything in the log was synced before its offset was stored: an orderly start writes nothing.
+            state_file.keep_stored();
+        } else {
+            sync_segment_folder(&*storage, folder)?;
+            let state = SyncState { synced: end, ..state };
+            state_file.write_durably(state).map_err(LogError::io("writing the synced offset in", folder))?;
+        }
         shared.end.store(end, Ordering::Release);
         Ok(Self {
             shared,
@@ -163,9 +185,9 @@ fn newest_segment(shared: &PartitionShared) -> Option<super::Segment> {
     shared.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).last().copied()
 }
 
-/// Creates the folder durably. It may have been created just before a crash, so existing parent folders are synced too.
-fn create_folder_durably(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
-    storage.create_dir_all(folder).map_err(LogError::io("creating the folder", folder))?;
+/// Makes a created folder durable. It may have been created just before a crash, so existing parent folders are synced
+/// too.
+fn sync_parent_folders(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
     for parent in folder.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()) {
         match storage.sync_dir(parent) {
             // A process that may not list the parent has not created the folder in it either.

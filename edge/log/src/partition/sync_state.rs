@@ -73,6 +73,11 @@ impl SyncStateFile {
         self.has_uncertain_entry || offset < self.state.synced
     }
 
+    /// Keeps the stored state without writing it. Other entries may differ from it until the next durable write.
+    pub(super) fn keep_stored(&mut self) {
+        self.has_uncertain_entry = true;
+    }
+
     /// Writes the state without syncing. After a power loss an older state may be current, which only makes recovery
     /// more careful as long as `synced` never decreases.
     pub(super) fn write(&mut self, state: SyncState) -> io::Result<()> {
