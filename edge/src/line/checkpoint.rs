@@ -46,6 +46,8 @@ pub(super) struct WrittenCheckpoint {
     pub(super) offset: u64,
     pub(super) metadata: SnapshotMetadata,
     pub(super) count: u64,
+    /// Number of readings that were not written, because they are stored already.
+    pub(super) duplicates: u64,
 }
 
 /// Why a checkpoint could not be written.
@@ -214,5 +216,11 @@ fn write_checkpoint(
     }
     writer.finish()?;
     tracing::debug!(partition, count = job.data.count, snapshots = ?wrote, all = ?began.elapsed(), "checkpoint");
-    Ok(Some(WrittenCheckpoint { offset: job.offset, metadata: job.metadata, count: job.data.count }))
+    let duplicates = writer.duplicates();
+    Ok(Some(WrittenCheckpoint {
+        offset: job.offset,
+        metadata: job.metadata,
+        count: job.data.count - duplicates,
+        duplicates,
+    }))
 }

@@ -19,7 +19,7 @@ use crate::{
         put_alerts, put_anomalies, put_dead_letters, put_drifts, put_partition, put_prognoses, put_skipped,
         put_work_orders, to_sql_integer,
     },
-    repeats::without_repeats,
+    duplicates::without_duplicates,
     window_chunks::{self, WindowChunk},
 };
 
@@ -54,6 +54,8 @@ pub struct CheckpointWriter<'a> {
     waveforms: Vec<Vec<u8>>,
     windows: Vec<WindowChunk<'a>>,
     progress: Progress,
+    /// Number of readings of the commit that were not written, because they are stored already.
+    duplicates: u64,
     /// Number of chunks that were staged.
     staged: i64,
     /// Indexes of chunks with the same start time as an existing chunk. The last transaction merges them.
@@ -92,7 +94,9 @@ impl Store {
     /// [`StoreError`] if the stored readings, which are compared with those of the commit, cannot be read.
     pub fn begin_checkpoint<'a>(&self, commit: &'a Commit<'a>) -> Result<CheckpointWriter<'a>, StoreError> {
         let mut hours = BTreeMap::new();
-        let new_readings = self.read(|connection| without_repeats(connection, commit.readings))?;
+        let new_readings = self.read(|connection| without_duplicates(connection, commit.readings))?;
+        let pairs = commit.readings.iter().zip(&new_readings);
+        let duplicates = pairs.map(|(all, new)| (all.times.len() - new.times.len()) as u64).sum();
         let chunks: Vec<ReadingChunk> = new_readings
             .iter()
             .filter(|column| !column.times.is_empty())
@@ -109,6 +113,7 @@ impl Store {
             waveforms: commit.waveforms.iter().map(|waveform| encode_f32(&waveform.samples)).collect(),
             windows: commit.windows.iter().map(WindowChunk::new).collect(),
             progress,
+            duplicates,
             staged: 0,
             conflicting: Vec::new(),
         })
@@ -142,6 +147,11 @@ impl Store {
 }
 
 impl CheckpointWriter<'_> {
+    /// Number of readings of the commit that are not written, because they are stored already.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
     /// Runs one small transaction. Returns whether another step is needed before [`Self::finish`].
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod counts;
 mod dead_letters;
 mod downsample;
 mod drift_queries;
+mod duplicates;
 mod error;
 mod export;
 mod finding_writes;
@@ -23,7 +24,7 @@ pub mod fuzz;
 mod integrity_check;
 mod queries;
 mod readings;
-mod repeats;
+
 mod retention;
 mod rows;
 mod schema;

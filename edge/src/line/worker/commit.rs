@@ -93,6 +93,7 @@ impl Worker {
         let Some(written) = self.checkpointer.take_written(wait)? else { return Ok(()) };
         self.checkpoint_data = None;
         self.config.metrics.readings_stored.inc_by(written.count);
+        self.config.metrics.readings_duplicate.inc_by(written.duplicates);
         self.snapshot_offset = written.offset;
         self.has_snapshot = true;
         self.processed_end = written.metadata.processed;

@@ -1,6 +1,6 @@
 //! Removes readings that are already in the store from a checkpoint.
 //!
-//! The pipeline recognises a repeated reading only among the newest readings of its sensor. A repeat of an older one
+//! The pipeline recognises a duplicate only among the newest readings of its sensor. A duplicate of an older reading
 //! arrives here, for example when a device sends a long body again because the response was lost.
 
 use std::{borrow::Cow, collections::HashSet};
@@ -12,10 +12,10 @@ use crate::{
     column_codec::{decode_f64, decode_i64},
 };
 
-/// Returns the columns without repeats of a reading with the same sensor, time and value, in the store or in the column
-/// itself. A reading with another value for a known time is kept. A column in time order that starts after its sensor's stored readings,
-/// as nearly all do, costs one index lookup.
-pub(crate) fn without_repeats<'a>(
+/// Returns the columns without duplicates: readings of which the store or the column has another with the same sensor,
+/// time and value. A reading with another value for a known time is kept. A column in time order that starts after its
+/// sensor's stored readings, as nearly all do, costs one index lookup.
+pub(crate) fn without_duplicates<'a>(
     connection: &Connection,
     columns: &'a [SensorReadings],
 ) -> Result<Vec<Cow<'a, SensorReadings>>, StoreError> {
@@ -25,17 +25,17 @@ pub(crate) fn without_repeats<'a>(
          WHERE sensor = ?1 AND end_time >= ?2 AND start_time <= ?3
             AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)",
     )?;
-    columns.iter().map(|column| column_without_repeats(&mut overlapping, column)).collect()
+    columns.iter().map(|column| column_without_duplicates(&mut overlapping, column)).collect()
 }
 
-fn column_without_repeats<'a>(
+fn column_without_duplicates<'a>(
     overlapping: &mut CachedStatement<'_>,
     column: &'a SensorReadings,
 ) -> Result<Cow<'a, SensorReadings>, StoreError> {
     let (Some(&first), Some(&last)) = (column.times.iter().min(), column.times.iter().max()) else {
         return Ok(Cow::Borrowed(column));
     };
-    let mut repeated: HashSet<(i64, u64)> = HashSet::new();
+    let mut stored_duplicates: HashSet<(i64, u64)> = HashSet::new();
     let mut sorted_times = Vec::new();
     let mut rows = overlapping.query(params![column.sensor, first, last])?;
     while let Some(row) = rows.next()? {
@@ -53,13 +53,13 @@ fn column_without_repeats<'a>(
         // A chunk that cannot be decoded is left for manual repair, and must not block new readings.
         let (Ok(times), Ok(values)) = (decode_i64(&times), decode_f64(&values)) else { continue };
         let stored = times.iter().zip(&values).filter(|(time, _)| sorted_times.binary_search(time).is_ok());
-        repeated.extend(stored.map(|(&time, value)| (time, value.to_bits())));
+        stored_duplicates.extend(stored.map(|(&time, value)| (time, value.to_bits())));
     }
     let increasing = column.times.is_sorted_by(|earlier, later| earlier < later);
-    if increasing && repeated.is_empty() {
+    if increasing && stored_duplicates.is_empty() {
         return Ok(Cow::Borrowed(column));
     }
-    let mut known = repeated;
+    let mut known = stored_duplicates;
     let readings = column.times.iter().copied().zip(column.values.iter().copied());
     let (times, values) = readings.filter(|&(time, value)| known.insert((time, value.to_bits()))).unzip();
     Ok(Cow::Owned(SensorReadings { sensor: column.sensor, times, values }))
