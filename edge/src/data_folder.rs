@@ -41,13 +41,13 @@ impl DataFolder {
         }
     }
 
-    /// The number of partitions: the number with which the folder was created, else `wanted`, else one per CPU core (at
-    /// most 64). `recorded` is the number in the store; the file `partitions` and the folders of the log hold it too,
-    /// and all must agree. With another number, readings of some machines would be in partitions without a reader.
+    /// The number of partitions: the number with which the folder was created, else `configured`, else one per CPU core
+    /// (at most 64). `recorded` is the number in the store; the file `partitions` and the folders of the log contain it
+    /// too, and all must agree. With another number, readings of some machines would be in partitions without a reader.
     ///
     /// # Errors
-    /// When the numbers do not agree, or `wanted` differs from the number with which the folder was created.
-    pub fn resolve_partitions(&self, wanted: u16, recorded: Option<u16>) -> anyhow::Result<u16> {
+    /// When the numbers do not agree, or `configured` differs from the number with which the folder was created.
+    pub fn resolve_partitions(&self, configured: u16, recorded: Option<u16>) -> anyhow::Result<u16> {
         let file = self.path.join("partitions");
         let written = match fs::read_to_string(&file) {
             Ok(text) => {
@@ -62,16 +62,17 @@ impl DataFolder {
             ("the store".to_owned(), recorded),
             (format!("the log {}", self.log_path().display()), logged),
         ];
-        let mut said = known.iter().filter_map(|(who, number)| Some((who, (*number)?)));
-        let Some((_, made)) = said.next() else {
+        let mut recorded_counts = known.iter().filter_map(|(source, number)| Some((source, (*number)?)));
+        let Some((_, created)) = recorded_counts.next() else {
             let cores = thread::available_parallelism().map_or(1, usize::from);
-            let partitions = if wanted == 0 { u16::try_from(cores).unwrap_or(u16::MAX).min(64) } else { wanted };
+            let partitions =
+                if configured == 0 { u16::try_from(cores).unwrap_or(u16::MAX).min(64) } else { configured };
             write_file_durably(&file, &format!("{partitions}\n"))?;
             return Ok(partitions);
         };
-        if said.any(|(_, number)| number != made) {
+        if recorded_counts.any(|(_, number)| number != created) {
             let all: Vec<_> =
-                known.iter().filter_map(|(who, number)| Some(format!("{who} says {}", (*number)?))).collect();
+                known.iter().filter_map(|(source, number)| Some(format!("{source} says {}", (*number)?))).collect();
             bail!(
                 "the data folder {} is not consistent: its records of the partition count differ: {}. \
                  Readings of some machines would be lost. Write the right number into {}, or restore the folder from a \
@@ -81,18 +82,18 @@ impl DataFolder {
                 file.display()
             );
         }
-        if wanted != 0 && wanted != made {
+        if configured != 0 && configured != created {
             bail!(
-                "the data folder {} was made with {made} partitions, the configuration wants {wanted}; \
-                 set partitions = {made}, or start with a new data folder",
+                "the data folder {} was created with {created} partitions, but the configuration says {configured}; \
+                 set partitions = {created}, or start with a new data folder",
                 self.path.display()
             );
         }
         if written.is_none() {
-            tracing::warn!(partitions = made, "the file {} was missing and was written again", file.display());
-            write_file_durably(&file, &format!("{made}\n"))?;
+            tracing::warn!(partitions = created, "the file {} was missing and was written again", file.display());
+            write_file_durably(&file, &format!("{created}\n"))?;
         }
-        Ok(made)
+        Ok(created)
     }
 
     /// The number of partitions of the log of readings; `None` when there is no log.

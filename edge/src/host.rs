@@ -130,7 +130,7 @@ impl Host {
             LogRetention { max_age: config.log.retention_age.to_std(), max_bytes: config.log.retention_size.bytes() };
         let (findings, _) = broadcast::channel(FINDINGS_CAPACITY);
         let [featurize, detect, alert] = stage_configs(&config)?;
-        let adopted = RestoredAlerts::load(&store).context("reading the store")?;
+        let restored_alerts = RestoredAlerts::load(&store).context("reading the store")?;
         let mut workers = Vec::new();
         let mut sources = Vec::new();
         for (partition, reader) in (0..partitions).zip(&raw) {
@@ -151,7 +151,7 @@ impl Host {
                     stage_configs: [
                         featurize.clone(),
                         detect.clone(),
-                        adopted.add_to_config(&alert, partition, partitions)?,
+                        restored_alerts.add_to_config(&alert, partition, partitions)?,
                     ],
                     checkpoint_gate: Arc::new(OpenGate),
                 },
@@ -189,7 +189,7 @@ impl Host {
         let intake = Intake::start(&supervisor, &context, &config.ingest_json(), decoders, queue, behind)
             .context("starting ingest")?;
         let store_check = start_store_check(&supervisor, &store)?;
-        tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line is up");
+        tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line has started");
         Ok(Self {
             intake,
             registry,
@@ -369,7 +369,7 @@ impl Host {
         let readings = self.metrics.readings_in.get();
         let seconds = rate.0.elapsed().as_secs_f64();
         if seconds > 0.0 {
-            #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
+            #[allow(clippy::cast_precision_loss, reason = "only displayed")]
             self.metrics.readings_rate().set((readings - rate.1) as f64 / seconds);
         }
         *rate = (Instant::now(), readings);
@@ -421,7 +421,7 @@ impl Host {
         }
         let dropped = self.store.expire(clock::now(), &store_retention(&self.config().store))?;
         if dropped.total_rows() > 0 {
-            tracing::info!(rows = dropped.total_rows(), "old rows were dropped from the store");
+            tracing::info!(rows = dropped.total_rows(), "old rows were deleted from the store");
         }
         *expired = Some(Instant::now());
         Ok(())
@@ -620,7 +620,7 @@ fn report_recovery(name: &str, partition: &Partition) -> u64 {
         tracing::info!(
             partition = name,
             bytes = recovery.torn_bytes,
-            "a record that was never acknowledged was cut off"
+            "a torn record that was never acknowledged was truncated"
         );
     }
     recovery.lost_bytes()
@@ -636,7 +636,7 @@ fn advance_to_store_offset(partition: &mut Partition, stored: u64, name: &str) -
             log_end = end,
             store = stored,
             "the log ends before the offset up to which the store has it: the log was deleted, or its end was lost. \
-             Acknowledged readings that were not in the store yet are lost; the log goes on from the store's offset"
+             Acknowledged readings that were not in the store yet are lost; the log continues at the store's offset"
         );
         partition.advance_to(stored)?;
     }

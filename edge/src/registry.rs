@@ -62,7 +62,7 @@ pub struct SensorLimits {
 pub struct SensorRejection {
     /// Index of the sensor among the requested names.
     pub index: usize,
-    /// What was expected, what came, what to do.
+    /// What was expected, what was received and what to do.
     pub message: String,
 }
 
@@ -132,22 +132,23 @@ impl Registry {
         names: impl Iterator<Item = &'a str> + Clone,
         sender: Option<&str>,
     ) -> Result<LocatedSensors, StoreError> {
-        let places = self.lookup(names.clone());
-        if places.iter().all(Option::is_some) {
-            return Ok(LocatedSensors { locations: places, rejections: Vec::new() });
+        let locations = self.lookup(names.clone());
+        if locations.iter().all(Option::is_some) {
+            return Ok(LocatedSensors { locations, rejections: Vec::new() });
         }
         let _registering = self.registration_lock.lock().unwrap_or_else(PoisonError::into_inner);
         // Another sender may have registered some of the names meanwhile.
         let known = self.lookup(names.clone());
+        let names_with_locations = names.clone().enumerate().zip(&known);
         let new: Vec<(usize, &str)> =
-            names.clone().enumerate().zip(&known).filter_map(|(new, place)| place.is_none().then_some(new)).collect();
-        let (admitted, refusals) = self.admit(&new, sender)?;
+            names_with_locations.filter_map(|(new, location)| location.is_none().then_some(new)).collect();
+        let (admitted, rejections) = self.admit(&new, sender)?;
         let rows: Vec<_> = admitted.iter().map(|&name| (name, asset_of(name), "", "")).collect();
         if !rows.is_empty() {
             self.register(&rows)?;
             self.add_to_sender_count(sender, rows.len())?;
         }
-        Ok(LocatedSensors { locations: self.lookup(names), rejections: refusals })
+        Ok(LocatedSensors { locations: self.lookup(names), rejections })
     }
 
     /// The new names that the limits allow, and the rejections of the others.
@@ -161,7 +162,7 @@ impl Registry {
         let mut on_host = known.by_name.len();
         let mut on_machine: HashMap<&str, usize> = HashMap::new();
         let mut seen: HashSet<&str> = HashSet::new();
-        let (mut admitted, mut refusals) = (Vec::new(), Vec::new());
+        let (mut admitted, mut rejections) = (Vec::new(), Vec::new());
         for &(index, name) in new {
             if seen.contains(name) {
                 continue;
@@ -181,8 +182,8 @@ impl Registry {
                 )
             } else if sender.is_some() && of_sender >= per_sender {
                 format!(
-                    "`{name}` is a new sensor and this sender has brought {of_sender} already, which is the maximum; \
-                     send under known names, or raise [line] max_sensors_per_sender"
+                    "`{name}` is a new sensor and this sender has introduced {of_sender} already, which is the \
+                     maximum; send under known names, or raise [line] max_sensors_per_sender"
                 )
             } else {
                 *count += 1;
@@ -192,9 +193,9 @@ impl Registry {
                 admitted.push(name);
                 continue;
             };
-            refusals.push(SensorRejection { index, message });
+            rejections.push(SensorRejection { index, message });
         }
-        Ok((admitted, refusals))
+        Ok((admitted, rejections))
     }
 
     /// Number of sensors that were first seen in the readings of a sender.
@@ -220,18 +221,18 @@ impl Registry {
     /// Returns a sensor's location and the name of its asset, if the sensor is known.
     pub fn find_with_asset(&self, name: &str) -> Option<(SensorLocation, Arc<str>)> {
         let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let place = *known.by_name.get(name)?;
-        Some((place, Arc::clone(known.asset_names.get(place.asset as usize)?)))
+        let location = *known.by_name.get(name)?;
+        Some((location, Arc::clone(known.asset_names.get(location.asset as usize)?)))
     }
 
     /// Calls `visit` with the name, location and asset of each of `sensors` (numbers). Unknown numbers are skipped.
     pub fn for_each_known(&self, sensors: &[u32], mut visit: impl FnMut(&Arc<str>, SensorLocation, &Arc<str>)) {
         let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
         for &sensor in sensors {
-            if let Some((name, place)) = known.sensors.get(sensor as usize)
-                && let Some(asset) = known.asset_names.get(place.asset as usize)
+            if let Some((name, location)) = known.sensors.get(sensor as usize)
+                && let Some(asset) = known.asset_names.get(location.asset as usize)
             {
-                visit(name, *place, asset);
+                visit(name, *location, asset);
             }
         }
     }
@@ -239,7 +240,7 @@ impl Registry {
     /// Asset numbers of `sensors` (numbers), in their order; `u32::MAX` for an unknown sensor.
     pub(crate) fn assets_of(&self, sensors: &[u32]) -> Vec<u32> {
         let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let asset = |&sensor: &u32| known.sensors.get(sensor as usize).map_or(u32::MAX, |(_, place)| place.asset);
+        let asset = |&sensor: &u32| known.sensors.get(sensor as usize).map_or(u32::MAX, |(_, location)| location.asset);
         sensors.iter().map(asset).collect()
     }
 
@@ -294,7 +295,7 @@ impl RegistryState {
                 number
             }
         };
-        let place = SensorLocation { sensor, asset: number, partition: partition_of(asset, partitions) };
+        let location = SensorLocation { sensor, asset: number, partition: partition_of(asset, partitions) };
         let name: Arc<str> = name.into();
         let index = sensor as usize;
         if self.sensors.len() <= index {
@@ -302,9 +303,9 @@ impl RegistryState {
             self.sensors.resize(index + 1, empty);
         }
         if let Some(slot) = self.sensors.get_mut(index) {
-            *slot = (Arc::clone(&name), place);
+            *slot = (Arc::clone(&name), location);
         }
-        if self.by_name.insert(name, place).is_none()
+        if self.by_name.insert(name, location).is_none()
             && let Some(size) = self.asset_sizes.get_mut(number as usize)
         {
             *size += 1;
@@ -337,7 +338,7 @@ mod tests {
 
         let located = registry.locate(["a/n/1", "a/n/2"].into_iter(), Some("key")).unwrap();
         assert!(located.locations[0].is_some() && located.locations[1].is_none());
-        assert!(located.rejections[0].message.contains("this sender has brought 4"), "{:?}", located.rejections);
+        assert!(located.rejections[0].message.contains("this sender has introduced 4"), "{:?}", located.rejections);
 
         let located = registry.locate(["a/o/1", "a/o/2"].into_iter(), None).unwrap();
         assert!(located.locations[0].is_some() && located.locations[1].is_none());

@@ -220,25 +220,25 @@ impl Reload {
 }
 
 /// The settings that differ and that take effect only at the next start.
-fn changed_settings_that_need_restart(begun: &Config, now: &Config) -> Vec<&'static str> {
-    let (old_http, new_http) = (&begun.http, &now.http);
-    let (old_mqtt, new_mqtt) = (&begun.mqtt, &now.mqtt);
+fn changed_settings_that_need_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (old_http, new_http) = (&old.http, &new.http);
+    let (old_mqtt, new_mqtt) = (&old.mqtt, &new.mqtt);
     let settings = [
-        ("data", begun.data == now.data),
-        ("partitions", begun.partitions == now.partitions),
+        ("data", old.data == new.data),
+        ("partitions", old.partitions == new.partitions),
         ("[http] listen", old_http.listen == new_http.listen),
         ("[http] max_body", old_http.max_body == new_http.max_body),
         ("[http] origins", old_http.origins == new_http.origins),
         ("[http.limits]", old_http.limits == new_http.limits),
         ("[http.tls]", old_http.tls == new_http.tls),
         ("[[http.source]]", old_http.sources == new_http.sources),
-        ("[access]", begun.access == now.access),
+        ("[access]", old.access == new.access),
         ("[mqtt.broker]", old_mqtt.broker == new_mqtt.broker),
         ("[[mqtt.client]]", old_mqtt.clients == new_mqtt.clients),
         ("[[mqtt.topic]]", old_mqtt.topics == new_mqtt.topics),
-        ("[[nats]]", begun.nats == now.nats),
-        ("[log]", begun.log == now.log),
-        ("[line]", begun.line == now.line),
+        ("[[nats]]", old.nats == new.nats),
+        ("[log]", old.log == new.log),
+        ("[line]", old.line == new.line),
     ];
     settings.into_iter().filter_map(|(name, same)| (!same).then_some(name)).collect()
 }
@@ -329,15 +329,15 @@ mod tests {
 
     #[test]
     fn settings_that_need_a_restart_are_named() {
-        let begun = Config::default();
-        assert!(changed_settings_that_need_restart(&begun, &begun).is_empty());
-        let mut now = begun.clone();
-        now.technicians.clear();
-        now.windows.size = begun.windows.lateness;
-        assert!(changed_settings_that_need_restart(&begun, &now).is_empty(), "these take effect at once");
-        now.http.listen = "127.0.0.1:9999".to_owned();
-        now.line.max_batch += 1;
-        now.partitions = 7;
-        assert_eq!(changed_settings_that_need_restart(&begun, &now), ["partitions", "[http] listen", "[line]"]);
+        let old = Config::default();
+        assert!(changed_settings_that_need_restart(&old, &old).is_empty());
+        let mut new = old.clone();
+        new.technicians.clear();
+        new.windows.size = old.windows.lateness;
+        assert!(changed_settings_that_need_restart(&old, &new).is_empty(), "these take effect at once");
+        new.http.listen = "127.0.0.1:9999".to_owned();
+        new.line.max_batch += 1;
+        new.partitions = 7;
+        assert_eq!(changed_settings_that_need_restart(&old, &new), ["partitions", "[http] listen", "[line]"]);
     }
 }

@@ -469,7 +469,7 @@ mod tests {
     fn a_body_that_fails_or_panics_runs_again_and_is_named_until_it_makes_progress() {
         let supervisor = supervisor();
         let (began, runs) = mpsc::channel();
-        let (go_on, gate) = mpsc::channel::<()>();
+        let (release, gate) = mpsc::channel::<()>();
         let mut attempt = 0;
         let mut handle = supervisor
             .spawn("line-0", move |context| {
@@ -496,7 +496,7 @@ mod tests {
         assert_eq!((failures[0].task.as_str(), failures[0].restarts), ("line-0", 2));
         assert_eq!(failures[0].message, "the disk is full");
         assert!(!handle.is_healthy());
-        go_on.send(()).unwrap();
+        release.send(()).unwrap();
         assert_eq!(runs.recv().unwrap(), 0);
         assert!(supervisor.failures().is_empty() && handle.is_healthy());
         assert!(handle.stop_within(Duration::from_secs(10)));
@@ -519,16 +519,16 @@ mod tests {
     #[test]
     fn a_task_that_drops_its_own_handle_does_not_wait_for_itself() {
         let supervisor = supervisor();
-        let (give, take) = mpsc::channel::<TaskHandle>();
+        let (handle_sender, handle_receiver) = mpsc::channel::<TaskHandle>();
         let (report, ended) = mpsc::channel();
         let handle = supervisor
             .spawn("feed", move |_| {
-                drop(take.recv().unwrap());
+                drop(handle_receiver.recv().unwrap());
                 report.send(()).unwrap();
                 Ok(())
             })
             .unwrap();
-        give.send(handle).unwrap();
+        handle_sender.send(handle).unwrap();
         ended.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 

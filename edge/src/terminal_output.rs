@@ -39,7 +39,7 @@ pub(crate) async fn print_findings(host: Arc<Host>, stop: watch::Receiver<bool>)
 }
 
 async fn print_until_stopped(host: Arc<Host>, mut stop: watch::Receiver<bool>) -> io::Result<()> {
-    let paint = Colors { enabled: std::io::stdout().is_terminal() };
+    let colors = Colors { enabled: std::io::stdout().is_terminal() };
     let mut findings = host.findings();
     let mut figures = time::interval(STATUS_INTERVAL);
     let mut orders = HashSet::new();
@@ -49,7 +49,7 @@ async fn print_until_stopped(host: Arc<Host>, mut stop: watch::Receiver<bool>) -
         tokio::select! {
             () = crate::triggers::wait_for_stop(&mut stop) => return Ok(()),
             finding = findings.recv() => match finding {
-                Ok(finding) => print_finding(&finding, &paint, &mut last)?,
+                Ok(finding) => print_finding(&finding, &colors, &mut last)?,
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
             },
@@ -62,7 +62,7 @@ async fn print_until_stopped(host: Arc<Host>, mut stop: watch::Receiver<bool>) -
                     );
                     LatestFindings::read(&host.store).map(|latest| (latest, line))
                 }).await else { continue };
-                writeln!(io::stdout(), "{}", paint.paint("2", &line))?;
+                writeln!(io::stdout(), "{}", colors.paint("2", &line))?;
                 for order in latest.work_orders.iter().rev() {
                     if orders.insert((order.id.clone(), order.status.clone(), order.scheduled)) {
                         let assignment = match (&order.technician, order.scheduled) {
@@ -70,7 +70,7 @@ async fn print_until_stopped(host: Arc<Host>, mut stop: watch::Receiver<bool>) -
                             _ => order.status.clone(),
                         };
                         writeln!(io::stdout(), "{} {} on {}: {assignment}, {} min, priority {}",
-                            paint.paint("1;34", "WORK ORDER"), order.kind, order.asset, order.duration_minutes, order.priority)?;
+                            colors.paint("1;34", "WORK ORDER"), order.kind, order.asset, order.duration_minutes, order.priority)?;
                     }
                 }
             }
@@ -79,17 +79,17 @@ async fn print_until_stopped(host: Arc<Host>, mut stop: watch::Receiver<bool>) -
 }
 
 /// Prints a finding. An anomaly is printed only when its asset was healthy for a while; the alert reports what follows.
-fn print_finding(finding: &Finding, paint: &Colors, last: &mut HashMap<String, i64>) -> io::Result<()> {
+fn print_finding(finding: &Finding, colors: &Colors, last: &mut HashMap<String, i64>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match finding {
         Finding::Anomaly(anomaly) => {
             let previous = last.insert(anomaly.asset.clone(), anomaly.start);
             if previous.is_none_or(|previous| anomaly.start.saturating_sub(previous) >= HEALTHY_AFTER_NS) {
-                writeln!(out, "{} {}: {}", paint.paint("33", "ANOMALY"), anomaly.asset, anomaly.message)?;
+                writeln!(out, "{} {}: {}", colors.paint("33", "ANOMALY"), anomaly.asset, anomaly.message)?;
             }
         }
         Finding::Drift(drift) => {
-            writeln!(out, "{} {}: {}", paint.paint("36", "DRIFT"), drift.asset, drift.message)?;
+            writeln!(out, "{} {}: {}", colors.paint("36", "DRIFT"), drift.asset, drift.message)?;
         }
         // Prognoses are shown by the dashboard and `query prognoses`; a degrading asset has one per window.
         Finding::Prognosis(_) => {}
@@ -104,7 +104,7 @@ fn print_finding(finding: &Finding, paint: &Colors, last: &mut HashMap<String, i
             writeln!(
                 out,
                 "{} {}: {}\n    {}\n    {}",
-                paint.paint(code, label),
+                colors.paint(code, label),
                 alert.asset,
                 alert.title,
                 alert.message,

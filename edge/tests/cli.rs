@@ -1,4 +1,4 @@
-//! The command line's manners: help that teaches, exit codes that scripts can rely on.
+//! Tests of the command line: help texts, exit codes and messages.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -21,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn help_says_what_to_do_first() {
+fn help_describes_the_first_steps() {
     let out = wheeltapper(&["--help"]);
     assert_eq!(out.status.code(), Some(0));
     let help = text(&out.stdout);
@@ -47,7 +47,7 @@ fn help_says_what_to_do_first() {
 }
 
 #[test]
-fn exit_codes() {
+fn usage_errors_exit_with_2_and_failures_with_1() {
     assert_eq!(wheeltapper(&["no-such-command"]).status.code(), Some(2));
     let out = wheeltapper(&["--config", "missing.toml", "config", "check"]);
     assert_eq!(out.status.code(), Some(2));
@@ -55,18 +55,18 @@ fn exit_codes() {
     let out = wheeltapper(&["query", "alerts"]);
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("--data"), "{}", text(&out.stderr));
-    // What is written to no terminal has no colours.
+    // Output that does not go to a terminal has no colours.
     assert!(!text(&out.stderr).contains('\u{1b}'));
 }
 
 #[test]
-fn the_example_configuration_is_one() {
+fn the_example_configuration_is_printed() {
     let out = wheeltapper(&["config", "example"]);
     assert!(text(&out.stdout).contains("[mqtt.broker]"));
 }
 
 #[test]
-fn the_plant_is_printed_for_platforms() {
+fn the_plant_is_printed_as_one_line_of_json() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("p.toml"), wheeltapper(&["config", "example"]).stdout).unwrap();
     let file = folder.path().join("p.toml");
@@ -76,8 +76,8 @@ fn the_plant_is_printed_for_platforms() {
     assert!(printed.contains("\"assets\":{\"plant/hall-1/pump-7/speed\":\"plant/hall-1/pump-7\""), "{printed}");
 }
 
-/// A program in a folder that has a store with readings, and dead letters.
-fn replayed() -> tempfile::TempDir {
+/// A folder with a store that contains readings and dead letters.
+fn folder_with_replayed_recording() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let rows: String =
         (0..300).map(|second| format!("2026-01-01 00:{:02}:{:02},1,x\n", second / 60, second % 60)).collect();
@@ -93,16 +93,16 @@ fn inside(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The end of a pipe that nobody reads.
-fn closed() -> Stdio {
+/// The writing end of a pipe without a reader.
+fn closed_pipe() -> Stdio {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     writer.into()
 }
 
 #[test]
-fn a_closed_pipe_ends_every_command_without_words() {
-    let folder = replayed();
+fn every_command_ends_silently_when_standard_output_is_closed() {
+    let folder = folder_with_replayed_recording();
     for arguments in [
         &["replay", "r.csv", "--sensor", "again/{column}"][..],
         &["dlq", "list"],
@@ -126,11 +126,11 @@ fn a_closed_pipe_ends_every_command_without_words() {
         &["--help"],
         &["--version"],
     ] {
-        let out = inside(folder.path(), arguments).stdout(closed()).output().unwrap();
-        let told = text(&out.stderr);
-        // The log's own lines may stand there.
-        let panicked = told.contains("panicked") || told.contains("Broken pipe");
-        assert!(out.status.code() == Some(0) && !panicked, "{arguments:?}: {:?}\n{told}", out.status);
+        let out = inside(folder.path(), arguments).stdout(closed_pipe()).output().unwrap();
+        let stderr = text(&out.stderr);
+        // The log may have written lines to standard error.
+        let panicked = stderr.contains("panicked") || stderr.contains("Broken pipe");
+        assert!(out.status.code() == Some(0) && !panicked, "{arguments:?}: {:?}\n{stderr}", out.status);
     }
 }
 
@@ -146,18 +146,19 @@ fn a_closed_standard_error_changes_no_exit_code() {
         (&["config", "check"], 0),
         (&["replay", "missing.csv"], 1),
     ] {
-        let status = inside(folder.path(), arguments).stdout(Stdio::null()).stderr(closed()).status().unwrap();
+        let status = inside(folder.path(), arguments).stdout(Stdio::null()).stderr(closed_pipe()).status().unwrap();
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
 }
 
 #[test]
-fn a_host_goes_on_where_nobody_reads_what_it_says() {
+fn a_host_runs_with_closed_standard_output_and_error() {
     let folder = tempfile::tempdir().unwrap();
     let ready = folder.path().join("ready.json");
     let arguments =
         ["--log", "debug", "run", "--findings", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ready-file"];
-    let mut host = inside(folder.path(), &arguments).arg(&ready).stdout(closed()).stderr(closed()).spawn().unwrap();
+    let mut host =
+        inside(folder.path(), &arguments).arg(&ready).stdout(closed_pipe()).stderr(closed_pipe()).spawn().unwrap();
     let began = Instant::now();
     while !ready.exists() {
         assert_eq!(host.try_wait().unwrap(), None, "the host ended");
@@ -169,17 +170,17 @@ fn a_host_goes_on_where_nobody_reads_what_it_says() {
 }
 
 #[test]
-fn arguments_and_files_that_are_no_text_are_told() {
+fn arguments_and_files_that_are_not_utf_8_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let odd = OsStr::from_bytes(b"odd-\xff.csv");
-    // A name of a file may be any bytes.
+    // A file name may contain any bytes.
     fs::write(folder.path().join(odd), "time,a\n2026-01-01 00:00:00,1\n").unwrap();
     let out = inside(folder.path(), &["replay"]).arg(odd).output().unwrap();
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     for before in [&["query", "readings", "--sensor"][..], &["dlq", "list", "--reason"], &["simulate", "--to"]] {
         let out = inside(folder.path(), before).arg(odd).output().unwrap();
-        let told = text(&out.stderr);
-        assert!(out.status.code() == Some(2) && !told.contains("panicked"), "{before:?}: {told}");
+        let stderr = text(&out.stderr);
+        assert!(out.status.code() == Some(2) && !stderr.contains("panicked"), "{before:?}: {stderr}");
     }
     for (name, bytes) in [("bytes.toml", &b"\xff\xfe"[..]), ("folder.toml", b"")] {
         let path = folder.path().join(name);
@@ -189,19 +190,22 @@ fn arguments_and_files_that_are_no_text_are_told() {
             fs::write(&path, bytes).unwrap()
         }
         let out = inside(folder.path(), &["--config", name, "config", "check"]).output().unwrap();
-        let told = text(&out.stderr);
-        assert!(out.status.code() == Some(2) && told.contains(name) && !told.contains("panicked"), "{told}");
+        let stderr = text(&out.stderr);
+        assert!(out.status.code() == Some(2) && stderr.contains(name) && !stderr.contains("panicked"), "{stderr}");
     }
     let out = inside(folder.path(), &["replay", "folder.toml"]).output().unwrap();
     assert!(out.status.code() == Some(1) && text(&out.stderr).contains(".csv"), "{}", text(&out.stderr));
 }
 
 #[test]
-fn a_store_that_is_none_is_told() {
+fn a_file_that_is_not_a_store_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("data")).unwrap();
-    fs::write(folder.path().join("data/wheeltapper.db"), "no database, but long enough to be looked at".repeat(100))
-        .unwrap();
+    fs::write(
+        folder.path().join("data/wheeltapper.db"),
+        "not a database, but long enough to be read as one".repeat(100),
+    )
+    .unwrap();
     for arguments in [
         &["query", "counts"][..],
         &["dlq", "list"],
@@ -211,14 +215,14 @@ fn a_store_that_is_none_is_told() {
         &["backup", "copy.db"],
     ] {
         let out = inside(folder.path(), arguments).output().unwrap();
-        let told = text(&out.stderr);
-        assert!(out.status.code() == Some(1) && told.starts_with("wheeltapper: "), "{arguments:?}: {told}");
-        assert!(!told.contains("panicked"), "{told}");
+        let stderr = text(&out.stderr);
+        assert!(out.status.code() == Some(1) && stderr.starts_with("wheeltapper: "), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
     }
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn help_lists_the_exit_codes() {
     for arguments in [
         &["--help"][..],
         &["query", "--help"],
@@ -248,19 +252,22 @@ fn a_replay_that_stored_nothing_fails_and_says_why() {
         let out = inside(folder.path(), arguments).output().unwrap();
         (out.status.code(), text(&out.stdout), text(&out.stderr))
     };
-    let (code, printed, told) = run(&["replay", "comma.csv"]);
-    assert_eq!(code, Some(1), "{printed}{told}");
-    assert!(told.contains("nothing was stored") && told.contains("40,5") && told.contains("--decimal ,"), "{told}");
+    let (code, printed, stderr) = run(&["replay", "comma.csv"]);
+    assert_eq!(code, Some(1), "{printed}{stderr}");
+    assert!(
+        stderr.contains("nothing was stored") && stderr.contains("40,5") && stderr.contains("--decimal ,"),
+        "{stderr}"
+    );
     assert!(printed.contains("rejected     2") && printed.contains("malformed"), "{printed}");
-    let (code, printed, told) = run(&["replay", "comma.csv", "--decimal", ","]);
-    assert!(code == Some(0) && printed.contains("stored       2"), "{printed}{told}");
-    // A recording that is stored already is nothing new, and nothing wrong.
-    let (code, printed, told) = run(&["replay", "comma.csv", "--decimal", ","]);
+    let (code, printed, stderr) = run(&["replay", "comma.csv", "--decimal", ","]);
+    assert!(code == Some(0) && printed.contains("stored       2"), "{printed}{stderr}");
+    // Replaying a stored recording again stores nothing and succeeds.
+    let (code, printed, stderr) = run(&["replay", "comma.csv", "--decimal", ","]);
     assert!(
         code == Some(0) && printed.contains("stored       0") && printed.contains("repeated     2"),
-        "{printed}{told}"
+        "{printed}{stderr}"
     );
     fs::write(folder.path().join("header.csv"), "time,a\n").unwrap();
-    let (code, _, told) = run(&["replay", "header.csv"]);
-    assert!(code == Some(1) && told.contains("no readings"), "{told}");
+    let (code, _, stderr) = run(&["replay", "header.csv"]);
+    assert!(code == Some(1) && stderr.contains("no readings"), "{stderr}");
 }

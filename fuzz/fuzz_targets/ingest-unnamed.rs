@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wheeltapper_fuzz::ingest::unnamed(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wheeltapper_fuzz::ingest::detected_format(bytes));

@@ -1,4 +1,4 @@
-//! Time and memory that grow no faster than the input.
+//! Limits for time and memory, which grow linearly with the input.
 
 use std::time::Duration;
 
@@ -6,54 +6,54 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::MEMORY;
 
-/// CPU time that an input of any size may take.
-const BASE: Duration = Duration::from_millis(500);
-/// CPU time for each byte more. Some fifty times what the slowest parser takes with counters and checks built in.
-const BYTE: Duration = Duration::from_micros(20);
-/// Memory that an input of any size may take.
+/// The allowed CPU time for an empty input.
+const BASE_TIME: Duration = Duration::from_millis(500);
+/// The allowed CPU time for each byte: about fifty times that of the slowest parser, built with counters and checks.
+const TIME_PER_BYTE: Duration = Duration::from_micros(20);
+/// The allowed memory for an empty input, in bytes.
 const BASE_MEMORY: usize = 8 << 20;
-/// Bytes of memory for each byte of input.
+/// The allowed memory for each byte of input, in bytes.
 const MEMORY_PER_BYTE: usize = 256;
-/// One input in so many is repeated up to [`LONG`] bytes: what takes the square of the time shows only when it is long.
-const REPEATED: u64 = 128;
-const LONG: usize = 32 << 10;
+/// One input in this many is repeated up to [`REPEATED_BYTES`], because quadratic time shows only with long inputs.
+const REPEAT_INTERVAL: u64 = 128;
+const REPEATED_BYTES: usize = 32 << 10;
 
-/// Runs `parse` on the input, and on some inputs again on many copies of it one after the other.
+/// Runs `parse` on the input; for some inputs also on many concatenated copies of it.
 ///
 /// # Panics
-/// When it takes more time or memory than the length allows.
+/// If it takes more time or memory than the length allows.
 pub fn linear<T>(bytes: &[u8], mut parse: impl FnMut(&[u8]) -> T) -> T {
-    if !bytes.is_empty() && hash(bytes).is_multiple_of(REPEATED) {
-        let long = bytes.repeat((LONG / bytes.len()).max(1));
+    if !bytes.is_empty() && hash(bytes).is_multiple_of(REPEAT_INTERVAL) {
+        let long = bytes.repeat((REPEATED_BYTES / bytes.len()).max(1));
         measured(long.len(), || parse(&long));
     }
     measured(bytes.len(), || parse(bytes))
 }
 
-/// Runs `work` on an input of `length` bytes.
+/// Runs `work` on an input of `length` bytes and returns its result.
 ///
 /// # Panics
-/// When it takes more time or memory than the length allows.
+/// If it takes more time or memory than the length allows.
 pub fn measured<T>(length: usize, work: impl FnOnce() -> T) -> T {
     MEMORY.reset_peak_usage();
-    let (held, began) = (MEMORY.current_usage(), cpu());
-    let done = work();
-    let took = cpu().saturating_sub(began);
-    let memory = MEMORY.peak_usage().saturating_sub(held);
-    let (time, room) =
-        (BASE + BYTE * u32::try_from(length).unwrap_or(u32::MAX), BASE_MEMORY + length * MEMORY_PER_BYTE);
-    assert!(took <= time, "{length} bytes took {took:?}, at most {time:?} are allowed");
-    assert!(memory <= room, "{length} bytes took {memory} bytes of memory, at most {room} are allowed");
-    done
+    let (memory_before, started) = (MEMORY.current_usage(), cpu_time());
+    let result = work();
+    let time = cpu_time().saturating_sub(started);
+    let memory = MEMORY.peak_usage().saturating_sub(memory_before);
+    let max_time = BASE_TIME + TIME_PER_BYTE * u32::try_from(length).unwrap_or(u32::MAX);
+    let max_memory = BASE_MEMORY + length * MEMORY_PER_BYTE;
+    assert!(time <= max_time, "{length} bytes took {time:?}; at most {max_time:?} are allowed");
+    assert!(memory <= max_memory, "{length} bytes took {memory} bytes of memory; at most {max_memory} are allowed");
+    result
 }
 
-/// The thread's own time: what else this machine does counts for nothing.
-fn cpu() -> Duration {
+/// Returns the CPU time of this thread, which does not depend on other load on the computer.
+fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// FNV-1a, so that the same inputs are repeated in each run.
+/// FNV-1a, so that each run repeats the same inputs.
 fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -7,10 +7,10 @@ use wheeltapper_schedule::Scheduler;
 
 use crate::bounds;
 
-/// A configuration, or errors that say what to do.
+/// Parses a configuration.
 ///
 /// # Panics
-/// When an error says nothing, or a configuration that was taken cannot be told to the stages.
+/// If an error does not name the file, or a stage rejects an accepted configuration.
 pub fn toml(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     match bounds::linear(bytes, |bytes| wheeltapper_config::parse(&String::from_utf8_lossy(bytes), "fuzz.toml")) {
@@ -18,22 +18,22 @@ pub fn toml(bytes: &[u8]) {
             for warning in wheeltapper_config::warnings(&config) {
                 assert!(!warning.to_string().is_empty());
             }
-            // What is taken here must not stop a stage at the start.
-            let opened = [
+            // An accepted configuration must not prevent a stage from starting.
+            let errors = [
                 ("ingest", Ingester::open(&config.ingest_json()).err().map(|error| error.to_string())),
                 ("featurize", Featurizer::open(&config.featurize_json()).err().map(|error| error.to_string())),
                 ("alert", Alerter::open(&config.alert_json()).err().map(|error| error.to_string())),
                 ("schedule", Scheduler::open(&config.schedule_json()).err().map(|error| error.to_string())),
             ];
-            for (stage, error) in opened {
-                assert_eq!(error, None, "{stage} refuses the configuration");
+            for (stage, error) in errors {
+                assert_eq!(error, None, "{stage} rejects the configuration");
             }
-            // The same text is the same configuration.
+            // The same text gives the same configuration.
             assert_eq!(wheeltapper_config::parse(text, "fuzz.toml").ok(), Some(config));
         }
         Err(errors) => {
-            let told = errors.to_string();
-            assert!(told.contains("fuzz.toml"), "an error that names no file: {told}");
+            let message = errors.to_string();
+            assert!(message.contains("fuzz.toml"), "the error does not name the file: {message}");
         }
     }
 }

@@ -1,28 +1,28 @@
-//! Events in every format that is taken.
+//! Events in every supported format.
 
 use std::collections::HashSet;
 
 use wheeltapper_ingest::{Decoded, Envelope, Ingester};
 
-use crate::{NOW, bounds, byte, piece};
+use crate::{NOW, bounds, byte, slice};
 
-/// By how much a reading may be ahead of its arrival by default, in nanoseconds.
-const FUTURE: i64 = 300_000_000_000;
-/// 1990-01-01, the earliest time that is taken by default, in nanoseconds since 1970.
+/// The default maximum by which a reading may be ahead of its arrival, in nanoseconds.
+const MAX_FUTURE_NS: i64 = 300_000_000_000;
+/// The earliest time that is accepted by default: 1990-01-01, in nanoseconds since 1970.
 const EARLIEST: i64 = 631_152_000_000_000_000;
-/// Bytes of a refused part that are kept, and of a name, at most.
-const KEPT: usize = 4 << 20;
-const LONGEST: usize = 512;
+/// The maximum size of the stored payload of a rejected part.
+const MAX_PAYLOAD_BYTES: usize = 4 << 20;
+const MAX_NAME_BYTES: usize = 512;
 
-/// Limits and a rate for sensors of these names, so that an input can meet them.
-const LIMITED: &str = r#"{"sensors":{"s":{"min":-10,"max":10,"unit":"mm/s"},"w":{"sampling_hz":100}}}"#;
+/// A configuration with limits and a sampling rate for the sensors `s` and `w`, whose short names an input can contain.
+const CONFIG_WITH_LIMITS: &str = r#"{"sensors":{"s":{"min":-10,"max":10,"unit":"mm/s"},"w":{"sampling_hz":100}}}"#;
 
-/// JSON: one object, an array, or objects one after the other.
+/// JSON: one object, an array, or concatenated objects.
 pub fn json(bytes: &[u8]) {
     text(bytes, "json");
 }
 
-/// JSON, one object a line.
+/// NDJSON: one JSON object on each line.
 pub fn ndjson(bytes: &[u8]) {
     text(bytes, "ndjson");
 }
@@ -37,79 +37,80 @@ pub fn line_protocol(bytes: &[u8]) {
     text(bytes, "line-protocol");
 }
 
-/// SenML: a value is the sum of what the record and its base say, so that it need not stand in the text.
+/// SenML: a value is the sum of the record's value and its base value, so the text need not contain it.
 pub fn senml(bytes: &[u8]) {
     decode(bytes, Some("senml"));
 }
 
-/// Bursts of samples.
+/// Waveforms.
 pub fn waveform(bytes: &[u8]) {
     let decoded = decode(bytes, Some("waveform"));
-    let samples: usize = decoded.waveforms.iter().map(|burst| burst.samples.len()).sum();
-    assert!(samples <= bytes.len() / 4, "more samples than bytes for them");
+    let samples: usize = decoded.waveforms.iter().map(|waveform| waveform.samples.len()).sum();
+    assert!(samples <= bytes.len() / 4, "{samples} samples in {} bytes", bytes.len());
 }
 
-/// Events whose format is told from their first bytes.
-pub fn unnamed(bytes: &[u8]) {
+/// Events whose format is detected from their first bytes.
+pub fn detected_format(bytes: &[u8]) {
     decode(bytes, None);
 }
 
-/// Sparkplug B: a sequence of messages, each the kind of topic, a node or device, and a payload with its length before it.
+/// Sparkplug B: a sequence of messages. Each consists of a message type, a node or device, and a payload with its
+/// length before it.
 ///
 /// # Panics
-/// When what is decoded breaks a promise, or the state is another after a restart.
+/// If the decoded data violates an invariant, or the state differs after a restart.
 pub fn sparkplug(mut bytes: &[u8]) {
-    const KINDS: [&str; 8] = ["NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH", "NCMD", "STATE"];
+    const MESSAGE_TYPES: [&str; 8] = ["NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH", "NCMD", "STATE"];
     let mut ingester = open("");
     let mut messages = 0;
     while !bytes.is_empty() && messages < 64 {
         messages += 1;
-        let kind = KINDS[usize::from(byte(&mut bytes)) % KINDS.len()];
-        let place = byte(&mut bytes);
-        let node = ["n", "m"][usize::from(place & 1)];
-        let topic = match place >> 1 & 3 {
+        let kind = MESSAGE_TYPES[usize::from(byte(&mut bytes)) % MESSAGE_TYPES.len()];
+        let selector = byte(&mut bytes);
+        let node = ["n", "m"][usize::from(selector & 1)];
+        let topic = match selector >> 1 & 3 {
             _ if kind == "STATE" => "spBv1.0/STATE/host".to_owned(),
             0 => format!("spBv1.0/g/{kind}/{node}"),
             1 => format!("spBv1.0/g/{kind}/{node}/d"),
             2 => format!("spBv1.0/g/{kind}/{node}/e"),
             _ => format!("spBv1.0//{kind}/{node}//"),
         };
-        let payload = piece(&mut bytes);
+        let payload = slice(&mut bytes);
         let event = Envelope { source: &topic, format: None, sensor: None, arrival: NOW, payload };
         let before = ingester.snapshot();
         let decoded = bounds::measured(payload.len(), || ingester.decode([event]));
-        sound(&decoded, 1);
+        assert_valid(&decoded, 1);
         let after = ingester.snapshot();
-        // A birth that says what the one before said counts as a change.
-        assert!(decoded.state_changed || before == after, "the state changed without a word");
-        let mut again = match Ingester::restore("", &before) {
-            Ok(again) => again,
-            Err(error) => panic!("a snapshot cannot be read: {error}"),
+        // A birth that repeats the previous one also sets `state_changed`.
+        assert!(decoded.state_changed || before == after, "the state changed, but state_changed is false");
+        let mut restored = match Ingester::restore("", &before) {
+            Ok(restored) => restored,
+            Err(error) => panic!("the snapshot cannot be restored: {error}"),
         };
-        assert_eq!(again.decode([event]), decoded, "{topic} means something else after a restart");
-        assert_eq!(again.snapshot(), after);
+        assert_eq!(restored.decode([event]), decoded, "{topic} is decoded differently after a restart");
+        assert_eq!(restored.snapshot(), after);
     }
 }
 
-/// A format in which each value stands as text.
+/// Decodes an event in a format in which each value is text, and asserts that the event contains every decoded value.
 fn text(bytes: &[u8], format: &str) {
     let decoded = decode(bytes, Some(format));
-    // An escape may hide a number.
+    // An escape may encode a number.
     if bytes.contains(&b'\\') {
         return;
     }
-    let known = numbers(bytes.get(1..).unwrap_or_default());
+    let numbers = numbers_in(bytes.get(1..).unwrap_or_default());
     for value in &decoded.value {
-        assert!(known.contains(&value.to_bits()), "{value} stands nowhere in the event");
+        assert!(numbers.contains(&value.to_bits()), "the event does not contain {value}");
     }
-    for sample in decoded.waveforms.iter().flat_map(|burst| &burst.samples) {
-        let stands = known.iter().any(|known| (f64::from_bits(*known) as f32).to_bits() == sample.to_bits());
-        assert!(stands, "the sample {sample} stands nowhere in the event");
+    for sample in decoded.waveforms.iter().flat_map(|waveform| &waveform.samples) {
+        let is_contained = numbers.iter().any(|bits| (f64::from_bits(*bits) as f32).to_bits() == sample.to_bits());
+        assert!(is_contained, "the event does not contain the sample {sample}");
     }
 }
 
-/// All numbers and truth values in a text, however it is put together.
-fn numbers(bytes: &[u8]) -> HashSet<u64> {
+/// Returns the bits of all numbers and Boolean values in a text of any format. A Boolean value is 0 or 1.
+fn numbers_in(bytes: &[u8]) -> HashSet<u64> {
     let text = String::from_utf8_lossy(bytes);
     let mut found: HashSet<u64> = HashSet::new();
     let mut add = |token: &str| {
@@ -117,76 +118,77 @@ fn numbers(bytes: &[u8]) -> HashSet<u64> {
         let number = match token {
             "t" | "T" | "true" | "True" | "TRUE" => Some(1.0),
             "f" | "F" | "false" | "False" | "FALSE" => Some(0.0),
-            // Whole numbers of line protocol end in i or u.
+            // Integers of the line protocol end in i or u.
             token => token.parse().or_else(|_| token.trim_end_matches(['i', 'u']).parse::<f64>()).ok(),
         };
-        // JSON has whole numbers of 64 bits as such, line protocol too: as a double they may be rounded twice.
-        let whole = token.trim_end_matches(['i', 'u']);
-        let whole = whole.parse::<i64>().map(|n| n as f64).or_else(|_| whole.parse::<u64>().map(|n| n as f64)).ok();
-        found.extend(number.into_iter().chain(whole).map(f64::to_bits));
+        // JSON and the line protocol have 64-bit integers, whose conversion to a double may round differently.
+        let digits = token.trim_end_matches(['i', 'u']);
+        let integer = digits.parse::<i64>().map(|n| n as f64).or_else(|_| digits.parse::<u64>().map(|n| n as f64)).ok();
+        found.extend(number.into_iter().chain(integer).map(f64::to_bits));
     };
     for token in text.split(|mark: char| mark.is_whitespace() || mark.is_control() || ",;:=[]{}\"".contains(mark)) {
         add(token);
-        // A cell in quotes may have them within.
+        // A quoted cell may contain single quotes.
         add(token.trim_matches('\''));
     }
     found
 }
 
-/// Decodes one event; the first byte says what is known of its sensor.
+/// Decodes one event. The first byte selects whether its topic is mapped to a sensor, and the configuration.
 fn decode(mut bytes: &[u8], format: Option<&str>) -> Decoded {
     let options = byte(&mut bytes);
     let sensor = (options & 1 == 1).then_some("mapped/s");
-    let config = if options & 2 == 2 { LIMITED } else { "" };
+    let config = if options & 2 == 2 { CONFIG_WITH_LIMITS } else { "" };
     let decoded = bounds::linear(bytes, |payload| {
         let decoded = open(config).decode([Envelope { source: "fuzz", format, sensor, arrival: NOW, payload }]);
-        sound(&decoded, 1);
+        assert_valid(&decoded, 1);
         decoded
     });
-    // The same whatever it comes with, and no state is left behind.
+    // The result does not depend on other events of the batch, or on earlier batches.
     let mut ingester = open(config);
     let event = Envelope { source: "fuzz", format, sensor, arrival: NOW, payload: bytes };
     let twice = ingester.decode([event, event]);
-    sound(&twice, 2);
+    assert_valid(&twice, 2);
     assert_eq!(twice.accepted, [decoded.accepted.clone(), decoded.accepted.clone()].concat());
     assert_eq!(twice.rejected.len(), 2 * decoded.rejected.len());
-    assert_eq!(ingester.decode([event]), decoded, "the same event is decoded in another way");
+    assert_eq!(ingester.decode([event]), decoded, "the same event is decoded differently");
     decoded
 }
 
 fn open(config: &str) -> Ingester {
     match Ingester::open(config) {
         Ok(ingester) => ingester,
-        Err(error) => panic!("the configuration of this target is wrong: {error}"),
+        Err(error) => panic!("the configuration of this target is invalid: {error}"),
     }
 }
 
-/// What holds of anything that was decoded.
-fn sound(decoded: &Decoded, events: usize) {
-    let Decoded { text, ends, sensor, time, value, waveforms, accepted, rejected: refusals, .. } = decoded;
+/// Asserts the invariants of decoded events.
+fn assert_valid(decoded: &Decoded, events: usize) {
+    let Decoded { text, ends, sensor, time, value, waveforms, accepted, rejected, .. } = decoded;
     assert_eq!((sensor.len(), sensor.len(), events), (time.len(), value.len(), accepted.len()));
     let mut from = 0;
     for &end in ends {
         let name = text.get(from..end as usize);
-        let Some(name) = name else { panic!("a name from {from} to {end} of {text:?}") };
-        assert!(!name.is_empty() && name.len() <= LONGEST, "the name {name:?}");
-        assert!(!name.chars().any(char::is_control), "the name {name:?} has control characters");
+        let Some(name) = name else { panic!("{from} to {end} is not a name in {text:?}") };
+        assert!(!name.is_empty() && name.len() <= MAX_NAME_BYTES, "the name {name:?} is empty or too long");
+        assert!(!name.chars().any(char::is_control), "the name {name:?} contains control characters");
         from = end as usize;
     }
     assert_eq!(from, text.len());
-    assert!(sensor.iter().all(|&sensor| (sensor as usize) < ends.len()), "a reading of a sensor without a name");
-    assert!(value.iter().all(|value| value.is_finite()), "a reading that is no finite number");
-    let timely = |time: i64| (EARLIEST..=NOW + FUTURE).contains(&time);
-    assert!(time.iter().all(|&time| timely(time)), "a reading out of time");
-    for burst in waveforms {
-        assert!((burst.sensor as usize) < ends.len() && !burst.samples.is_empty() && timely(burst.start));
-        assert!(burst.rate.is_finite() && burst.rate > 0.0 && burst.samples.iter().all(|sample| sample.is_finite()));
+    assert!(sensor.iter().all(|&sensor| (sensor as usize) < ends.len()), "a reading has a sensor without a name");
+    assert!(value.iter().all(|value| value.is_finite()), "a reading is not finite");
+    let is_valid_time = |time: i64| (EARLIEST..=NOW + MAX_FUTURE_NS).contains(&time);
+    assert!(time.iter().all(|&time| is_valid_time(time)), "a reading has an invalid time");
+    for waveform in waveforms {
+        assert!((waveform.sensor as usize) < ends.len() && !waveform.samples.is_empty());
+        assert!(is_valid_time(waveform.start) && waveform.rate.is_finite() && waveform.rate > 0.0);
+        assert!(waveform.samples.iter().all(|sample| sample.is_finite()));
     }
-    let samples: usize = waveforms.iter().map(|burst| burst.samples.len()).sum();
-    let taken: usize = accepted.iter().map(|&count| count as usize).sum();
-    assert_eq!(taken, sensor.len() + samples, "what is said to be accepted is not what was decoded");
-    for refusal in refusals {
-        assert!((refusal.envelope as usize) < events && refusal.readings > 0 && refusal.payload.len() <= KEPT);
-        assert!(!refusal.rejection.message.is_empty());
+    let samples: usize = waveforms.iter().map(|waveform| waveform.samples.len()).sum();
+    let total: usize = accepted.iter().map(|&count| count as usize).sum();
+    assert_eq!(total, sensor.len() + samples, "the accepted count is not the number of readings and samples");
+    for part in rejected {
+        assert!((part.envelope as usize) < events && part.readings > 0 && part.payload.len() <= MAX_PAYLOAD_BYTES);
+        assert!(!part.rejection.message.is_empty());
     }
 }

@@ -1,7 +1,8 @@
-//! Fuzz targets: for each parser of bytes from outside a function that panics where the code breaks a promise.
+//! Fuzz targets: one function for each parser of external input, which panics if the code violates an invariant.
 //!
-//! The programs in `fuzz_targets/` call one function each. A target checks more than that nothing panics: what is written
-//! is read back, what comes in is accepted or refused, no reading is invented, and time and memory grow with the input.
+//! Each program in `fuzz_targets/` calls one function. A target checks more than the absence of panics: written data
+//! can be read back, every input is accepted or rejected, no reading is invented, and time and memory grow linearly
+//! with the input.
 
 pub mod access;
 pub mod api;
@@ -21,20 +22,21 @@ use tempfile::TempDir;
 #[global_allocator]
 static MEMORY: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
-/// 2027-01-15T08:00:00Z, the time at which events arrive.
+/// The arrival of all events: 2027-01-15T08:00:00Z, in nanoseconds since 1970.
 pub const NOW: i64 = 1_800_000_000_000_000_000;
 
-/// A folder that is gone when it is dropped; in memory where the system has such a place, as a target makes thousands.
+/// Creates a temporary folder, which is deleted when it is dropped. It is in memory if the system has /dev/shm, because
+/// a target creates thousands.
 ///
 /// # Panics
-/// When there is no room for one.
-pub fn folder() -> TempDir {
+/// If the folder cannot be created.
+pub fn temp_folder() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a folder for temporary files")
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    folder.expect("a folder for temporary files")
 }
 
-/// Takes a number of one byte off the front; 0 where there is none.
+/// Removes the first byte and returns it; returns 0 if there is none.
 pub fn byte(bytes: &mut &[u8]) -> u8 {
     match bytes.split_first() {
         Some((&first, rest)) => {
@@ -45,10 +47,11 @@ pub fn byte(bytes: &mut &[u8]) -> u8 {
     }
 }
 
-/// Takes a piece off the front whose length stands before it (u16, little endian); what is missing is left out.
-pub fn piece<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
+/// Removes a length (u16, little-endian) and that many bytes from the front, and returns the bytes; fewer if the input
+/// is shorter.
+pub fn slice<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
     let length = usize::from(u16::from_le_bytes([byte(bytes), byte(bytes)]));
-    let (piece, rest) = bytes.split_at(length.min(bytes.len()));
+    let (slice, rest) = bytes.split_at(length.min(bytes.len()));
     *bytes = rest;
-    piece
+    slice
 }

@@ -1,4 +1,4 @@
-//! Snapshots of the stages: bytes that the host kept in its store and hands back after a restart.
+//! Snapshots of the stages: bytes that the host stores and passes to a stage after a restart.
 
 use std::fmt::Display;
 
@@ -10,11 +10,12 @@ use wheeltapper_schedule::Scheduler;
 
 use crate::{NOW, bounds, byte};
 
-/// The first byte says of which stage; a stage that takes the bytes has to keep on.
+/// Restores a stage from the input. The first byte selects the stage. A stage that accepts the bytes has to keep
+/// working.
 pub fn restore(mut bytes: &[u8]) {
     match byte(&mut bytes) % 5 {
         0 => {
-            if let Some(mut ingester) = same(bytes, |bytes| Ingester::restore("", bytes), Ingester::snapshot) {
+            if let Some(mut ingester) = restore_twice(bytes, |bytes| Ingester::restore("", bytes), Ingester::snapshot) {
                 let source = "spBv1.0/g/NDATA/n";
                 ingester.decode([Envelope {
                     source,
@@ -26,30 +27,34 @@ pub fn restore(mut bytes: &[u8]) {
             }
         }
         1 => {
-            if let Some(mut featurizer) = same(bytes, |bytes| Featurizer::restore("", bytes), Featurizer::snapshot) {
+            if let Some(mut featurizer) =
+                restore_twice(bytes, |bytes| Featurizer::restore("", bytes), Featurizer::snapshot)
+            {
                 featurizer.tick(NOW);
             }
         }
         2 => {
-            if let Some(mut stage) = same(bytes, |bytes| Stage::restore("", bytes), Stage::snapshot) {
+            if let Some(mut stage) = restore_twice(bytes, |bytes| Stage::restore("", bytes), Stage::snapshot) {
                 stage.tick();
             }
         }
         3 => {
-            if let Some(mut alerter) = same(bytes, |bytes| Alerter::restore("", bytes), Alerter::snapshot) {
+            if let Some(mut alerter) = restore_twice(bytes, |bytes| Alerter::restore("", bytes), Alerter::snapshot) {
                 alerter.tick(NOW);
             }
         }
         _ => {
-            if let Some(mut scheduler) = same(bytes, |bytes| Scheduler::restore("", bytes), Scheduler::snapshot) {
+            if let Some(mut scheduler) =
+                restore_twice(bytes, |bytes| Scheduler::restore("", bytes), Scheduler::snapshot)
+            {
                 scheduler.tick(NOW);
             }
         }
     }
 }
 
-/// Restores; what was restored is written as bytes that restore to the same.
-fn same<S, E: Display>(
+/// Restores a stage, and asserts that its snapshot restores to the same state. `None`: the stage rejects the bytes.
+fn restore_twice<S, E: Display>(
     bytes: &[u8],
     restore: impl Fn(&[u8]) -> Result<S, E>,
     snapshot: impl Fn(&S) -> Vec<u8>,
@@ -63,8 +68,8 @@ fn same<S, E: Display>(
     };
     let written = snapshot(&stage);
     match restore(&written) {
-        Ok(again) => assert_eq!(snapshot(&again), written, "a snapshot of a snapshot is another"),
-        Err(error) => panic!("what was restored is written as what cannot be restored: {error}"),
+        Ok(restored) => assert_eq!(snapshot(&restored), written, "the snapshot of the restored state differs"),
+        Err(error) => panic!("the snapshot of a restored state cannot be restored: {error}"),
     }
     Some(stage)
 }

@@ -1,4 +1,4 @@
-//! Building components for WASI.
+//! Builds components for WASI.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use crate::{root, target};
 
 pub(crate) use wheeltapper_wasm::{STAGES, TARGET};
 
-/// Builds a package for WASI with these features instead of its default ones; gives the file.
+/// Builds a package for WASI and returns the path of the component. `features` replace the default ones.
 pub(crate) fn build(package: &str, features: Option<&str>) -> anyhow::Result<PathBuf> {
     let build = wheeltapper_wasm::Build::new(&root(), &target().join("components"))?;
     let mut arguments = vec!["--quiet"];

@@ -1,8 +1,8 @@
-//! `cargo xtask compose`: joins the stages with the adapter of a platform.
+//! `cargo xtask compose`: composes the stages with the adapter of a platform.
 //!
-//! The bytes of a stage are the same on every host; the manifest's hashes prove it, and that they stand unchanged inside
-//! of what was composed is checked. A component that exports `wasi:nn` is joined in the same way, as one more part, when a
-//! stage comes to import it.
+//! The bytes of a stage are the same on every host. The manifest contains their hashes, and `compose` checks that each
+//! composed component contains them unchanged. If a stage ever imports `wasi:nn`, a component that exports it can be
+//! added as one more input.
 
 use std::{
     collections::BTreeMap,
@@ -22,22 +22,21 @@ use crate::{
     root, setup, target,
 };
 
-/// The API's package.
 const API: &str = "wheeltapper-api";
 
-/// A component for a platform.
-struct Recipe {
+/// The inputs of a composed component.
+struct Composition {
     host: &'static str,
     name: &'static str,
     /// The adapter's package, and the feature that makes it this component.
     adapter: &'static str,
     feature: &'static str,
     stages: &'static [&'static str],
-    /// Whether the API stands before it.
+    /// Whether the component includes the API.
     api: bool,
 }
 
-impl Recipe {
+impl Composition {
     fn path(&self) -> String {
         format!("{}/{}", self.host, self.name)
     }
@@ -45,25 +44,24 @@ impl Recipe {
 
 const SPIN: &str = "wheeltapper-on-spin";
 
-const fn spin(name: &'static str, api: bool) -> Recipe {
-    Recipe { host: "spin", name, adapter: SPIN, feature: name, stages: &STAGES, api }
+const fn spin(name: &'static str, api: bool) -> Composition {
+    Composition { host: "spin", name, adapter: SPIN, feature: name, stages: &STAGES, api }
 }
 
 const WASMCLOUD: &str = "wheeltapper-on-wasmcloud";
 
-const fn wasmcloud(name: &'static str, stages: &'static [&'static str]) -> Recipe {
-    Recipe { host: "wasmcloud", name, adapter: WASMCLOUD, feature: name, stages, api: false }
+const fn wasmcloud(name: &'static str, stages: &'static [&'static str]) -> Composition {
+    Composition { host: "wasmcloud", name, adapter: WASMCLOUD, feature: name, stages, api: false }
 }
 
-/// All that is composed.
-const RECIPES: &[Recipe] = &[
+const COMPOSITIONS: &[Composition] = &[
     spin("http", true),
     spin("redis", false),
     spin("mqtt", false),
     spin("cron", false),
-    // Values that somebody wants judged go through the stages on the side.
-    Recipe { api: true, ..wasmcloud("http", &["ingest", "featurize", "detect"]) },
-    wasmcloud("whole", &STAGES),
+    // A `detect` request runs its values through these stages, separately from the line.
+    Composition { api: true, ..wasmcloud("http", &["ingest", "featurize", "detect"]) },
+    wasmcloud("all-stages", &STAGES),
     wasmcloud("ingest", &["ingest"]),
     wasmcloud("featurize", &["featurize"]),
     wasmcloud("detect", &["detect"]),
@@ -71,8 +69,8 @@ const RECIPES: &[Recipe] = &[
     wasmcloud("schedule", &["schedule"]),
 ];
 
-/// The API before an answer that is always the same, for a host that has no line: what `cargo xtask bench api` compares with.
-const STAND_IN: Recipe = Recipe {
+/// The API with a mock line, whose answers are constant. `cargo xtask bench api` runs it on a host without a line.
+const API_WITH_MOCK_LINE: Composition = Composition {
     host: "bench",
     name: "api",
     adapter: "wheeltapper-mock-line",
@@ -81,30 +79,32 @@ const STAND_IN: Recipe = Recipe {
     api: true,
 };
 
-/// Composes the API with what stands in for a line; gives its file.
-pub(crate) fn stand_in() -> anyhow::Result<PathBuf> {
+/// Composes the API with the mock line and returns the path of the component.
+pub(crate) fn api_with_mock_line() -> anyhow::Result<PathBuf> {
     setup::dashboard()?;
-    let types = Part { name: "types".to_owned(), bytes: types()? };
-    let api = Part::read("api", &build(API, None)?)?;
-    let adapter = Part::read("adapter", &build(STAND_IN.adapter, Some(STAND_IN.feature))?)?;
-    let path = folder().join(format!("{}.wasm", STAND_IN.path()));
+    let types = InputComponent { name: "types".to_owned(), bytes: types()? };
+    let api = InputComponent::read("api", &build(API, None)?)?;
+    let adapter =
+        InputComponent::read("adapter", &build(API_WITH_MOCK_LINE.adapter, Some(API_WITH_MOCK_LINE.feature))?)?;
+    let path = folder().join(format!("{}.wasm", API_WITH_MOCK_LINE.path()));
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    fs::write(&path, join(&[&types, &adapter, &api])?).with_context(|| format!("writing {}", path.display()))?;
+    fs::write(&path, compose(&[&types, &adapter, &api])?).with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
 }
 
-/// Joins the stages with a platform's adapter
+/// Composes the stages with a platform's adapter
 #[derive(Debug, clap::Args)]
 pub(crate) struct Compose {
     /// Only for this host: spin or wasmcloud
     host: Option<String>,
-    /// And of these only the one of this name
+    /// Only the component of this name
     name: Option<String>,
 }
 
-/// What was made of what. SHA-256, hexadecimal.
+/// The file `manifest.json`: the composed components and their inputs. Hashes are SHA-256 in hexadecimal.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Manifest {
+    /// The hash of each stage.
     stages: BTreeMap<String, String>,
     composed: BTreeMap<String, Composed>,
 }
@@ -113,23 +113,25 @@ struct Manifest {
 struct Composed {
     sha256: String,
     bytes: usize,
-    /// What a host has to offer.
+    /// The interfaces that a host has to provide.
     imports: Vec<String>,
     exports: Vec<String>,
-    /// The stages in it, unchanged.
+    /// The names of the stages that it contains.
     stages: Vec<String>,
+    /// The hash of the adapter.
     adapter: String,
+    /// The hash of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     api: Option<String>,
 }
 
-/// One component on its way into another.
-struct Part {
+/// A component from which another is composed.
+struct InputComponent {
     name: String,
     bytes: Vec<u8>,
 }
 
-impl Part {
+impl InputComponent {
     fn read(name: &str, path: &Path) -> anyhow::Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         Ok(Self { name: name.to_owned(), bytes })
@@ -140,79 +142,82 @@ impl Part {
     }
 }
 
-/// Composes everything.
+/// Composes all components.
 pub(crate) fn all() -> anyhow::Result<()> {
-    Compose { host: None, name: None }.run()
+    Compose::all().run()
 }
 
-/// What is composed: `HOST/NAME`.
+/// Returns the names of all composed components: `HOST/NAME`.
 pub(crate) fn names() -> Vec<String> {
-    RECIPES.iter().map(Recipe::path).collect()
+    COMPOSITIONS.iter().map(Composition::path).collect()
 }
 
-/// The packages in a composed component, each with its features (none: the default ones).
+/// Returns the packages of a composed component, each with its features. `None`: the default features.
 pub(crate) fn packages(name: &str) -> Vec<(String, Option<String>)> {
-    let Some(recipe) = RECIPES.iter().find(|recipe| recipe.path() == name) else { return Vec::new() };
-    let mut packages = vec![(recipe.adapter.to_owned(), Some(recipe.feature.to_owned()))];
-    packages.extend(recipe.stages.iter().map(|stage| (format!("wheeltapper-{stage}"), None)));
-    packages.extend(recipe.api.then(|| (API.to_owned(), None)));
+    let Some(composition) = COMPOSITIONS.iter().find(|composition| composition.path() == name) else {
+        return Vec::new();
+    };
+    let mut packages = vec![(composition.adapter.to_owned(), Some(composition.feature.to_owned()))];
+    packages.extend(composition.stages.iter().map(|stage| (format!("wheeltapper-{stage}"), None)));
+    packages.extend(composition.api.then(|| (API.to_owned(), None)));
     packages
 }
 
-/// Where composed components lie.
+/// Returns the folder of the composed components.
 pub(crate) fn folder() -> PathBuf {
     target().join("composed")
 }
 
 impl Compose {
-    /// All components.
+    /// Selects all components.
     pub(crate) fn all() -> Self {
         Self { host: None, name: None }
     }
 
-    /// All of a host.
-    pub(crate) fn of(host: &str) -> Self {
+    /// Selects all components of a host.
+    pub(crate) fn for_host(host: &str) -> Self {
         Self { host: Some(host.to_owned()), name: None }
     }
 
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let recipes: Vec<&Recipe> = RECIPES
+        let compositions: Vec<&Composition> = COMPOSITIONS
             .iter()
-            .filter(|recipe| self.host.as_deref().is_none_or(|host| host == recipe.host))
-            .filter(|recipe| self.name.as_deref().is_none_or(|name| name == recipe.name))
+            .filter(|composition| self.host.as_deref().is_none_or(|host| host == composition.host))
+            .filter(|composition| self.name.as_deref().is_none_or(|name| name == composition.name))
             .collect();
         ensure!(
-            !recipes.is_empty(),
-            "there is no such component; there are {}",
+            !compositions.is_empty(),
+            "there is no such component; expected one of: {}",
             names().iter().map(|name| name.replace('/', " ")).collect::<Vec<_>>().join(", ")
         );
-        let types = Part { name: "types".to_owned(), bytes: types()? };
+        let types = InputComponent { name: "types".to_owned(), bytes: types()? };
         let stages = STAGES
             .iter()
-            .map(|stage| Part::read(stage, &build(&format!("wheeltapper-{stage}"), None)?))
+            .map(|stage| InputComponent::read(stage, &build(&format!("wheeltapper-{stage}"), None)?))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        if recipes.iter().any(|recipe| recipe.api) {
+        let api = if compositions.iter().any(|composition| composition.api) {
             setup::dashboard()?;
-        }
-        let api =
-            if recipes.iter().any(|recipe| recipe.api) { Some(Part::read("api", &build(API, None)?)?) } else { None };
+            Some(InputComponent::read("api", &build(API, None)?)?)
+        } else {
+            None
+        };
         let hashes = stages.iter().map(|stage| (stage.name.clone(), stage.hash())).collect();
-        let mut manifest = Manifest::of(hashes);
-        for recipe in recipes {
-            let adapter = Part::read("adapter", &build(recipe.adapter, Some(recipe.feature))?)?;
-            let chosen: Vec<&Part> =
-                stages.iter().filter(|stage| recipe.stages.contains(&stage.name.as_str())).collect();
-            let api = api.as_ref().filter(|_| recipe.api);
-            let mut parts = vec![&types];
-            parts.extend(&chosen);
-            parts.push(&adapter);
-            parts.extend(api);
-            let name = recipe.path();
-            let bytes = join(&parts).with_context(|| format!("composing {name}"))?;
-            for stage in &chosen {
+        let mut manifest = Manifest::read_or_new(hashes);
+        for composition in compositions {
+            let adapter = InputComponent::read("adapter", &build(composition.adapter, Some(composition.feature))?)?;
+            let own_stages: Vec<&InputComponent> =
+                stages.iter().filter(|stage| composition.stages.contains(&stage.name.as_str())).collect();
+            let api = api.as_ref().filter(|_| composition.api);
+            let mut inputs = vec![&types];
+            inputs.extend(&own_stages);
+            inputs.push(&adapter);
+            inputs.extend(api);
+            let name = composition.path();
+            let bytes = compose(&inputs).with_context(|| format!("composing {name}"))?;
+            for stage in &own_stages {
                 ensure!(
                     memchr::memmem::find(&bytes, &stage.bytes).is_some(),
-                    "{} does not stand unchanged in {name}",
+                    "{name} does not contain the unchanged bytes of {}",
                     stage.name
                 );
             }
@@ -220,15 +225,15 @@ impl Compose {
             fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
             fs::write(&path, &bytes).with_context(|| format!("writing {}", path.display()))?;
             println!("{:>9} bytes  {}", bytes.len(), path.display());
-            let (imports, exports) = world(&bytes)?;
+            let (imports, exports) = imports_and_exports(&bytes)?;
             let composed = Composed {
                 imports,
                 exports,
                 sha256: hex::encode(Sha256::digest(&bytes)),
                 bytes: bytes.len(),
-                stages: chosen.iter().map(|stage| stage.name.clone()).collect(),
+                stages: own_stages.iter().map(|stage| stage.name.clone()).collect(),
                 adapter: adapter.hash(),
-                api: api.map(Part::hash),
+                api: api.map(InputComponent::hash),
             };
             manifest.composed.insert(name, composed);
         }
@@ -240,82 +245,87 @@ impl Compose {
 }
 
 impl Manifest {
-    /// The manifest that is there, if it is of the same stages: what was composed before stays in it.
-    fn of(stages: BTreeMap<String, String>) -> Self {
-        let there = fs::read(folder().join("manifest.json")).ok();
-        let there: Option<Self> = there.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        match there {
+    /// Returns the existing manifest if its stages have these hashes, otherwise an empty one.
+    fn read_or_new(stages: BTreeMap<String, String>) -> Self {
+        let bytes = fs::read(folder().join("manifest.json")).ok();
+        let existing: Option<Self> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        match existing {
             Some(manifest) if manifest.stages == stages => manifest,
             _ => Self { stages, composed: BTreeMap::new() },
         }
     }
 }
 
-/// Instantiates the parts in order, each with what those before it export; what the last exports is the whole's.
-fn join(parts: &[&Part]) -> anyhow::Result<Vec<u8>> {
+/// Composes a component: instantiates the inputs in order, each with the exports of those before it. The exports of the
+/// last one are those of the result.
+fn compose(inputs: &[&InputComponent]) -> anyhow::Result<Vec<u8>> {
     let mut graph = CompositionGraph::new();
-    let mut offered: BTreeMap<String, NodeId> = BTreeMap::new();
-    let mut last = Vec::new();
-    for part in parts {
-        let package = Package::from_bytes(&part.name, None, part.bytes.as_slice(), graph.types_mut())
-            .with_context(|| format!("{} is not a component", part.name))?;
+    let mut all_exports: BTreeMap<String, NodeId> = BTreeMap::new();
+    let mut last_exports = Vec::new();
+    for input in inputs {
+        let package = Package::from_bytes(&input.name, None, input.bytes.as_slice(), graph.types_mut())
+            .with_context(|| format!("{} is not a component", input.name))?;
         let package = graph.register_package(package)?;
         let world = &graph.types()[graph[package].ty()];
         let imports: Vec<String> = world.imports.keys().cloned().collect();
         let exports: Vec<String> = world.exports.keys().cloned().collect();
         let instance = graph.instantiate(package);
         for import in imports {
-            if let Some(export) = offer(&offered, &import) {
+            if let Some(export) = find_export(&all_exports, &import) {
                 graph
                     .set_instantiation_argument(instance, &import, export)
-                    .with_context(|| format!("{} takes {import}", part.name))?;
+                    .with_context(|| format!("{} imports {import}", input.name))?;
             }
         }
-        last.clear();
+        last_exports.clear();
         for export in exports {
             let node = graph.alias_instance_export(instance, &export)?;
-            offered.insert(export.clone(), node);
-            last.push((export, node));
+            all_exports.insert(export.clone(), node);
+            last_exports.push((export, node));
         }
     }
-    for (name, node) in last {
+    for (name, node) in last_exports {
         graph.export(node, name)?;
     }
     Ok(graph.encode(EncodeOptions { define_components: true, ..EncodeOptions::default() })?)
 }
 
-/// Who offers an import: by its name, or in another release that a host would take for it as well (0.2.6 for 0.2.3).
-fn offer(offered: &BTreeMap<String, NodeId>, import: &str) -> Option<NodeId> {
-    let exact = offered.get(import);
-    let near = || offered.iter().find(|(export, _)| track(export).is_some_and(|export| Some(export) == track(import)));
-    exact.or_else(|| near().map(|(_, node)| node)).copied()
+/// Returns the export for an import: the one with the same name, or else one of a compatible version (0.2.6 for 0.2.3).
+fn find_export(exports: &BTreeMap<String, NodeId>, import: &str) -> Option<NodeId> {
+    let exact = exports.get(import);
+    let compatible = || {
+        let track = version_track(import)?;
+        exports.iter().find(|(export, _)| version_track(export) == Some(track)).map(|(_, node)| node)
+    };
+    exact.or_else(compatible).copied()
 }
 
-/// An interface's name, and the part of its version that a compatible one has too; none for what is no release.
-fn track(name: &str) -> Option<(&str, &str)> {
+/// Returns an interface's name and the part of its version that all compatible versions share. `None` for a name
+/// without a version, and for a pre-release.
+fn version_track(name: &str) -> Option<(&str, &str)> {
     let (interface, version) = name.split_once('@')?;
     if version.contains('-') {
         return None;
     }
     let (major, rest) = version.split_once('.')?;
     let minor = rest.split('.').next()?;
-    let kept = match (major, minor) {
+    let length = match (major, minor) {
         ("0", "0") => version.len(),
         ("0", _) => major.len() + 1 + minor.len(),
         _ => major.len(),
     };
-    Some((interface, version.get(..kept)?))
+    Some((interface, version.get(..length)?))
 }
 
-/// The names of what a component imports and exports.
-pub(crate) fn world(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+/// Returns the names of a component's imports and exports.
+pub(crate) fn imports_and_exports(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let mut graph = CompositionGraph::new();
     let package = Package::from_bytes("composed", None, bytes, graph.types_mut())?;
     let world = &graph.types()[package.ty()];
     Ok((world.imports.keys().cloned().collect(), world.exports.keys().cloned().collect()))
 }
 
-/// A component that exports the contracts' types, so that none is left to import.
+/// Returns a component that exports the types of the contracts, so that the composed component does not import them.
 fn types() -> anyhow::Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(root().join("wit"))?;
@@ -327,21 +337,21 @@ fn types() -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::track;
+    use super::version_track;
 
     #[test]
-    fn releases_of_one_track_are_taken_for_each_other() {
-        assert_eq!(track("wasi:cli/environment@0.2.6"), track("wasi:cli/environment@0.2.12"));
-        assert_eq!(track("a:b/c@1.2.3"), track("a:b/c@1.9.0"));
+    fn compatible_versions_have_the_same_track() {
+        assert_eq!(version_track("wasi:cli/environment@0.2.6"), version_track("wasi:cli/environment@0.2.12"));
+        assert_eq!(version_track("a:b/c@1.2.3"), version_track("a:b/c@1.9.0"));
         for (one, other) in [
             ("wasi:cli/environment@0.2.6", "wasi:cli/environment@0.3.0"),
             ("wasi:cli/environment@0.2.6", "wasi:cli/stdin@0.2.6"),
             ("a:b/c@0.0.1", "a:b/c@0.0.2"),
             ("a:b/c@1.0.0", "a:b/c@2.0.0"),
         ] {
-            assert_ne!(track(one), track(other), "{one} {other}");
+            assert_ne!(version_track(one), version_track(other), "{one} {other}");
         }
-        assert_eq!(track("wasi:keyvalue/store@0.2.0-draft2"), None);
-        assert_eq!(track("handle-message"), None);
+        assert_eq!(version_track("wasi:keyvalue/store@0.2.0-draft2"), None);
+        assert_eq!(version_track("handle-message"), None);
     }
 }

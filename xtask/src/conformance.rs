@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: the same cases on any host.
+//! `cargo xtask conformance`: runs the same cases on any host.
 
 use anyhow::ensure;
 use clap::ValueEnum;
@@ -8,7 +8,7 @@ use crate::{cargo_command, compose, run, setup};
 /// Runs the cases of tests/conformance on a host
 #[derive(Debug, clap::Args)]
 pub(crate) struct Conformance {
-    /// Which
+    /// The host
     #[arg(long, value_enum, default_value_t = Host::Edge)]
     host: Host,
     /// Only this case
@@ -18,53 +18,53 @@ pub(crate) struct Conformance {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Host {
-    /// The edge host, which says what is expected
+    /// The edge host, which defines the expected files
     Edge,
-    /// The components for Spin in a host that offers just what Spin offers
-    SpinWorld,
-    /// The components for wasmCloud in a host that offers just what wasmCloud offers
-    WasmcloudWorld,
-    /// Spin itself
+    /// The components for Spin in a test host that provides exactly what Spin provides
+    SpinTestHost,
+    /// The components for wasmCloud in a test host that provides exactly what wasmCloud provides
+    WasmcloudTestHost,
+    /// Spin, with `spin up`
     Spin,
-    /// wasmCloud itself, by `wash dev`, with NATS and PostgreSQL
+    /// wasmCloud, with `wash dev`, NATS and PostgreSQL
     Wash,
 }
 
 impl Host {
-    /// The test of tests/conformance, and the programs that it needs.
-    fn test(self) -> (&'static str, &'static [&'static str]) {
+    /// Returns the test in tests/conformance and the programs that it needs.
+    fn test_and_programs(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::Edge => ("edge", &[]),
-            Self::SpinWorld => ("spin_test_host", &[]),
-            Self::WasmcloudWorld => ("wasmcloud_test_host", &["postgres"]),
+            Self::SpinTestHost => ("spin_test_host", &[]),
+            Self::WasmcloudTestHost => ("wasmcloud_test_host", &["postgres"]),
             Self::Spin => ("spin", &["spin"]),
             Self::Wash => ("wash", &["wash", "nats-server", "postgres"]),
         }
     }
 
-    /// Whose components it runs.
-    fn composed(self) -> Option<&'static str> {
+    /// Returns the platform whose composed components the host runs. `None`: it runs none.
+    fn platform(self) -> Option<&'static str> {
         match self {
             Self::Edge => None,
-            Self::SpinWorld | Self::Spin => Some("spin"),
-            Self::WasmcloudWorld | Self::Wash => Some("wasmcloud"),
+            Self::SpinTestHost | Self::Spin => Some("spin"),
+            Self::WasmcloudTestHost | Self::Wash => Some("wasmcloud"),
         }
     }
 }
 
 impl Conformance {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        setup::target()?;
-        let (test, programs) = self.host.test();
-        // The test takes wash from there too.
-        let named = |program: &str| program == "wash" && std::env::var_os("WHEELTAPPER_WASH").is_some();
-        let there = |program: &str| setup::there(program) || named(program);
-        let missing: Vec<&str> = programs.iter().copied().filter(|program| !there(program)).collect();
+        setup::wasm_target()?;
+        let (test, programs) = self.host.test_and_programs();
+        // The test runs the `wash` named by this variable too.
+        let is_wash_set = |program: &str| program == "wash" && std::env::var_os("WHEELTAPPER_WASH").is_some();
+        let is_available = |program: &str| setup::is_installed(program) || is_wash_set(program);
+        let missing: Vec<&str> = programs.iter().copied().filter(|program| !is_available(program)).collect();
         ensure!(missing.is_empty(), "this host needs {} on the path; install it first", missing.join(", "));
-        if let Some(host) = self.host.composed() {
-            compose::Compose::of(host).run()?;
+        if let Some(platform) = self.host.platform() {
+            compose::Compose::for_host(platform).run()?;
         }
-        // With the features of the whole workspace, so that little is built anew after `cargo xtask test`.
+        // The features of the whole workspace, so that little is rebuilt after `cargo xtask test`.
         let arguments = ["test", "--release", "--workspace", "--test", test, "--", "--nocapture", "--include-ignored"];
         let mut command = cargo_command();
         command.args(arguments).env("WHEELTAPPER_COMPOSED", compose::folder());

@@ -1,4 +1,4 @@
-//! `cargo xtask`: what a developer does with this repository, in one word each.
+//! `cargo xtask`: the developer commands of this repository.
 
 mod components;
 mod compose;
@@ -28,42 +28,43 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Build everything and run it with a simulated fleet of 50 machines, of which some degrade
+    /// Build everything and run it with a simulated fleet of 50 assets, ten of which degrade
     Up(up::Up),
-    /// Run all the tests; brokers and other peers that they need are installed first
+    /// Run all tests; first install the programs that they need, such as brokers
     Test {
-        /// Only the tests whose name has this in it
+        /// Only tests whose name contains this text
         filter: Option<String>,
     },
-    /// Fuzz every parser of bytes from outside: --seconds N, names of targets
+    /// Fuzz every parser of external input: --seconds N, names of targets
     Fuzz(fuzz::Fuzz),
-    /// Measure: throughput, latency, bytes on disk, memory, cold start, calls of components; api beside `wasmtime serve`;
-    /// pages at 10,000 sensors and 30 days
+    /// Measure throughput, latency, bytes on disk, memory, cold start and component calls; the API compared with
+    /// `wasmtime serve`; pages with 10,000 sensors and 30 days of data
     Bench {
-        /// What follows goes to the benchmark: --json FILE, --seconds N, names of measurements
+        /// Arguments of the benchmark: --json FILE, --seconds N, names of measurements
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Score the built components on public benchmarks: --data DIR, --fleet 200, --json FILE (see `wheeltapper evaluate --help`)
+    /// Score the components on public benchmarks: --data DIR, --fleet 200, --json FILE (see
+    /// `wheeltapper evaluate --help`)
     Evaluate {
-        /// What follows goes to `wheeltapper evaluate`
+        /// Arguments of `wheeltapper evaluate`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Join the stages with the adapters of Spin and wasmCloud: target/composed/HOST/NAME.wasm and manifest.json
+    /// Compose the stages with the adapters of Spin and wasmCloud: target/composed/HOST/NAME.wasm and manifest.json
     Compose(compose::Compose),
-    /// Run the same cases on any host: --host edge, spin-test-host, wasmcloud-test-host, spin or wash
+    /// Run the conformance cases on a host: --host edge, spin-test-host, wasmcloud-test-host, spin or wash
     Conformance(conformance::Conformance),
-    /// Tell how large the components are, and whether one is over its limit
+    /// Print the sizes of the components; fail if one exceeds its limit
     Size(size::Size),
-    /// Pack every component as an OCI image with its bill of materials: target/oci/NAME
+    /// Package every component as an OCI image with a bill of materials: target/oci/NAME
     Package(package::Package),
-    /// Format and lints
+    /// Check format and lints
     Check,
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().task {
+    let result = match Cli::parse().task {
         Task::Up(task) => task.run(),
         Task::Test { filter } => test(filter.as_deref()),
         Task::Fuzz(task) => task.run(),
@@ -75,7 +76,7 @@ fn main() -> ExitCode {
         Task::Package(task) => task.run(),
         Task::Check => check(),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo xtask: {error:#}");
@@ -84,12 +85,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The repository's folder.
+/// Returns the repository's folder.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Where cargo builds to.
+/// Returns cargo's target folder.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -98,15 +99,16 @@ fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     run(cargo_command().args(arguments))
 }
 
-/// Cargo, as if called from a shell in the root: what `cargo run` told of xtask's own package would have some dependencies
-/// (ring) built anew after each call from elsewhere, and all that stands on them.
+/// Returns cargo as if called from a shell in the repository's folder. The variables that `cargo run` sets for xtask's
+/// own package are removed, because they would cause rebuilds of some dependencies (ring) and of everything that
+/// depends on them.
 fn cargo_command() -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root());
     for (name, _) in std::env::vars_os() {
-        let own =
+        let is_of_package =
             name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
-        if own {
+        if is_of_package {
             command.env_remove(name);
         }
     }
@@ -123,19 +125,19 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 }
 
 fn evaluate(arguments: &[String]) -> anyhow::Result<()> {
-    setup::target()?;
+    setup::wasm_target()?;
     binaries()?;
-    // From where it was called, so that relative folders mean what they say.
+    // Runs in the caller's current folder, so that relative paths are resolved from there.
     run(Command::new(target().join("release/wheeltapper")).arg("evaluate").args(arguments))
 }
 
-/// All programs at once, so that their dependencies are built with one set of features.
+/// Builds all programs at once, so that their dependencies are built with one set of features.
 fn binaries() -> anyhow::Result<()> {
     cargo(&["build", "--release", "--workspace", "--bins"])
 }
 
 fn check() -> anyhow::Result<()> {
-    setup::target()?;
+    setup::wasm_target()?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
 }
@@ -143,16 +145,16 @@ fn check() -> anyhow::Result<()> {
 fn test(filter: Option<&str>) -> anyhow::Result<()> {
     let mut phases = Phases::default();
     let (python, browser) = phases.run("install what the tests need", || {
-        setup::target()?;
-        setup::peers()?;
+        setup::wasm_target()?;
+        setup::programs()?;
         Ok((setup::python()?, setup::browser()?))
     })?;
     phases.run("build the dashboard", setup::dashboard)?;
     if filter.is_none() {
         phases.run("check format and lints", check)?;
     }
-    phases.run("join the components for other platforms", compose::all)?;
-    // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
+    phases.run("compose the components for other platforms", compose::all)?;
+    // This also builds the binary that the end-to-end tests run, because a test of its own package runs it too.
     let build = ["test", "--release", "--workspace", "--no-run"];
     phases.run("build the tests", || cargo(&build))?;
     let mut command = cargo_command();
@@ -162,7 +164,7 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
         command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
     }
     let tested = phases.run("run the tests", || run(&mut command));
-    // Also after a failed test: one run tells all that is wrong.
+    // Also after a failed test, so that one run reports all failures.
     let fuzzed = match filter {
         None => phases.run("fuzz the parsers", || fuzz::Fuzz::short().run()),
         Some(_) => Ok(()),
@@ -171,7 +173,7 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     tested.and(fuzzed)
 }
 
-/// The parts of a long task and how long each took.
+/// The phases of a long task and their durations.
 #[derive(Debug, Default)]
 struct Phases(Vec<(&'static str, Duration)>);
 
@@ -189,22 +191,22 @@ impl Phases {
 
     fn print(&self) {
         eprintln!("\nseconds  phase");
-        for (name, took) in &self.0 {
-            eprintln!("{:>7.0}  {name}", took.as_secs_f64());
+        for (name, duration) in &self.0 {
+            eprintln!("{:>7.0}  {name}", duration.as_secs_f64());
         }
-        let total: Duration = self.0.iter().map(|(_, took)| took).sum();
-        eprintln!("{:>7.0}  in all", total.as_secs_f64());
+        let total: Duration = self.0.iter().map(|(_, duration)| duration).sum();
+        eprintln!("{:>7.0}  total", total.as_secs_f64());
     }
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    setup::target()?;
+    setup::wasm_target()?;
     setup::dashboard()?;
     binaries()?;
     let mut command = Command::new(target().join("release/bench"));
     command.args(arguments).current_dir(root());
     if arguments.iter().any(|argument| argument == "api") {
-        command.env("WHEELTAPPER_STAND_IN", std::path::absolute(compose::stand_in()?)?);
+        command.env("WHEELTAPPER_STAND_IN", std::path::absolute(compose::api_with_mock_line()?)?);
         command.env("WHEELTAPPER_WASMTIME", std::path::absolute(setup::wasmtime()?)?);
     }
     run(&mut command)

@@ -1,4 +1,4 @@
-//! What the build and the tests need on a machine that has only rustup.
+//! Installs what the build and the tests need on a computer that has only rustup.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{cargo_command, run, target as target_folder};
 
-/// Programs that tests drive, and the Debian packages that have them.
+/// Programs that the tests run, and the Debian packages that contain them.
 const PROGRAMS: [(&str, &str); 6] = [
     ("mosquitto", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
@@ -19,52 +19,52 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("python3", "python3"),
     ("redis-server", "redis-server"),
 ];
-/// The peer of `cargo xtask bench api`: the engine's own server, of the version that the host embeds.
-const WASMTIME: &str = "48.0.8";
-/// Runs the fuzz targets; the version is pinned.
-const CARGO_FUZZ: &str = "0.13.1";
-/// Drives pages; the version is pinned.
+/// `cargo xtask bench api` compares the host with `wasmtime serve` of this version, which the host embeds.
+const WASMTIME_VERSION: &str = "48.0.8";
+/// The pinned version of cargo-fuzz, which runs the fuzz targets.
+const CARGO_FUZZ_VERSION: &str = "0.13.1";
+/// The npm package that drives the browser, and its pinned version.
 const PLAYWRIGHT: (&str, &str) = ("playwright-core", "1.65.1");
-/// Browsers that it can drive.
+/// Programs of browsers that Playwright can drive.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// The compilation target of the components.
-pub(crate) fn target() -> anyhow::Result<()> {
-    let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
-    let Ok(listed) = listed else { return Ok(()) };
-    if String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.trim() == "wasm32-wasip2") {
+/// Installs the compilation target of the components. Does nothing without rustup.
+pub(crate) fn wasm_target() -> anyhow::Result<()> {
+    let output = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    let Ok(output) = output else { return Ok(()) };
+    if String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == "wasm32-wasip2") {
         return Ok(());
     }
     run(Command::new("rustup").args(["target", "add", "wasm32-wasip2"])).context("adding the target for components")
 }
 
-/// Brokers and clients, from Debian's packages.
-pub(crate) fn peers() -> anyhow::Result<()> {
+/// Installs the missing programs of [`PROGRAMS`] from Debian's packages.
+pub(crate) fn programs() -> anyhow::Result<()> {
     let mut missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
-    // Debian's Python comes without the module that makes environments.
-    if there("python3") && !quiet(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        PROGRAMS.iter().filter(|(program, _)| !is_installed(program)).map(|(_, package)| *package).collect();
+    // Debian packages the modules for virtual environments separately.
+    if is_installed("python3") && !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");
     }
     if missing.is_empty() {
         return Ok(());
     }
-    install(&missing)
+    install_packages(&missing)
 }
 
 /// Installs Debian packages.
-fn install(missing: &[&str]) -> anyhow::Result<()> {
+fn install_packages(missing: &[&str]) -> anyhow::Result<()> {
     eprintln!("installing {}", missing.join(", "));
-    if !there("apt-get") {
+    if !is_installed("apt-get") {
         bail!("the tests need {}; install them with this system's package manager", missing.join(", "));
     }
     let sudo: &[&str] =
-        if there("sudo") && !quiet(Command::new("test").args(["-w", "/usr/bin"])) { &["sudo"] } else { &[] };
+        if is_installed("sudo") && !succeeds(Command::new("test").args(["-w", "/usr/bin"])) { &["sudo"] } else { &[] };
     let apt = |arguments: &[&str]| {
         let mut words = sudo.iter().chain(&["apt-get", "-qq", "-y"]).chain(arguments);
         let Some(program) = words.next() else { bail!("no command") };
         let mut command = Command::new(program);
-        // The services are started by the tests themselves, on ports of their own.
+        // The tests start the services themselves, on their own ports.
         command.args(words).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(Stdio::null());
         run(&mut command)
     };
@@ -76,33 +76,36 @@ fn install(missing: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An environment with what `tests/clients/requirements.txt` names in the target folder; gives its interpreter.
+/// Creates a virtual environment with the packages of `tests/clients/requirements.txt` in the target folder, and
+/// returns the path of its interpreter.
 pub(crate) fn python() -> anyhow::Result<PathBuf> {
     let folder = target_folder().join("python");
     let interpreter = folder.join("bin/python");
-    let wanted = crate::root().join("tests/clients/requirements.txt");
-    let list = fs::read_to_string(&wanted).with_context(|| format!("reading {}", wanted.display()))?;
-    let kept = folder.join("packages.txt");
-    if interpreter.exists() && fs::read_to_string(&kept).is_ok_and(|text| text == list) {
+    let requirements_path = crate::root().join("tests/clients/requirements.txt");
+    let requirements =
+        fs::read_to_string(&requirements_path).with_context(|| format!("reading {}", requirements_path.display()))?;
+    let installed_path = folder.join("packages.txt");
+    if interpreter.exists() && fs::read_to_string(&installed_path).is_ok_and(|text| text == requirements) {
         return Ok(interpreter);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(&interpreter).args(pip).arg("--requirement").arg(&wanted))?;
-    fs::write(&kept, list)?;
+    run(Command::new(&interpreter).args(pip).arg("--requirement").arg(&requirements_path))?;
+    fs::write(&installed_path, requirements)?;
     Ok(interpreter)
 }
 
-/// playwright-core in the target folder, where Node.js is to be had, and a browser for it.
+/// Installs playwright-core in the target folder, and a browser for it. Returns the package's folder and the browser's
+/// program, or `None` without Node.js.
 pub(crate) fn browser() -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
-    if !there("node") || !there("npm") {
-        eprintln!("without Node.js the tests of pages are left out; install it (version 20 or later) to run them too");
+    if !is_installed("node") || !is_installed("npm") {
+        eprintln!("Node.js is not installed, so the tests of pages are skipped; they need version 20 or later");
         return Ok(None);
     }
-    if found(&BROWSERS).is_none() {
-        install(&["chromium"])?;
+    if find_program(&BROWSERS).is_none() {
+        install_packages(&["chromium"])?;
     }
-    let Some(browser) = found(&BROWSERS) else { bail!("no browser among {}", BROWSERS.join(", ")) };
+    let Some(browser) = find_program(&BROWSERS) else { bail!("no browser among {}", BROWSERS.join(", ")) };
     let folder = target_folder().join("pages");
     let package = folder.join("node_modules/playwright-core/package.json");
     if !fs::read_to_string(&package).is_ok_and(|text| text.contains(PLAYWRIGHT.1)) {
@@ -115,17 +118,18 @@ pub(crate) fn browser() -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
     Ok(Some((fs::canonicalize(folder)?, browser)))
 }
 
-/// The first of the programs that is on the path.
-fn found(programs: &[&str]) -> Option<PathBuf> {
+/// Returns the path of the first of the programs that is on the path.
+fn find_program(programs: &[&str]) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let named = |folder: PathBuf| programs.iter().map(move |program| folder.join(program));
-    std::env::split_paths(&paths).flat_map(named).find(|path| path.is_file())
+    let candidates = |folder: PathBuf| programs.iter().map(move |program| folder.join(program));
+    std::env::split_paths(&paths).flat_map(candidates).find(|path| path.is_file())
 }
 
-/// Whether a program is on the path, or where Debian keeps it.
-pub(crate) fn there(program: &str) -> bool {
+/// Returns whether a program is on the path or in one of Debian's folders for servers.
+pub(crate) fn is_installed(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps servers in sbin, which is not on everyone's path, and each version of PostgreSQL in a folder of its own.
+    // Debian installs servers in /usr/sbin, which is not on every path, and each version of PostgreSQL in its own
+    // folder.
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     std::env::split_paths(&paths)
         .chain([Path::new("/usr/sbin").to_owned()])
@@ -133,15 +137,17 @@ pub(crate) fn there(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-fn quiet(command: &mut Command) -> bool {
+/// Runs a command without output and returns whether it succeeded.
+fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Builds the dashboard, where there is Node.js: the API's component takes it in. Without, the API has a simpler page.
+/// Builds the dashboard, which the API's component embeds. Without Node.js it is not built, and the API has a simpler
+/// page.
 pub(crate) fn dashboard() -> anyhow::Result<()> {
     let folder = crate::root().join("dashboard");
-    if !there("npm") {
-        eprintln!("no Node.js here: the API is built without the dashboard");
+    if !is_installed("npm") {
+        eprintln!("Node.js is not installed, so the API is built without the dashboard");
         return Ok(());
     }
     let npm = |arguments: &[&str]| run(Command::new("npm").args(arguments).current_dir(&folder).stdout(Stdio::null()));
@@ -151,34 +157,36 @@ pub(crate) fn dashboard() -> anyhow::Result<()> {
     npm(&["run", "build"]).context("building the dashboard")
 }
 
-/// The `wasmtime` program, built from crates.io into the target folder; takes minutes the first time.
+/// Builds the `wasmtime` program from crates.io in the target folder, which takes minutes the first time, and returns
+/// its path.
 pub(crate) fn wasmtime() -> anyhow::Result<PathBuf> {
     let folder = target_folder().join("peers");
     let program = folder.join("bin/wasmtime");
     let version = Command::new(&program).arg("--version").output();
-    if version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(WASMTIME)) {
+    if version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(WASMTIME_VERSION)) {
         return Ok(program);
     }
-    eprintln!("building wasmtime {WASMTIME} to compare with (some minutes, once)");
+    eprintln!("building wasmtime {WASMTIME_VERSION} for the comparison (some minutes, once)");
     let mut command = cargo_command();
-    command.args(["install", "wasmtime-cli", "--version", WASMTIME, "--locked", "--force", "--no-default-features"]);
+    command.args(["install", "wasmtime-cli", "--version", WASMTIME_VERSION, "--locked", "--force"]);
+    command.arg("--no-default-features");
     command.args(["--features", "serve,run,component-model-async,cranelift,parallel-compilation,pooling-allocator"]);
     command.arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
     run(&mut command)?;
     Ok(program)
 }
 
-/// The folder with `cargo-fuzz`, built from crates.io into the target folder.
+/// Builds `cargo-fuzz` from crates.io in the target folder and returns the folder that contains it.
 pub(crate) fn cargo_fuzz() -> anyhow::Result<PathBuf> {
     let folder = target_folder().join("tools");
     let programs = folder.join("bin");
     let version = Command::new(programs.join("cargo-fuzz")).args(["fuzz", "--version"]).output();
-    if version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(CARGO_FUZZ)) {
+    if version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(CARGO_FUZZ_VERSION)) {
         return Ok(programs);
     }
-    eprintln!("building cargo-fuzz {CARGO_FUZZ} (once)");
+    eprintln!("building cargo-fuzz {CARGO_FUZZ_VERSION} (once)");
     let mut command = cargo_command();
-    command.args(["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked", "--force"]);
+    command.args(["install", "cargo-fuzz", "--version", CARGO_FUZZ_VERSION, "--locked", "--force"]);
     command.arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
     run(&mut command)?;
     Ok(programs)

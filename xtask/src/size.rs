@@ -1,4 +1,4 @@
-//! `cargo xtask size`: how large the components are.
+//! `cargo xtask size`: prints the sizes of the components.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -10,55 +10,56 @@ use crate::{
     compose,
 };
 
-/// Bytes of a stage, at most: it has to be pulled and compiled on small machines.
-const STAGE: usize = 1_000_000;
+/// The maximum size of a stage, because small computers have to pull and compile it.
+const MAX_STAGE_BYTES: usize = 1_000_000;
 
-/// Tells the bytes of every component, plain and packed with gzip; fails when one is over its limit
+/// Prints the size of every component in bytes, plain and compressed with gzip; fails if one exceeds its limit
 #[derive(Debug, clap::Args)]
 pub(crate) struct Size {}
 
 struct Row {
     name: String,
     bytes: usize,
-    packed: usize,
+    gzip_bytes: usize,
     limit: Option<usize>,
 }
 
 impl Size {
-    #[allow(clippy::unused_self, reason = "a task like the others")]
+    #[allow(clippy::unused_self, reason = "all tasks have the same signature")]
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut rows = Vec::new();
         for stage in STAGES {
-            rows.push(Row::of(stage.to_owned(), &build(&format!("wheeltapper-{stage}"), None)?, Some(STAGE))?);
+            let path = build(&format!("wheeltapper-{stage}"), None)?;
+            rows.push(Row::measure(stage.to_owned(), &path, Some(MAX_STAGE_BYTES))?);
         }
         compose::Compose::all().run()?;
         for name in compose::names() {
             let path = compose::folder().join(format!("{name}.wasm"));
-            rows.push(Row::of(name, &path, None)?);
+            rows.push(Row::measure(name, &path, None)?);
         }
         println!("{:<24} {:>10} {:>10} {:>10}", "component", "bytes", "gzip", "limit");
         for row in &rows {
             let limit = row.limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
-            let mark = if row.over() { "  over" } else { "" };
-            println!("{:<24} {:>10} {:>10} {limit:>10}{mark}", row.name, row.bytes, row.packed);
+            let mark = if row.exceeds_limit() { "  over" } else { "" };
+            println!("{:<24} {:>10} {:>10} {limit:>10}{mark}", row.name, row.bytes, row.gzip_bytes);
         }
-        let over: Vec<&str> = rows.iter().filter(|row| row.over()).map(|row| row.name.as_str()).collect();
-        if !over.is_empty() {
-            bail!("over the limit: {}", over.join(", "));
+        let too_large: Vec<&str> = rows.iter().filter(|row| row.exceeds_limit()).map(|row| row.name.as_str()).collect();
+        if !too_large.is_empty() {
+            bail!("over the limit: {}", too_large.join(", "));
         }
         Ok(())
     }
 }
 
 impl Row {
-    fn of(name: String, path: &Path, limit: Option<usize>) -> anyhow::Result<Self> {
+    fn measure(name: String, path: &Path, limit: Option<usize>) -> anyhow::Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-        let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-        packer.write_all(&bytes)?;
-        Ok(Self { name, bytes: bytes.len(), packed: packer.finish()?.len(), limit })
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&bytes)?;
+        Ok(Self { name, bytes: bytes.len(), gzip_bytes: encoder.finish()?.len(), limit })
     }
 
-    fn over(&self) -> bool {
+    fn exceeds_limit(&self) -> bool {
         self.limit.is_some_and(|limit| self.bytes > limit)
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask up`.
+//! `cargo xtask up`: runs the host with a simulated fleet.
 
 use std::{
     fs,
@@ -16,37 +16,38 @@ use anyhow::{Context as _, bail};
 
 use crate::{binaries, run, setup, target};
 
-/// The fleet and where it runs.
+/// Settings of the fleet and the host.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Up {
-    /// How many machines
+    /// Number of machines
     #[arg(long, default_value_t = 50)]
     machines: usize,
-    /// Which fleet
+    /// Seed of the simulated fleet; the same seed gives the same fleet
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where the page and the API listen
+    /// Address of the dashboard and the API
     #[arg(long, default_value = "127.0.0.1:8080")]
     http: String,
-    /// Where the MQTT broker listens
+    /// Address of the MQTT broker
     #[arg(long, default_value = "127.0.0.1:1883")]
     mqtt: String,
-    /// Go on with the data of the run before
+    /// Keep the data of the previous run
     #[arg(long)]
     keep: bool,
-    /// Stop after so many seconds [default: at Ctrl-C]
+    /// Stop after this many seconds [default: at Ctrl-C]
     #[arg(long)]
     seconds: Option<u64>,
 }
 
-/// A program that is stopped with this one.
+/// A child process.
 struct Program(Child);
 
 impl Program {
-    fn ended(&mut self) -> bool {
+    fn has_exited(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(Some(_)))
     }
 
+    /// Sends SIGTERM and waits until the program exits.
     fn stop(mut self) {
         let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
         let _ = self.0.wait();
@@ -55,7 +56,7 @@ impl Program {
 
 impl Up {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        setup::target()?;
+        setup::wasm_target()?;
         setup::dashboard()?;
         eprintln!("building (the first time takes some minutes)");
         binaries()?;
@@ -89,12 +90,12 @@ impl Up {
         );
         self.wait_for_http(&mut host, &stop)?;
         println!(
-            "\n  http://{} shows the fleet; MQTT listens on {}; Ctrl-C stops\n  machines with a fault: {}\n",
+            "\n  Dashboard: http://{}; MQTT: {}; press Ctrl-C to stop\n  Machines with a fault: {}\n",
             self.http,
             self.mqtt,
             folder.join("labels.csv").display()
         );
-        // Forty minutes of the past go through in under a minute: the warm-up, then the faults as they grow.
+        // Forty minutes of past data are processed in under a minute: the warm-up, then the growing faults.
         let backfill: &[&str] = if self.keep { &[] } else { &["--backfill", "40m", "--speed", "60"] };
         let mut fleet = Program(
             Command::new(&binary)
@@ -107,31 +108,31 @@ impl Up {
                 .spawn()
                 .context("starting wheeltapper simulate")?,
         );
-        let began = Instant::now();
-        let over = || self.seconds.is_some_and(|most| began.elapsed() >= Duration::from_secs(most));
-        while !stop.load(Ordering::Relaxed) && !over() && !host.ended() && !fleet.ended() {
+        let started = Instant::now();
+        let is_over = || self.seconds.is_some_and(|seconds| started.elapsed() >= Duration::from_secs(seconds));
+        while !stop.load(Ordering::Relaxed) && !is_over() && !host.has_exited() && !fleet.has_exited() {
             thread::sleep(Duration::from_millis(200));
         }
-        let wanted = stop.load(Ordering::Relaxed) || over();
+        let is_regular_end = stop.load(Ordering::Relaxed) || is_over();
         fleet.stop();
         host.stop();
-        if !wanted {
-            bail!("a program ended by itself; what it said stands above");
+        if !is_regular_end {
+            bail!("a program exited unexpectedly; its output is above");
         }
         Ok(())
     }
 
     fn wait_for_http(&self, host: &mut Program, stop: &AtomicBool) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let started = Instant::now();
         while TcpStream::connect(&self.http).is_err() {
-            if host.ended() {
+            if host.has_exited() {
                 bail!(
-                    "wheeltapper run ended; is {} or {} in use? Choose others with --http and --mqtt",
+                    "wheeltapper run exited; if {} or {} is in use, set others with --http and --mqtt",
                     self.http,
                     self.mqtt
                 );
             }
-            if stop.load(Ordering::Relaxed) || began.elapsed() > Duration::from_secs(60) {
+            if stop.load(Ordering::Relaxed) || started.elapsed() > Duration::from_secs(60) {
                 bail!("wheeltapper run did not listen on {}", self.http);
             }
             thread::sleep(Duration::from_millis(50));

@@ -35,8 +35,8 @@ impl Alerter {
     pub fn open(config: &str) -> Result<Self, StageError> {
         let mut config = Config::parse(config)?;
         let open = std::mem::take(&mut config.open).into_iter();
-        let watched = open.map(|(asset, alert)| (asset, AssetState { recent: VecDeque::new(), alert: Some(alert) }));
-        Ok(Self { config, assets: watched.collect() })
+        let assets = open.map(|(asset, alert)| (asset, AssetState { recent: VecDeque::new(), alert: Some(alert) }));
+        Ok(Self { config, assets: assets.collect() })
     }
 
     /// Restores the state from a snapshot.

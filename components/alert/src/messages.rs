@@ -18,10 +18,10 @@ pub(crate) fn title(
     let asset = last_segment(asset);
     let sensor = last_segment(sensor);
     match (fault_mode.map(fault_text), feature) {
-        (Some(FaultText { phrase, is_sensor_fault: true, .. }), _) => {
-            format!("{asset}: {phrase} {sensor} ({severity})")
+        (Some(FaultText { name, is_sensor_fault: true, .. }), _) => {
+            format!("{asset}: {name} {sensor} ({severity})")
         }
-        (Some(FaultText { phrase, .. }), _) if !phrase.is_empty() => format!("{asset}: likely {phrase} ({severity})"),
+        (Some(FaultText { name, .. }), _) if !name.is_empty() => format!("{asset}: likely {name} ({severity})"),
         (_, Some(feature)) => format!("{asset}: abnormal {sensor}-{} ({severity})", feature.replace('_', "-")),
         _ => format!("{asset}: abnormal {sensor} ({severity})"),
     }
@@ -39,7 +39,7 @@ pub(crate) fn recommendation(fault_mode: Option<&str>, severity: Severity) -> St
 
 struct FaultText {
     /// Name of the fault; empty when it is unknown.
-    phrase: String,
+    name: String,
     /// Whether the fault is in the measurement and not in the machine.
     is_sensor_fault: bool,
     first_step: &'static str,
@@ -47,9 +47,9 @@ struct FaultText {
 
 fn fault_text(mode: &str) -> FaultText {
     let machine_fault =
-        |phrase: &str, first| FaultText { phrase: phrase.to_owned(), is_sensor_fault: false, first_step: first };
+        |name: &str, first| FaultText { name: name.to_owned(), is_sensor_fault: false, first_step: first };
     let sensor_fault =
-        |phrase: &str, first| FaultText { phrase: phrase.to_owned(), is_sensor_fault: true, first_step: first };
+        |name: &str, first| FaultText { name: name.to_owned(), is_sensor_fault: true, first_step: first };
     match mode {
         "bearing-impacts" => machine_fault(
             "bearing defect (impacts)",

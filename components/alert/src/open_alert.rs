@@ -17,15 +17,15 @@ struct LeadChallenger {
 }
 
 impl LeadChallenger {
-    /// Counts `seen`. Returns whether it has occurred often enough in a row to replace `present`.
-    fn takes_lead(&mut self, seen: &str, present: &str) -> bool {
-        if seen == present {
+    /// Counts `candidate`. Returns whether it has occurred often enough in a row to replace `leader`.
+    fn takes_lead(&mut self, candidate: &str, leader: &str) -> bool {
+        if candidate == leader {
             self.consecutive = 0;
-        } else if self.consecutive > 0 && self.name == seen {
+        } else if self.consecutive > 0 && self.name == candidate {
             self.consecutive = self.consecutive.saturating_add(1);
         } else {
             self.name.clear();
-            self.name.push_str(seen);
+            self.name.push_str(candidate);
             self.consecutive = 1;
         }
         let takes_lead = self.consecutive >= LEAD_CHANGE_AFTER;
@@ -132,14 +132,14 @@ impl OpenAlert {
                 self.set_lead(anomaly);
                 is_significant = true;
             }
-            if let Some(seen) = &anomaly.fault_mode {
-                let present = self.fault_mode.as_deref();
-                let replaces = match present {
+            if let Some(mode) = &anomaly.fault_mode {
+                let current = self.fault_mode.as_deref();
+                let replaces = match current {
                     None => true,
-                    Some(present) => self.fault_challenger.takes_lead(seen, present) || (raised && seen != present),
+                    Some(current) => self.fault_challenger.takes_lead(mode, current) || (raised && mode != current),
                 };
                 if replaces {
-                    self.fault_mode = Some(seen.clone());
+                    self.fault_mode = Some(mode.clone());
                     is_significant = true;
                 }
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Look at it at the next opportunity.
+    /// Inspect it at the next opportunity.
     Low,
     /// Plan a repair.
     Medium,

@@ -103,16 +103,16 @@ mod tests {
 
     #[test]
     fn inconsistent_columns_are_rejected() {
-        let good = Scores { assets: &["a"], asset: &[0], start: &[0], end: &[1], score: &[0.5] };
-        assert_eq!(good.windows().unwrap(), [Window { asset: "a", start: 0, end: 1, score: 0.5 }]);
-        for bad in [
-            Scores { asset: &[1], ..good },
-            Scores { asset: &[], ..good },
-            Scores { start: &[], ..good },
-            Scores { end: &[1, 2], ..good },
-            Scores { score: &[], ..good },
+        let valid = Scores { assets: &["a"], asset: &[0], start: &[0], end: &[1], score: &[0.5] };
+        assert_eq!(valid.windows().unwrap(), [Window { asset: "a", start: 0, end: 1, score: 0.5 }]);
+        for invalid in [
+            Scores { asset: &[1], ..valid },
+            Scores { asset: &[], ..valid },
+            Scores { start: &[], ..valid },
+            Scores { end: &[1, 2], ..valid },
+            Scores { score: &[], ..valid },
         ] {
-            assert!(matches!(bad.windows(), Err(StageError::Batch(_))), "{bad:?}");
+            assert!(matches!(invalid.windows(), Err(StageError::Batch(_))), "{invalid:?}");
         }
     }
 }

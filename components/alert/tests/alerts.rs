@@ -227,20 +227,20 @@ fn an_invalid_batch_changes_nothing() {
     stage.push_anomaly();
     let before = stage.alerter.snapshot();
     let scores = Scores { assets: &[ASSET], asset: &[0], start: &[STEP], end: &[STEP + 30 * SECOND], score: &[1.0] };
-    let good = anomaly(STEP, Severity::Medium);
+    let valid = anomaly(STEP, Severity::Medium);
     for (scores, anomaly) in [
-        (Scores { asset: &[1], ..scores }, good.clone()),
-        (Scores { score: &[], ..scores }, good.clone()),
+        (Scores { asset: &[1], ..scores }, valid.clone()),
+        (Scores { score: &[], ..scores }, valid.clone()),
         (scores, anomaly(STEP + 1, Severity::Medium)),
-        (scores, Anomaly { asset: "other".into(), ..good.clone() }),
-        (scores, Anomaly { score: f64::NAN, ..good.clone() }),
-        (scores, Anomaly { threshold: f64::INFINITY, ..good.clone() }),
+        (scores, Anomaly { asset: "other".into(), ..valid.clone() }),
+        (scores, Anomaly { score: f64::NAN, ..valid.clone() }),
+        (scores, Anomaly { threshold: f64::INFINITY, ..valid.clone() }),
     ] {
-        let error = stage.alerter.push(&scores, &[good.clone(), anomaly]).unwrap_err();
+        let error = stage.alerter.push(&scores, &[valid.clone(), anomaly]).unwrap_err();
         assert!(matches!(error, StageError::Batch(_)), "{error}");
         assert_eq!(stage.alerter.snapshot(), before);
     }
-    assert_eq!(stage.alerter.push(&scores, &[good]).unwrap().len(), 1);
+    assert_eq!(stage.alerter.push(&scores, &[valid]).unwrap().len(), 1);
 }
 
 #[test]

@@ -81,10 +81,10 @@ proptest! {
     fn other_assets_change_nothing(rows in rows()) {
         let alerts = push(&mut Alerter::open(CONFIG).unwrap(), &rows);
         for (index, name) in (0_u32..).zip(ASSETS) {
-            let own: Vec<Row> = rows.iter().filter(|row| row.asset == index).cloned().collect();
-            let alone = push(&mut Alerter::open(CONFIG).unwrap(), &own);
-            let among: Vec<Alert> = alerts.iter().filter(|alert| alert.asset == name).cloned().collect();
-            prop_assert_eq!(alone, among);
+            let rows_of_asset: Vec<Row> = rows.iter().filter(|row| row.asset == index).cloned().collect();
+            let alerts_alone = push(&mut Alerter::open(CONFIG).unwrap(), &rows_of_asset);
+            let alerts_among_others: Vec<Alert> = alerts.iter().filter(|alert| alert.asset == name).cloned().collect();
+            prop_assert_eq!(alerts_alone, alerts_among_others);
         }
     }
 

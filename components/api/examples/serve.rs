@@ -15,21 +15,21 @@ use wheeltapper_api::{Settings, respond};
 
 fn main() {
     let port = std::env::args().nth(1).unwrap_or_else(|| "8089".to_owned());
-    let front = memory::plant();
+    let plant = memory::plant();
     let settings = Settings::from_variables(|name| std::env::var(name).ok());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     for stream in listener.incoming().flatten() {
         // A client that disconnects does not stop the server.
-        let _ = serve(&front, &settings, &stream);
+        let _ = serve(&plant, &settings, &stream);
     }
 }
 
-fn serve(front: &memory::Memory, settings: &Settings, stream: &TcpStream) -> std::io::Result<()> {
+fn serve(plant: &memory::Memory, settings: &Settings, stream: &TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut parts = line.split_whitespace();
+    let mut request_line = String::new();
+    reader.read_line(&mut request_line)?;
+    let mut parts = request_line.split_whitespace();
     let (method, path) = (parts.next().unwrap_or("GET"), parts.next().unwrap_or("/"));
     let mut request = Request::builder().method(method).uri(path);
     let mut length = 0;
@@ -50,7 +50,7 @@ fn serve(front: &memory::Memory, settings: &Settings, stream: &TcpStream) -> std
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let response = match request.body(body) {
-        Ok(request) => respond(front, settings, memory::NOW, request),
+        Ok(request) => respond(plant, settings, memory::NOW, request),
         Err(error) => wheeltapper_api::incomplete_request(&error.to_string(), memory::NOW),
     };
     let mut head = format!("HTTP/1.1 {}\r\nConnection: close\r\n", response.status()).into_bytes();

@@ -63,9 +63,9 @@ fn children_of(node: Node, path: &str, depth: usize) -> Vec<Asset> {
             1 => "area",
             _ => "group",
         };
-        let Node { children: below, mut sensors } = node;
+        let Node { children: subtree, mut sensors } = node;
         sensors.sort_by(|a, b| a.id.cmp(&b.id));
-        let children = children_of(Node { children: below, sensors: Vec::new() }, &path, depth + 1);
+        let children = children_of(Node { children: subtree, sensors: Vec::new() }, &path, depth + 1);
         Asset { name, path, kind, children, sensors }
     };
     node.children.into_iter().map(asset).collect()

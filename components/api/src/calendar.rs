@@ -22,14 +22,14 @@ pub(crate) fn calendar(line: &impl LineApi, now: i64, query: &QueryParams) -> Re
     }
     lines.push("NAME:Maintenance plan");
     // Rounded down to the hour, so that an unchanged calendar keeps its ETag.
-    let stamp = format_utc(now - now.rem_euclid(HOUR));
+    let timestamp = format_utc(now - now.rem_euclid(HOUR));
     for offset in (0..MAX_ORDERS).step_by(Filter::MAX_ROWS as usize) {
         let filter = Filter { kind: Some("planned".into()), limit: Filter::MAX_ROWS, offset, ..Filter::default() };
         let orders: Vec<WorkOrder> = query_as(line, Table::WorkOrders, &filter)?;
         let last = orders.len() < Filter::MAX_ROWS as usize;
         for order in &orders {
             if technician.is_none_or(|name| order.technician.as_deref() == Some(name)) {
-                push_event(&mut lines, order, &stamp);
+                push_event(&mut lines, order, &timestamp);
             }
         }
         if last {
@@ -40,16 +40,16 @@ pub(crate) fn calendar(line: &impl LineApi, now: i64, query: &QueryParams) -> Re
     Ok(ApiResponse::text(StatusCode::OK, HeaderValue::from_static("text/calendar; charset=utf-8"), lines.0))
 }
 
-fn push_event(lines: &mut FoldedLines, order: &WorkOrder, stamp: &str) {
+fn push_event(lines: &mut FoldedLines, order: &WorkOrder, timestamp: &str) {
     let Some(begin) = order.scheduled_time else { return };
     let end = begin.0.saturating_add(order.estimated_duration_minutes.max(0).saturating_mul(60_000_000_000));
     lines.push("BEGIN:VEVENT");
     lines.push(&format!("UID:{}@wheeltapper", escape(&order.id)));
-    lines.push(&format!("DTSTAMP:{stamp}"));
+    lines.push(&format!("DTSTAMP:{timestamp}"));
     lines.push(&format!("DTSTART:{}", self::format_utc(begin.0)));
     lines.push(&format!("DTEND:{}", self::format_utc(end)));
-    let who = order.technician.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-    lines.push(&format!("SUMMARY:{}", escape(&format!("{} – {}{who}", order.kind, order.asset))));
+    let technician = order.technician.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    lines.push(&format!("SUMMARY:{}", escape(&format!("{} – {}{technician}", order.kind, order.asset))));
     lines.push(&format!("DESCRIPTION:{}", escape(&order.notes)));
     lines.push(&format!("LOCATION:{}", escape(&order.asset)));
     lines.push(&format!("PRIORITY:{}", order.priority.clamp(1, 9)));
@@ -59,8 +59,8 @@ fn push_event(lines: &mut FoldedLines, order: &WorkOrder, stamp: &str) {
 
 /// Formats a time in UTC as a calendar has it (RFC 5545, section 3.3.5).
 fn format_utc(nanoseconds: i64) -> String {
-    let whole = time::format_rfc3339(nanoseconds);
-    let seconds = whole.split(['.', 'Z']).next().unwrap_or(&whole);
+    let text = time::format_rfc3339(nanoseconds);
+    let seconds = text.split(['.', 'Z']).next().unwrap_or(&text);
     format!("{}Z", seconds.replace(['-', ':'], ""))
 }
 
@@ -84,14 +84,14 @@ struct FoldedLines(String);
 
 impl FoldedLines {
     fn push(&mut self, line: &str) {
-        let mut left = MAX_LINE_BYTES;
+        let mut remaining = MAX_LINE_BYTES;
         for character in line.chars() {
-            if character.len_utf8() > left {
+            if character.len_utf8() > remaining {
                 self.0.push_str("\r\n ");
-                left = MAX_LINE_BYTES - 1;
+                remaining = MAX_LINE_BYTES - 1;
             }
             self.0.push(character);
-            left -= character.len_utf8();
+            remaining -= character.len_utf8();
         }
         self.0.push_str("\r\n");
     }

@@ -35,7 +35,7 @@ impl Guest for Component {
         let now = now();
         let response = match read(&incoming) {
             Ok(request) => respond(&ImportedLine, &settings, now, request),
-            Err(why) => incomplete_request(why, now),
+            Err(reason) => incomplete_request(reason, now),
         };
         write(response, out);
     }
@@ -43,8 +43,8 @@ impl Guest for Component {
 
 /// Returns the current time in nanoseconds since 1970.
 fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Reads the request with its body. Reading stops once the body exceeds the limit.
@@ -136,11 +136,11 @@ impl LineApi for ImportedLine {
     fn submit(&self, event: Submission) -> Result<Receipt, LineApiError> {
         let Submission { source, format, sensor, payload } = event;
         let receipt = line_api::submit(&line_api::Submission { source, format, sensor, payload })?;
-        let rejections = receipt.rejections.into_iter().map(|refused| Rejection {
-            position: refused.position,
-            reason: wheeltapper_line_api::convert_reason!(refused.reason, WitReason => RejectionReason),
-            message: refused.message,
-            readings: refused.readings,
+        let rejections = receipt.rejections.into_iter().map(|rejection| Rejection {
+            position: rejection.position,
+            reason: wheeltapper_line_api::convert_reason!(rejection.reason, WitReason => RejectionReason),
+            message: rejection.message,
+            readings: rejection.readings,
         });
         Ok(Receipt { accepted: receipt.accepted, rejections: rejections.collect() })
     }

@@ -24,9 +24,9 @@ pub(crate) fn compress(response: &mut Response<Vec<u8>>, request_headers: &Heade
     if !accepts_gzip(request_headers) {
         return false;
     }
-    let plain = response.body();
-    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), LEVEL);
-    let Ok(compressed) = encoder.write_all(plain).and_then(|()| encoder.finish()) else { return false };
+    let body = response.body();
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), LEVEL);
+    let Ok(compressed) = encoder.write_all(body).and_then(|()| encoder.finish()) else { return false };
     *response.body_mut() = compressed;
     response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     true
@@ -40,8 +40,8 @@ fn is_text(headers: &HeaderMap) -> bool {
 
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|each| {
-            let (coding, weight) = each.split_once(';').unwrap_or((each, ""));
+        value.split(',').any(|coding_and_weight| {
+            let (coding, weight) = coding_and_weight.split_once(';').unwrap_or((coding_and_weight, ""));
             let is_excluded = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok()) == Some(0.0_f32);
             coding.trim().eq_ignore_ascii_case("gzip") && !is_excluded
         })

@@ -27,20 +27,20 @@ pub(crate) fn preflight(methods: &HeaderValue) -> ApiResponse {
 }
 
 /// Adds the headers that let a page of an allowed origin read the response.
-pub(crate) fn add_cors_headers(answer: ApiResponse, request: &Request<Vec<u8>>, settings: &Settings) -> ApiResponse {
+pub(crate) fn add_cors_headers(response: ApiResponse, request: &Request<Vec<u8>>, settings: &Settings) -> ApiResponse {
     if settings.allowed_origins.is_empty() {
-        return answer;
+        return response;
     }
     // The response depends on the origin, which caches have to know.
-    let answer = answer.append_header(header::VARY, HeaderValue::from_static("Origin"));
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return answer };
+    let response = response.append_header(header::VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return response };
     let is_allowed = origin.to_str().is_ok_and(|origin| {
         settings.allowed_origins.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin))
     });
     if !is_allowed {
-        return answer;
+        return response;
     }
-    answer
+    response
         .with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())
         .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS))
 }

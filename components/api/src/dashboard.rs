@@ -23,13 +23,13 @@ pub(crate) fn is_file(path: &str) -> bool {
 
 pub(crate) fn index(headers: &HeaderMap) -> Result<ApiResponse, Problem> {
     let has_dashboard = FILES.iter().any(|(name, _)| *name == INDEX);
-    let (answer, policy) = if has_dashboard {
+    let (response, policy) = if has_dashboard {
         (file(INDEX, headers)?, CONTENT_SECURITY_POLICY)
     } else {
         let page = include_str!("page.html");
         (ApiResponse::new(StatusCode::OK, content_type(INDEX), page.into()), SINGLE_FILE_POLICY)
     };
-    Ok(answer
+    Ok(response
         .with_header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))
         .with_header(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
         .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache")))
@@ -46,20 +46,20 @@ pub(crate) fn file(name: &str, headers: &HeaderMap) -> Result<ApiResponse, Probl
     } else {
         "no-cache"
     });
-    let answer = if accepts_gzip(headers) {
+    let response = if accepts_gzip(headers) {
         ApiResponse::new(StatusCode::OK, content_type(name), compressed.to_vec())
             .with_header(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
     } else {
-        let mut plain = Vec::new();
-        GzDecoder::new(*compressed).read_to_end(&mut plain).map_err(|error| {
+        let mut decompressed = Vec::new();
+        GzDecoder::new(*compressed).read_to_end(&mut decompressed).map_err(|error| {
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("{name} was compressed incorrectly at build time: {error}"),
             )
         })?;
-        ApiResponse::new(StatusCode::OK, content_type(name), plain)
+        ApiResponse::new(StatusCode::OK, content_type(name), decompressed)
     };
-    Ok(answer
+    Ok(response
         .with_header(header::VARY, HeaderValue::from_static("Accept-Encoding"))
         .with_header(header::CACHE_CONTROL, caching))
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) fn detect(line: &impl LineApi, now: i64, request: &mut Request<Vec<u8>>) -> Result<ApiResponse, Problem> {
-    let began = Instant::now();
+    let started = Instant::now();
     let DetectBody { sensor_data: StrictObject(sensor_data), model_name, threshold } = json_body::read_json(request)?;
     let time = to_nanoseconds(sensor_data.timestamp.0);
     if time < 0 {
@@ -35,8 +35,8 @@ pub(crate) fn detect(line: &impl LineApi, now: i64, request: &mut Request<Vec<u8
         )
     })?;
     let verdict = line.detect(&DetectRequest { payload, model: model_name.0, now })?;
-    let judgement = detect_result(verdict, threshold.0, began.elapsed().as_secs_f64() * 1e3);
-    Ok(ApiResponse::json(StatusCode::OK, &judgement).no_store())
+    let result = detect_result(verdict, threshold.0, started.elapsed().as_secs_f64() * 1e3);
+    Ok(ApiResponse::json(StatusCode::OK, &result).no_store())
 }
 
 /// Converts to nanoseconds. The size of the number decides whether it is seconds, milliseconds, microseconds or

@@ -91,12 +91,12 @@ pub(crate) fn stream_plant_events(
         let newest = rows.iter().map(at).max().unwrap_or(0);
         let since = newest.saturating_sub(LATE_PERIOD);
         for row in rows.into_iter().rev() {
-            let mark = row_hash(&row);
+            let hash = row_hash(&row);
             if at(&row) >= since {
-                seen.row_hashes.push(mark);
+                seen.row_hashes.push(hash);
             }
             let is_new =
-                |previous: &StreamPosition| !previous.row_hashes.contains(&mark) && at(&row) >= previous.since(name);
+                |previous: &StreamPosition| !previous.row_hashes.contains(&hash) && at(&row) >= previous.since(name);
             if previous.as_ref().is_some_and(is_new) {
                 new_rows.push((name, row));
             }
@@ -148,8 +148,8 @@ impl StreamPosition {
 
     fn to_event_id(&self) -> String {
         let mut text = format!("{}.{}.", self.anomaly, self.alert);
-        for mark in &self.row_hashes {
-            let _ = write!(text, "{mark:08x}");
+        for hash in &self.row_hashes {
+            let _ = write!(text, "{hash:08x}");
         }
         text
     }
@@ -157,9 +157,9 @@ impl StreamPosition {
     /// Parses an event id. `None`: the id has another format, such as that of another host.
     fn from_event_id(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '.');
-        let (anomaly, alert, marks) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
-        let mark = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
-        let marks = marks.as_bytes().chunks(8).map(mark).collect::<Option<_>>()?;
-        Some(Self { anomaly, alert, row_hashes: marks })
+        let (anomaly, alert, hashes) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
+        let hash = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        let hashes = hashes.as_bytes().chunks(8).map(hash).collect::<Option<_>>()?;
+        Some(Self { anomaly, alert, row_hashes: hashes })
     }
 }

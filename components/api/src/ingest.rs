@@ -55,14 +55,18 @@ pub(crate) fn decompress(body: Vec<u8>, encoding: Option<&str>) -> Result<Vec<u8
     match encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).as_deref() {
         None | Some("" | "identity") => Ok(body),
         Some("gzip" | "x-gzip") => {
-            let mut plain = Vec::new();
+            let mut decompressed = Vec::new();
             let limit = MAX_BODY_BYTES as u64 + 1;
-            flate2::bufread::MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut plain).map_err(|error| {
+            flate2::bufread::MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut decompressed).map_err(|error| {
                 Problem::bad_request(format!(
                     "the body does not match Content-Encoding: {error}; send gzip (RFC 1952), or leave the header out"
                 ))
             })?;
-            if plain.len() > MAX_BODY_BYTES { Err(body_too_large("the decompressed body")) } else { Ok(plain) }
+            if decompressed.len() > MAX_BODY_BYTES {
+                Err(body_too_large("the decompressed body"))
+            } else {
+                Ok(decompressed)
+            }
         }
         Some(other) => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

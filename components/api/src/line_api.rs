@@ -81,11 +81,11 @@ pub trait LineApi {
     ///
     /// # Errors
     /// Any error of the line. Nothing has changed.
-    fn perform_action(&self, change: &ActionRequest) -> Result<String, LineApiError>;
+    fn perform_action(&self, request: &ActionRequest) -> Result<String, LineApiError>;
 
     /// Scores values against the model of the machine, without learning from them.
     ///
     /// # Errors
     /// Any error of the line, such as an unknown sensor or detector.
-    fn detect(&self, sample: &DetectRequest) -> Result<Verdict, LineApiError>;
+    fn detect(&self, request: &DetectRequest) -> Result<Verdict, LineApiError>;
 }

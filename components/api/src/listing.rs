@@ -125,15 +125,15 @@ pub(crate) fn query_page(
     table: Table,
     filter: &Filter,
 ) -> Result<(Vec<Row>, Option<u32>), Problem> {
-    let one_more = Filter { limit: filter.limit.saturating_add(1).min(Filter::MAX_ROWS), ..filter.clone() };
-    let mut rows: Vec<Row> = query_rows(line, table, &one_more)?;
+    let extended_filter = Filter { limit: filter.limit.saturating_add(1).min(Filter::MAX_ROWS), ..filter.clone() };
+    let mut rows: Vec<Row> = query_rows(line, table, &extended_filter)?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let is_full = rows.len() >= limit;
     let next = filter.offset.saturating_add(filter.limit);
     let has_more = match rows.len() > limit {
         true => true,
         // One row more than the maximum cannot be queried at once.
-        false if is_full && one_more.limit == filter.limit => {
+        false if is_full && extended_filter.limit == filter.limit => {
             !query_rows(line, table, &Filter { limit: 1, offset: next, ..filter.clone() })?.is_empty()
         }
         false => false,
@@ -173,10 +173,10 @@ fn query_matching_page(
 pub(crate) fn page_response(mut body: Value, next: Option<String>) -> ApiResponse {
     let link = link_header(next.as_deref());
     body["next"] = json!(next);
-    let answer = ApiResponse::json(StatusCode::OK, &body);
+    let response = ApiResponse::json(StatusCode::OK, &body);
     match link {
-        Some(link) => answer.with_header(header::LINK, link),
-        None => answer,
+        Some(link) => response.with_header(header::LINK, link),
+        None => response,
     }
 }
 

@@ -18,20 +18,20 @@ pub fn downsample(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
         // In 64 bits: the product of two lengths overflows a 32-bit `usize`.
         usize::try_from(bucket as u64 * between.len() as u64 / buckets as u64).unwrap_or(between.len())
     };
-    let mut kept = Vec::with_capacity(points);
-    kept.push(first);
+    let mut selected = Vec::with_capacity(points);
+    selected.push(first);
     for bucket in 0..buckets {
         let candidates = &between[edge(bucket)..edge(bucket + 1)];
         let following = match bucket + 1 < buckets {
             true => &between[edge(bucket + 1)..edge(bucket + 2)],
             false => std::slice::from_ref(&last),
         };
-        let before = to_point(kept.last().unwrap_or(&first));
+        let before = to_point(selected.last().unwrap_or(&first));
         let after = mean(following.iter().map(to_point));
-        kept.extend(largest_triangle(candidates, |candidate| area(before, to_point(candidate), after)));
+        selected.extend(largest_triangle(candidates, |candidate| area(before, to_point(candidate), after)));
     }
-    kept.push(last);
-    kept
+    selected.push(last);
+    selected
 }
 
 /// Returns the candidate with the largest area; of several, the first. An area of NaN, which huge values can cause,

@@ -39,12 +39,12 @@ pub(crate) fn request_plan(
     let task_id = task_id(&row);
     let check_status_url = format!("/api/v1/maintenance/status/{}", utf8_percent_encode(&task_id, UNRESERVED));
     let location = HeaderValue::try_from(check_status_url.as_str());
-    let answer =
+    let response =
         ApiResponse::json(StatusCode::ACCEPTED, &PlanAccepted { task_id, status: task_status(&row), check_status_url })
             .no_store();
     Ok(match location {
-        Ok(location) => answer.with_header(header::LOCATION, location),
-        Err(_) => answer,
+        Ok(location) => response.with_header(header::LOCATION, location),
+        Err(_) => response,
     })
 }
 

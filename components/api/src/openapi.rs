@@ -28,25 +28,26 @@ const TAGS: [(&str, &str); 9] = [
     ("host", "The host itself."),
 ];
 
-/// Returns the document. `edge`: with the routes of the edge host.
-pub fn openapi(edge: bool, version: &str) -> Value {
+/// Returns the document. `is_edge_host`: with the routes of the edge host.
+pub fn openapi(is_edge_host: bool, version: &str) -> Value {
     let mut requests = SchemaSettings::draft2020_12().for_deserialize();
     requests.definitions_path = SCHEMAS.into();
-    let mut answers = SchemaSettings::draft2020_12().for_serialize();
-    answers.definitions_path = SCHEMAS.into();
-    let mut makers = SchemaGenerators { requests: requests.into_generator(), responses: answers.into_generator() };
+    let mut responses = SchemaSettings::draft2020_12().for_serialize();
+    responses.definitions_path = SCHEMAS.into();
+    let mut generators =
+        SchemaGenerators { requests: requests.into_generator(), responses: responses.into_generator() };
     let mut paths = Map::new();
-    for route in ROUTES.iter().filter(|route| !route.tag.is_empty() && (edge || !route.edge_only)) {
+    for route in ROUTES.iter().filter(|route| !route.tag.is_empty() && (is_edge_host || !route.edge_only)) {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.as_str().to_ascii_lowercase()] = makers.operation(route);
+        path[route.method.as_str().to_ascii_lowercase()] = generators.operation(route);
     }
-    let problem = makers.responses.subschema_for::<ProblemDetails>();
-    let mut schemas = makers.requests.take_definitions(true);
-    schemas.extend(makers.responses.take_definitions(true));
+    let problem = generators.responses.subschema_for::<ProblemDetails>();
+    let mut schemas = generators.requests.take_definitions(true);
+    schemas.extend(generators.responses.take_definitions(true));
     let tags: Vec<Value> = TAGS
         .iter()
-        .filter(|(name, _)| edge || *name != "access")
-        .map(|(name, about)| json!({ "name": name, "description": about }))
+        .filter(|(name, _)| is_edge_host || *name != "access")
+        .map(|(name, description)| json!({ "name": name, "description": description }))
         .collect();
     let mut document = json!({
         "openapi": "3.1.0",
@@ -76,11 +77,11 @@ pub fn openapi(edge: bool, version: &str) -> Value {
 }
 
 /// Returns the document as text, which is generated once.
-pub(crate) fn document_text(edge: bool) -> &'static str {
+pub(crate) fn document_text(is_edge_host: bool) -> &'static str {
     static WITH: OnceLock<String> = OnceLock::new();
     static WITHOUT: OnceLock<String> = OnceLock::new();
-    let cell = if edge { &WITH } else { &WITHOUT };
-    cell.get_or_init(|| openapi(edge, env!("CARGO_PKG_VERSION")).to_string())
+    let cell = if is_edge_host { &WITH } else { &WITHOUT };
+    cell.get_or_init(|| openapi(is_edge_host, env!("CARGO_PKG_VERSION")).to_string())
 }
 
 const DESCRIPTION: &str = "Times are RFC 3339 in UTC. Lists return `{items, next}`: `next`, and the header `Link` with `rel=\"next\"`, is the URL of the next page. Errors are problem details (RFC 9457) whose `detail` says what was expected, what was received and what to do. Responses to GET have an `ETag`; HEAD is GET without a body. If access control is off, no credentials are needed.";
@@ -99,12 +100,12 @@ impl SchemaGenerators {
             "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
             "responses": self.responses(route),
         });
-        let about = match permission_name(route.permission) {
+        let description = match permission_name(route.permission) {
             Some(name) => format!("{} Requires the permission `{name}`.", route.description),
             None => route.description.to_owned(),
         };
-        if !about.is_empty() {
-            operation["description"] = json!(about.trim());
+        if !description.is_empty() {
+            operation["description"] = json!(description.trim());
         }
         operation["security"] = match route.permission {
             Permission::None => json!([]),
@@ -121,7 +122,7 @@ impl SchemaGenerators {
         let mut content = Map::new();
         for media in body.media {
             let schema = match body.schema {
-                Some(shape) => json!(shape(&mut self.requests)),
+                Some(generate) => json!(generate(&mut self.requests)),
                 None if *media == "application/json" => json!({}),
                 // Without a type: any text is accepted.
                 None if media.starts_with("text/") => json!({ "minLength": 1 }),
@@ -142,8 +143,8 @@ impl SchemaGenerators {
         let mut responses = Map::new();
         for reply in route.responses {
             let response = responses.entry(reply.status.to_string()).or_insert_with(|| response_without_content(reply));
-            if let Some(shape) = reply.schema {
-                response["content"][reply.media] = json!({ "schema": shape(&mut self.responses) });
+            if let Some(generate) = reply.schema {
+                response["content"][reply.media] = json!({ "schema": generate(&mut self.responses) });
             }
         }
         if route.responses.iter().any(|reply| reply.headers.contains(&"ETag")) {
@@ -208,20 +209,20 @@ fn response_name(status: u16) -> String {
 
 fn error_responses(schema: &Value) -> Value {
     let mut responses = Map::new();
-    for (status, about) in ERROR_RESPONSES {
+    for (status, description) in ERROR_RESPONSES {
         let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
-        let more: &[&str] = match status {
+        let extra_headers: &[&str] = match status {
             401 => &["WWW-Authenticate"],
             405 => &["Allow"],
             429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
             503 => &["Retry-After"],
             _ => &[],
         };
-        for name in more {
+        for name in extra_headers {
             headers[*name] = json!({ "$ref": format!("#/components/headers/{name}") });
         }
         let response = json!({
-            "description": about,
+            "description": description,
             "headers": headers,
             "content": { "application/problem+json": { "schema": schema } },
         });
@@ -235,7 +236,7 @@ fn error_responses(schema: &Value) -> Value {
 
 fn headers() -> Value {
     let mut headers = Map::new();
-    for (name, about) in [
+    for (name, description) in [
         ("Allow", "The methods that the path allows."),
         ("ETag", "A hash of the body, for `If-None-Match` and `If-Match`."),
         ("Link", "The URL of the next page, with `rel=\"next\"`, if there is one."),
@@ -246,13 +247,13 @@ fn headers() -> Value {
         ("WWW-Authenticate", "The accepted credentials."),
         ("X-Request-Id", "The id of the request in the logs: sent by the client, or generated."),
     ] {
-        headers.insert(name.into(), json!({ "description": about, "schema": { "type": "string" } }));
+        headers.insert(name.into(), json!({ "description": description, "schema": { "type": "string" } }));
     }
     Value::Object(headers)
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let place = match parameter.location {
+    let location = match parameter.location {
         ParameterLocation::Path => "path",
         ParameterLocation::Query => "query",
         ParameterLocation::Header => "header",
@@ -282,7 +283,7 @@ fn parameter(parameter: &Parameter) -> Value {
     };
     let mut object = json!({
         "name": parameter.name,
-        "in": place,
+        "in": location,
         "description": parameter.description,
         "required": parameter.location == ParameterLocation::Path,
     });

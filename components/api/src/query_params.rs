@@ -23,16 +23,19 @@ impl QueryParams {
     /// Parses the query and checks it against the parameters of the route. An unknown parameter is an error, except on
     /// lax routes: a misspelt filter would silently select everything.
     pub(crate) fn from_query(query: Option<&str>, route: &RouteInfo) -> Result<Self, Problem> {
-        let is_object =
-            |name: &str| route.parameters.iter().any(|known| known.name == name && known.kind == ParameterKind::Object);
+        let is_object = |name: &str| {
+            route.parameters.iter().any(|parameter| parameter.name == name && parameter.kind == ParameterKind::Object)
+        };
         let pairs: Vec<(String, String)> = parse(query.unwrap_or_default().as_bytes())
             .into_owned()
             .filter(|(name, value)| !value.is_empty() || is_object(name))
             .collect();
         for (index, (name, value)) in pairs.iter().enumerate() {
-            let known =
-                route.parameters.iter().find(|known| known.location == ParameterLocation::Query && known.name == name);
-            let Some(known) = known else {
+            let parameter = route
+                .parameters
+                .iter()
+                .find(|parameter| parameter.location == ParameterLocation::Query && parameter.name == name);
+            let Some(parameter) = parameter else {
                 if route.allows_unknown_params {
                     continue;
                 }
@@ -41,14 +44,14 @@ impl QueryParams {
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Problem::bad_request(format!("the query names {name:?} twice; give it once")));
             }
-            check_value(known, value)?;
+            check_value(parameter, value)?;
         }
         Ok(Self(pairs))
     }
 
     /// Returns the value of a parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Returns the value of a parameter as an owned string.
@@ -104,20 +107,23 @@ pub(crate) fn format_cursor(row: u32) -> String {
 }
 
 fn unknown_param(name: &str, route: &RouteInfo) -> Problem {
-    let known =
-        route.parameters.iter().filter(|known| known.location == ParameterLocation::Query).map(|known| known.name);
-    let known = known.collect::<Vec<_>>().join(", ");
-    let known = if known.is_empty() { "none" } else { &known };
+    let names = route
+        .parameters
+        .iter()
+        .filter(|parameter| parameter.location == ParameterLocation::Query)
+        .map(|parameter| parameter.name);
+    let names = names.collect::<Vec<_>>().join(", ");
+    let names = if names.is_empty() { "none" } else { &names };
     Problem::bad_request(format!(
-        "the query names {name:?}; this route takes {known}: leave it out or correct its name"
+        "the query names {name:?}; this route takes {names}: leave it out or correct its name"
     ))
 }
 
 /// Checks a value against the kind of its parameter.
-fn check_value(known: &Parameter, value: &str) -> Result<(), Problem> {
-    let name = known.name;
+fn check_value(parameter: &Parameter, value: &str) -> Result<(), Problem> {
+    let name = parameter.name;
     let reject = |detail: String| Err(Problem::bad_request(detail));
-    match known.kind {
+    match parameter.kind {
         ParameterKind::SensorName => {
             check_name(value).map_err(|reason| Problem::bad_request(format!("{name}: {reason}")))
         }

@@ -58,12 +58,12 @@ pub(crate) fn readings(line: &impl LineApi, id: &str, path: &str, query: &QueryP
         ..Filter::default()
     };
     let mut readings: Vec<(i64, f64)> = Vec::new();
-    let mut left_out = 0;
+    let mut omitted = 0;
     let has_more = loop {
         let chunks: Vec<Chunk> = query_as(line, Table::Readings, &filter)?;
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         for chunk in &chunks {
-            left_out += chunk.omitted_count();
+            omitted += chunk.omitted_count();
             readings.extend(chunk.pairs().filter(|&(time, _)| {
                 after.is_none_or(|after| time > after) && before.is_none_or(|before| time < before)
             }));
@@ -83,12 +83,12 @@ pub(crate) fn readings(line: &impl LineApi, id: &str, path: &str, query: &QueryP
     sort_and_dedup(&mut readings);
     let points = lttb::downsample(&readings, usize::try_from(points).unwrap_or(usize::MAX));
     let next = has_more.then(|| query.page_url(path, filter.offset));
-    let count = readings.len() + left_out;
-    let course = ReadingsBody { sensor: id, count, next: next.as_deref(), items: Items(&points) };
-    let answer = ApiResponse::json(StatusCode::OK, &course);
+    let count = readings.len() + omitted;
+    let body = ReadingsBody { sensor: id, count, next: next.as_deref(), items: Items(&points) };
+    let response = ApiResponse::json(StatusCode::OK, &body);
     Ok(match listing::link_header(next.as_deref()) {
-        Some(link) => answer.with_header(header::LINK, link),
-        None => answer,
+        Some(link) => response.with_header(header::LINK, link),
+        None => response,
     })
 }
 

@@ -24,8 +24,8 @@ use crate::{
 /// Answers a request. `now` is the current time in nanoseconds since 1970.
 pub fn respond(line: &impl LineApi, settings: &Settings, now: i64, mut request: Request<Vec<u8>>) -> Response<Vec<u8>> {
     let id = request_id(&request, now);
-    let answer = route_request(line, settings, now, &mut request).unwrap_or_else(ApiResponse::from);
-    cors::add_cors_headers(answer, &request, settings).finish(&request, id)
+    let response = route_request(line, settings, now, &mut request).unwrap_or_else(ApiResponse::from);
+    cors::add_cors_headers(response, &request, settings).finish(&request, id)
 }
 
 /// Answers a request that was incomplete or whose head is not valid with 400. `reason` says what is wrong.

@@ -42,11 +42,11 @@ pub(crate) fn query_as<T: DeserializeOwned>(
     parse_reply(&line.query(table, filter)?, &format!("{table:?}"))
 }
 
-/// Parses a reply of the line. `subject` names its content in the error.
-pub(crate) fn parse_reply<T: DeserializeOwned>(text: &str, subject: &str) -> Result<T, Problem> {
+/// Parses a reply of the line. `content` names its content in the error.
+pub(crate) fn parse_reply<T: DeserializeOwned>(text: &str, content: &str) -> Result<T, Problem> {
     serde_json::from_str(text).map_err(|error| {
         let detail = format!(
-            "the line's reply for {subject} has an unexpected format: {error}; check that API and line have the same version"
+            "the line's reply for {content} has an unexpected format: {error}; check that API and line have the same version"
         );
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })

@@ -49,7 +49,7 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
 pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     // jiff accepts more formats than RFC 3339, but the API accepts only RFC 3339.
     let (date_time, rest) = text.split_at_checked(19)?;
-    let is_shape = date_time.bytes().zip(*b"0000-00-00T00:00:00").all(|(byte, shape)| match shape {
+    let is_shape = date_time.bytes().zip(*b"0000-00-00T00:00:00").all(|(byte, expected)| match expected {
         b'0' => byte.is_ascii_digit(),
         b'T' => byte.eq_ignore_ascii_case(&b'T'),
         other => byte == other,

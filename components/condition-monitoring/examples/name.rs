@@ -18,12 +18,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("expected FILE.npy RATE_HZ SHAFT_HZ DESIGNATION SAMPLES".into());
     };
     let orders = find_bearing(bearing).and_then(|entry| entry.geometry.fault_orders()).ok_or("unknown bearing")?;
-    let (transforms, mut accumulator) = (&mut FftPlans::default(), EvidenceAverage::default());
+    let (plans, mut accumulator) = (&mut FftPlans::default(), EvidenceAverage::default());
     let mut counts: [BTreeMap<String, u32>; 3] = Default::default();
     for window in common::npy(file.as_ref()).chunks_exact(length.parse()?) {
-        let diagnosis =
-            diagnose(transforms, window, rate.parse()?, shaft.parse()?, &orders, &DiagnosisLimits::default())
-                .ok_or("the window cannot be diagnosed; expected at least 64 finite samples")?;
+        let diagnosis = diagnose(plans, window, rate.parse()?, shaft.parse()?, &orders, &DiagnosisLimits::default())
+            .ok_or("the window cannot be diagnosed; expected at least 64 finite samples")?;
         accumulator.push(&diagnosis);
         for (method, name) in [
             diagnosis.detected_fault().map(|finding| finding.fault.name()),

@@ -14,7 +14,7 @@ use wheeltapper_condition_monitoring::{
 fn main() {
     let Some(folder) = common::data("cwru") else { return };
     let Some(orders) = find_bearing("6205").and_then(|entry| entry.geometry.fault_orders()) else { return };
-    let transforms = &mut FftPlans::default();
+    let plans = &mut FftPlans::default();
     let mut random = common::Random(3);
     for (length, count) in [(12_000, 20), (2048, 60)] {
         for (name, fault) in [("OR_at_6_7_DE48", Fault::Outer), ("IR_7_DE48", Fault::Inner)] {
@@ -27,7 +27,7 @@ fn main() {
                 for window in samples.chunks_exact(length).take(count) {
                     let noisy: Vec<f64> = window.iter().map(|sample| sample + scale * random.normal()).collect();
                     let limits = DiagnosisLimits::default();
-                    let Some(diagnosis) = diagnose(transforms, &noisy, 48_000.0, 29.95, &orders, &limits) else {
+                    let Some(diagnosis) = diagnose(plans, &noisy, 48_000.0, 29.95, &orders, &limits) else {
                         return;
                     };
                     accumulator.push(&diagnosis);

@@ -104,7 +104,7 @@ pub fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
         return 1.0 - incomplete_beta(b, a, 1.0 - x);
     }
     let tiny = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
-    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp() / a;
+    let prefactor = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp() / a;
     let (mut c, mut d) = (1.0, 1.0 / tiny(1.0 - (a + b) * x / (a + 1.0)));
     let mut fraction = d;
     for step in 1..300 {
@@ -121,7 +121,7 @@ pub fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
             break;
         }
     }
-    front * fraction
+    prefactor * fraction
 }
 
 /// The t that Student's distribution with `freedom` degrees of freedom exceeds with probability `tail`.

@@ -64,7 +64,7 @@ fn held_out_units() {
         for unit in held_out {
             let life = train[unit].len();
             let mut tracker = HealthTracker::default();
-            let answers: Vec<_> = train[unit]
+            let predictions: Vec<_> = train[unit]
                 .iter()
                 .map(|row| {
                     library.push(&mut tracker, row);
@@ -75,16 +75,16 @@ fn held_out_units() {
             for _ in 0..20 {
                 for (sums, age) in sums.iter_mut().zip([short[random.below(short.len())], 31 + random.below(life - 31)])
                 {
-                    let answer = answers[age - 1];
+                    let prediction = predictions[age - 1];
                     let uncapped = (life - age) as f64;
                     let truth = uncapped.min(HORIZON);
                     sums.count += 1.0;
-                    sums.square += (answer.expected - truth).powi(2);
-                    sums.median += (answer.p50.min(HORIZON) - truth).powi(2);
-                    sums.score += phm08_score(answer.expected - truth);
-                    let inside = answer.p10.min(HORIZON) <= truth && truth <= answer.p90.min(HORIZON);
+                    sums.square += (prediction.expected - truth).powi(2);
+                    sums.median += (prediction.p50.min(HORIZON) - truth).powi(2);
+                    sums.score += phm08_score(prediction.expected - truth);
+                    let inside = prediction.p10.min(HORIZON) <= truth && truth <= prediction.p90.min(HORIZON);
                     sums.capped += f64::from(u8::from(inside));
-                    sums.uncapped += f64::from(u8::from(answer.p10 <= uncapped && uncapped <= answer.p90));
+                    sums.uncapped += f64::from(u8::from(prediction.p10 <= uncapped && uncapped <= prediction.p90));
                 }
             }
         }
@@ -120,10 +120,10 @@ fn a_library_of_few_units_is_enough() {
                 for (index, row) in rows.iter().enumerate() {
                     library.push(&mut tracker, row);
                     if index >= 30 && (index + unit) % 23 == 0 {
-                        let answer = library.remaining(&tracker).unwrap();
+                        let prediction = library.remaining(&tracker).unwrap();
                         let truth = (rows.len() - 1 - index) as f64;
-                        square += (answer.expected - truth.min(HORIZON)).powi(2);
-                        inside += f64::from(u8::from(answer.p10 <= truth && truth <= answer.p90));
+                        square += (prediction.expected - truth.min(HORIZON)).powi(2);
+                        inside += f64::from(u8::from(prediction.p10 <= truth && truth <= prediction.p90));
                         count += 1.0;
                     }
                 }
@@ -143,8 +143,8 @@ fn without_a_library() {
     let started = std::time::Instant::now();
     let index = |rows: &[Vec<f64>]| -> Vec<f64> {
         let start: Vec<&[f64]> = rows[..30].iter().map(Vec::as_slice).collect();
-        let beginning = HealthBaseline::fit(&start).unwrap();
-        rows.iter().map(|row| beginning.index(row)).collect()
+        let baseline = HealthBaseline::fit(&start).unwrap();
+        rows.iter().map(|row| baseline.index(row)).collect()
     };
     let series: Vec<Vec<f64>> = train.iter().map(|rows| index(rows)).collect();
     // The limit that an engineer would set: the typical index at the end of life. Also 25 % below and 33 % above it.
@@ -158,14 +158,14 @@ fn without_a_library() {
             for (age, value) in values.iter().enumerate().skip(30) {
                 state.push(*value);
                 if (age + unit) % 29 == 0 && age >= 40 {
-                    let answer = state.remaining(limit, 0.3).unwrap();
+                    let prediction = state.remaining(limit, 0.3).unwrap();
                     calls += 1;
                     let truth = (values.len() - 1 - age) as f64;
                     let group = &mut groups[if truth <= 30.0 { 0 } else { 1 + usize::from(truth > 80.0) }];
                     group[0] += 1.0;
-                    group[1] += f64::from(u8::from(truth < answer.p10));
-                    group[2] += f64::from(u8::from(truth > answer.p90));
-                    group[3] += (answer.p50.min(HORIZON) - truth.min(HORIZON)).powi(2);
+                    group[1] += f64::from(u8::from(truth < prediction.p10));
+                    group[2] += f64::from(u8::from(truth > prediction.p90));
+                    group[3] += (prediction.p50.min(HORIZON) - truth.min(HORIZON)).powi(2);
                 }
             }
         }

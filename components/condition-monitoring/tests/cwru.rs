@@ -48,7 +48,7 @@ struct Outcome {
 }
 
 fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baseline) -> Outcome {
-    let mut transforms = FftPlans::default();
+    let mut plans = FftPlans::default();
     let mut accumulator = EvidenceAverage::default();
     let mut outcome = Outcome {
         windows: 0,
@@ -62,11 +62,11 @@ fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baselin
     };
     for start in (0..=samples.len() - length).step_by(hop) {
         let window = &samples[start..start + length];
-        let ratio = baseline.limit_ratio(&levels(&mut transforms, window, rate).0);
+        let ratio = baseline.limit_ratio(&levels(&mut plans, window, rate).0);
         outcome.windows += 1;
         outcome.alarms += usize::from(ratio > 1.0);
         outcome.ratios = (outcome.ratios.0.min(ratio), outcome.ratios.1.max(ratio));
-        let diagnosis = diagnose(&mut transforms, window, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
+        let diagnosis = diagnose(&mut plans, window, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
         let slot = |fault| match fault {
             Fault::Outer => 0,
             Fault::Inner => 1,
@@ -94,14 +94,14 @@ fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baselin
     outcome
 }
 
-fn levels(transforms: &mut FftPlans, window: &[f64], rate: f64) -> (Vec<f64>, Vec<usize>) {
-    let octaves = octave_levels(transforms, window, rate, 12);
+fn levels(plans: &mut FftPlans, window: &[f64], rate: f64) -> (Vec<f64>, Vec<usize>) {
+    let octaves = octave_levels(plans, window, rate, 12);
     (octaves.iter().map(|octave| octave.decibel).collect(), octaves.iter().map(|octave| octave.line_count).collect())
 }
 
 fn baseline(healthy: &[f64], rate: f64, length: usize) -> Baseline {
-    let mut transforms = FftPlans::default();
-    let rows: Vec<_> = healthy.chunks_exact(length).map(|window| levels(&mut transforms, window, rate)).collect();
+    let mut plans = FftPlans::default();
+    let rows: Vec<_> = healthy.chunks_exact(length).map(|window| levels(&mut plans, window, rate)).collect();
     Baseline::fit(&rows.iter().map(|row| row.0.clone()).collect::<Vec<_>>(), &rows[0].1).unwrap()
 }
 
@@ -110,11 +110,11 @@ fn faults_raise_alarms_and_races_are_diagnosed() {
     let Some(folder) = common::data("cwru") else { return };
     let load = |name: &str| common::npy(&folder.join(format!("1797_{name}.npy")));
     let normal = load("Normal");
-    let slow = decimate(&normal);
+    let decimated = decimate(&normal);
     for (seconds, samples) in [(0.25, 0), (0.0, 2048)] {
         for (rate, healthy, files) in [
             (48_000.0, &normal, ["OR_at_6_7_DE48", "IR_7_DE48", "B_7_DE48"]),
-            (12_000.0, &slow, ["OR_at_6_7_DE12", "IR_7_DE12", "B_7_DE12"]),
+            (12_000.0, &decimated, ["OR_at_6_7_DE12", "IR_7_DE12", "B_7_DE12"]),
         ] {
             let length = if samples > 0 { samples } else { (rate * seconds) as usize };
             let (fit, rest) = healthy.split_at(healthy.len() / 2);
@@ -159,7 +159,7 @@ fn faults_raise_alarms_and_races_are_diagnosed() {
 #[test]
 fn noise_is_not_diagnosed() {
     let mut random = common::Random(1);
-    let mut transforms = FftPlans::default();
+    let mut plans = FftPlans::default();
     for (rate, length, count) in [
         (48_000.0, 12_000, 100),
         (12_000.0, 3000, 300),
@@ -173,8 +173,7 @@ fn noise_is_not_diagnosed() {
         let mut averaged = 0;
         for _ in 0..count {
             let noise: Vec<f64> = (0..length).map(|_| random.normal()).collect();
-            let diagnosis =
-                diagnose(&mut transforms, &noise, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
+            let diagnosis = diagnose(&mut plans, &noise, rate, SHAFT, &orders(), &DiagnosisLimits::default()).unwrap();
             accumulator.push(&diagnosis);
             averaged += usize::from(accumulator.likely_fault().is_some());
             detected += usize::from(diagnosis.is_detected);

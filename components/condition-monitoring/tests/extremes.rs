@@ -84,8 +84,8 @@ fn a_waveform_at_a_rate_of_1e300_has_features() {
 }
 
 #[test]
-fn no_rate_or_speed_makes_the_features_panic() {
-    let mut transforms = FftPlans::default();
+fn features_of_any_rate_or_speed_do_not_panic() {
+    let mut plans = FftPlans::default();
     for rate in NUMBERS {
         for shaft in NUMBERS.map(Some).into_iter().chain([None]) {
             // The kind of samples matters less than rate and speed, so each pair gets another kind.
@@ -99,7 +99,7 @@ fn no_rate_or_speed_makes_the_features_panic() {
                     limits: None,
                 };
                 for kind in [0, kind % KINDS] {
-                    extract_features(&mut transforms, &samples(kind, length), rate, Some(SampleUnit::G), &machine);
+                    extract_features(&mut plans, &samples(kind, length), rate, Some(SampleUnit::G), &machine);
                 }
             }
         }
@@ -107,8 +107,8 @@ fn no_rate_or_speed_makes_the_features_panic() {
 }
 
 #[test]
-fn no_samples_make_the_features_panic() {
-    let mut transforms = FftPlans::default();
+fn features_of_any_samples_do_not_panic() {
+    let mut plans = FftPlans::default();
     let machine = MachineInfo {
         shaft_speed: Some(29.95),
         fault_orders: Some(orders()),
@@ -120,7 +120,7 @@ fn no_samples_make_the_features_panic() {
         for count in (0..=64).chain([65, 66, 67, 97, 100, 1000]) {
             for rate in [1e-300, 800.0, 12_000.0, 1e300] {
                 extract_features(
-                    &mut transforms,
+                    &mut plans,
                     &samples(kind, count),
                     rate,
                     Some(SampleUnit::MillimetrePerSecond),
@@ -133,32 +133,32 @@ fn no_samples_make_the_features_panic() {
 
 /// The functions that compute single features are public, and must not panic without the checks of the caller.
 #[test]
-fn no_number_makes_a_function_panic() {
-    let mut transforms = FftPlans::default();
+fn single_functions_do_not_panic_on_any_number() {
+    let mut plans = FftPlans::default();
     for count in LENGTHS {
         let wave = samples(0, count);
-        envelope::hilbert_envelope(&mut transforms, &wave);
+        envelope::hilbert_envelope(&mut plans, &wave);
         for rate in NUMBERS {
             let _ = bands::candidate_bands(rate, 1000.0);
-            welch::octave_levels(&mut transforms, &wave, rate, 0);
-            welch::nominal_octave_levels(&mut transforms, &wave, rate, 4);
-            welch::power_spectral_density(&mut transforms, &wave, rate, 16);
-            let source = WaveformSpectrum::new(&mut transforms, &wave, rate);
+            welch::octave_levels(&mut plans, &wave, rate, 0);
+            welch::nominal_octave_levels(&mut plans, &wave, rate, 4);
+            welch::power_spectral_density(&mut plans, &wave, rate, 16);
+            let source = WaveformSpectrum::new(&mut plans, &wave, rate);
             for other in NUMBERS {
-                cepstrum::cepstral_peak(&mut transforms, &wave, rate, other, 1000.0);
-                cepstrum::cepstral_peak(&mut transforms, &wave, rate, 5.0, other);
-                level::velocity_rms(&mut transforms, &wave, rate, other, 1000.0);
-                level::band_rms(&mut transforms, &wave, rate, 10.0, other);
-                gear::gear_mesh(&mut transforms, &wave, rate, other, 0);
-                gear::gear_mesh(&mut transforms, &wave, rate, other, u32::MAX);
-                diagnose(&mut transforms, &wave, rate, other, &orders(), &DiagnosisLimits::default());
+                cepstrum::cepstral_peak(&mut plans, &wave, rate, other, 1000.0);
+                cepstrum::cepstral_peak(&mut plans, &wave, rate, 5.0, other);
+                level::velocity_rms(&mut plans, &wave, rate, other, 1000.0);
+                level::band_rms(&mut plans, &wave, rate, 10.0, other);
+                gear::gear_mesh(&mut plans, &wave, rate, other, 0);
+                gear::gear_mesh(&mut plans, &wave, rate, other, u32::MAX);
+                diagnose(&mut plans, &wave, rate, other, &orders(), &DiagnosisLimits::default());
                 check_envelope_functions(
-                    &mut transforms,
+                    &mut plans,
                     &source.squared_envelope(&mut FftPlans::default(), 0.0, other),
                     other,
                 );
                 check_envelope_functions(
-                    &mut transforms,
+                    &mut plans,
                     &source.squared_envelope(&mut FftPlans::default(), other, rate),
                     other,
                 );
@@ -172,18 +172,18 @@ fn no_number_makes_a_function_panic() {
     }
 }
 
-fn check_envelope_functions(transforms: &mut FftPlans, envelope: &SquaredEnvelope, number: f64) {
+fn check_envelope_functions(plans: &mut FftPlans, envelope: &SquaredEnvelope, number: f64) {
     let _ = envelope.kurtosis();
-    envelope.spectrum(transforms, number);
-    let slow = LowPassEnvelope::new(transforms, envelope, number);
+    envelope.spectrum(plans, number);
+    let low_pass = LowPassEnvelope::new(plans, envelope, number);
     for frequency in [number, 1.0, 4.3e9, 1e300] {
-        slow.fit_harmonics(transforms, frequency, 0.015, 3.5);
+        low_pass.fit_harmonics(plans, frequency, 0.015, 3.5);
     }
 }
 
 #[test]
 fn limits_of_any_size_are_accepted() {
-    let mut transforms = FftPlans::default();
+    let mut plans = FftPlans::default();
     for number in NUMBERS {
         let limits = DiagnosisLimits {
             min_periods: number,
@@ -192,7 +192,7 @@ fn limits_of_any_size_are_accepted() {
             ..DiagnosisLimits::default()
         };
         for shaft in [1e-300, 29.95, 4.3e9, 1e300] {
-            diagnose(&mut transforms, &samples(0, 257), 12_000.0, shaft, &orders(), &limits);
+            diagnose(&mut plans, &samples(0, 257), 12_000.0, shaft, &orders(), &limits);
         }
     }
 }

@@ -32,25 +32,25 @@ fn read(name: &str) -> Vec<f64> {
 }
 
 /// Equal to within `tolerance` times the largest reference value.
-fn close(got: &[f64], want: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), want.len());
-    let largest = want.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    for (index, (got, want)) in got.iter().zip(want).enumerate() {
-        assert!((got - want).abs() <= tolerance * largest, "{index}: {got} {want}");
+fn close(actual: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len());
+    let largest = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    for (index, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        assert!((actual - expected).abs() <= tolerance * largest, "{index}: {actual} {expected}");
     }
 }
 
 #[test]
 fn envelope_welch_levels_and_octaves_match_scipy() {
     let signal = read("signal");
-    let transforms = &mut FftPlans::default();
-    close(&hilbert_envelope(transforms, &signal), &read("hilbert"), 1e-12);
-    close(&hilbert_envelope(transforms, &signal[..signal.len() - 1]), &read("hilbert_odd"), 1e-12);
-    close(&power_spectral_density(transforms, &signal, RATE, 256), &read("welch"), 1e-12);
-    close(&power_spectral_density(transforms, &signal, RATE, 255), &read("welch_odd"), 1e-12);
+    let plans = &mut FftPlans::default();
+    close(&hilbert_envelope(plans, &signal), &read("hilbert"), 1e-12);
+    close(&hilbert_envelope(plans, &signal[..signal.len() - 1]), &read("hilbert_odd"), 1e-12);
+    close(&power_spectral_density(plans, &signal, RATE, 256), &read("welch"), 1e-12);
+    close(&power_spectral_density(plans, &signal, RATE, 255), &read("welch_odd"), 1e-12);
     let computed = time_levels(&signal);
     close(&[computed.rms, computed.peak, computed.crest_factor, computed.kurtosis], &read("levels"), 1e-12);
-    let levels: Vec<f64> = octave_levels(transforms, &signal, RATE, 12).iter().map(|octave| octave.decibel).collect();
+    let levels: Vec<f64> = octave_levels(plans, &signal, RATE, 12).iter().map(|octave| octave.decibel).collect();
     close(&levels, &read("octaves"), 1e-12);
 }
 
@@ -66,9 +66,9 @@ fn cepstral_peak_matches_numpy() {
 /// to 3 %. They differ as both are cut at their ends, but not at the same samples.
 #[test]
 fn band_envelope_matches_the_filtered_signal() {
-    let transforms = &mut FftPlans::default();
+    let plans = &mut FftPlans::default();
     let signal = read("signal");
-    let band = WaveformSpectrum::new(transforms, &signal, RATE).squared_envelope(transforms, 2000.0, 4000.0);
+    let band = WaveformSpectrum::new(plans, &signal, RATE).squared_envelope(plans, 2000.0, 4000.0);
     let whole = read("band_envelope");
     let cut = signal.len() / 20;
     let inner = &whole[cut..whole.len() - cut];
@@ -97,8 +97,8 @@ fn velocity_of_a_sine_is_its_acceleration_over_its_angular_frequency() {
         let omega = 2.0 * std::f64::consts::PI * frequency;
         let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (omega * f64::from(index) / rate).sin()).collect();
         let velocity = velocity_rms(&mut FftPlans::default(), &sine, rate, 10.0, 1000.0);
-        let want = 1e3 * 3.0 / omega / 2.0_f64.sqrt();
-        assert!((velocity / want - 1.0).abs() < 0.02, "{frequency} Hz: {velocity} {want}");
+        let expected = 1e3 * 3.0 / omega / 2.0_f64.sqrt();
+        assert!((velocity / expected - 1.0).abs() < 0.02, "{frequency} Hz: {velocity} {expected}");
     }
     assert_eq!(MachineClass::MediumRigid.zone(2.9), Some(Zone::C));
     assert_eq!(MachineClass::MediumRigid.zone(f64::NAN), None);
@@ -108,7 +108,7 @@ fn velocity_of_a_sine_is_its_acceleration_over_its_angular_frequency() {
 /// periods. ISO 2954 allows a meter to show 0.8 to 1.1 of the true value at the edges, and at least 0.9 within.
 #[test]
 fn velocity_is_correct_up_to_the_edges_of_its_band() {
-    let transforms = &mut FftPlans::default();
+    let plans = &mut FftPlans::default();
     for (rate, count) in [(2560.0, 1024), (12_000.0, 4801), (25_600.0, 16_384), (51_200.0, 20_481), (51_200.0, 51_197)]
     {
         for frequency in [10.0, 11.1, 12.0, 24.9, 50.0, 333.3, 990.0, 1000.0] {
@@ -116,7 +116,7 @@ fn velocity_is_correct_up_to_the_edges_of_its_band() {
                 let omega = 2.0 * std::f64::consts::PI * frequency;
                 let sine: Vec<f64> =
                     (0..count).map(|at| 1e3 + 3.0 * (omega * f64::from(at) / rate + phase).sin()).collect();
-                let ratio = velocity_rms(transforms, &sine, rate, 10.0, 1000.0) * omega * 2.0_f64.sqrt() / 3e3;
+                let ratio = velocity_rms(plans, &sine, rate, 10.0, 1000.0) * omega * 2.0_f64.sqrt() / 3e3;
                 assert!((0.9..1.1).contains(&ratio), "{frequency} Hz in {count} samples at {rate} Hz: {ratio}");
             }
         }
@@ -206,24 +206,24 @@ fn simulated_defects_are_diagnosed() {
 
 #[test]
 fn invalid_waveforms_have_no_features() {
-    let transforms = &mut FftPlans::default();
+    let plans = &mut FftPlans::default();
     let machine = MachineInfo {
         shaft_speed: Some(30.0),
         fault_orders: find_bearing("6205").unwrap().geometry.fault_orders(),
         ..MachineInfo::default()
     };
-    assert!(extract_features(transforms, &[], 1e4, Some(SampleUnit::G), &machine).is_none());
-    assert!(extract_features(transforms, &[f64::NAN; 100], 1e4, Some(SampleUnit::G), &machine).is_none());
-    assert!(extract_features(transforms, &[0.0; 100], f64::NAN, Some(SampleUnit::G), &machine).is_none());
+    assert!(extract_features(plans, &[], 1e4, Some(SampleUnit::G), &machine).is_none());
+    assert!(extract_features(plans, &[f64::NAN; 100], 1e4, Some(SampleUnit::G), &machine).is_none());
+    assert!(extract_features(plans, &[0.0; 100], f64::NAN, Some(SampleUnit::G), &machine).is_none());
     for length in [64, 65, 127, 1000, 2047] {
         for rate in [1e-3, 10.0, 1e3, 1e6, 1e12] {
             for shaft in [1e-9, 30.0, 1e9] {
                 let machine = MachineInfo { shaft_speed: Some(shaft), teeth: Some(u32::MAX), ..machine };
                 let flat = vec![1.0; length];
-                let result = extract_features(transforms, &flat, rate, Some(SampleUnit::G), &machine).unwrap();
+                let result = extract_features(plans, &flat, rate, Some(SampleUnit::G), &machine).unwrap();
                 assert!(result.bearing_diagnosis.is_none_or(|bearing| !bearing.is_detected), "{length} {rate} {shaft}");
                 let huge: Vec<f64> = (0..length).map(|index| if index % 7 == 0 { 1e300 } else { -1e300 }).collect();
-                let _ = extract_features(transforms, &huge, rate, Some(SampleUnit::MetrePerSecondSquared), &machine);
+                let _ = extract_features(plans, &huge, rate, Some(SampleUnit::MetrePerSecondSquared), &machine);
             }
         }
     }
@@ -234,11 +234,11 @@ fn invalid_waveforms_have_no_features() {
 #[test]
 fn a_sine_is_in_its_octave() {
     let rate = 25_600.0;
-    let transforms = &mut FftPlans::default();
+    let plans = &mut FftPlans::default();
     for (octave, centre) in OCTAVE_CENTRES.iter().enumerate().take(10) {
         let omega = 2.0 * std::f64::consts::PI * centre;
         let sine: Vec<f64> = (0..25_600).map(|index| 2.0 * (omega * f64::from(index) / rate).sin()).collect();
-        let levels = nominal_octave_levels(transforms, &sine, rate, 4);
+        let levels = nominal_octave_levels(plans, &sine, rate, 4);
         assert!((levels[octave] - 10.0 * 2.0_f64.log10()).abs() < 0.1, "{centre} Hz: {levels:?}");
         assert!(
             levels
@@ -249,11 +249,8 @@ fn a_sine_is_in_its_octave() {
         assert!(levels[10].is_nan());
     }
     let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (f64::from(index) * 0.05).sin()).collect();
-    assert!((band_rms(transforms, &sine, rate, 10.0, 1000.0) - 3.0 / 2.0_f64.sqrt()).abs() < 1e-3);
-    assert_eq!(
-        nominal_octave_levels(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(),
-        3
-    );
+    assert!((band_rms(plans, &sine, rate, 10.0, 1000.0) - 3.0 / 2.0_f64.sqrt()).abs() < 1e-3);
+    assert_eq!(nominal_octave_levels(plans, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(), 3);
 }
 
 /// (1 + m cos ωt) times a carrier of amplitude a has a squared envelope with amplitude 2 m a² at ω.

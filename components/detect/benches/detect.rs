@@ -47,7 +47,7 @@ impl Noise {
         (self.0 >> 40) as f64 / f64::from(1 << 23) - 1.0
     }
 
-    fn some(&mut self, count: usize) -> Vec<f64> {
+    fn sample(&mut self, count: usize) -> Vec<f64> {
         (0..count).map(|_| self.next()).collect()
     }
 }
@@ -140,7 +140,7 @@ fn push(bencher: Bencher<'_, '_>, model: &str) {
 
 /// Dry run of one window of one sensor of ten.
 #[divan::bench]
-fn probe(bencher: Bencher<'_, '_>) {
+fn dry_run(bencher: Bencher<'_, '_>) {
     let mut fleet = Fleet::new();
     let Ok(mut stage) = Stage::open(r#"{"warmup_windows":100,"spread_windows":0}"#) else { return };
     let rows = fleet.rows(LEARNT + 200);
@@ -162,7 +162,7 @@ fn probe(bencher: Bencher<'_, '_>) {
 
 fn rows(count: usize) -> Vec<Vec<f64>> {
     let mut noise = Noise(7);
-    (0..count).map(|_| noise.some(SENSORS * COLUMNS).into_iter().map(|value| 1.7 * value).collect()).collect()
+    (0..count).map(|_| noise.sample(SENSORS * COLUMNS).into_iter().map(|value| 1.7 * value).collect()).collect()
 }
 
 const LAYOUT: Layout = Layout { sensors: SENSORS, columns: COLUMNS, level: 0, spread: Some(3) };
@@ -196,7 +196,7 @@ fn score(bencher: Bencher<'_, '_>, kind: DetectorKind) {
 /// The 17 features of 30 readings.
 #[divan::bench]
 fn features_of_a_window(bencher: Bencher<'_, '_>) {
-    let values: Vec<f64> = Noise(1).some(30).iter().map(|value| 20.0 + value).collect();
+    let values: Vec<f64> = Noise(1).sample(30).iter().map(|value| 20.0 + value).collect();
     let mut extractor = FeatureExtractor::default();
     bencher.bench_local(|| extractor.basic_features(black_box(&values), 1.0));
 }
@@ -204,10 +204,10 @@ fn features_of_a_window(bencher: Bencher<'_, '_>) {
 /// The spectrum of the squared envelope of one band of 2,048 samples.
 #[divan::bench]
 fn envelope_spectrum(bencher: Bencher<'_, '_>) {
-    let samples = Noise(2).some(2048);
-    let mut transforms = FftPlans::default();
+    let samples = Noise(2).sample(2048);
+    let mut plans = FftPlans::default();
     bencher.bench_local(|| {
-        let source = WaveformSpectrum::new(&mut transforms, black_box(&samples), 25_600.0);
-        source.squared_envelope(&mut transforms, 3000.0, 5000.0).spectrum(&mut transforms, 1000.0)
+        let source = WaveformSpectrum::new(&mut plans, black_box(&samples), 25_600.0);
+        source.squared_envelope(&mut plans, 3000.0, 5000.0).spectrum(&mut plans, 1000.0)
     });
 }

@@ -42,8 +42,8 @@ pub(crate) struct Column {
 pub(crate) fn scored_columns(features: &[String]) -> Vec<Column> {
     let mut columns = Vec::new();
     for (at, feature) in (0..).zip(features) {
-        if let Some((_, shape)) = SCORED.iter().find(|(name, _)| name == feature) {
-            columns.push(Column { index: at, transform: *shape });
+        if let Some((_, transform)) = SCORED.iter().find(|(name, _)| name == feature) {
+            columns.push(Column { index: at, transform: *transform });
         }
     }
     columns
@@ -62,15 +62,15 @@ pub(crate) struct NormalRange {
 impl NormalRange {
     /// Fits the values of the warm-up. `level` is the sensor's usual level; variations below a thousandth of it are
     /// ignored.
-    pub(crate) fn fit(shape: Transform, values: &mut Vec<f64>, level: f64) -> Self {
+    pub(crate) fn fit(transform: Transform, values: &mut Vec<f64>, level: f64) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "a count")]
         let count = values.iter().filter(|value| value.is_finite()).count() as f64;
-        let straight: Vec<f64> = values.clone();
+        let original: Vec<f64> = values.clone();
         let expected = crate::robust::median(values);
         if !expected.is_finite() {
             return Self { expected, floor: 0.0, center: f64::NAN, scale: 1.0 };
         }
-        let floor = match shape {
+        let floor = match transform {
             Transform::Log => (1e-3 * level.abs())
                 .min(0.1 * expected.abs())
                 .max(1e-2 * expected.abs())
@@ -78,9 +78,10 @@ impl NormalRange {
                 .max(1e-12),
             Transform::Identity | Transform::Asinh => 0.0,
         };
-        let mut straight: Vec<f64> = straight.iter().map(|&value| apply_transform(shape, value, floor)).collect();
-        let (center, scale) = crate::robust::center_and_scale(&mut straight);
-        let min = match shape {
+        let mut transformed: Vec<f64> =
+            original.iter().map(|&value| apply_transform(transform, value, floor)).collect();
+        let (center, scale) = crate::robust::center_and_scale(&mut transformed);
+        let min = match transform {
             Transform::Identity => (1e-3 * expected.abs()).max(1e-9),
             Transform::Log => 0.1,
             Transform::Asinh => 0.2,
@@ -90,8 +91,8 @@ impl NormalRange {
     }
 
     /// Distance of a value from the median, in scales; 0 if either is undefined.
-    pub(crate) fn z(&self, shape: Transform, value: f64) -> f64 {
-        let z = (apply_transform(shape, value, self.floor) - self.center) / self.scale;
+    pub(crate) fn z(&self, transform: Transform, value: f64) -> f64 {
+        let z = (apply_transform(transform, value, self.floor) - self.center) / self.scale;
         if z.is_finite() { z.clamp(-1e6, 1e6) } else { 0.0 }
     }
 
@@ -102,8 +103,8 @@ impl NormalRange {
     }
 }
 
-fn apply_transform(shape: Transform, value: f64, floor: f64) -> f64 {
-    match shape {
+fn apply_transform(transform: Transform, value: f64, floor: f64) -> f64 {
+    match transform {
         Transform::Identity => value,
         Transform::Log => (value.max(0.0) + floor).ln(),
         Transform::Asinh => value.asinh(),

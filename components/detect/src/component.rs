@@ -13,13 +13,13 @@ use wheeltapper::pipeline::types::{
 struct Exports;
 
 /// The exported resource.
-pub struct Resource(RefCell<crate::Stage>);
+pub struct DetectorResource(RefCell<crate::Stage>);
 
 impl Guest for Exports {
-    type Detector = Resource;
+    type Detector = DetectorResource;
 }
 
-impl GuestDetector for Resource {
+impl GuestDetector for DetectorResource {
     fn open(config: String) -> Result<Handle, StageError> {
         let stage = crate::Stage::open(&config).map_err(|error| StageError::Config(error.to_string()))?;
         Ok(Handle::new(Self(RefCell::new(stage))))
@@ -91,7 +91,7 @@ fn dry_run_result(result: crate::DryRunResult) -> DryRunResult {
     }
 }
 
-fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
+fn dictionary_names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
     let mut from = 0;
     dictionary
         .ends
@@ -111,7 +111,7 @@ fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
 
 /// Converts a sensor table to pairs of sensor name and asset.
 fn table(sensors: &SensorTable) -> Result<Vec<(&str, &str)>, StageError> {
-    let (names, assets) = (names(&sensors.names)?, names(&sensors.assets)?);
+    let (names, assets) = (dictionary_names(&sensors.names)?, dictionary_names(&sensors.assets)?);
     if names.len() != sensors.asset.len() {
         return Err(StageError::Batch(format!(
             "the sensor table has {} names and {} assets",

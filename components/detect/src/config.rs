@@ -126,19 +126,19 @@ impl Config {
     /// Fits the library to the configured runs; None if there are none.
     pub(crate) fn fit_library(&self) -> Result<Option<RunLibrary>, ConfigError> {
         let Some(lives) = &self.lives else { return Ok(None) };
-        let wrong = |text: String| ConfigError::RunsToFailure(text);
+        let invalid = |text: String| ConfigError::RunsToFailure(text);
         let mut histories = Vec::with_capacity(lives.runs.len());
         for (at, run) in lives.runs.iter().enumerate() {
             let history = RunToFailure::new(run).filter(|history| history.sensor_count() == lives.sensors.len());
             histories.push(history.ok_or_else(|| {
-                wrong(format!(
-                    "run {} must have rows of {} numbers, one a sensor, none missing",
+                invalid(format!(
+                    "run {} must have rows of {} numbers, one per sensor, none missing",
                     at + 1,
                     lives.sensors.len()
                 ))
             })?);
         }
-        let library = Library::fit(&histories, lives.horizon_windows).map_err(|error| wrong(error.to_string()))?;
+        let library = Library::fit(&histories, lives.horizon_windows).map_err(|error| invalid(error.to_string()))?;
         Ok(Some(RunLibrary { sensors: lives.sensors.clone(), horizon: lives.horizon_windows, library }))
     }
 

@@ -76,7 +76,7 @@ pub(crate) struct DriftMonitor {
 }
 
 impl DriftMonitor {
-    pub(crate) fn new(lessons: usize, shadows: bool) -> Self {
+    pub(crate) fn new(training_windows: usize, shadows: bool) -> Self {
         Self {
             reference: Vec::new(),
             recent: VecDeque::new(),
@@ -85,7 +85,7 @@ impl DriftMonitor {
             ratios: Adwin::new(ADWIN_DELTA),
             ratio_changed: false,
             shadow: None,
-            shadow_rows: shadows.then_some(lessons.max(SAMPLE_SIZE)),
+            shadow_rows: shadows.then_some(training_windows.max(SAMPLE_SIZE)),
         }
     }
 
@@ -102,7 +102,7 @@ impl DriftMonitor {
         let mut events = Vec::new();
         if let Some(shadow) = &mut self.shadow {
             shadow.rows.push((row.to_vec(), ratio));
-            if self.shadow_rows.is_some_and(|lessons| shadow.rows.len() >= lessons)
+            if self.shadow_rows.is_some_and(|needed| shadow.rows.len() >= needed)
                 && let Some(shadow) = self.shadow.take()
             {
                 let kind = shadow.evaluate(window.start, detector, layout);
@@ -157,11 +157,11 @@ impl DriftMonitor {
             .collect();
         let p: Vec<f64> = tests.iter().map(|test| test.as_ref().map_or(1.0, |test| test.p_value)).collect();
         let adjusted = ks::benjamini_hochberg(&p);
-        let moved = tests.iter().zip(&adjusted).enumerate().filter_map(|(at, (test, p))| {
+        let changed = tests.iter().zip(&adjusted).enumerate().filter_map(|(at, (test, p))| {
             (*p < FALSE_DISCOVERY_RATE && test.as_ref().is_some_and(|test| test.statistic >= MIN_DISTANCE))
                 .then_some(at)
         });
-        (moved.collect(), adjusted.iter().copied().fold(1.0, f64::min))
+        (changed.collect(), adjusted.iter().copied().fold(1.0, f64::min))
     }
 }
 
@@ -169,14 +169,14 @@ impl Shadow {
     /// Trains the shadow, evaluates it on the last windows, and replaces `detector` if the shadow is better.
     fn evaluate(&self, time: i64, detector: &mut AnyDetector, layout: Layout) -> DriftKind {
         let holdout = self.rows.len() / HOLDOUT_FRACTION;
-        let (lessons, last) = self.rows.split_at(self.rows.len() - holdout);
+        let (training, test) = self.rows.split_at(self.rows.len() - holdout);
         let rows = |of: &[(Vec<f64>, f64)]| of.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>();
         let mut shadow = AnyDetector::new(detector.kind());
-        if holdout == 0 || shadow.fit(layout, &rows(lessons)).is_err() {
+        if holdout == 0 || shadow.fit(layout, &rows(training)).is_err() {
             return DriftKind::Kept;
         }
-        let of_shadow: f64 = last.iter().map(|(row, _)| shadow.score(time, row)).sum();
-        let of_present: f64 = last.iter().map(|(_, ratio)| ratio).sum();
+        let of_shadow: f64 = test.iter().map(|(row, _)| shadow.score(time, row)).sum();
+        let of_present: f64 = test.iter().map(|(_, ratio)| ratio).sum();
         if of_shadow >= MAX_SHADOW_RATIO * of_present || shadow.fit(layout, &rows(&self.rows)).is_err() {
             return DriftKind::Kept;
         }

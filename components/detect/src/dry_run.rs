@@ -104,11 +104,11 @@ impl Stage {
         }
         let mut all = Vec::new();
         for block in blocks {
-            let burst = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
-            for ((asset, single), given) in group_rows(table, block, burst) {
-                let sensor = given.values().flatten().next().map_or(asset, |(name, _)| name.as_str());
-                let model = select_member(&self.config, burst, sensor, model)?;
-                all.extend(self.dry_run_unit(asset, block.features, single, given, model));
+            let is_waveform = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
+            for ((asset, single), rows_by_window) in group_rows(table, block, is_waveform) {
+                let sensor = rows_by_window.values().flatten().next().map_or(asset, |(name, _)| name.as_str());
+                let model = select_member(&self.config, is_waveform, sensor, model)?;
+                all.extend(self.dry_run_unit(asset, block.features, single, rows_by_window, model));
             }
         }
         Ok(all)
@@ -119,15 +119,15 @@ impl Stage {
         asset: &str,
         features: &[String],
         single: Option<&str>,
-        given: WindowRows,
+        rows_by_window: WindowRows,
         model: Option<&str>,
     ) -> Vec<DryRunResult> {
         let list = self.state.feature_lists.iter().position(|(known, _)| known == features);
         let unit = list.and_then(|list| self.unit(asset, u32::try_from(list).ok()?, single));
         let Some((unit, columns)) = unit else {
-            let (warmup, later) = (self.config.warmup_windows as usize, self.config.training_delay(asset));
-            let needed = if single.is_some() { WaveformModel::warmup_length(warmup, later) } else { warmup + later };
-            return given
+            let (warmup, delay) = (self.config.warmup_windows as usize, self.config.training_delay(asset));
+            let needed = if single.is_some() { WaveformModel::warmup_length(warmup, delay) } else { warmup + delay };
+            return rows_by_window
                 .into_iter()
                 .map(|(span, rows)| self.untrained_result(asset, span, &rows, (0, needed)))
                 .collect();
@@ -140,28 +140,28 @@ impl Stage {
             config: &self.config,
             library: self.library.as_ref(),
         };
-        let mut judge = match &unit.model {
+        let mut scorer = match &unit.model {
             UnitModel::Scalars(scalars) => DryRunModel::Scalars(scalars, scalars.cloned_detector()),
-            UnitModel::Waveform(burst) => DryRunModel::Waveform(burst),
+            UnitModel::Waveform(waveform) => DryRunModel::Waveform(waveform),
         };
-        let mut probed = Vec::with_capacity(given.len());
-        for ((start, end), rows) in given {
-            let learning = judge.training_progress(unit, &rows);
+        let mut results = Vec::with_capacity(rows_by_window.len());
+        for ((start, end), rows) in rows_by_window {
+            let learning = scorer.training_progress(unit, &rows);
             let (learned, needed) = learning;
             let mut window = Window { start, end, rows: vec![None; unit.members.len()] };
             let names: Vec<String> = rows.iter().map(|(name, _)| name.clone()).collect();
             for (name, row) in &rows {
-                if let Some(place) = member_index(unit, name).and_then(|at| window.rows.get_mut(at)) {
-                    *place = Some(row.clone());
+                if let Some(slot) = member_index(unit, name).and_then(|at| window.rows.get_mut(at)) {
+                    *slot = Some(row.clone());
                 }
             }
-            let judged = if learned < needed { None } else { judge.dry_run(&window, &context, model) };
-            probed.push(match judged {
+            let score = if learned < needed { None } else { scorer.dry_run(&window, &context, model) };
+            results.push(match score {
                 None => self.untrained_result(asset, (start, end), &rows, learning),
-                Some(judged) => into_result(&context, &window, judged, &names, learning),
+                Some(score) => into_result(&context, &window, score, &names, learning),
             });
         }
-        probed
+        results
     }
 
     fn unit(&self, asset: &str, list: u32, single: Option<&str>) -> Option<(&ScoringUnit, &[Column])> {
@@ -205,7 +205,7 @@ impl DryRunModel<'_> {
     fn training_progress(&self, unit: &ScoringUnit, rows: &[(String, FeatureRow)]) -> (usize, usize) {
         let of = |name: &str| match self {
             Self::Scalars(scalars, _) => scalars.training_progress(member_index(unit, name)),
-            Self::Waveform(burst) => burst.training_progress(),
+            Self::Waveform(waveform) => waveform.training_progress(),
         };
         rows.iter().map(|(name, _)| of(name)).min().unwrap_or((0, 1))
     }
@@ -213,7 +213,7 @@ impl DryRunModel<'_> {
     fn dry_run(&mut self, window: &Window, context: &AssetContext<'_>, model: Option<&str>) -> Option<DryRunScore> {
         match self {
             Self::Scalars(scalars, detector) => scalars.dry_run(detector.as_mut()?, window, context, model),
-            Self::Waveform(burst) => burst.dry_run(window, context, model),
+            Self::Waveform(waveform) => waveform.dry_run(window, context, model),
         }
     }
 }
@@ -221,13 +221,13 @@ impl DryRunModel<'_> {
 fn into_result(
     context: &AssetContext<'_>,
     window: &Window,
-    judged: DryRunScore,
+    score: DryRunScore,
     names: &[String],
     (learned, needed): (usize, usize),
 ) -> DryRunResult {
-    let DryRunScore { ratio, finding, confidence_factor: sure } = judged;
+    let DryRunScore { ratio, finding, confidence_factor } = score;
     let mut anomaly = context.anomaly(window, ratio, finding);
-    anomaly.confidence *= sure;
+    anomaly.confidence *= confidence_factor;
     // If nothing stands out, the result names the requested sensor.
     if !names.contains(&anomaly.sensor) {
         anomaly.sensor = names.first().cloned().unwrap_or_default();
@@ -254,14 +254,14 @@ fn into_result(
 fn group_rows<'a>(
     table: &[(&'a str, &'a str)],
     block: &FeatureBlock<'_>,
-    burst: bool,
+    is_waveform: bool,
 ) -> BTreeMap<(&'a str, Option<&'a str>), WindowRows> {
     let mut units: BTreeMap<_, WindowRows> = BTreeMap::new();
     let columns = block.sensor.iter().zip(block.start).zip(block.end).zip(block.count);
     for ((((&sensor, &start), &end), &count), values) in columns.zip(block.values.chunks(block.features.len().max(1))) {
         let Some(&(name, asset)) = table.get(sensor as usize) else { continue };
         let row = FeatureRow { count, values: values.to_vec() };
-        let windows = units.entry((asset, burst.then_some(name))).or_default();
+        let windows = units.entry((asset, is_waveform.then_some(name))).or_default();
         windows.entry((start, end)).or_default().push((name.to_owned(), row));
     }
     units
@@ -270,12 +270,12 @@ fn group_rows<'a>(
 /// Selects the member that scores the windows; None for the whole detector.
 fn select_member<'a>(
     config: &Config,
-    burst: bool,
+    is_waveform: bool,
     sensor: &str,
     requested: Option<&'a str>,
 ) -> Result<Option<&'a str>, DryRunError> {
-    let own = if burst { OWN_MODEL } else { config.model.name() };
-    let members = if burst { &waveform::MEMBERS } else { AnyDetector::new(config.model).members() };
+    let own = if is_waveform { OWN_MODEL } else { config.model.name() };
+    let members = if is_waveform { &waveform::MEMBERS } else { AnyDetector::new(config.model).members() };
     match requested {
         None | Some(OWN_MODEL) => Ok(None),
         Some(requested) if requested == own => Ok(None),

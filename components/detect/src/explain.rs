@@ -126,9 +126,9 @@ pub(crate) fn ratio_of_score(score: f64) -> f64 {
 
 /// Confidence that the window is on the correct side of the threshold: a half at the threshold, less with few training
 /// windows.
-fn confidence(beyond: f64, learnt: u32) -> f64 {
+fn confidence(threshold_ratio: f64, learnt: u32) -> f64 {
     let learnt = f64::from(learnt);
-    (1.0 - 0.5 * (-1.5 * (beyond - 1.0).abs()).exp()) * (learnt + 1.0) / (learnt + 6.0)
+    (1.0 - 0.5 * (-1.5 * (threshold_ratio - 1.0).abs()).exp()) * (learnt + 1.0) / (learnt + 6.0)
 }
 
 /// Returns the largest of `weights` as contributions with shares of their sum.
@@ -163,11 +163,11 @@ impl AssetContext<'_> {
     pub(crate) fn anomaly(&self, window: &Window, ratio: f64, finding: Explanation) -> Anomaly {
         let threshold = self.config.threshold;
         // Ratio to the configured threshold.
-        let beyond = ratio / ratio_of_score(threshold);
-        let severity = match beyond {
-            beyond if beyond < 1.5 => Severity::Low,
-            beyond if beyond < 2.5 => Severity::Medium,
-            beyond if beyond < 6.0 => Severity::High,
+        let threshold_ratio = ratio / ratio_of_score(threshold);
+        let severity = match threshold_ratio {
+            threshold_ratio if threshold_ratio < 1.5 => Severity::Low,
+            threshold_ratio if threshold_ratio < 2.5 => Severity::Medium,
+            threshold_ratio if threshold_ratio < 6.0 => Severity::High,
             _ => Severity::Critical,
         };
         let sensor = finding.contributions.first().map_or_else(|| self.asset.to_owned(), |part| part.sensor.clone());
@@ -178,7 +178,7 @@ impl AssetContext<'_> {
             end: window.end,
             score: score_of_ratio(ratio),
             threshold,
-            confidence: confidence(beyond, finding.training_windows),
+            confidence: confidence(threshold_ratio, finding.training_windows),
             model: finding.model,
             severity,
             message: finding.message,
@@ -191,8 +191,8 @@ impl AssetContext<'_> {
 
     /// Returns the value of a feature by its name; NaN if there is none.
     pub(crate) fn feature(&self, values: &[f64], name: &str) -> f64 {
-        let place = self.features.iter().position(|feature| feature == name);
-        place.and_then(|place| values.get(place).copied()).unwrap_or(f64::NAN)
+        let index = self.features.iter().position(|feature| feature == name);
+        index.and_then(|index| values.get(index).copied()).unwrap_or(f64::NAN)
     }
 
     pub(crate) fn with_units(&self, parts: Vec<Contribution>) -> Vec<Contribution> {
@@ -201,17 +201,17 @@ impl AssetContext<'_> {
 
     /// Returns the unit of a sensor's feature.
     pub(crate) fn unit(&self, sensor: &str, feature: &str) -> String {
-        let own = || self.config.sensors.get(sensor).map(|sensor| sensor.unit.clone()).unwrap_or_default();
+        let sensor_unit = || self.config.sensors.get(sensor).map(|sensor| sensor.unit.clone()).unwrap_or_default();
         match feature {
             "crest_factor" | "skewness" | "kurtosis" | "spectral_entropy" | "spectral_kurtosis" | "cusum"
             | "missing_ratio" | "stuck" => String::new(),
             "dominant_frequency" => "Hz".to_owned(),
             "velocity_rms" => "mm/s".to_owned(),
-            "trend_slope" | "rate_of_change" => format!("{}/s", own()),
+            "trend_slope" | "rate_of_change" => format!("{}/s", sensor_unit()),
             feature if feature.starts_with("octave_") => "dB".to_owned(),
             feature if feature.ends_with("_frequency") => "Hz".to_owned(),
             feature if ["_ratio", "_evidence", "_strength"].iter().any(|end| feature.ends_with(end)) => String::new(),
-            _ => own(),
+            _ => sensor_unit(),
         }
     }
 
@@ -232,18 +232,18 @@ impl AssetContext<'_> {
                 named.push(part);
             }
         }
-        let phrases = named.iter().map(|part| {
+        let descriptions = named.iter().map(|part| {
             let (unit, feature) = (&part.unit, feature_label(&part.feature));
             let space = if unit.is_empty() { "" } else { " " };
             let small = 1e-6 * part.expected.abs().max(part.actual.abs());
-            let whole = |value: f64| if value.abs() <= small { 0.0 } else { value };
-            let (actual, expected) = distinct_numbers(whole(part.actual), whole(part.expected));
+            let or_zero = |value: f64| if value.abs() <= small { 0.0 } else { value };
+            let (actual, expected) = distinct_numbers(or_zero(part.actual), or_zero(part.expected));
             format!(
                 "{} {feature} is {actual}{space}{unit}, normally {expected}{space}{unit}",
                 self.short_name(&part.sensor)
             )
         });
-        let mut message = phrases.collect::<Vec<_>>().join("; ");
+        let mut message = descriptions.collect::<Vec<_>>().join("; ");
         if let Some(mode) = fault_mode {
             message.push_str(&format!(" (points to {mode})"));
         }
@@ -281,24 +281,24 @@ fn distinct_numbers(one: f64, other: f64) -> (String, String) {
 
 /// Formats a number with this many significant digits.
 fn format_number(value: f64, digits: i32) -> String {
-    let size = value.abs();
-    let places = |count: i32| usize::try_from(count.clamp(0, 8)).unwrap_or(0);
+    let magnitude = value.abs();
+    let decimals = |count: i32| usize::try_from(count.clamp(0, 8)).unwrap_or(0);
     if value == 0.0 {
         "0".to_owned()
-    } else if (1e-3..1e9).contains(&size) {
+    } else if (1e-3..1e9).contains(&magnitude) {
         #[allow(clippy::cast_possible_truncation, reason = "-3 to 9")]
-        let before = size.log10().floor() as i32;
-        format!("{value:.*}", places(digits - 1 - before))
+        let integer_digits = magnitude.log10().floor() as i32;
+        format!("{value:.*}", decimals(digits - 1 - integer_digits))
     } else {
-        format!("{value:.*e}", places(digits - 1))
+        format!("{value:.*e}", decimals(digits - 1))
     }
 }
 
 /// Derives the id from the window, so that the same anomaly found again has the same id.
 fn anomaly_id(asset: &str, sensor: &str, window: &Window, model: &str) -> String {
     // The scoring unit of a waveform is one sensor. For the scalars of an asset the window is sufficient.
-    let one = if window.rows.len() == 1 { sensor } else { "" };
-    let text = format!("{asset}|{one}|{}|{}|{model}", window.start, window.end);
+    let scored_sensor = if window.rows.len() == 1 { sensor } else { "" };
+    let text = format!("{asset}|{scored_sensor}|{}|{}|{model}", window.start, window.end);
     let hash = blake3::hash(text.as_bytes());
     hex::encode(hash.as_bytes().get(..16).unwrap_or_default())
 }

@@ -29,15 +29,16 @@ pub(crate) struct BearingFault {
 /// Returns the bearing fault that the featurize stage identified in a waveform.
 pub(crate) fn bearing_fault(context: &AssetContext<'_>, values: &[f64]) -> Option<BearingFault> {
     let of = |name: &str| context.feature(values, name);
-    let (part, mode, words) = match of("bearing_named") {
+    let (element, mode, description) = match of("bearing_named") {
         1.0 => ("outer", "bearing-outer-race", "outer-race defect"),
         2.0 => ("inner", "bearing-inner-race", "inner-race defect"),
         3.0 => ("ball", "bearing-ball", "rolling-element defect"),
         4.0 => ("cage", "bearing-cage", "cage defect"),
         _ => return None,
     };
-    let its = |what: &str| of(&format!("{part}_{what}"));
-    let (frequency, harmonics, ratio) = (its("frequency"), its("harmonics"), its("ratio"));
+    let element_feature = |what: &str| of(&format!("{element}_{what}"));
+    let (frequency, harmonics, ratio) =
+        (element_feature("frequency"), element_feature("harmonics"), element_feature("ratio"));
     // An integer multiple of the shaft speed comes from vanes, blades or misalignment: bearing frequencies slip.
     let order = frequency / of("shaft_hz");
     if (order - order.round()).abs() < SYNCHRONOUS_TOLERANCE {
@@ -45,25 +46,25 @@ pub(crate) fn bearing_fault(context: &AssetContext<'_>, values: &[f64]) -> Optio
     }
     let plural = if harmonics == 1.0 { "" } else { "s" };
     let mut message = format!(
-        "{}: {words}, {frequency:.1} Hz = {:.2} x shaft, {harmonics:.0} harmonic{plural}, {ratio:.0} x the background",
+        "{}: {description}, {frequency:.1} Hz = {:.2} x shaft, {harmonics:.0} harmonic{plural}, {ratio:.0} x the background",
         context.members.first().map_or("", |member| context.short_name(&member.name)),
         order,
     );
-    let sidebands = its("sidebands");
+    let sidebands = element_feature("sidebands");
     if sidebands > 0.0 {
         message.push_str(&format!(", {sidebands:.0} sidebands"));
     }
-    Some(BearingFault { mode, evidence: its("evidence"), message, element: part })
+    Some(BearingFault { mode, evidence: element_feature("evidence"), message, element })
 }
 
 /// Returns the line of the bearing fault as a contribution.
 pub(crate) fn bearing_contributions(
     context: &AssetContext<'_>,
     values: &[f64],
-    named: Option<&BearingFault>,
+    fault: Option<&BearingFault>,
 ) -> Vec<Contribution> {
-    let Some(named) = named else { return Vec::new() };
-    let feature = format!("{}_ratio", named.element);
+    let Some(fault) = fault else { return Vec::new() };
+    let feature = format!("{}_ratio", fault.element);
     vec![Contribution {
         sensor: context.members.first().map_or_else(String::new, |member| member.name.to_string()),
         actual: context.feature(values, &feature),
@@ -111,12 +112,13 @@ pub(crate) fn of_scalars(context: &AssetContext<'_>, parts: &[Contribution], z: 
     };
     let of_sensor = |sensor: &str, feature: &str| {
         let named = |column: &Column| context.features.get(column.index as usize).is_some_and(|name| name == feature);
-        let place = context.members.iter().position(|member| *member.name == *sensor);
-        let own = place.and_then(|place| z.get(place * context.columns.len()..)).unwrap_or_default();
-        context.columns.iter().zip(own).find(|(column, _)| named(column)).map_or(0.0, |(_, z)| *z)
+        let sensor_index = context.members.iter().position(|member| *member.name == *sensor);
+        let sensor_z =
+            sensor_index.and_then(|sensor_index| z.get(sensor_index * context.columns.len()..)).unwrap_or_default();
+        context.columns.iter().zip(sensor_z).find(|(column, _)| named(column)).map_or(0.0, |(_, z)| *z)
     };
     let of = |feature: &str| of_sensor(&first.sensor, feature);
-    let rose = |feature: &str| of(feature) > CLEAR_CHANGE;
+    let has_risen = |feature: &str| of(feature) > CLEAR_CHANGE;
     let still = parts.iter().filter(|part| part.sensor == first.sensor).any(|part| {
         matches!(part.feature.as_str(), "std" | "peak_to_peak" | "iqr") && part.actual <= 0.02 * part.expected
     });
@@ -129,7 +131,7 @@ pub(crate) fn of_scalars(context: &AssetContext<'_>, parts: &[Contribution], z: 
         // Impacts leave most readings unchanged: if the median rises more than the tail, it is not an impact.
         let tail = of("kurtosis").max(of("crest_factor"));
         let impacts = tail > CLEAR_CHANGE && tail > of("q50");
-        let louder = rose("rms") || rose("std") || rose("iqr");
+        let louder = has_risen("rms") || has_risen("std") || has_risen("iqr");
         // Bubbles make the pressure unsteady and reduce the head. A pressure that merely contributes to the anomaly is
         // not enough.
         let bubbles = |sensor: &str| {
@@ -148,11 +150,13 @@ pub(crate) fn of_scalars(context: &AssetContext<'_>, parts: &[Contribution], z: 
             () => None,
         };
     }
-    let higher = rose("mean") || rose("q50") || rose("rms");
+    let higher = has_risen("mean") || has_risen("q50") || has_risen("rms");
     match () {
         () if is(&["temperature", "thermocouple"]) && higher => Some("overheating"),
         () if is(&["current", "power"]) && higher => Some("electrical-overload"),
-        () if is(&["pressure", "flow"]) && (rose("std") || rose("iqr") || rose("peak_to_peak")) => Some("cavitation"),
+        () if is(&["pressure", "flow"]) && (has_risen("std") || has_risen("iqr") || has_risen("peak_to_peak")) => {
+            Some("cavitation")
+        }
         () => None,
     }
 }

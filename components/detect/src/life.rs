@@ -2,8 +2,8 @@
 //!
 //! Without past failures: the health index, which is the distance of the levels from their beginning, is modelled as a
 //! drifting Brownian motion. Its first passage through the limit has 10, 50 and 90 % quantiles
-//! ([`wheeltapper_condition_monitoring::life::wiener`]). With a library of runs to failure: the remaining life of past runs with a
-//! similar history ([`wheeltapper_condition_monitoring::life::library`]).
+//! ([`wheeltapper_condition_monitoring::life::wiener`]). With a library of runs to failure: the remaining life of past
+//! runs with a similar history ([`wheeltapper_condition_monitoring::life::library`]).
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_condition_monitoring::life::{
@@ -41,7 +41,7 @@ pub struct Prognosis {
 /// Remaining-life state of one asset; see the module documentation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LifeEstimator {
-    beginning: Option<HealthBaseline>,
+    baseline: Option<HealthBaseline>,
     sum: f64,
     summed_windows: u32,
     initial_indices: Vec<f64>,
@@ -66,10 +66,10 @@ impl LifeEstimator {
     /// Starts from the levels (in scales) of the training windows. A new training changes the scales, so the state is
     /// reset.
     pub(crate) fn reset(&mut self, rows: &[Vec<f64>]) {
-        let sound: Vec<&[f64]> =
+        let finite_rows: Vec<&[f64]> =
             rows.iter().filter(|row| row.iter().all(|value| value.is_finite())).map(Vec::as_slice).collect();
-        if let Some(beginning) = HealthBaseline::fit(&sound) {
-            self.beginning = Some(beginning);
+        if let Some(baseline) = HealthBaseline::fit(&finite_rows) {
+            self.baseline = Some(baseline);
             (self.sum, self.summed_windows) = (0.0, 0);
             self.initial_indices.clear();
             self.degradation = None;
@@ -126,7 +126,7 @@ impl LifeEstimator {
         scaled: &[f64],
         context: &AssetContext<'_>,
     ) -> Option<Prognosis> {
-        let index = self.beginning.as_ref()?.index(scaled);
+        let index = self.baseline.as_ref()?.index(scaled);
         if !index.is_finite() {
             return None;
         }
@@ -184,10 +184,10 @@ impl RunLibrary {
         self.sensors
             .iter()
             .map(|name| {
-                let place = context.members.iter().position(|member| {
+                let index = context.members.iter().position(|member| {
                     member.name.rsplit('/').next().is_some_and(|short| short == name) || *member.name == **name
                 })?;
-                levels.get(place).copied().filter(|level| level.is_finite())
+                levels.get(index).copied().filter(|level| level.is_finite())
             })
             .collect()
     }

@@ -79,11 +79,11 @@ pub(crate) struct WindowOutcome {
 }
 
 impl ScalarModel {
-    /// `later` is the number of windows by which the first training is delayed after the warm-up, so that not all
-    /// assets are trained at the same time.
-    pub(crate) fn new(warmup: usize, later: usize) -> Self {
+    /// `training_delay` is the number of windows by which the first training is delayed after the warm-up, so that not
+    /// all assets are trained at the same time.
+    pub(crate) fn new(warmup: usize, training_delay: usize) -> Self {
         Self {
-            warmup: warmup + later,
+            warmup: warmup + training_delay,
             training_rows: Vec::new(),
             seen_windows: 0,
             model: None,
@@ -95,17 +95,17 @@ impl ScalarModel {
 
     /// Consumes the next window. `limit` is the ratio from which it is an anomaly.
     pub(crate) fn score(&mut self, window: &Window, context: &AssetContext<'_>, limit: f64) -> WindowOutcome {
-        let lesson = training_row(window, context.columns);
-        let levels = levels(&lesson, context.columns.len());
+        let row = training_row(window, context.columns);
+        let levels = levels(&row, context.columns.len());
         let mut outcome = WindowOutcome::default();
         self.count_missing(window, context.members);
         let Some(model) = &mut self.model else {
             outcome.prognosis = self.life.push_during_warmup(window, &levels, context);
             self.push_trend(window.end, levels);
-            self.train(lesson, context);
+            self.train(row, context);
             return outcome;
         };
-        let z = model.z(&lesson, context.columns.len(), context.columns);
+        let z = model.z(&row, context.columns.len(), context.columns);
         let Some(z) = z else { return outcome };
         let level_z: Vec<f64> = z.iter().step_by(context.columns.len().max(1)).copied().collect();
         let scored = model.detector.score(window.start, &z);
@@ -115,7 +115,7 @@ impl ScalarModel {
         outcome.prognosis = self.life.push(window, &level_z, &levels, context);
         if ratio >= limit {
             let finding = match failing.filter(|(_, _, ratio)| *ratio >= scored) {
-                Some((place, share, _)) => dropout_explanation(context, place, share),
+                Some((sensor_index, share, _)) => dropout_explanation(context, sensor_index, share),
                 None => model.explanation(&model.detector.explain(), window, &z, context),
             };
             self.push_trend(window.end, levels);
@@ -131,29 +131,29 @@ impl ScalarModel {
                 layout(context, &model.usual_counts),
             );
             self.push_trend(window.end, levels);
-            self.train(lesson, context);
+            self.train(row, context);
         }
         outcome
     }
 
-    fn train(&mut self, lesson: TrainingRow, context: &AssetContext<'_>) {
+    fn train(&mut self, row: TrainingRow, context: &AssetContext<'_>) {
         let max = context.config.learn as usize * self.warmup;
-        let once = follows_drift(context.config.model);
-        if self.model.is_some() && (once || self.seen_windows >= max) {
+        let trains_once = follows_drift(context.config.model);
+        if self.model.is_some() && (trains_once || self.seen_windows >= max) {
             self.training_rows = Vec::new();
             return;
         }
         self.seen_windows += 1;
         // Windows overlap: once there is a first model, some of them are as informative as all.
         if self.seen_windows <= self.warmup || self.seen_windows.is_multiple_of(RETRAINING_STRIDE) {
-            self.training_rows.push(lesson);
+            self.training_rows.push(row);
         }
         if self.seen_windows == self.warmup || self.seen_windows == max {
             let model = TrainedModel::fit(&self.training_rows, context);
             let z: Vec<Vec<f64>> = self
                 .training_rows
                 .iter()
-                .filter_map(|lesson| model.z(lesson, context.columns.len(), context.columns))
+                .filter_map(|row| model.z(row, context.columns.len(), context.columns))
                 .map(|z| z.into_iter().step_by(context.columns.len().max(1)).collect())
                 .collect();
             self.life.reset(&z);
@@ -187,9 +187,9 @@ impl ScalarModel {
     /// Trend of the feature with the largest contribution.
     fn trend(&self, parts: &[Contribution], context: &AssetContext<'_>) -> Option<Trend> {
         let first = parts.first()?;
-        let place = context.members.iter().position(|member| *member.name == *first.sensor)?;
+        let sensor_index = context.members.iter().position(|member| *member.name == *first.sensor)?;
         let level = |(end, levels): &(i64, Vec<f64>)| {
-            levels.get(place).copied().filter(|level| level.is_finite()).map(|level| (*end, level))
+            levels.get(sensor_index).copied().filter(|level| level.is_finite()).map(|level| (*end, level))
         };
         let (times, values): (Vec<i64>, Vec<f64>) = self.trend_points.iter().filter_map(level).unzip();
         // A sensor that has been silent for long has no trend.
@@ -202,23 +202,23 @@ impl ScalarModel {
 }
 
 impl TrainedModel {
-    fn fit(lessons: &[TrainingRow], context: &AssetContext<'_>) -> Self {
+    fn fit(rows: &[TrainingRow], context: &AssetContext<'_>) -> Self {
         let (columns, sensors) = (context.columns, context.members.len());
         let width = columns.len();
         let mut counts = Vec::with_capacity(sensors);
         let mut normals = Vec::with_capacity(sensors * width);
         for at in 0..sensors {
-            let seen = || lessons.iter().filter_map(move |lesson| Some((*lesson.counts.get(at)?, lesson)));
+            let seen = || rows.iter().filter_map(move |row| Some((*row.counts.get(at)?, row)));
             let present = |(count, _): &(u32, &TrainingRow)| *count > 0;
             let usual = crate::robust::median(&mut seen().filter(present).map(|(count, _)| f64::from(count)).collect());
             let usual = if usual.is_finite() { usual } else { 0.0 };
-            let whole =
+            let complete =
                 || seen().filter(move |(count, _)| *count > 0 && f64::from(*count) >= MIN_READINGS_SHARE * usual);
             counts.push(usual);
             let mut level = 0.0;
-            for (place, column) in columns.iter().enumerate() {
+            for (column_index, column) in columns.iter().enumerate() {
                 let mut values: Vec<f64> =
-                    whole().filter_map(|(_, lesson)| lesson.values.get(at * width + place).copied()).collect();
+                    complete().filter_map(|(_, row)| row.values.get(at * width + column_index).copied()).collect();
                 let normal = NormalRange::fit(column.transform, &mut values, level);
                 // The first column is the mean, which is the reference level of the others.
                 if level == 0.0 && normal.expected.is_finite() {
@@ -231,29 +231,29 @@ impl TrainedModel {
             usual_counts: counts,
             normal_ranges: normals,
             detector: AnyDetector::new(context.config.model),
-            training_windows: u32::try_from(lessons.len()).unwrap_or(u32::MAX),
+            training_windows: u32::try_from(rows.len()).unwrap_or(u32::MAX),
             drift_monitor: DriftMonitor::new(
                 context.config.warmup_windows as usize,
                 !follows_drift(context.config.model),
             ),
         };
-        let z: Vec<_> = lessons.iter().filter_map(|lesson| model.z(lesson, width, columns)).collect();
+        let z: Vec<_> = rows.iter().filter_map(|row| model.z(row, width, columns)).collect();
         // With too few rows the detector stays silent until the next training.
         let _ = model.detector.fit(layout(context, &model.usual_counts), &z);
         model
     }
 
     /// z-values of a window; NaN for a sensor that is missing or has too few readings. None if no sensor has enough.
-    fn z(&self, lesson: &TrainingRow, width: usize, columns: &[Column]) -> Option<Vec<f64>> {
+    fn z(&self, row: &TrainingRow, width: usize, columns: &[Column]) -> Option<Vec<f64>> {
         let mut z = Vec::with_capacity(self.normal_ranges.len());
         let mut any = false;
         for (at, (normals, usual)) in self.normal_ranges.chunks(width.max(1)).zip(&self.usual_counts).enumerate() {
-            let count = lesson.counts.get(at).copied().unwrap_or(0);
-            let whole = count > 0 && f64::from(count) >= MIN_READINGS_SHARE * usual;
-            any |= whole;
-            for (place, (column, normal)) in columns.iter().zip(normals).enumerate() {
-                let value = lesson.values.get(at * width + place).copied().unwrap_or(f64::NAN);
-                z.push(if whole { normal.z(column.transform, value) } else { f64::NAN });
+            let count = row.counts.get(at).copied().unwrap_or(0);
+            let complete = count > 0 && f64::from(count) >= MIN_READINGS_SHARE * usual;
+            any |= complete;
+            for (column_index, (column, normal)) in columns.iter().zip(normals).enumerate() {
+                let value = row.values.get(at * width + column_index).copied().unwrap_or(f64::NAN);
+                z.push(if complete { normal.z(column.transform, value) } else { f64::NAN });
             }
         }
         any.then_some(z)
@@ -263,12 +263,12 @@ impl TrainedModel {
         let width = context.columns.len().max(1);
         let parts = explain::largest_contributions(weights, |at| {
             let column = context.columns.get(at % width)?;
-            let seen = window.rows.get(at / width)?.as_ref()?.values.get(column.index as usize).copied()?;
+            let actual = window.rows.get(at / width)?.as_ref()?.values.get(column.index as usize).copied()?;
             Some(FeatureValue {
                 sensor: context.members.get(at / width)?.name.to_string(),
                 feature: context.features.get(column.index as usize)?.clone(),
                 expected: self.normal_ranges.get(at)?.expected,
-                actual: seen,
+                actual,
             })
         });
         let parts = context.with_units(parts);
@@ -316,42 +316,42 @@ fn layout(context: &AssetContext<'_>, counts: &[f64]) -> Layout {
 }
 
 fn training_row(window: &Window, columns: &[Column]) -> TrainingRow {
-    let mut lesson = TrainingRow { counts: Vec::with_capacity(window.rows.len()), values: Vec::new() };
+    let mut training_row = TrainingRow { counts: Vec::with_capacity(window.rows.len()), values: Vec::new() };
     for row in &window.rows {
-        lesson.counts.push(row.as_ref().map_or(0, |row| row.count));
+        training_row.counts.push(row.as_ref().map_or(0, |row| row.count));
         for column in columns {
             let value = row.as_ref().and_then(|row| row.values.get(column.index as usize).copied());
-            lesson.values.push(value.unwrap_or(f64::NAN));
+            training_row.values.push(value.unwrap_or(f64::NAN));
         }
     }
-    lesson
+    training_row
 }
 
 /// The means, which are the first column.
-fn levels(lesson: &TrainingRow, width: usize) -> Vec<f64> {
-    lesson.values.iter().step_by(width.max(1)).copied().collect()
+fn levels(row: &TrainingRow, width: usize) -> Vec<f64> {
+    row.values.iter().step_by(width.max(1)).copied().collect()
 }
 
 /// Returns the sensor that keeps losing the most readings while others do not, the share lost, and the ratio.
 fn failing_sensor(missing: &[(u32, u32)], usual: &[f64], window: &Window) -> Option<(usize, f64, f64)> {
-    let lost =
-        missing.iter().zip(usual).zip(&window.rows).enumerate().filter_map(|(at, (((rows, there), usual), row))| {
+    let candidates =
+        missing.iter().zip(usual).zip(&window.rows).enumerate().filter_map(|(at, (((rows, present), usual), row))| {
             let share = 1.0 - row.as_ref().map_or(0.0, |row| f64::from(row.count)) / usual;
-            (*rows >= DROPOUT_SHARE_AND_WINDOWS.1.max(MAX_ABSENT) && *there >= MIN_PRESENT_WINDOWS)
+            (*rows >= DROPOUT_SHARE_AND_WINDOWS.1.max(MAX_ABSENT) && *present >= MIN_PRESENT_WINDOWS)
                 .then_some((at, share))
         });
-    let worst = lost.max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    let worst = candidates.max_by(|(_, one), (_, other)| one.total_cmp(other))?;
     // If all sensors are silent, the cause is the gateway or a shutdown, and nothing is scored.
-    let others = window.rows.iter().enumerate().any(|(at, row)| {
+    let others_send = window.rows.iter().enumerate().any(|(at, row)| {
         let usual = usual.get(at).copied().unwrap_or(0.0);
         at != worst.0
             && row.as_ref().is_some_and(|row| f64::from(row.count) >= (1.0 - DROPOUT_SHARE_AND_WINDOWS.0) * usual)
     });
-    others.then_some((worst.0, worst.1, 1.0 + worst.1))
+    others_send.then_some((worst.0, worst.1, 1.0 + worst.1))
 }
 
-fn dropout_explanation(context: &AssetContext<'_>, place: usize, share: f64) -> Explanation {
-    let sensor = context.members.get(place).map_or_else(String::new, |member| member.name.to_string());
+fn dropout_explanation(context: &AssetContext<'_>, sensor_index: usize, share: f64) -> Explanation {
+    let sensor = context.members.get(sensor_index).map_or_else(String::new, |member| member.name.to_string());
     let message = format!(
         "{} lost {:.0} % of its readings in {} consecutive windows while other sensors sent theirs \
          (points to sensor-dropout)",

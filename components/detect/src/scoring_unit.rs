@@ -64,7 +64,7 @@ pub(crate) struct ScoringUnit {
 }
 
 impl ScoringUnit {
-    pub(crate) fn new(asset: &str, list: u32, subject: UnitModel) -> Self {
+    pub(crate) fn new(asset: &str, list: u32, model: UnitModel) -> Self {
         Self {
             asset: asset.into(),
             feature_list: list,
@@ -73,15 +73,15 @@ impl ScoringUnit {
             last_released: None,
             release_count: 0,
             has_new_rows: false,
-            model: subject,
+            model,
         }
     }
 
     /// Adds a row of a sensor and appends the windows that are now complete to `out`, oldest first.
     pub(crate) fn add_row(&mut self, sensor: &str, start: i64, end: i64, row: FeatureRow, out: &mut Vec<Window>) {
         self.has_new_rows = true;
-        let place = match self.members.iter().position(|member| &*member.name == sensor) {
-            Some(place) => place,
+        let index = match self.members.iter().position(|member| &*member.name == sensor) {
+            Some(index) => index,
             None => {
                 self.members.push(Member { name: sensor.into(), missed_windows: 0 });
                 self.members.len() - 1
@@ -92,19 +92,19 @@ impl ScoringUnit {
             return;
         }
         let rows = self.pending.entry((start, end)).or_default();
-        if rows.len() <= place {
-            rows.resize(place + 1, None);
+        if rows.len() <= index {
+            rows.resize(index + 1, None);
         }
-        if let Some(slot) = rows.get_mut(place) {
+        if let Some(slot) = rows.get_mut(index) {
             *slot = Some(row);
         }
         while let Some(first) = self.pending.first_entry() {
             // At first the set of sensors is unknown.
-            let known = self.release_count >= 3;
-            let whole = self.members.iter().enumerate().all(|(at, member)| {
+            let members_known = self.release_count >= 3;
+            let complete = self.members.iter().enumerate().all(|(at, member)| {
                 member.missed_windows >= MAX_ABSENT || first.get().get(at).is_some_and(Option::is_some)
             });
-            if !(known && whole) && self.pending.len() <= MAX_PENDING {
+            if !(members_known && complete) && self.pending.len() <= MAX_PENDING {
                 break;
             }
             self.release(out);

@@ -205,7 +205,7 @@ impl Stage {
 
     fn push_block(&mut self, table: &[(&str, &str)], block: &FeatureBlock<'_>, out: &mut Detected) {
         let list = self.feature_list_index(block.features);
-        let burst = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
+        let is_waveform = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
         let width = block.features.len();
         let mut numbers: Vec<Option<usize>> = vec![None; table.len()];
         let mut complete = Vec::new();
@@ -216,7 +216,7 @@ impl Stage {
             let number = match numbers.get(sensor as usize).copied().flatten() {
                 Some(number) => number,
                 None => {
-                    let number = self.unit_index(name, asset, list, burst);
+                    let number = self.unit_index(name, asset, list, is_waveform);
                     if let Some(slot) = numbers.get_mut(sensor as usize) {
                         *slot = Some(number);
                     }
@@ -248,10 +248,10 @@ impl Stage {
 
     /// Releases windows in the order of asset and sensor, which does not depend on how assets are spread over
     /// instances.
-    fn release(&mut self, mut which: impl FnMut(&mut ScoringUnit) -> bool) -> Detected {
+    fn release(&mut self, mut is_selected: impl FnMut(&mut ScoringUnit) -> bool) -> Detected {
         let mut due: Vec<(&UnitKey, usize)> = Vec::new();
         for (key, &number) in &self.unit_indices {
-            if self.state.units.get_mut(number).is_some_and(&mut which) {
+            if self.state.units.get_mut(number).is_some_and(&mut is_selected) {
                 due.push((key, number));
             }
         }
@@ -261,7 +261,7 @@ impl Stage {
         self.resume()
     }
 
-    /// Returns the results that the last tick or flush left when it set `more`.
+    /// Returns the results that the last tick or flush left when it set `has_more`.
     pub fn resume(&mut self) -> Detected {
         let mut out = Detected::default();
         let mut complete = Vec::new();
@@ -285,13 +285,13 @@ impl Stage {
     fn score(&mut self, number: usize, window: Window, out: &mut Detected) {
         let Some(unit) = self.state.units.get_mut(number) else { return };
         let Some((features, columns)) = self.state.feature_lists.get(unit.feature_list as usize) else { return };
-        let ScoringUnit { asset, members, model: subject, .. } = unit;
-        let (config, runs) = (&self.config, self.library.as_ref());
-        let context = AssetContext { asset, members, features, columns, config, library: runs };
+        let ScoringUnit { asset, members, model, .. } = unit;
+        let (config, library) = (&self.config, self.library.as_ref());
+        let context = AssetContext { asset, members, features, columns, config, library };
         let limit = explain::ratio_of_score(config.threshold);
-        let outcome = match subject {
+        let outcome = match model {
             UnitModel::Scalars(scalars) => scalars.score(&window, &context, limit),
-            UnitModel::Waveform(burst) => match burst.score(&window, &context, limit) {
+            UnitModel::Waveform(waveform) => match waveform.score(&window, &context, limit) {
                 Some((ratio, finding)) => {
                     WindowOutcome { ratio: Some(ratio), explanation: finding, ..WindowOutcome::default() }
                 }
@@ -315,19 +315,19 @@ impl Stage {
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
-    fn unit_index(&mut self, sensor: &str, asset: &str, list: u32, burst: bool) -> usize {
-        let single = if burst { sensor } else { "" };
+    fn unit_index(&mut self, sensor: &str, asset: &str, list: u32, is_waveform: bool) -> usize {
+        let single = if is_waveform { sensor } else { "" };
         let key = (Box::from(asset), list, Box::from(single));
         if let Some(&number) = self.unit_indices.get(&key) {
             return number;
         }
-        let (warmup, later) = (self.config.warmup_windows as usize, self.config.training_delay(asset));
-        let subject = if burst {
-            UnitModel::Waveform(Box::new(WaveformModel::new(warmup, later)))
+        let (warmup, delay) = (self.config.warmup_windows as usize, self.config.training_delay(asset));
+        let model = if is_waveform {
+            UnitModel::Waveform(Box::new(WaveformModel::new(warmup, delay)))
         } else {
-            UnitModel::Scalars(Box::new(ScalarModel::new(warmup, later)))
+            UnitModel::Scalars(Box::new(ScalarModel::new(warmup, delay)))
         };
-        self.state.units.push(ScoringUnit::new(asset, list, subject));
+        self.state.units.push(ScoringUnit::new(asset, list, model));
         let number = self.state.units.len() - 1;
         self.unit_indices.insert(key, number);
         number
@@ -335,11 +335,11 @@ impl Stage {
 }
 
 fn drift_event(drift: &DriftEvent, window: &Window, context: &AssetContext<'_>) -> Drift {
-    let of = |place: &usize| context.members.get(*place).map(|member| member.name.to_string());
+    let of = |index: &usize| context.members.get(*index).map(|member| member.name.to_string());
     let sensors: Vec<String> = drift.sensors.iter().filter_map(of).collect();
     let names = sensors.iter().map(|sensor| context.short_name(sensor)).collect::<Vec<_>>().join(", ");
     let what = if sensors.is_empty() { "the scores".to_owned() } else { names };
-    let (word, message) = match drift.kind {
+    let (kind, message) = match drift.kind {
         DriftKind::Drifted => (
             "drifted",
             format!("{what} moved without an alarm (p = {:.1e}); a shadow learns what is normal now", drift.p_value),
@@ -352,7 +352,7 @@ fn drift_event(drift: &DriftEvent, window: &Window, context: &AssetContext<'_>) 
             format!("the shadow that learned after {what} moved fits the last windows better and takes over"),
         ),
     };
-    let hash = blake3::hash(format!("{}|{}|{word}|drift", context.asset, window.end).as_bytes());
+    let hash = blake3::hash(format!("{}|{}|{kind}|drift", context.asset, window.end).as_bytes());
     Drift {
         id: hex::encode(hash.as_bytes().get(..16).unwrap_or_default()),
         asset: context.asset.to_owned(),

@@ -20,7 +20,8 @@ const MIN_WARMUP: usize = 5;
 /// Fewest spectral lines of an octave that is used.
 const MIN_LINES: f64 = 12.0;
 /// Evidence from which a bearing line alone raises an alarm. The fault is named from 5 on
-/// ([`wheeltapper_condition_monitoring::bearing::diagnosis::Limits`]), which noise reaches in one of a thousand waveforms.
+/// ([`wheeltapper_condition_monitoring::bearing::diagnosis::DiagnosisLimits`]), which noise reaches in one of a
+/// thousand waveforms.
 const ALARM_EVIDENCE: f64 = 7.5;
 /// Waveforms in the trend.
 const TREND_LENGTH: usize = 60;
@@ -51,18 +52,19 @@ struct OctaveModel {
 }
 
 impl WaveformModel {
-    pub(crate) fn new(warmup: usize, later: usize) -> Self {
+    pub(crate) fn new(warmup: usize, training_delay: usize) -> Self {
         Self {
-            warmup: Self::warmup_length(warmup, later),
+            warmup: Self::warmup_length(warmup, training_delay),
             training_rows: Vec::new(),
             model: None,
             trend: VecDeque::new(),
         }
     }
 
-    /// Number of training waveforms for a warm-up of this many windows of readings that is delayed by `later` windows.
-    pub(crate) fn warmup_length(warmup: usize, later: usize) -> usize {
-        (warmup / WINDOWS_PER_WAVEFORM).max(MIN_WARMUP) + later / WINDOWS_PER_WAVEFORM
+    /// Number of training waveforms for a warm-up of this many windows of readings that is delayed by `training_delay`
+    /// windows.
+    pub(crate) fn warmup_length(warmup: usize, training_delay: usize) -> usize {
+        (warmup / WINDOWS_PER_WAVEFORM).max(MIN_WARMUP) + training_delay / WINDOWS_PER_WAVEFORM
     }
 
     /// Number of waveforms learnt, and number needed.
@@ -83,11 +85,11 @@ impl WaveformModel {
         model: Option<&str>,
     ) -> Option<DryRunScore> {
         let values = &window.rows.first()?.as_ref()?.values;
-        let learnt = self.model.as_ref()?;
-        let named = faults::bearing_fault(context, values).filter(|_| model != Some(OCTAVES));
-        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / ALARM_EVIDENCE);
-        let by_level = if model == Some(ENVELOPE) { 0.0 } else { learnt.ratio(values) };
-        let finding = self.explanation(values, named, context, by_line >= by_level && model != Some(OCTAVES));
+        let octave_model = self.model.as_ref()?;
+        let fault = faults::bearing_fault(context, values).filter(|_| model != Some(OCTAVES));
+        let by_line = fault.as_ref().map_or(0.0, |fault| fault.evidence / ALARM_EVIDENCE);
+        let by_level = if model == Some(ENVELOPE) { 0.0 } else { octave_model.ratio(values) };
+        let finding = self.explanation(values, fault, context, by_line >= by_level && model != Some(OCTAVES));
         Some(DryRunScore { ratio: by_level.max(by_line), finding, confidence_factor: 1.0 })
     }
 
@@ -105,12 +107,12 @@ impl WaveformModel {
             self.trend.pop_front();
         }
         self.trend.push_back((window.end, of("rms")));
-        let named = faults::bearing_fault(context, values);
-        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / ALARM_EVIDENCE);
+        let fault = faults::bearing_fault(context, values);
+        let by_line = fault.as_ref().map_or(0.0, |fault| fault.evidence / ALARM_EVIDENCE);
         let by_level = self.model.as_ref().map(|model| model.ratio(values));
         let ratio = by_level.unwrap_or(0.0).max(by_line);
         if ratio >= limit {
-            let finding = self.explanation(values, named, context, by_line >= by_level.unwrap_or(0.0));
+            let finding = self.explanation(values, fault, context, by_line >= by_level.unwrap_or(0.0));
             let (times, values) = self.trend.iter().copied().unzip();
             let sensor = context.members.first().map_or_else(String::new, |member| member.name.to_string());
             let unit = context.unit(&sensor, "rms");
@@ -125,20 +127,20 @@ impl WaveformModel {
     fn explanation(
         &self,
         values: &[f64],
-        named: Option<faults::BearingFault>,
+        fault: Option<faults::BearingFault>,
         context: &AssetContext<'_>,
         by_line: bool,
     ) -> Explanation {
         let (parts, learnt) = match &self.model {
-            Some(model) => (model.contributions(values, named.as_ref(), context), model.training_waveforms),
-            None => (faults::bearing_contributions(context, values, named.as_ref()), 0),
+            Some(model) => (model.contributions(values, fault.as_ref(), context), model.training_waveforms),
+            None => (faults::bearing_contributions(context, values, fault.as_ref()), 0),
         };
-        let fault_mode = match &named {
-            Some(named) => Some(named.mode),
+        let fault_mode = match &fault {
+            Some(fault) => Some(fault.mode),
             None => faults::of_waveform(context, values, self.model.as_ref().map_or(&[], |model| &model.expected)),
         };
         let message = context.message(&parts, fault_mode);
-        let message = named.map_or(message, |named| named.message);
+        let message = fault.map_or(message, |fault| fault.message);
         let model = if by_line { ENVELOPE } else { OCTAVES };
         Explanation { message, fault_mode, contributions: parts, trend: None, model, training_windows: learnt }
     }
@@ -167,29 +169,35 @@ impl WaveformModel {
 
 impl OctaveModel {
     #[allow(clippy::cast_precision_loss, reason = "a length of time")]
-    fn fit(lessons: &[Vec<f64>], window: &Window, context: &AssetContext<'_>) -> Option<Self> {
+    fn fit(training_rows: &[Vec<f64>], window: &Window, context: &AssetContext<'_>) -> Option<Self> {
         let seconds = window.end.saturating_sub(window.start) as f64 / 1e9;
         let (mut octaves, mut lines) = (Vec::new(), Vec::new());
         for (at, name) in context.features.iter().enumerate() {
             let Some(center) = name.strip_prefix("octave_").and_then(|hz| hz.parse::<f64>().ok()) else { continue };
             // The width of an octave is 1/√2 of its centre frequency.
-            let in_it = center * std::f64::consts::FRAC_1_SQRT_2 * seconds;
-            let there = lessons.iter().all(|lesson| lesson.get(at).is_some_and(|level| level.is_finite()));
-            if in_it >= MIN_LINES && there {
+            let line_count = center * std::f64::consts::FRAC_1_SQRT_2 * seconds;
+            let is_present = training_rows.iter().all(|row| row.get(at).is_some_and(|level| level.is_finite()));
+            if line_count >= MIN_LINES && is_present {
                 octaves.push(at);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-                lines.push(in_it as usize);
+                lines.push(line_count as usize);
             }
         }
-        let rows: Vec<Vec<f64>> = lessons
+        let rows: Vec<Vec<f64>> = training_rows
             .iter()
-            .map(|lesson| octaves.iter().map(|&at| lesson.get(at).copied().unwrap_or(f64::NAN)).collect())
+            .map(|row| octaves.iter().map(|&at| row.get(at).copied().unwrap_or(f64::NAN)).collect())
             .collect();
         let baseline = Baseline::fit(&rows, &lines)?;
-        let median =
-            |at: usize| crate::robust::median(&mut lessons.iter().filter_map(|row| row.get(at).copied()).collect());
+        let median = |at: usize| {
+            crate::robust::median(&mut training_rows.iter().filter_map(|row| row.get(at).copied()).collect())
+        };
         let expected = (0..context.features.len()).map(median).collect();
-        Some(Self { octaves, baseline, expected, training_waveforms: u32::try_from(lessons.len()).unwrap_or(u32::MAX) })
+        Some(Self {
+            octaves,
+            baseline,
+            expected,
+            training_waveforms: u32::try_from(training_rows.len()).unwrap_or(u32::MAX),
+        })
     }
 
     fn levels(&self, values: &[f64]) -> Vec<f64> {
@@ -206,24 +214,25 @@ impl OctaveModel {
     fn contributions(
         &self,
         values: &[f64],
-        named: Option<&faults::BearingFault>,
+        fault: Option<&faults::BearingFault>,
         context: &AssetContext<'_>,
     ) -> Vec<explain::Contribution> {
-        let line = faults::bearing_contributions(context, values, named);
-        let left = 1.0 - line.iter().map(|part| part.share).sum::<f64>();
+        let bearing_parts = faults::bearing_contributions(context, values, fault);
+        let remaining_share = 1.0 - bearing_parts.iter().map(|part| part.share).sum::<f64>();
         let weights: Vec<f64> =
             self.baseline.deviations(&self.levels(values)).iter().map(|deviation| deviation * deviation).collect();
         let sensor = context.members.first().map_or_else(String::new, |member| member.name.to_string());
         let octaves = explain::largest_contributions(&weights, |at| {
-            let place = *self.octaves.get(at)?;
+            let feature_index = *self.octaves.get(at)?;
             Some(FeatureValue {
                 sensor: sensor.clone(),
-                feature: context.features.get(place)?.clone(),
-                expected: *self.expected.get(place)?,
-                actual: *values.get(place)?,
+                feature: context.features.get(feature_index)?.clone(),
+                expected: *self.expected.get(feature_index)?,
+                actual: *values.get(feature_index)?,
             })
         });
-        let octaves = octaves.into_iter().map(|part| explain::Contribution { share: part.share * left, ..part });
-        line.into_iter().chain(context.with_units(octaves.collect())).collect()
+        let octaves =
+            octaves.into_iter().map(|part| explain::Contribution { share: part.share * remaining_share, ..part });
+        bearing_parts.into_iter().chain(context.with_units(octaves.collect())).collect()
     }
 }

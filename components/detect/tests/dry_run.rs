@@ -59,8 +59,8 @@ fn values(sensor: u32, values: &[f64]) -> Featurized {
 }
 
 /// Returns the window with the highest score.
-fn worst(probed: Vec<DryRunResult>) -> DryRunResult {
-    probed.into_iter().max_by(|one, other| one.score.total_cmp(&other.score)).unwrap()
+fn worst(results: Vec<DryRunResult>) -> DryRunResult {
+    results.into_iter().max_by(|one, other| one.score.total_cmp(&other.score)).unwrap()
 }
 
 #[test]
@@ -72,21 +72,21 @@ fn a_complete_window_scores_as_if_pushed_and_the_state_is_unchanged() {
     let next = windows(&pump(3, 4_000, |_, _, healthy| Some(healthy))).windows.len();
     let rest = Featurized { windows: all.windows[next..].to_vec(), ..all };
     let before = stage.snapshot();
-    let probed = dry_run(&stage, &rest, None).unwrap();
+    let result = dry_run(&stage, &rest, None).unwrap();
     assert_eq!(stage.snapshot(), before);
     let mut pushed = push_windows(&mut stage, &rest, 0, rest.windows.len());
     common::join(&mut pushed, stage.flush());
     assert!(!pushed.anomalies.is_empty() && pushed.scores.len() > 10);
     // Up to the first window that the stage learns from: the dry run does not learn.
-    for (score, probed) in pushed.scores.iter().zip(&probed).take(10) {
-        assert_eq!((score.start, score.end), (probed.start, probed.end));
-        assert!((score.score - probed.score).abs() < 1e-9, "{score:?} {probed:?}");
+    for (score, result) in pushed.scores.iter().zip(&result).take(10) {
+        assert_eq!((score.start, score.end), (result.start, result.end));
+        assert!((score.score - result.score).abs() < 1e-9, "{score:?} {result:?}");
     }
-    assert_eq!(pushed.scores.len(), probed.len());
-    for (anomaly, probed) in pushed.anomalies.iter().zip(probed.iter().filter(|each| each.score >= each.threshold)) {
-        let dry_run = probed.anomaly.as_ref().unwrap();
+    assert_eq!(pushed.scores.len(), result.len());
+    for (anomaly, result) in pushed.anomalies.iter().zip(result.iter().filter(|each| each.score >= each.threshold)) {
+        let anomaly_of_dry_run = result.anomaly.as_ref().unwrap();
         let expected = (&anomaly.id, &anomaly.message, anomaly.fault_mode);
-        assert_eq!(expected, (&dry_run.id, &dry_run.message, dry_run.fault_mode));
+        assert_eq!(expected, (&anomaly_of_dry_run.id, &anomaly_of_dry_run.message, anomaly_of_dry_run.fault_mode));
     }
 }
 
@@ -95,19 +95,19 @@ fn a_few_normal_values_are_no_anomaly() {
     for seconds in [800, 4_000] {
         let stage = trained_stage(CONFIG, seconds);
         let healthy = pump(77, 3_000, |_, _, healthy| Some(healthy));
-        let (mut probes, mut alarms) = (0, 0);
+        let (mut runs, mut alarms) = (0, 0);
         for sensor in 0..3 {
             let of: Vec<f64> =
                 healthy.0.iter().zip(&healthy.2).filter(|(at, _)| **at == sensor).map(|(_, value)| *value).collect();
             for count in [1, 2, 5, 12] {
-                for some in of.chunks_exact(count).step_by(7).take(60) {
-                    let probed = worst(dry_run(&stage, &values(sensor, some), None).unwrap());
-                    probes += 1;
-                    alarms += usize::from(probed.score >= probed.threshold);
+                for subset in of.chunks_exact(count).step_by(7).take(60) {
+                    let result = worst(dry_run(&stage, &values(sensor, subset), None).unwrap());
+                    runs += 1;
+                    alarms += usize::from(result.score >= result.threshold);
                 }
             }
         }
-        assert!(probes > 600 && alarms * 200 <= probes, "{alarms} alarms in {probes} probes after {seconds} s");
+        assert!(runs > 600 && alarms * 200 <= runs, "{alarms} alarms in {runs} dry runs after {seconds} s");
     }
 }
 
@@ -122,19 +122,19 @@ fn one_of_several_correlated_sensors_is_scored_alone() {
     let out = windows(&pump(3, 6_000, load));
     push_windows(&mut stage, &out, 0, out.windows.len());
     let other = pump(78, 3_000, load);
-    let (mut probes, mut alarms) = (0, 0);
+    let (mut runs, mut alarms) = (0, 0);
     for sensor in 0..3 {
         let of: Vec<f64> =
             other.0.iter().zip(&other.2).filter(|(at, _)| **at == sensor).map(|(_, value)| *value).collect();
         for count in [1, 30] {
-            for some in of.chunks_exact(count).take(100) {
-                let probed = worst(dry_run(&stage, &values(sensor, some), None).unwrap());
-                probes += 1;
-                alarms += usize::from(probed.score >= probed.threshold);
+            for subset in of.chunks_exact(count).take(100) {
+                let result = worst(dry_run(&stage, &values(sensor, subset), None).unwrap());
+                runs += 1;
+                alarms += usize::from(result.score >= result.threshold);
             }
         }
     }
-    assert!(probes == 600 && alarms * 200 <= probes, "{alarms} alarms in {probes} probes");
+    assert!(runs == 600 && alarms * 200 <= runs, "{alarms} alarms in {runs} dry runs");
     let far = worst(dry_run(&stage, &values(TEMPERATURE, &[75.0]), None).unwrap());
     assert!(far.score >= far.threshold, "{far:?}");
 }
@@ -142,14 +142,14 @@ fn one_of_several_correlated_sensors_is_scored_alone() {
 #[test]
 fn a_single_outlier_is_an_anomaly_with_an_explanation() {
     let stage = trained_stage(CONFIG, 4_000);
-    let probed = worst(dry_run(&stage, &values(TEMPERATURE, &[70.0]), Some("ensemble")).unwrap());
-    assert!(probed.score >= probed.threshold, "{probed:?}");
+    let result = worst(dry_run(&stage, &values(TEMPERATURE, &[70.0]), Some("ensemble")).unwrap());
+    assert!(result.score >= result.threshold, "{result:?}");
     assert_eq!(
-        (probed.asset.as_str(), probed.sensor.as_str(), probed.model.as_str()),
+        (result.asset.as_str(), result.sensor.as_str(), result.model.as_str()),
         ("p/pump", "p/pump/temperature", "ensemble")
     );
-    assert!(probed.confidence > 0.4 && probed.learned >= probed.needed);
-    let anomaly = probed.anomaly.unwrap();
+    assert!(result.confidence > 0.4 && result.learned >= result.needed);
+    let anomaly = result.anomaly.unwrap();
     assert_eq!(anomaly.fault_mode, Some("overheating"));
     assert!(anomaly.message.contains("temperature mean is 70.00 °C, normally 55"), "{}", anomaly.message);
     assert!(anomaly.contributions.iter().all(|part| part.sensor == "p/pump/temperature" && part.feature != "std"));
@@ -165,8 +165,8 @@ fn a_single_outlier_is_an_anomaly_with_an_explanation() {
 fn members_of_the_ensemble_can_score_alone() {
     let stage = trained_stage(CONFIG, 4_000);
     for model in ["process", "zscore", "mahalanobis"] {
-        let probed = worst(dry_run(&stage, &values(CURRENT, &[20.0]), Some(model)).unwrap());
-        assert!(probed.model == model && probed.score > 0.9, "{probed:?}");
+        let result = worst(dry_run(&stage, &values(CURRENT, &[20.0]), Some(model)).unwrap());
+        assert!(result.model == model && result.score > 0.9, "{result:?}");
     }
     let message = dry_run(&stage, &values(CURRENT, &[20.0]), Some("lstm")).unwrap_err().to_string();
     assert!(message.contains("lstm") && message.contains("ensemble, process, zscore, mahalanobis"), "{message}");
@@ -179,12 +179,12 @@ fn members_of_the_ensemble_can_score_alone() {
 #[test]
 fn no_score_during_the_warmup() {
     let stage = trained_stage(CONFIG, 200);
-    let probed = worst(dry_run(&stage, &values(CURRENT, &[99.0]), None).unwrap());
-    assert!(probed.learned > 5 && probed.learned < probed.needed && (30..=45).contains(&probed.needed), "{probed:?}");
-    assert!(probed.score == 0.0 && probed.model.is_empty() && probed.anomaly.is_none());
+    let result = worst(dry_run(&stage, &values(CURRENT, &[99.0]), None).unwrap());
+    assert!(result.learned > 5 && result.learned < result.needed && (30..=45).contains(&result.needed), "{result:?}");
+    assert!(result.score == 0.0 && result.model.is_empty() && result.anomaly.is_none());
     let untrained = Stage::open(CONFIG).unwrap();
     let same = worst(dry_run(&untrained, &values(CURRENT, &[99.0]), None).unwrap());
-    assert_eq!((same.learned, same.needed), (0, probed.needed));
+    assert_eq!((same.learned, same.needed), (0, result.needed));
     // A sensor that the machine did not have in the training.
     let stage = trained_stage(CONFIG, 4_000);
     let mut other = values(CURRENT, &[99.0]);

@@ -18,12 +18,12 @@ const DETECT: &str = r#"{"sensors":{"p/fan/bearing":{"unit":"m/s2","kind":"accel
 /// Noise and the shaft; a defect adds a ringing at 4 kHz at each passage, with an amplitude in units of the noise.
 fn waveforms(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> f64) -> Vec<Vec<f32>> {
     let mut source = source(seed);
-    let turn = 2.0 * std::f64::consts::PI;
+    let two_pi = 2.0 * std::f64::consts::PI;
     (0..count)
-        .map(|burst| {
-            let size = defect(burst);
+        .map(|number| {
+            let size = defect(number);
             // The passages slip a little, and each waveform starts at another phase.
-            let mut hit = -0.02 - f64::from(u8::try_from(burst % 10).unwrap()) * 1e-3;
+            let mut hit = -0.02 - f64::from(u8::try_from(number % 10).unwrap()) * 1e-3;
             let mut hits = Vec::new();
             while hit < samples as f64 / RATE {
                 hits.push(hit);
@@ -36,9 +36,9 @@ fn waveforms(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> 
                         .iter()
                         .map(|hit| time - hit)
                         .filter(|since| (0.0..0.01).contains(since))
-                        .map(|since| (turn * 4000.0 * since).sin() * (-since / 0.0008).exp())
+                        .map(|since| (two_pi * 4000.0 * since).sin() * (-since / 0.0008).exp())
                         .sum();
-                    (0.5 * (turn * SHAFT * time).sin() + normal(&mut source) + size * ringing) as f32
+                    (0.5 * (two_pi * SHAFT * time).sin() + normal(&mut source) + size * ringing) as f32
                 })
                 .collect()
         })
@@ -46,11 +46,11 @@ fn waveforms(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> 
 }
 
 fn detect_waveforms(samples: &[Vec<f32>]) -> Detected {
-    let bursts: Vec<Waveform<'_>> = (0..)
+    let recordings: Vec<Waveform<'_>> = (0..)
         .zip(samples)
         .map(|(at, samples)| Waveform { sensor: 0, start: T0 + at * 600 * S, rate: RATE, samples })
         .collect();
-    let batch = Batch { sensors: &TABLE, waveforms: &bursts, ..Batch::default() };
+    let batch = Batch { sensors: &TABLE, waveforms: &recordings, ..Batch::default() };
     let out = Featurizer::open(MACHINE).unwrap().push(&batch).unwrap();
     let mut stage = Stage::open(DETECT).unwrap();
     let mut all = push(&mut stage, &TABLE, &WAVEFORM_FEATURES, &out.waveforms);
@@ -61,7 +61,7 @@ fn detect_waveforms(samples: &[Vec<f32>]) -> Detected {
 #[test]
 fn an_outer_race_defect_is_identified() {
     for length in [2048, 12_800] {
-        let found = detect_waveforms(&waveforms(1, 80, length, |burst| if burst < 60 { 0.0 } else { 6.0 }));
+        let found = detect_waveforms(&waveforms(1, 80, length, |number| if number < 60 { 0.0 } else { 6.0 }));
         let (before, after): (Vec<_>, Vec<_>) =
             found.anomalies.iter().partition(|found| found.start < T0 + 60 * 600 * S);
         assert!(before.is_empty(), "{before:?}");
@@ -101,7 +101,7 @@ fn healthy_waveforms_raise_few_alarms() {
         scored += found.scores.len();
         alarms.extend(found.anomalies);
     }
-    println!("{} anomalies in {scored} bursts", alarms.len());
+    println!("{} anomalies in {scored} waveforms", alarms.len());
     assert!(scored > 2900, "{scored}");
     // Bearing lines: at most two in a thousand; octaves: as the threshold promises.
     let named: Vec<&str> =
@@ -116,16 +116,16 @@ const BREAKS: i64 = 4000;
 #[test]
 fn a_sensor_that_loses_readings_is_reported() {
     // First two of three readings are lost, then all of them.
-    for keeps in [3, i64::MAX] {
+    for interval in [3, i64::MAX] {
         let found = detect(
             "",
             &pump(3, 6000, |second, index, healthy| {
-                (index != 1 || second < BREAKS || second % keeps == 1).then_some(healthy)
+                (index != 1 || second < BREAKS || second % interval == 1).then_some(healthy)
             }),
         );
         let (before, after): (Vec<_>, Vec<_>) = found.anomalies.iter().partition(|found| found.end <= T0 + BREAKS * S);
         assert!(before.is_empty(), "{before:?}");
-        assert!(after.len() > 100, "{keeps}: {}", after.len());
+        assert!(after.len() > 100, "{interval}: {}", after.len());
         let last = after.last().unwrap();
         assert_eq!((last.sensor.as_str(), last.fault_mode), ("p/pump/temperature", Some("sensor-dropout")));
         assert!(last.message.contains("% of its readings") && last.message.contains("while other sensors sent theirs"));
@@ -134,7 +134,7 @@ fn a_sensor_that_loses_readings_is_reported() {
         // The trend ends with the readings; long after that there is none.
         for found in after {
             let last = found.trend.as_ref().map(|trend| trend.times.last().copied());
-            match keeps {
+            match interval {
                 3 => assert_eq!(last, Some(Some(found.end))),
                 _ => assert!(last.is_none_or(|last| last.is_some_and(|last| last <= found.end)), "{found:?}"),
             }

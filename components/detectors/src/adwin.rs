@@ -130,17 +130,17 @@ impl Adwin {
     }
 
     fn mean_differs(&self) -> bool {
-        let whole = self.total();
-        if whole.count < 2.0 * MIN_SIDE {
+        let total = self.total();
+        if total.count < 2.0 * MIN_SIDE {
             return false;
         }
-        let variance = whole.squared_deviations / whole.count;
-        let log = (2.0 * whole.count.ln() / self.delta).ln();
-        let sum = whole.mean * whole.count;
+        let variance = total.squared_deviations / total.count;
+        let log = (2.0 * total.count.ln() / self.delta).ln();
+        let sum = total.mean * total.count;
         let mut old = Bucket::default();
         for bucket in self.buckets_oldest_first() {
             old = old.merge(bucket);
-            let rest = whole.count - old.count;
+            let rest = total.count - old.count;
             if rest < MIN_SIDE {
                 return false;
             }

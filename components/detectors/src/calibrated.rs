@@ -50,12 +50,13 @@ pub(crate) fn cross_validated_ratios<M: DistanceModel>(layout: Layout, rows: &[V
     let mut all = Vec::with_capacity(count);
     for block in 0..FOLDS {
         let (from, to) = (block * count / FOLDS, (block + 1) * count / FOLDS);
-        let near = from.saturating_sub(gap)..(to + gap).min(count);
-        let kept = rows.iter().enumerate().filter(|(at, _)| !near.contains(at)).map(|(_, row)| row.clone());
+        let excluded = from.saturating_sub(gap)..(to + gap).min(count);
+        let training_rows =
+            rows.iter().enumerate().filter(|(at, _)| !excluded.contains(at)).map(|(_, row)| row.clone());
         let mut model = M::default();
-        model.train(layout, &kept.collect::<Vec<_>>());
-        let out = rows.iter().skip(from).take(to - from);
-        all.extend(out.map(|row| rows::ratio(model.distance(row), model.theoretical_limit())));
+        model.train(layout, &training_rows.collect::<Vec<_>>());
+        let left_out = rows.iter().skip(from).take(to - from);
+        all.extend(left_out.map(|row| rows::ratio(model.distance(row), model.theoretical_limit())));
     }
     all
 }

@@ -77,20 +77,20 @@ impl Discord {
 
         // Number of lags that have a window; the ring holds one value more than the oldest of them needs.
         let lags = self.means.len();
-        let known = self.products.len();
+        let known_lags = self.products.len();
         let newest = self.value(0);
-        let left = self.value(self.window);
+        let leaving = self.value(self.window);
         for (lag, product) in self.products.iter_mut().enumerate() {
-            let (entered, gone) = (self.values.value_at_age(lag), self.values.value_at_age(lag + self.window));
-            *product += newest * entered.unwrap_or_default() - left * gone.unwrap_or_default();
+            let (added, removed) = (self.values.value_at_age(lag), self.values.value_at_age(lag + self.window));
+            *product += newest * added.unwrap_or_default() - leaving * removed.unwrap_or_default();
         }
-        for lag in known..lags {
+        for lag in known_lags..lags {
             self.products.push(self.product(lag));
         }
         self.recomputed_lag = (self.recomputed_lag + 1) % lags;
-        let anew = self.product(self.recomputed_lag);
+        let recomputed = self.product(self.recomputed_lag);
         if let Some(product) = self.products.get_mut(self.recomputed_lag) {
-            *product = anew;
+            *product = recomputed;
         }
         self.nearest(mean, deviation)
     }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_profile_is_stumpys() {
+    fn the_profile_matches_stumpy() {
         let mut compared = 0;
         let mut discord = Discord::new(24, 420);
         for line in include_str!("../tests/data/left_profile.csv").lines().skip(1) {

@@ -87,8 +87,8 @@ impl<M: DistanceModel> RowMember<M> {
         let validated = calibrated::cross_validated_ratios::<M>(layout, rows);
         let mut model = M::default();
         model.train(layout, rows);
-        let room = LIMIT_MARGIN * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.1);
-        let limit = model.theoretical_limit() * room * pot::tail_limit(&validated).max(1.0);
+        let margin = LIMIT_MARGIN * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.1);
+        let limit = model.theoretical_limit() * margin * pot::tail_limit(&validated).max(1.0);
         Self { model, limit, weight: member_weight(&validated) }
     }
 
@@ -129,8 +129,8 @@ impl ProcessMember {
 
 /// Weight of a member, from the share of its ratios above 1.
 fn member_weight(ratios: &[f64]) -> f64 {
-    let past = ratios.iter().filter(|ratio| **ratio > 1.0).count();
-    (1.0 + rows::to_float(past) / rows::to_float(ratios.len().max(1)) / HALVING_RATE).recip().max(MIN_WEIGHT)
+    let exceedances = ratios.iter().filter(|ratio| **ratio > 1.0).count();
+    (1.0 + rows::to_float(exceedances) / rows::to_float(ratios.len().max(1)) / HALVING_RATE).recip().max(MIN_WEIGHT)
 }
 
 /// The default detector; see the module documentation.
@@ -171,20 +171,20 @@ impl Ensemble {
     }
 
     /// Moves the references towards the row. `levels`: ratio of `process` on the levels, if they are to follow it.
-    fn update_references(&mut self, row: &[f64], moved: &[f64], levels: Option<f64>) {
+    fn update_references(&mut self, row: &[f64], detrended: &[f64], levels: Option<f64>) {
         let columns = self.layout.columns.max(1);
-        for (at, (reference, moved)) in self.references.iter_mut().zip(moved).enumerate() {
+        for (at, (reference, detrended)) in self.references.iter_mut().zip(detrended).enumerate() {
             if !is_present(row, at) {
                 continue;
             }
-            let always = (MIN_FOLLOW.0 * moved).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
+            let min_step = (MIN_FOLLOW.0 * detrended).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
             let step = match levels {
                 Some(ratio) if at % columns == self.layout.level => {
-                    LEVEL_GAIN * moved * biweight(ratio, LEVEL_RATIO_RANGE)
+                    LEVEL_GAIN * detrended * biweight(ratio, LEVEL_RATIO_RANGE)
                 }
-                _ => biweight(moved.abs(), FOLLOW_RANGE) * moved / REFERENCE_ROWS,
+                _ => biweight(detrended.abs(), FOLLOW_RANGE) * detrended / REFERENCE_ROWS,
             };
-            *reference += if always.abs() > step.abs() { always } else { step };
+            *reference += if min_step.abs() > step.abs() { min_step } else { step };
         }
     }
 }
@@ -196,8 +196,8 @@ fn few_rows_factor(rows: usize, share: f64) -> f64 {
 
 /// Falls from 1 at the first bound to 0 at the second, by Tukey's biweight.
 fn biweight(value: f64, bounds: (f64, f64)) -> f64 {
-    let along = ((value - bounds.0) / (bounds.1 - bounds.0)).clamp(0.0, 1.0);
-    (1.0 - along * along).powi(2)
+    let position = ((value - bounds.0) / (bounds.1 - bounds.0)).clamp(0.0, 1.0);
+    (1.0 - position * position).powi(2)
 }
 
 fn is_present(row: &[f64], at: usize) -> bool {
@@ -219,10 +219,10 @@ impl Detector for Ensemble {
             new.seen_rows = rows::to_float(rows.len());
         }
         let spreads = layout.spread.map(|spread| Layout { level: spread, spread: None, ..layout });
-        let moves: Vec<bool> = new.scales.varying().collect();
-        let spreads = spreads.filter(|spreads| spreads.level_indices().any(|at| moves.get(at) == Some(&true)));
+        let varies: Vec<bool> = new.scales.varying().collect();
+        let spreads = spreads.filter(|spreads| spreads.level_indices().any(|at| varies.get(at) == Some(&true)));
         new.spreads = spreads.and_then(|spreads| ProcessMember::fit(spreads, &rows, MIN_PROCESS_LIMITS.1));
-        let moved: Vec<Vec<f64>> = if rows.len() < MIN_DRIFT_ROWS {
+        let detrended: Vec<Vec<f64>> = if rows.len() < MIN_DRIFT_ROWS {
             rows.iter().map(|row| new.detrended(row)).collect()
         } else {
             // The references start at the first rows.
@@ -231,20 +231,20 @@ impl Detector for Ensemble {
             new.references = (0..layout.width()).map(|at| rows::median(&rows::column(&first, at))).collect();
             rows.iter()
                 .map(|row| {
-                    let moved = new.detrended(row);
-                    new.update_references(row, &moved, None);
-                    moved
+                    let detrended = new.detrended(row);
+                    new.update_references(row, &detrended, None);
+                    detrended
                 })
                 .collect()
         };
-        new.zscore = RowMember::fit(layout, &moved);
-        let farthest = moved.iter().map(|row| new.zscore.model.distance(row));
+        new.zscore = RowMember::fit(layout, &detrended);
+        let distances = detrended.iter().map(|row| new.zscore.model.distance(row));
         new.zscore.limit = new.zscore.limit.min(
             LIMIT_MARGIN
                 * few_rows_factor(rows.len(), FEW_ROWS_MARGIN.1)
-                * rows::training_limit(new.zscore.model.theoretical_limit(), farthest),
+                * rows::training_limit(new.zscore.model.theoretical_limit(), distances),
         );
-        new.mahalanobis = RowMember::fit(layout, &moved);
+        new.mahalanobis = RowMember::fit(layout, &detrended);
         *self = new;
         Ok(())
     }
@@ -254,18 +254,20 @@ impl Detector for Ensemble {
             return 0.0;
         }
         let power = |weight: f64, ratio: f64| weight * ratio.min(MAX_RATIO).powi(EXPONENT);
-        let moved = self.detrended(row);
+        let detrended = self.detrended(row);
         let levels = self.levels.as_mut().map(|levels| levels.ratio(time, row));
         let spreads = self.spreads.as_mut().map(|spreads| spreads.ratio(time, row));
-        let weight = |timed: &Option<ProcessMember>| timed.as_ref().map_or(0.0, |timed| timed.weight);
+        let weight = |process_member: &Option<ProcessMember>| {
+            process_member.as_ref().map_or(0.0, |process_member| process_member.weight)
+        };
         let parts = MemberContributions {
             levels: power(weight(&self.levels), levels.unwrap_or(0.0)),
             spreads: power(weight(&self.spreads), spreads.unwrap_or(0.0)),
-            zscore: power(self.zscore.weight, self.zscore.ratio(&moved)),
-            mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&moved)),
+            zscore: power(self.zscore.weight, self.zscore.ratio(&detrended)),
+            mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&detrended)),
         };
         self.seen_rows += 1.0;
-        self.update_references(row, &moved, levels.filter(|_| self.seen_rows > PROCESS_TRUSTED_ROWS));
+        self.update_references(row, &detrended, levels.filter(|_| self.seen_rows > PROCESS_TRUSTED_ROWS));
 
         let mut shares = vec![0.0; self.layout.width()];
         let mut add = |part: f64, of: Vec<f64>| {
@@ -273,11 +275,14 @@ impl Detector for Ensemble {
                 *share += part * of;
             }
         };
-        for (part, timed) in [(parts.levels, &self.levels), (parts.spreads, &self.spreads)] {
-            add(part, timed.as_ref().map(|timed| timed.process.explain()).unwrap_or_default());
+        for (part, process_member) in [(parts.levels, &self.levels), (parts.spreads, &self.spreads)] {
+            add(
+                part,
+                process_member.as_ref().map(|process_member| process_member.process.explain()).unwrap_or_default(),
+            );
         }
-        add(parts.zscore, self.zscore.model.contributions(&moved));
-        add(parts.mahalanobis, self.mahalanobis.model.contributions(&moved));
+        add(parts.zscore, self.zscore.model.contributions(&detrended));
+        add(parts.mahalanobis, self.mahalanobis.model.contributions(&detrended));
         self.last_shares = rows::to_shares(shares);
         let sum = parts.levels + parts.spreads + parts.zscore + parts.mahalanobis;
         rows::ratio(sum.powf(f64::from(EXPONENT).recip()), 1.0)
@@ -289,12 +294,12 @@ impl Detector for Ensemble {
 
     fn impute(&self, row: &mut [f64]) {
         let z = self.scales.to_scales(row).into_iter().zip(&self.references).enumerate();
-        let mut moved: Vec<f64> =
+        let mut detrended: Vec<f64> =
             z.map(|(at, (z, reference))| if is_present(row, at) { z - reference } else { f64::NAN }).collect();
-        self.mahalanobis.model.impute(&mut moved);
-        for (at, (moved, reference)) in moved.iter().zip(&self.references).enumerate() {
-            if let Some(place) = row.get_mut(at).filter(|place| !place.is_finite() && moved.is_finite()) {
-                *place = self.scales.to_value(at, moved + reference);
+        self.mahalanobis.model.impute(&mut detrended);
+        for (at, (detrended, reference)) in detrended.iter().zip(&self.references).enumerate() {
+            if let Some(slot) = row.get_mut(at).filter(|slot| !slot.is_finite() && detrended.is_finite()) {
+                *slot = self.scales.to_value(at, detrended + reference);
             }
         }
     }
@@ -304,21 +309,23 @@ impl Detector for Ensemble {
     }
 
     fn score_with_member(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
-        let moved = self.detrended(row);
+        let detrended = self.detrended(row);
         let (ratio, shares) = match member {
             "process" => {
-                let timed = [&mut self.levels, &mut self.spreads].into_iter().flatten();
-                let all: Vec<_> = timed.map(|timed| (timed.ratio(time, row), timed.process.explain())).collect();
+                let process_member = [&mut self.levels, &mut self.spreads].into_iter().flatten();
+                let all: Vec<_> = process_member
+                    .map(|process_member| (process_member.ratio(time, row), process_member.process.explain()))
+                    .collect();
                 all.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other)).unwrap_or_default()
             }
-            "zscore" => (self.zscore.ratio(&moved), rows::to_shares(self.zscore.model.contributions(&moved))),
+            "zscore" => (self.zscore.ratio(&detrended), rows::to_shares(self.zscore.model.contributions(&detrended))),
             "mahalanobis" => {
-                (self.mahalanobis.ratio(&moved), rows::to_shares(self.mahalanobis.model.contributions(&moved)))
+                (self.mahalanobis.ratio(&detrended), rows::to_shares(self.mahalanobis.model.contributions(&detrended)))
             }
             _ => return None,
         };
         self.seen_rows += 1.0;
-        self.update_references(row, &moved, None);
+        self.update_references(row, &detrended, None);
         self.last_shares = shares;
         Some(ratio)
     }

@@ -89,8 +89,8 @@ impl Autoregression {
 fn season(values: &[f64]) -> Option<usize> {
     let covariances = autocovariances(values, MAX_SEASON.min(values.len() / 3));
     let scale = covariances.first().copied().filter(|scale| *scale > 0.0)?;
-    let past = covariances.iter().position(|covariance| *covariance < 0.0)?;
-    let (lag, peak) = covariances.iter().enumerate().skip(past).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let first_negative = covariances.iter().position(|covariance| *covariance < 0.0)?;
+    let (lag, peak) = covariances.iter().enumerate().skip(first_negative).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
     (peak / scale > MIN_SEASON_CORRELATION).then_some(lag)
 }
 
@@ -124,10 +124,10 @@ impl SensorForecast {
         let order = MAX_ORDER.min(values.len() / 10);
         let regression = Autoregression::select_best(Autoregression::fit_orders(&centered, order), values.len());
         let season = season(&centered).filter(|lag| {
-            let apart = centered.iter().zip(centered.iter().skip(*lag)).map(|(a, b)| (a - b).powi(2));
-            apart.sum::<f64>() / rows::to_float(centered.len() - lag) < regression.variance
+            let squared_differences = centered.iter().zip(centered.iter().skip(*lag)).map(|(a, b)| (a - b).powi(2));
+            squared_differences.sum::<f64>() / rows::to_float(centered.len() - lag) < regression.variance
         });
-        let mut one = Self {
+        let mut forecast = Self {
             scale,
             history: RingBuffer::new(season.unwrap_or(0).max(MAX_ORDER)),
             coefficients: regression.coefficients,
@@ -137,15 +137,17 @@ impl SensorForecast {
             average: 0.0,
             average_deviation: 1.0,
         };
-        let residuals: Vec<f64> = filled.iter().filter_map(|value| one.residual(*value)).collect();
-        one.mean = rows::mean(&residuals);
-        let left = rows::to_float(residuals.len());
-        let spent = rows::to_float(one.coefficients.len() + 1);
-        one.deviation = (rows::deviation(&residuals) * (left / (left - spent).max(1.0)).sqrt()).max(0.05);
+        let residuals: Vec<f64> = filled.iter().filter_map(|value| forecast.residual(*value)).collect();
+        forecast.mean = rows::mean(&residuals);
+        let residual_count = rows::to_float(residuals.len());
+        let parameter_count = rows::to_float(forecast.coefficients.len() + 1);
+        forecast.deviation = (rows::deviation(&residuals)
+            * (residual_count / (residual_count - parameter_count).max(1.0)).sqrt())
+        .max(0.05);
         // Standard deviation of the moving average: that of white noise, or more if the residuals are correlated.
-        let averages: Vec<f64> = residuals.iter().map(|residual| one.update_average(*residual)).collect();
-        one.average_deviation = (AVERAGE_WEIGHT / (2.0 - AVERAGE_WEIGHT)).sqrt().max(rows::deviation(&averages));
-        one
+        let averages: Vec<f64> = residuals.iter().map(|residual| forecast.update_average(*residual)).collect();
+        forecast.average_deviation = (AVERAGE_WEIGHT / (2.0 - AVERAGE_WEIGHT)).sqrt().max(rows::deviation(&averages));
+        forecast
     }
 
     /// Adds the next value and returns its residual; None while there are too few past values.
@@ -206,9 +208,9 @@ impl Detector for Forecast {
         // The limit comes from the last two fifths of the rows, forecast by a model of the rows before them.
         let (before, after) = rows.split_at((rows.len() * 3 / 5).max(rows.len().min(10)));
         let mut early = Self::train(layout, before);
-        let reached: Vec<f64> =
+        let ratios: Vec<f64> =
             after.iter().map(|row| early.next_distances(row).into_iter().fold(0.0, f64::max)).collect();
-        let limit = THEORETICAL_LIMIT.max(pot::tail_limit(&reached));
+        let limit = THEORETICAL_LIMIT.max(pot::tail_limit(&ratios));
         *self = Self { limit, ..Self::train(layout, &rows) };
         Ok(())
     }
@@ -237,7 +239,7 @@ mod tests {
 
     /// Checks the Yule-Walker equations: `Σ φₖ c(|j − k|) = c(j)`.
     #[test]
-    fn yule_and_walkers_equations_are_solved() {
+    fn yule_walker_equations_are_solved() {
         let mut random = Random::new(1);
         let mut values = vec![0.0, 0.0];
         for at in 2..3000 {

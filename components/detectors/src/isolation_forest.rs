@@ -186,7 +186,7 @@ mod tests {
     /// scikit-learn's `IsolationForest` on the same points: rank correlation above 0.95, mean score within 0.02; its
     /// `_average_path_length` to 1e-12.
     #[test]
-    fn scores_are_scikit_learns() {
+    fn scores_match_scikit_learn() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/isolation_forest.json")).unwrap();
         for (n, expected) in &reference.average_path {
             assert!((average_path(*n) - expected).abs() < 1e-12, "c({n})");
@@ -198,8 +198,8 @@ mod tests {
         let product = a.iter().zip(&b).map(|(a, b)| (a - middle) * (b - middle)).sum::<f64>();
         let correlation = product / a.iter().map(|a| (a - middle).powi(2)).sum::<f64>();
         assert!(correlation > 0.95, "{correlation}");
-        let apart = rows::mean(&mine) - rows::mean(&reference.scores);
-        assert!(apart.abs() < 0.02, "{apart}");
+        let difference = rows::mean(&mine) - rows::mean(&reference.scores);
+        assert!(difference.abs() < 0.02, "{difference}");
     }
 
     #[test]

@@ -51,22 +51,22 @@ fn statistic(one: &[f64], other: &[f64]) -> Option<f64> {
 #[allow(clippy::cast_precision_loss, reason = "lengths")]
 pub fn exact(statistic: f64, m: usize, n: usize) -> f64 {
     // Statistics are multiples of 1 / (m n); half of that step protects against rounding.
-    let reach = statistic - 0.5 / (m as f64 * n as f64);
-    let mut outside = vec![0.0; n + 1];
+    let min_distance = statistic - 0.5 / (m as f64 * n as f64);
+    let mut shares = vec![0.0; n + 1];
     for i in 0..=m {
-        let mut left = 0.0;
-        for (j, place) in outside.iter_mut().enumerate() {
-            let far = (i as f64 / m as f64 - j as f64 / n as f64).abs() >= reach;
+        let mut previous = 0.0;
+        for (j, share) in shares.iter_mut().enumerate() {
+            let is_beyond = (i as f64 / m as f64 - j as f64 / n as f64).abs() >= min_distance;
             let both = (i + j) as f64;
-            *place = match (far, i + j) {
+            *share = match (is_beyond, i + j) {
                 (true, _) => 1.0,
                 (false, 0) => 0.0,
-                (false, _) => i as f64 / both * *place + j as f64 / both * left,
+                (false, _) => i as f64 / both * *share + j as f64 / both * previous,
             };
-            left = *place;
+            previous = *share;
         }
     }
-    outside.last().copied().unwrap_or(1.0).clamp(0.0, 1.0)
+    shares.last().copied().unwrap_or(1.0).clamp(0.0, 1.0)
 }
 
 /// p-value by the limiting distribution of `√(m n / (m + n)) D`.
@@ -100,8 +100,8 @@ pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let mut min = 1.0_f64;
     for (behind, at) in order.iter().enumerate() {
         min = min.min(of(*at) * p.len() as f64 / (p.len() - behind) as f64);
-        if let Some(place) = adjusted.get_mut(*at) {
-            *place = min;
+        if let Some(slot) = adjusted.get_mut(*at) {
+            *slot = min;
         }
     }
     adjusted
@@ -129,7 +129,7 @@ mod tests {
     /// `scipy.stats.ks_2samp(method="exact")`, `scipy.special.kolmogorov`, `scipy.stats.false_discovery_control`; to
     /// 1e-9.
     #[test]
-    fn tests_are_scipys() {
+    fn tests_match_scipy() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/ks.json")).unwrap();
         for case in &reference.cases {
             let mine = two_sample_test(&case.one, &case.other).unwrap();
@@ -146,8 +146,8 @@ mod tests {
     /// Long samples: `scipy.stats.ks_2samp` of 3,000 values each, for which its limiting distribution gives 0.1764.
     #[test]
     fn long_samples_are_counted_exactly() {
-        let places = || (0..3000).map(|at| f64::from(at) / 3000.0);
-        let (one, other): (Vec<f64>, Vec<f64>) = (places().collect(), places().map(|at| at.powf(1.08)).collect());
+        let values = || (0..3000).map(|at| f64::from(at) / 3000.0);
+        let (one, other): (Vec<f64>, Vec<f64>) = (values().collect(), values().map(|at| at.powf(1.08)).collect());
         let mine = two_sample_test(&one, &other).unwrap();
         assert!((mine.statistic - 0.028_333_333_333_333_33).abs() < 1e-12, "{}", mine.statistic);
         assert!((mine.p_value - 0.179_813_918_730_013_07).abs() < 1e-9, "{}", mine.p_value);

@@ -2,8 +2,8 @@
 //!
 //! A row holds the features of a group of sensors in one window; see [`Layout`]. A [`Detector`] learns what is normal
 //! from the first rows. For each later row it returns the distance from normal as a ratio, where 1 is the limit.
-//! [`AnyDetector`] is a detector of any [`DetectorKind`], in the form that snapshots store. The same input gives the same output on
-//! every platform, because the random numbers are seeded ([`random`]).
+//! [`AnyDetector`] is a detector of any [`DetectorKind`], in the form that snapshots store. The same input gives the
+//! same output on every platform, because the random numbers are seeded ([`random`]).
 //!
 //! [`adwin`], [`ks`] and [`pot`] are statistical tests and estimators, not detectors.
 

@@ -27,12 +27,12 @@ pub(crate) const NORMAL_SHARE: f64 = 0.999;
 
 /// Indices of the numbers that are used: levels, then spreads, if they vary in the training rows.
 pub(crate) fn used_numbers(layout: Layout, scales: &Scales, max: usize) -> Vec<usize> {
-    let moves: Vec<bool> = scales.varying().collect();
+    let varies: Vec<bool> = scales.varying().collect();
     let spreads = layout
         .spread
         .into_iter()
         .flat_map(|spread| (0..layout.sensors).map(move |sensor| sensor * layout.columns + spread));
-    layout.level_indices().chain(spreads).filter(|at| moves.get(*at) == Some(&true)).take(max).collect()
+    layout.level_indices().chain(spreads).filter(|at| varies.get(*at) == Some(&true)).take(max).collect()
 }
 
 /// Distance from a center by the inverse of a covariance.
@@ -68,41 +68,44 @@ impl Metric {
 
     /// Contribution of each number to the squared distance.
     pub(crate) fn contributions(&self, values: &[f64]) -> Vec<f64> {
-        let from: Vec<f64> = values.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
-        let rows = self.precision.chunks(from.len().max(1));
-        rows.zip(&from).map(|(row, value)| value * row.iter().zip(&from).map(|(a, b)| a * b).sum::<f64>()).collect()
+        let deviations: Vec<f64> = values.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
+        let rows = self.precision.chunks(deviations.len().max(1));
+        rows.zip(&deviations)
+            .map(|(row, value)| value * row.iter().zip(&deviations).map(|(a, b)| a * b).sum::<f64>())
+            .collect()
     }
 
     pub(crate) fn squared_distance(&self, values: &[f64]) -> f64 {
         self.contributions(values).iter().sum::<f64>().max(0.0)
     }
 
-    /// Replaces the values that are not `known` by those that are the least unusual given the others: the conditional
+    /// Replaces the missing values by those that are the least unusual given the others: the conditional
     /// mean of a normal distribution, `μₘ − Pₘₘ⁻¹ Pₘₖ (xₖ − μₖ)` with `P` the inverse of the covariance.
-    fn impute(&self, values: &[f64], known: &[bool]) -> Option<Vec<f64>> {
+    fn impute(&self, values: &[f64], is_present: &[bool]) -> Option<Vec<f64>> {
         let width = self.mean.len();
-        let (there, missing): (Vec<usize>, Vec<usize>) =
-            (0..width).partition(|at| known.get(*at).copied().unwrap_or(false));
-        if missing.is_empty() || there.is_empty() {
+        let (present, missing): (Vec<usize>, Vec<usize>) =
+            (0..width).partition(|at| is_present.get(*at).copied().unwrap_or(false));
+        if missing.is_empty() || present.is_empty() {
             return None;
         }
         let precision = |row: usize, column: usize| self.precision.get(row * width + column).copied().unwrap_or(0.0);
         let mean = |at: usize| self.mean.get(at).copied().unwrap_or(0.0);
-        let away = |at: &usize| (values.get(*at).copied().unwrap_or(0.0) - mean(*at)).clamp(-MAX_KNOWN_Z, MAX_KNOWN_Z);
-        let among = DMatrix::from_iterator(
+        let deviation =
+            |at: &usize| (values.get(*at).copied().unwrap_or(0.0) - mean(*at)).clamp(-MAX_KNOWN_Z, MAX_KNOWN_Z);
+        let missing_precision = DMatrix::from_iterator(
             missing.len(),
             missing.len(),
             missing.iter().flat_map(|column| missing.iter().map(move |row| precision(*row, *column))),
         );
-        let pull = DVector::from_iterator(
+        let right_side = DVector::from_iterator(
             missing.len(),
-            missing.iter().map(|row| -there.iter().map(|at| precision(*row, *at) * away(at)).sum::<f64>()),
+            missing.iter().map(|row| -present.iter().map(|at| precision(*row, *at) * deviation(at)).sum::<f64>()),
         );
-        let found = among.cholesky()?.solve(&pull);
+        let solution = missing_precision.cholesky()?.solve(&right_side);
         let mut completed = values.to_vec();
-        for (at, away) in missing.iter().zip(found.iter()) {
+        for (at, deviation) in missing.iter().zip(solution.iter()) {
             if let Some(value) = completed.get_mut(*at) {
-                *value = mean(*at) + away.clamp(-MAX_KNOWN_Z, MAX_KNOWN_Z);
+                *value = mean(*at) + deviation.clamp(-MAX_KNOWN_Z, MAX_KNOWN_Z);
             }
         }
         Some(completed)
@@ -127,16 +130,16 @@ impl Mahalanobis {
 }
 
 /// Returns the picked z-values of a row, clamped.
-pub(crate) fn select_clamped(z: &[f64], picked: &[usize]) -> Vec<f64> {
-    picked.iter().map(|at| z.get(*at).copied().unwrap_or(0.0).clamp(-MAX_Z, MAX_Z)).collect()
+pub(crate) fn select_clamped(z: &[f64], indices: &[usize]) -> Vec<f64> {
+    indices.iter().map(|at| z.get(*at).copied().unwrap_or(0.0).clamp(-MAX_Z, MAX_Z)).collect()
 }
 
 /// Spreads the contributions of the picked numbers over the whole row, as shares.
-pub(crate) fn shares_of_row(width: usize, picked: &[usize], parts: Vec<f64>) -> Vec<f64> {
+pub(crate) fn shares_of_row(width: usize, indices: &[usize], parts: Vec<f64>) -> Vec<f64> {
     let mut all = vec![0.0; width];
-    for (at, part) in picked.iter().zip(parts) {
-        if let Some(place) = all.get_mut(*at) {
-            *place = part;
+    for (at, part) in indices.iter().zip(parts) {
+        if let Some(slot) = all.get_mut(*at) {
+            *slot = part;
         }
     }
     rows::to_shares(all)
@@ -145,14 +148,8 @@ pub(crate) fn shares_of_row(width: usize, picked: &[usize], parts: Vec<f64>) -> 
 impl DistanceModel for Mahalanobis {
     fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         let scales = Scales::fit(rows);
-        let picked = used_numbers(layout, &scales, MAX_NUMBERS);
-        *self = Self {
-            scales,
-            used: picked,
-            metric: Metric::default(),
-            limit: 0.0,
-            last_shares: vec![0.0; layout.width()],
-        };
+        let used = used_numbers(layout, &scales, MAX_NUMBERS);
+        *self = Self { scales, used, metric: Metric::default(), limit: 0.0, last_shares: vec![0.0; layout.width()] };
         if !self.used.is_empty() {
             let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.used_values(row)).collect();
             self.metric = Metric::from_shrunk_covariance(&rows);
@@ -190,11 +187,12 @@ impl Detector for Mahalanobis {
     }
 
     fn impute(&self, row: &mut [f64]) {
-        let known: Vec<bool> = self.used.iter().map(|at| row.get(*at).is_some_and(|value| value.is_finite())).collect();
-        let Some(values) = self.metric.impute(&self.used_values(row), &known) else { return };
-        for ((at, value), known) in self.used.iter().zip(values).zip(known) {
-            if let Some(place) = row.get_mut(*at).filter(|_| !known) {
-                *place = self.scales.to_value(*at, value);
+        let is_present: Vec<bool> =
+            self.used.iter().map(|at| row.get(*at).is_some_and(|value| value.is_finite())).collect();
+        let Some(values) = self.metric.impute(&self.used_values(row), &is_present) else { return };
+        for ((at, value), is_present) in self.used.iter().zip(values).zip(is_present) {
+            if let Some(slot) = row.get_mut(*at).filter(|_| !is_present) {
+                *slot = self.scales.to_value(*at, value);
             }
         }
     }
@@ -206,14 +204,14 @@ pub(crate) fn shrunk_covariance(data: &DMatrix<f64>) -> DMatrix<f64> {
     let sample = data.transpose() * data / count;
     let level = (sample.trace() / rows::to_float(width)).max(1e-12);
     let target = DMatrix::identity(width, width) * level;
-    let apart = (&sample - &target).norm_squared();
+    let dispersion = (&sample - &target).norm_squared();
     let mut noise = 0.0;
     for row in data.row_iter() {
         let row: DVector<f64> = row.transpose();
         noise += (&row * row.transpose() - &sample).norm_squared();
     }
     noise /= count * count;
-    let share = if apart > 0.0 { (noise / apart).clamp(0.05, 1.0) } else { 1.0 };
+    let share = if dispersion > 0.0 { (noise / dispersion).clamp(0.05, 1.0) } else { 1.0 };
     target * share + sample * (1.0 - share)
 }
 

@@ -67,12 +67,12 @@ const ROUNDING: f64 = 1e-13;
 /// only has one because of rounding errors.
 fn squared_distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> Option<(Vec<f64>, f64)> {
     let factor = covariance.clone().cholesky()?;
-    let left = factor.l_dirty().diagonal();
-    let own = covariance.diagonal();
-    let flat = |((left, own), center): ((&f64, &f64), &f64)| {
-        left * left <= ROUNDING * own || *own <= ROUNDING * ROUNDING * center * center
+    let pivots = factor.l_dirty().diagonal();
+    let variances = covariance.diagonal();
+    let is_rounding_error = |((pivots, variances), center): ((&f64, &f64), &f64)| {
+        pivots * pivots <= ROUNDING * variances || *variances <= ROUNDING * ROUNDING * center * center
     };
-    if left.iter().zip(own.iter()).zip(center).any(flat) {
+    if pivots.iter().zip(variances.iter()).zip(center).any(is_rounding_error) {
         return None;
     }
     let log = 2.0 * factor.l_dirty().diagonal().iter().map(|value| value.ln()).sum::<f64>();
@@ -276,7 +276,7 @@ mod tests {
     }
 
     /// Distance of two estimates, in standard deviations and in products of them.
-    fn apart(mine: &(Vec<f64>, DMatrix<f64>), location: &[f64], covariance: &[Vec<f64>]) -> (f64, f64) {
+    fn distance_of_estimates(mine: &(Vec<f64>, DMatrix<f64>), location: &[f64], covariance: &[Vec<f64>]) -> (f64, f64) {
         let deviation = |at: usize| covariance[at][at].sqrt();
         let (mut center, mut spread) = (0.0_f64, 0.0_f64);
         for at in 0..location.len() {
@@ -294,13 +294,13 @@ mod tests {
     /// including the contaminated ones, and it has no factor. So the center agrees within 0.05 standard deviations
     /// there, the covariance within 10 %.
     #[test]
-    fn the_estimate_is_scikit_learns() {
+    fn the_estimate_matches_scikit_learn() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/mcd.json")).unwrap();
         let mine = Estimate::fit(&reference.points, 1).unwrap();
-        let (center, spread) = apart(&mine.raw, &reference.raw_location, &reference.raw_covariance);
+        let (center, spread) = distance_of_estimates(&mine.raw, &reference.raw_location, &reference.raw_covariance);
         assert!(center < 0.03 && spread < 0.04, "{center} {spread}");
         let last = (mine.center, mine.covariance);
-        let (center, spread) = apart(&last, &reference.location, &reference.covariance);
+        let (center, spread) = distance_of_estimates(&last, &reference.location, &reference.covariance);
         assert!(center < 0.05 && spread < 0.1, "{center} {spread}");
     }
 

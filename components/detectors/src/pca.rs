@@ -70,18 +70,18 @@ impl Components {
         if total.is_nan() || total <= 0.0 {
             return None;
         }
-        let (mut sum, mut kept) = (0.0, 0);
-        while kept < width.min(count - 2) && sum < share * total - 1e-12 * total {
-            sum += order.get(kept).map_or(0.0, |(value, _)| *value);
-            kept += 1;
+        let (mut sum, mut component_count) = (0.0, 0);
+        while component_count < width.min(count - 2) && sum < share * total - 1e-12 * total {
+            sum += order.get(component_count).map_or(0.0, |(value, _)| *value);
+            component_count += 1;
         }
-        let (inside, outside) = order.split_at(kept);
+        let (retained, discarded) = order.split_at(component_count);
         let loadings =
-            inside.iter().flat_map(|(_, at)| eigen.eigenvectors.column(*at).iter().copied().collect::<Vec<_>>());
-        let variances: Vec<f64> = inside.iter().map(|(value, _)| *value).collect();
-        let (n, a) = (rows::to_float(count), rows::to_float(kept));
+            retained.iter().flat_map(|(_, at)| eigen.eigenvectors.column(*at).iter().copied().collect::<Vec<_>>());
+        let variances: Vec<f64> = retained.iter().map(|(value, _)| *value).collect();
+        let (n, a) = (rows::to_float(count), rows::to_float(component_count));
         let t2 = a * (n * n - 1.0) / (n * (n - a)) * special::f_quantile(1.0 - rate, a, n - a);
-        let q = q_limit(&outside.iter().map(|(value, _)| *value).collect::<Vec<_>>(), rate);
+        let q = q_limit(&discarded.iter().map(|(value, _)| *value).collect::<Vec<_>>(), rate);
         Some(Self { mean, deviation, loadings: loadings.collect(), variances, limits: (t2, q) })
     }
 
@@ -127,8 +127,8 @@ impl Components {
 }
 
 /// Jackson and Mudholkar's limit of Q, from the omitted eigenvalues; 0 if these are all 0.
-fn q_limit(outside: &[f64], rate: f64) -> f64 {
-    let power = |k: i32| outside.iter().map(|value| value.powi(k)).sum::<f64>();
+fn q_limit(discarded: &[f64], rate: f64) -> f64 {
+    let power = |k: i32| discarded.iter().map(|value| value.powi(k)).sum::<f64>();
     let (one, two, three) = (power(1), power(2), power(3));
     if one.is_nan() || one <= 1e-9 {
         return 0.0;
@@ -162,19 +162,19 @@ impl Pca {
     /// T² and Q in units of their limits, and the statistics themselves.
     fn in_limits(&self, row: &[f64]) -> Option<(f64, f64, PcaStatistics)> {
         let components = self.components.as_ref()?;
-        let place = components.statistics(&self.point(row));
+        let statistics = components.statistics(&self.point(row));
         let (t2, q) = components.limits;
-        Some((rows::ratio(place.t2, t2), rows::ratio(place.q, q), place))
+        Some((rows::ratio(statistics.t2, t2), rows::ratio(statistics.q, q), statistics))
     }
 }
 
 impl DistanceModel for Pca {
     fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         self.scales = Scales::fit(rows);
-        let moving: Vec<usize> =
-            self.scales.varying().enumerate().filter(|(_, moves)| *moves).map(|(at, _)| at).collect();
-        self.used = if moving.len() <= MAX_NUMBERS {
-            moving
+        let varying: Vec<usize> =
+            self.scales.varying().enumerate().filter(|(_, varies)| *varies).map(|(at, _)| at).collect();
+        self.used = if varying.len() <= MAX_NUMBERS {
+            varying
         } else {
             mahalanobis::used_numbers(layout, &self.scales, MAX_NUMBERS)
         };
@@ -192,8 +192,8 @@ impl DistanceModel for Pca {
 
     fn contributions(&self, row: &[f64]) -> Vec<f64> {
         let parts = match self.in_limits(row) {
-            Some((t2, q, place)) if t2 > q => place.t2_contributions,
-            Some((.., place)) => place.q_contributions,
+            Some((t2, q, statistics)) if t2 > q => statistics.t2_contributions,
+            Some((.., statistics)) => statistics.q_contributions,
             None => Vec::new(),
         };
         mahalanobis::shares_of_row(self.scales.len(), &self.used, parts)
@@ -216,7 +216,7 @@ mod tests {
 
     /// scikit-learn's `PCA` on `StandardScaler`'s output, and SciPy's F and normal quantiles; to 1e-9 of the value.
     #[test]
-    fn statistics_and_limits_are_the_references() {
+    fn statistics_and_limits_match_the_reference() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/pca.json")).unwrap();
         let components = Components::fit(&reference.points, 0.9, 0.001).unwrap();
         let close = |mine: f64, expected: f64| {
@@ -226,10 +226,10 @@ mod tests {
         close(components.limits().0, reference.t2_limit);
         close(components.limits().1, reference.q_limit);
         for ((point, t2), q) in reference.points.iter().zip(&reference.t2).zip(&reference.q) {
-            let place = components.statistics(point);
-            close(place.t2, *t2);
-            close(place.q, *q);
-            close(place.t2_contributions.iter().sum(), *t2);
+            let statistics = components.statistics(point);
+            close(statistics.t2, *t2);
+            close(statistics.q, *q);
+            close(statistics.t2_contributions.iter().sum(), *t2);
         }
     }
 

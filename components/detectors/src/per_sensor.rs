@@ -48,10 +48,10 @@ impl<S> Default for PerSensor<S> {
 
 /// Limit above the statistics of the training rows: twice as far from the median as the largest, or half way to the
 /// upper bound if that is less.
-fn limit_above(series: &impl SeriesDetector, reached: &[f64]) -> f64 {
-    let (middle, max) = (rows::median(reached), reached.iter().copied().fold(0.0, f64::max));
-    let room = (max + (max - middle)).min(f64::midpoint(max, series.max_statistic()));
-    series.theoretical_limit().max(room)
+fn limit_above(series: &impl SeriesDetector, statistics: &[f64]) -> f64 {
+    let (center, max) = (rows::median(statistics), statistics.iter().copied().fold(0.0, f64::max));
+    let margin_limit = (max + (max - center)).min(f64::midpoint(max, series.max_statistic()));
+    series.theoretical_limit().max(margin_limit)
 }
 
 impl<S: SeriesDetector> Detector for PerSensor<S> {
@@ -62,9 +62,10 @@ impl<S: SeriesDetector> Detector for PerSensor<S> {
             let scale = Scale::fit(&values);
             let mut series = S::for_training_rows(rows.len());
             let finite = values.iter().filter(|value| value.is_finite());
-            let reached: Vec<f64> = finite.filter_map(|value| series.next_statistic(scale.to_scales(*value))).collect();
+            let statistics: Vec<f64> =
+                finite.filter_map(|value| series.next_statistic(scale.to_scales(*value))).collect();
             // The first half is skipped: there is little to compare with at first.
-            let limit = limit_above(&series, reached.get(reached.len() / 2..).unwrap_or(&[]));
+            let limit = limit_above(&series, statistics.get(statistics.len() / 2..).unwrap_or(&[]));
             SensorSeries { scale, series, limit }
         };
         *self =
@@ -75,10 +76,11 @@ impl<S: SeriesDetector> Detector for PerSensor<S> {
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
         let mut parts = vec![0.0; self.layout.width()];
         let mut max = 0.0_f64;
-        for (at, one) in self.layout.level_indices().zip(&mut self.sensors) {
+        for (at, sensor) in self.layout.level_indices().zip(&mut self.sensors) {
             let value = row.get(at).copied().filter(|value| value.is_finite());
-            let reached = value.and_then(|value| one.series.next_statistic(one.scale.to_scales(value))).unwrap_or(0.0);
-            let ratio = rows::ratio(reached, one.limit);
+            let statistic =
+                value.and_then(|value| sensor.series.next_statistic(sensor.scale.to_scales(value))).unwrap_or(0.0);
+            let ratio = rows::ratio(statistic, sensor.limit);
             max = max.max(ratio);
             if let Some(part) = parts.get_mut(at) {
                 *part = ratio.powi(4);

@@ -52,18 +52,19 @@ impl Pareto {
             }
         };
         // θ from just above −1 / max to 1000 / mean, on a grid that is finer near 0 and the lower end.
-        let place = |at: f64| {
+        let theta_at = |at: f64| {
             let part = at.abs() / f64::from(GRID);
             if at < 0.0 { -(1.0 - (-8.0 * part).exp()) / max } else { (1e3_f64.powf(part * 2.0 - 1.0) - 1e-3) / mean }
         };
         let best = (-GRID..=GRID)
             .map(f64::from)
-            .map(|at| (at, likelihood(place(at))))
+            .map(|at| (at, likelihood(theta_at(at))))
             .max_by(|(_, one), (_, other)| one.total_cmp(other))?
             .0;
         // Golden-section search between the neighbouring grid points.
         let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
-        let (mut low, mut high) = (place((best - 1.0).max(f64::from(-GRID))), place((best + 1.0).min(f64::from(GRID))));
+        let (mut low, mut high) =
+            (theta_at((best - 1.0).max(f64::from(-GRID))), theta_at((best + 1.0).min(f64::from(GRID))));
         for _ in 0..60 {
             let (left, right) = (high - golden * (high - low), low + golden * (high - low));
             if likelihood(left) < likelihood(right) { low = left } else { high = right }
@@ -82,11 +83,11 @@ impl Pareto {
         sorted.sort_unstable_by(f64::total_cmp);
         let count = rows::to_float(sorted.len());
         let mean = rows::mean(&sorted);
-        let place = |at: usize| 1.0 - (rows::to_float(at + 1) - 0.35) / count;
-        let weighted = sorted.iter().enumerate().map(|(at, value)| place(at) * value).sum::<f64>() / count;
-        let apart = mean - 2.0 * weighted;
-        (sorted.len() >= 2 && apart > 0.0 && apart.is_finite())
-            .then(|| Self { shape: 2.0 - mean / apart, scale: 2.0 * mean * weighted / apart })
+        let plotting_position = |at: usize| 1.0 - (rows::to_float(at + 1) - 0.35) / count;
+        let weighted = sorted.iter().enumerate().map(|(at, value)| plotting_position(at) * value).sum::<f64>() / count;
+        let denominator = mean - 2.0 * weighted;
+        (sorted.len() >= 2 && denominator > 0.0 && denominator.is_finite())
+            .then(|| Self { shape: 2.0 - mean / denominator, scale: 2.0 * mean * weighted / denominator })
     }
 
     /// Excess that is exceeded with this probability.
@@ -133,19 +134,18 @@ impl Pot {
         let threshold = rows::quantile(&finite, below);
         let mut excesses: Vec<f64> =
             finite.iter().map(|value| value - threshold).filter(|value| *value > 0.0).collect();
-        let passed = rows::to_float(excesses.len());
+        let excess_count = rows::to_float(excesses.len());
         excesses.drain(..excesses.len().saturating_sub(MAX_EXCESSES));
-        let seen = rows::to_float(finite.len());
-        let mut pot =
-            Self { rate, threshold, excesses, oldest: 0, value_count: seen, excess_count: passed, limit: threshold };
+        let value_count = rows::to_float(finite.len());
+        let mut pot = Self { rate, threshold, excesses, oldest: 0, value_count, excess_count, limit: threshold };
         pot.refit();
         pot
     }
 
     fn refit(&mut self) {
-        let chance = (self.rate * self.value_count / self.excess_count.max(1.0)).min(1.0);
+        let probability = (self.rate * self.value_count / self.excess_count.max(1.0)).min(1.0);
         let max = self.excesses.iter().copied().fold(0.0, f64::max);
-        let excess = Pareto::fit_likelihood(&self.excesses).map_or(2.0 * max, |fitted| fitted.excess_at(chance));
+        let excess = Pareto::fit_likelihood(&self.excesses).map_or(2.0 * max, |fitted| fitted.excess_at(probability));
         self.limit = self.threshold + excess;
     }
 
@@ -159,24 +159,24 @@ impl Pot {
         if !value.is_finite() {
             return value == f64::INFINITY;
         }
-        let past = value > self.limit;
+        let exceeds_limit = value > self.limit;
         if value - self.threshold > MAX_LEARNT_EXCESS * (self.limit - self.threshold) {
-            return past;
+            return exceeds_limit;
         }
         self.value_count += 1.0;
         if value > self.threshold {
             self.excess_count += 1.0;
             let excess = value - self.threshold;
             match self.excesses.get_mut(self.oldest) {
-                Some(place) if self.excess_count > rows::to_float(MAX_EXCESSES) => {
-                    *place = excess;
+                Some(slot) if self.excess_count > rows::to_float(MAX_EXCESSES) => {
+                    *slot = excess;
                     self.oldest = (self.oldest + 1) % MAX_EXCESSES;
                 }
                 _ => self.excesses.push(excess),
             }
             self.refit();
         }
-        past
+        exceeds_limit
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
 
     /// `scipy.stats.genpareto.fit(excesses, floc=0)`; shape and scale within 2 % (of 1 for the shape).
     #[test]
-    fn the_fit_is_scipys() {
+    fn the_fit_matches_scipy() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/pareto.json")).unwrap();
         for case in &reference.cases {
             let mine = Pareto::fit_likelihood(&case.excesses).unwrap();
@@ -229,11 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn both_fits_find_what_was_drawn() {
+    fn both_fits_recover_the_parameters() {
         let mut random = Random::new(1);
         for shape in [-0.3, 0.0, 0.3] {
-            let draw = Pareto { shape, scale: 2.0 };
-            let excesses: Vec<f64> = (0..20_000).map(|_| draw.excess_at(random.uniform())).collect();
+            let pareto = Pareto { shape, scale: 2.0 };
+            let excesses: Vec<f64> = (0..20_000).map(|_| pareto.excess_at(random.uniform())).collect();
             for fit in [Pareto::fit_likelihood(&excesses), Pareto::fit_moments(&excesses)] {
                 let fit = fit.unwrap();
                 assert!((fit.shape - shape).abs() < 0.03 && (fit.scale - 2.0).abs() < 0.08, "{shape}: {fit:?}");
@@ -259,13 +259,13 @@ mod tests {
     fn few_values_give_a_margin() {
         let mut random = Random::new(3);
         for count in [20, 60, 400] {
-            let mut passed = 0;
+            let mut exceedances = 0;
             for _ in 0..200 {
                 let values: Vec<f64> = (0..count).map(|_| random.normal().abs()).collect();
                 let limit = tail_limit(&values);
-                passed += (0..200).filter(|_| random.normal().abs() > limit).count();
+                exceedances += (0..200).filter(|_| random.normal().abs() > limit).count();
             }
-            assert!(passed <= 40, "{count}: {passed} of 40000");
+            assert!(exceedances <= 40, "{count}: {exceedances} of 40000");
         }
         assert_eq!(tail_limit(&[]), 0.0);
         assert_eq!(tail_limit(&[3.0; 20]), 6.0);

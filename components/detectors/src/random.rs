@@ -20,7 +20,7 @@ impl Random {
     }
 
     /// Returns 32 random bits.
-    #[allow(clippy::cast_possible_truncation, reason = "the upper bits are what is wanted")]
+    #[allow(clippy::cast_possible_truncation, reason = "only the upper bits are needed")]
     pub fn next_u32(&mut self) -> u32 {
         let old = self.0;
         self.0 = old.wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT);
@@ -62,7 +62,7 @@ mod tests {
 
     /// The first numbers of the author's demonstration program (`pcg32_srandom(42, 54)`).
     #[test]
-    fn the_numbers_are_the_authors() {
+    fn the_numbers_match_the_authors() {
         let mut random = Random::new(42);
         let numbers: Vec<u32> = (0..6).map(|_| random.next_u32()).collect();
         assert_eq!(numbers, [0xa15c_02b7, 0x7b47_f409, 0xba1d_3330, 0x83d2_f293, 0xbfa4_784b, 0xcbed_606e]);

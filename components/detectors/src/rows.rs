@@ -29,16 +29,16 @@ pub(crate) fn deviation(values: &[f64]) -> f64 {
 }
 
 /// Quantile by linear interpolation (type 7 of Hyndman and Fan 1996); 0 without values.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place between two values")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index between two values")]
 pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     let Some(last) = values.len().checked_sub(1) else { return 0.0 };
-    let place = share.clamp(0.0, 1.0) * to_float(last);
-    let low = place.floor();
+    let position = share.clamp(0.0, 1.0) * to_float(last);
+    let low = position.floor();
     let mut values = values.to_vec();
     // Selection costs a fraction of sorting, and a fit needs two medians per column.
     let (_, &mut below, above) = values.select_nth_unstable_by((low as usize).min(last), f64::total_cmp);
     match above.iter().min_by(|a, b| a.total_cmp(b)) {
-        Some(next) => below + (next - below) * (place - low),
+        Some(next) => below + (next - below) * (position - low),
         None => below,
     }
 }
@@ -80,11 +80,11 @@ impl Scale {
     pub(crate) fn fit(values: &[f64]) -> Self {
         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let center = median(&finite);
-        let away: Vec<f64> = finite.iter().map(|value| (value - center).abs()).collect();
-        let spread = (MAD_TO_SIGMA * median(&away)).max(deviation(&finite));
-        let moves = spread.is_finite() && spread > 1e-9 * center.abs();
-        let scale = if moves { spread } else { CONSTANT_SHARE * center.abs() };
-        Self { center, scale: if scale > 0.0 && scale.is_finite() { scale } else { 1.0 }, varies: moves }
+        let deviations: Vec<f64> = finite.iter().map(|value| (value - center).abs()).collect();
+        let spread = (MAD_TO_SIGMA * median(&deviations)).max(deviation(&finite));
+        let varies = spread.is_finite() && spread > 1e-9 * center.abs();
+        let scale = if varies { spread } else { CONSTANT_SHARE * center.abs() };
+        Self { center, scale: if scale > 0.0 && scale.is_finite() { scale } else { 1.0 }, varies }
     }
 
     /// Converts a value to scales from the median; 0 if it is missing.
@@ -162,10 +162,10 @@ mod tests {
         ) {
             let mut sorted = values.clone();
             sorted.sort_unstable_by(f64::total_cmp);
-            let place: f64 = share * to_float(sorted.len() - 1);
-            let low = sorted[place.floor() as usize];
-            let high = sorted.get(place.floor() as usize + 1).copied().unwrap_or(low);
-            prop_assert_eq!(quantile(&values, share), low + (high - low) * (place - place.floor()));
+            let position: f64 = share * to_float(sorted.len() - 1);
+            let low = sorted[position.floor() as usize];
+            let high = sorted.get(position.floor() as usize + 1).copied().unwrap_or(low);
+            prop_assert_eq!(quantile(&values, share), low + (high - low) * (position - position.floor()));
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn gamma_p(a: f64, x: f64) -> f64 {
     if x.is_nan() || x <= 0.0 {
         return 0.0;
     }
-    let front = (a * x.ln() - x - ln_gamma(a)).exp();
+    let prefactor = (a * x.ln() - x - ln_gamma(a)).exp();
     if x < a + 1.0 {
         let (mut term, mut sum, mut n) = (1.0 / a, 1.0 / a, a);
         for _ in 0..10_000 {
@@ -47,7 +47,7 @@ pub(crate) fn gamma_p(a: f64, x: f64) -> f64 {
                 break;
             }
         }
-        return (front * sum).min(1.0);
+        return (prefactor * sum).min(1.0);
     }
     let mut b = x + 1.0 - a;
     let mut c = 1e300;
@@ -64,7 +64,7 @@ pub(crate) fn gamma_p(a: f64, x: f64) -> f64 {
             break;
         }
     }
-    1.0 - front * h
+    1.0 - prefactor * h
 }
 
 fn nonzero(value: f64) -> f64 {
@@ -82,7 +82,7 @@ pub(crate) fn beta_i(x: f64, a: f64, b: f64) -> f64 {
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - beta_i(1.0 - x, b, a);
     }
-    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp() / a;
+    let prefactor = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp() / a;
     let mut c = 1.0;
     let mut d = 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0));
     let mut h = d;
@@ -92,15 +92,15 @@ pub(crate) fn beta_i(x: f64, a: f64, b: f64) -> f64 {
         d = 1.0 / nonzero(1.0 + even * d);
         c = nonzero(1.0 + even / c);
         h *= d * c;
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / nonzero(1.0 + odd * d);
-        c = nonzero(1.0 + odd / c);
+        let numerator = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        d = 1.0 / nonzero(1.0 + numerator * d);
+        c = nonzero(1.0 + numerator / c);
         h *= d * c;
         if (d * c - 1.0).abs() < 1e-16 {
             break;
         }
     }
-    front * h
+    prefactor * h
 }
 
 /// Argument, from 0 on, at which a growing function has the value `share`.
@@ -158,7 +158,7 @@ mod tests {
 
     /// SciPy 1.17.1: `chi2.ppf`, `f.ppf`, `norm.ppf`, `gammaln`; to 1e-9 of the value.
     #[test]
-    fn quantiles_are_scipys() {
+    fn quantiles_match_scipy() {
         let close = |mine: f64, expected: f64| {
             assert!((mine - expected).abs() < 1e-9 * expected.abs().max(1.0), "{mine} {expected}")
         };

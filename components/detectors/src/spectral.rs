@@ -70,7 +70,8 @@ fn extrapolate(values: &[f64]) -> f64 {
     if before.len() < GRADIENT_COUNT {
         return last;
     }
-    let gradient = before.iter().zip(1_u32..).map(|(value, far)| (last - value) / f64::from(far)).sum::<f64>();
+    let gradient =
+        before.iter().zip(1_u32..).map(|(value, distance)| (last - value) / f64::from(distance)).sum::<f64>();
     // x_{n−m+1} is the (m − 1)th before the last.
     before.get(GRADIENT_COUNT - 2).map_or(last, |from| from + gradient)
 }
@@ -116,14 +117,14 @@ fn fft(real: &mut [f64], imaginary: &mut [f64]) {
     let mut half = 1;
     while half < size {
         #[allow(clippy::cast_precision_loss, reason = "at most 2^20")]
-        let turn = -std::f64::consts::PI / half as f64;
+        let angle = -std::f64::consts::PI / half as f64;
         for (real, imaginary) in real.chunks_exact_mut(2 * half).zip(imaginary.chunks_exact_mut(2 * half)) {
             let (left_re, right_re) = real.split_at_mut(half);
             let (left_im, right_im) = imaginary.split_at_mut(half);
             let left = left_re.iter_mut().zip(left_im);
             let right = right_re.iter_mut().zip(right_im);
             for ((at, (left_re, left_im)), (right_re, right_im)) in (0_u32..).zip(left).zip(right) {
-                let (sine, cosine) = (turn * f64::from(at)).sin_cos();
+                let (sine, cosine) = (angle * f64::from(at)).sin_cos();
                 let re = *right_re * cosine - *right_im * sine;
                 let im = *right_re * sine + *right_im * cosine;
                 (*right_re, *right_im) = (*left_re - re, *left_im - im);
@@ -161,14 +162,14 @@ mod tests {
         let (mut real, mut imaginary) = (values.clone(), vec![0.0; 16]);
         fft(&mut real, &mut imaginary);
         for (frequency, (re, im)) in real.iter().zip(&imaginary).enumerate() {
-            let turn = |at: usize| -std::f64::consts::TAU * (at * frequency) as f64 / 16.0;
-            let sum = |of: fn(f64) -> f64| values.iter().enumerate().map(|(at, x)| x * of(turn(at))).sum::<f64>();
+            let angle = |at: usize| -std::f64::consts::TAU * (at * frequency) as f64 / 16.0;
+            let sum = |of: fn(f64) -> f64| values.iter().enumerate().map(|(at, x)| x * of(angle(at))).sum::<f64>();
             assert!((re - sum(f64::cos)).abs() < 1e-12 && (im - sum(f64::sin)).abs() < 1e-12);
         }
     }
 
     #[test]
-    fn the_map_is_numpys() {
+    fn the_map_matches_numpy() {
         let text = include_str!("../tests/data/saliency.csv");
         let rows: Vec<Vec<f64>> =
             text.lines().skip(1).map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();

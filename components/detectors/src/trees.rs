@@ -86,8 +86,8 @@ impl HalfSpaceTrees {
 fn build_tree(dimensions: usize, depth: u32, random: &mut Random) -> Vec<Node> {
     let range = |random: &mut Random| {
         let middle = random.uniform();
-        let reach = 2.0 * middle.max(1.0 - middle);
-        (middle - reach, middle + reach)
+        let half_range = 2.0 * middle.max(1.0 - middle);
+        (middle - half_range, middle + half_range)
     };
     let ranges: Vec<(f64, f64)> = (0..dimensions).map(|_| range(random)).collect();
     let mut tree = vec![Node::default(); (1 << (depth + 1)) - 1];

@@ -38,9 +38,9 @@ impl ZScore {
 fn sensor_z(values: &[f64], count: usize) -> f64 {
     let mut largest = [0.0; MAX_COUNTED];
     for value in values.iter().map(|value| value.abs()) {
-        if let Some(place) = largest.iter().position(|&kept| value > kept) {
-            largest[place..].rotate_right(1);
-            largest[place] = value;
+        if let Some(rank) = largest.iter().position(|&other| value > other) {
+            largest[rank..].rotate_right(1);
+            largest[rank] = value;
         }
     }
     let count = count.clamp(1, MAX_COUNTED);
@@ -50,16 +50,10 @@ fn sensor_z(values: &[f64], count: usize) -> f64 {
 impl DistanceModel for ZScore {
     fn train(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         let scales = Scales::fit(rows);
-        let moves: Vec<bool> = scales.varying().collect();
-        let of = |of: &[bool]| of.iter().filter(|moves| **moves).count();
-        let largest = moves.chunks(layout.columns.max(1)).map(of).collect();
-        *self = Self {
-            scales,
-            columns: layout.columns,
-            counted: largest,
-            limit: 0.0,
-            last_shares: vec![0.0; layout.width()],
-        };
+        let varies: Vec<bool> = scales.varying().collect();
+        let of = |of: &[bool]| of.iter().filter(|varies| **varies).count();
+        let counted = varies.chunks(layout.columns.max(1)).map(of).collect();
+        *self = Self { scales, columns: layout.columns, counted, limit: 0.0, last_shares: vec![0.0; layout.width()] };
     }
 
     fn distance(&self, row: &[f64]) -> f64 {

@@ -99,9 +99,9 @@ fn skab_plain_shifted_and_anomaly_free() {
     let files = files(&set);
     let (free, _) = skab(&set.join("anomaly-free/anomaly-free.csv"));
     for kind in kinds(&[DetectorKind::Process, DetectorKind::Ensemble]) {
-        let mut plain = Counts::default();
+        let mut unshifted = Counts::default();
         for (rows, labels) in &files {
-            plain.add(&verdicts(kind, &rows[..FITTED], &rows[FITTED..]), &labels[FITTED..]);
+            unshifted.add(&verdicts(kind, &rows[..FITTED], &rows[FITTED..]), &labels[FITTED..]);
         }
         let mut random = Random::new(1);
         let mut shifted = [0.0; 3];
@@ -115,11 +115,14 @@ fn skab_plain_shifted_and_anomaly_free() {
             shifted.iter_mut().zip(counts.f1_far_mar()).for_each(|(sum, value)| *sum += value / 3.0);
         }
         let free = share(&verdicts(kind, &free[..FITTED], &free[FITTED..]));
-        let plain = plain.f1_far_mar();
-        println!("SKAB {:18} F1 FAR MAR {plain:.3?}, shifted {shifted:.3?}, anomaly-free FAR {free:.4}", kind.name());
+        let unshifted = unshifted.f1_far_mar();
+        println!(
+            "SKAB {:18} F1 FAR MAR {unshifted:.3?}, shifted {shifted:.3?}, anomaly-free FAR {free:.4}",
+            kind.name()
+        );
         if [DetectorKind::Process, DetectorKind::Ensemble].contains(&kind) {
-            assert!(plain[0] >= 0.80 && plain[1] <= 0.15, "{plain:?}");
-            assert!((shifted[0] - plain[0]).abs() < 0.04, "{shifted:?}");
+            assert!(unshifted[0] >= 0.80 && unshifted[1] <= 0.15, "{unshifted:?}");
+            assert!((shifted[0] - unshifted[0]).abs() < 0.04, "{shifted:?}");
             assert!(free < 0.03, "{free}");
         }
     }
@@ -170,22 +173,22 @@ struct Plant {
     random: Random,
     noise: Vec<f64>,
     load: usize,
-    left: usize,
+    remaining: usize,
 }
 
 impl Plant {
     const LAYOUT: Layout = Layout { sensors: 4, columns: 12, level: 0, spread: Some(3) };
 
     fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), noise: vec![0.0; Self::LAYOUT.width()], load: 0, left: 8 }
+        Self { random: Random::new(seed), noise: vec![0.0; Self::LAYOUT.width()], load: 0, remaining: 8 }
     }
 
     fn row(&mut self) -> Vec<f64> {
-        if self.left == 0 {
+        if self.remaining == 0 {
             self.load = (self.load + 1 + self.random.below(2)) % 3;
-            self.left = 4 + self.random.below(8);
+            self.remaining = 4 + self.random.below(8);
         }
-        self.left -= 1;
+        self.remaining -= 1;
         let load = self.load as f64;
         for noise in &mut self.noise {
             *noise = 0.7 * *noise + 0.51_f64.sqrt() * self.random.normal();

@@ -102,7 +102,7 @@ fn the_state_does_not_grow() {
 
 #[test]
 fn odd_rows_are_harmless() {
-    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0, -0.0, 1.0];
+    let extreme = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0, -0.0, 1.0];
     for &kind in DetectorKind::ALL {
         let mut random = Random::new(8);
         let mut learnt = rows(&mut random, 100);
@@ -112,7 +112,8 @@ fn odd_rows_are_harmless() {
         }
         let mut detector = fitted(kind, &learnt);
         for round in 0..300_usize {
-            let row: Vec<f64> = (0..12 - round % 3).map(|at| odd[(round * 7 + at * round) % odd.len()]).collect();
+            let row: Vec<f64> =
+                (0..12 - round % 3).map(|at| extreme[(round * 7 + at * round) % extreme.len()]).collect();
             let ratio = detector.score([i64::MIN, 0, i64::MAX][round % 3], &row);
             assert!(ratio >= 0.0 && ratio.is_finite(), "{kind:?}: {ratio}");
             assert!(is_shares(&detector.explain()), "{kind:?}");
@@ -135,8 +136,8 @@ fn invalid_rows_are_rejected_and_the_previous_fit_stays() {
         assert!(unfitted.explain().iter().all(|share| *share == 0.0));
         let mut random = Random::new(9);
         let mut detector = fitted(kind, &rows(&mut random, 100));
-        let wrong = FitError::Layout { width: 12, got: 11 };
-        assert_eq!(detector.fit(LAYOUT, &vec![vec![1.0; 11]; 100]), Err(wrong), "{kind:?}");
+        let layout_error = FitError::Layout { width: 12, got: 11 };
+        assert_eq!(detector.fit(LAYOUT, &vec![vec![1.0; 11]; 100]), Err(layout_error), "{kind:?}");
         assert!(detector.fit(Layout::default(), &vec![Vec::new(); 100]).is_err(), "{kind:?}");
         assert!(detector.fit(Layout { level: 4, ..LAYOUT }, &vec![vec![1.0; 12]; 100]).is_err(), "{kind:?}");
         assert_eq!(detector.score(0, &rows(&mut random, 1)[0]).to_bits(), {

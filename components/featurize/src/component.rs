@@ -14,13 +14,13 @@ use crate::features::{WAVEFORM_FEATURES, WINDOW_FEATURES};
 struct Stage;
 
 /// The exported resource `featurizer`.
-pub struct Resource(RefCell<crate::Featurizer>);
+pub struct FeaturizerResource(RefCell<crate::Featurizer>);
 
 impl Guest for Stage {
-    type Featurizer = Resource;
+    type Featurizer = FeaturizerResource;
 }
 
-impl GuestFeaturizer for Resource {
+impl GuestFeaturizer for FeaturizerResource {
     fn open(config: String) -> Result<Handle, StageError> {
         let featurizer = crate::Featurizer::open(&config).map_err(|error| StageError::Config(error.to_string()))?;
         Ok(Handle::new(Self(RefCell::new(featurizer))))
@@ -39,8 +39,8 @@ impl GuestFeaturizer for Resource {
     }
 
     fn push(&self, batch: ReadingBatch) -> Result<Featurized, StageError> {
-        let names = names(&batch.sensors.names)?;
-        let assets = names_of_assets(&batch.sensors)?;
+        let names = dictionary_names(&batch.sensors.names)?;
+        let assets = asset_names(&batch.sensors)?;
         if names.len() != assets.len() {
             return Err(StageError::Batch(format!(
                 "the sensor table has {} names and {} assets",
@@ -86,7 +86,7 @@ impl GuestFeaturizer for Resource {
     }
 }
 
-fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
+fn dictionary_names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
     let mut from = 0;
     dictionary
         .ends
@@ -104,8 +104,8 @@ fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
         .collect()
 }
 
-fn names_of_assets(table: &SensorTable) -> Result<Vec<&str>, StageError> {
-    let assets = names(&table.assets)?;
+fn asset_names(table: &SensorTable) -> Result<Vec<&str>, StageError> {
+    let assets = dictionary_names(&table.assets)?;
     table
         .asset
         .iter()

@@ -197,16 +197,16 @@ fn parse_machine(name: &str, sensor: &RawSensorConfig) -> Result<Option<MachineP
             })?;
             entry.geometry.fault_orders()
         }
-        Some(Bearing::Geometry(inside)) => {
+        Some(Bearing::Geometry(bearing)) => {
             let geometry = Geometry {
-                elements: inside.balls,
-                diameter: inside.ball_diameter,
-                pitch: inside.pitch_diameter,
-                angle: inside.contact_angle,
+                elements: bearing.balls,
+                diameter: bearing.ball_diameter,
+                pitch: bearing.pitch_diameter,
+                angle: bearing.contact_angle,
             };
             Some(geometry.fault_orders().ok_or_else(|| ConfigError::Text {
                 key: format!("sensors.{name}.bearing"),
-                value: format!("{inside:?}"),
+                value: format!("{bearing:?}"),
                 expected: Geometry::REQUIREMENTS.to_owned(),
             })?)
         }
@@ -226,12 +226,12 @@ fn parse_machine(name: &str, sensor: &RawSensorConfig) -> Result<Option<MachineP
         teeth: sensor.teeth,
         class: sensor.iso_class,
     };
-    let known = machine.unit.is_some()
+    let is_known = machine.unit.is_some()
         || machine.shaft_hz.is_some()
         || machine.speed_sensor.is_some()
         || machine.bearing.is_some()
         || machine.class.is_some();
-    Ok(known.then_some(machine))
+    Ok(is_known.then_some(machine))
 }
 
 fn check_positive(

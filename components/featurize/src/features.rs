@@ -17,7 +17,8 @@
 //! | `iqr` | q75 − q25 | u | |
 //! | `rolling_mean_std` | `std` of the means of every 10 neighbouring samples | u | |
 //!
-//! Windows of readings also have the following features ([`TREND_FEATURES`]), with t the times of the readings in seconds:
+//! Windows of readings also have the following features ([`TREND_FEATURES`]), with t the times of the readings in
+//! seconds:
 //!
 //! | Feature | Formula | Unit | Source |
 //! |---|---|---|---|
@@ -32,7 +33,8 @@
 //! the number of windows seen, and by at most 0.01 % later. So a sensor that drops readings for hours keeps its usual
 //! rate.
 //!
-//! Waveforms also have the following features ([`MACHINE_FEATURES`]). The required properties of the machine are in brackets:
+//! Waveforms also have the following features ([`MACHINE_FEATURES`]). The required properties of the machine are in
+//! brackets:
 //!
 //! | Feature | Formula | Unit | Source |
 //! |---|---|---|---|
@@ -188,14 +190,14 @@ const ROLLING_SAMPLES: usize = 10;
 #[derive(Debug, Default)]
 pub struct FeatureExtractor {
     spectra: SpectrumAnalyzer,
-    transforms: FftPlans,
+    plans: FftPlans,
     sorted: Vec<f64>,
     means: Vec<f64>,
 }
 
 impl FeatureExtractor {
-    /// Computes the basic features of samples, which are in order of time. Returns them in the order of [`BASIC_FEATURES`].
-    /// `rate` is in Hz.
+    /// Computes the basic features of samples, which are in order of time. Returns them in the order of
+    /// [`BASIC_FEATURES`]. `rate` is in Hz.
     #[allow(clippy::cast_precision_loss, reason = "counts")]
     pub fn basic_features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC_FEATURES.len()] {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
@@ -262,8 +264,8 @@ impl FeatureExtractor {
         concat_values(&basic, &trend::features(times, values, &basic, expected))
     }
 
-    /// Computes the features of a waveform. Returns them in the order of [`WAVEFORM_FEATURES`]. `rate` and `shaft` are in
-    /// Hz.
+    /// Computes the features of a waveform. Returns them in the order of [`WAVEFORM_FEATURES`]. `rate` and `shaft` are
+    /// in Hz.
     pub(crate) fn waveform_features(
         &mut self,
         samples: &[f64],
@@ -272,7 +274,7 @@ impl FeatureExtractor {
         shaft: Option<f64>,
     ) -> [f64; WAVEFORM_FEATURES.len()] {
         let basic = self.basic_features(samples, rate);
-        concat_values(&basic, &waveform::features(&mut self.transforms, samples, rate, machine, shaft))
+        concat_values(&basic, &waveform::features(&mut self.plans, samples, rate, machine, shaft))
     }
 
     #[allow(clippy::cast_precision_loss, reason = "counts")]

@@ -45,7 +45,8 @@ pub struct Waveform<'a> {
     pub samples: &'a [f32],
 }
 
-/// The features of one window, in the order of [`WINDOW_FEATURES`], or of one waveform, in the order of [`WAVEFORM_FEATURES`].
+/// The features of one window, in the order of [`WINDOW_FEATURES`], or of one waveform, in the order of
+/// [`WAVEFORM_FEATURES`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureRow<const N: usize = { WINDOW_FEATURES.len() }> {
     /// Index into [`Featurized::sensors`].
@@ -192,9 +193,9 @@ impl Featurizer {
         for sensor in &mut sensors {
             sensor.properties = empty.rules.properties(&sensor.name);
         }
-        let numbers = sensors.iter().enumerate().map(|(number, sensor)| (sensor.name.clone(), number)).collect();
-        let placed = vec![(0, 0); sensors.len()];
-        Ok(Self { sensors, index_by_name: numbers, output_slots: placed, ..empty })
+        let index_by_name = sensors.iter().enumerate().map(|(number, sensor)| (sensor.name.clone(), number)).collect();
+        let output_slots = vec![(0, 0); sensors.len()];
+        Ok(Self { sensors, index_by_name, output_slots, ..empty })
     }
 
     /// Serialises the state. Pending work is not part of it: call [`Self::resume`] until nothing is left first.
@@ -224,8 +225,8 @@ impl Featurizer {
         self.pending = match self.pending.take() {
             None => None,
             Some(PendingWork::Batch(batch, cursor)) => {
-                let stopped = batch.with_borrowed(|borrowed| self.process(borrowed, cursor, &mut out));
-                stopped.map(|cursor| PendingWork::Batch(batch, cursor))
+                let next_cursor = batch.with_borrowed(|borrowed| self.process(borrowed, cursor, &mut out));
+                next_cursor.map(|cursor| PendingWork::Batch(batch, cursor))
             }
             Some(PendingWork::Sensors(numbers, now)) => self.close_sensors(numbers, now, &mut out),
         };
@@ -253,11 +254,11 @@ impl Featurizer {
         let mut arrivals = batch.arrivals.iter().peekable();
         let mut arrival = i64::MAX;
         let readings = batch.sensor.iter().zip(batch.time).zip(batch.value);
-        for (index, ((&local, &time), &value)) in (0..).zip(readings).skip(from.next_reading) {
+        for (index, ((&table_index, &time), &value)) in (0..).zip(readings).skip(from.next_reading) {
             while let Some(&(_, at)) = arrivals.next_if(|(first, _)| *first <= index) {
                 arrival = at;
             }
-            let Some(number) = self.sensor_index(local, batch.sensors, &mut numbers) else { continue };
+            let Some(number) = self.sensor_index(table_index, batch.sensors, &mut numbers) else { continue };
             let Some(sensor) = self.sensors.get_mut(number) else { continue };
             match sensor.insert_reading(time, value, arrival, &self.rules) {
                 InsertOutcome::OnTime => {}
@@ -351,10 +352,10 @@ impl Featurizer {
     /// are distributed over instances.
     fn close_selected(&mut self, now: i64, is_selected: impl Fn(&SensorState) -> bool) -> Featurized {
         let due = self.sensors.iter().enumerate().filter(|(_, sensor)| sensor.has_open_window() && is_selected(sensor));
-        let mut named: Vec<(&str, usize)> = due.map(|(number, sensor)| (&*sensor.name, number)).collect();
+        let mut selected: Vec<(&str, usize)> = due.map(|(number, sensor)| (&*sensor.name, number)).collect();
         // In descending order, because the list is processed from its end.
-        named.sort_unstable_by(|a, b| b.cmp(a));
-        let numbers = named.into_iter().map(|(_, number)| number).collect();
+        selected.sort_unstable_by(|a, b| b.cmp(a));
+        let numbers = selected.into_iter().map(|(_, number)| number).collect();
         let mut out = Featurized::default();
         self.pending = self.close_sensors(numbers, now, &mut out);
         out.has_more = self.pending.is_some();
@@ -383,10 +384,15 @@ impl Featurizer {
 
     /// Returns the index of a sensor of the batch in the state. Adds the sensor if it is new.
     #[inline]
-    fn sensor_index(&mut self, local: u32, table: &[(&str, &str)], numbers: &mut [Option<usize>]) -> Option<usize> {
-        let slot = numbers.get_mut(local as usize)?;
+    fn sensor_index(
+        &mut self,
+        table_index: u32,
+        table: &[(&str, &str)],
+        numbers: &mut [Option<usize>],
+    ) -> Option<usize> {
+        let slot = numbers.get_mut(table_index as usize)?;
         if slot.is_none() {
-            let (name, asset) = table.get(local as usize)?;
+            let (name, asset) = table.get(table_index as usize)?;
             let number = match self.index_by_name.get(*name) {
                 Some(&number) => number,
                 None => {
@@ -446,10 +452,10 @@ fn push_window_row(
     number: usize,
     sensor: &SensorState,
     call_number: u64,
-    placed: &mut [(u64, u32)],
+    output_slots: &mut [(u64, u32)],
     out: &mut Featurized,
 ) {
-    row.sensor = output_index(number, sensor, call_number, placed, &mut out.sensors);
+    row.sensor = output_index(number, sensor, call_number, output_slots, &mut out.sensors);
     out.windows.push(row);
 }
 
@@ -458,10 +464,10 @@ fn output_index(
     number: usize,
     sensor: &SensorState,
     call_number: u64,
-    placed: &mut [(u64, u32)],
+    output_slots: &mut [(u64, u32)],
     table: &mut Vec<(Box<str>, Box<str>)>,
 ) -> u32 {
-    match placed.get_mut(number) {
+    match output_slots.get_mut(number) {
         Some((last_call, index)) if *last_call == call_number => *index,
         Some(slot) => {
             let index = u32::try_from(table.len()).unwrap_or(u32::MAX);

@@ -44,7 +44,7 @@ pub(crate) struct SpectrumAnalyzer {
 
 impl std::fmt::Debug for SpectrumAnalyzer {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Spectra").field("plans", &self.plans.len()).finish_non_exhaustive()
+        out.debug_struct("SpectrumAnalyzer").field("plans", &self.plans.len()).finish_non_exhaustive()
     }
 }
 
@@ -76,12 +76,12 @@ impl SpectrumAnalyzer {
         let plan = Arc::clone(self.plans.entry(count).or_insert_with(|| planner.plan_fft_forward(count)));
         self.output.resize(plan.complex_len(), Complex::default());
         self.scratch.resize(plan.get_scratch_len(), Complex::default());
-        let mut unit = 1.0;
-        let (mut highest, mut total) = self.transform(&*plan, values, mean, unit);
+        let mut scale = 1.0;
+        let (mut highest, mut total) = self.transform(&*plan, values, mean, scale);
         if !EXACT_POWER_RANGE.contains(&total) {
             // The squares overflow or underflow: scale the values by the largest of them.
-            unit = power_of_two(values.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max));
-            (highest, total) = self.transform(&*plan, values, mean, unit);
+            scale = power_of_two(values.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max));
+            (highest, total) = self.transform(&*plan, values, mean, scale);
         }
         let lines = self.output.get(1..).unwrap_or_default();
         let bin = lines.iter().position(|line| line.norm_sqr() >= highest * (1.0 - TIE_TOLERANCE)).unwrap_or(0) + 1;
@@ -98,14 +98,14 @@ impl SpectrumAnalyzer {
         } else {
             f64::NAN
         };
-        SpectralPeak { frequency, magnitude: sides * height / samples * unit, entropy }
+        SpectralPeak { frequency, magnitude: sides * height / samples * scale, entropy }
     }
 
-    /// Transforms `(values - mean) / unit`, where `unit` is a power of 2. Returns the highest and the total power of
+    /// Transforms `(values - mean) / scale`, where `scale` is a power of 2. Returns the highest and the total power of
     /// the lines except 0 Hz.
-    fn transform(&mut self, plan: &dyn RealToComplex<f64>, values: &[f64], mean: f64, unit: f64) -> (f64, f64) {
+    fn transform(&mut self, plan: &dyn RealToComplex<f64>, values: &[f64], mean: f64, scale: f64) -> (f64, f64) {
         self.input.clear();
-        self.input.extend(values.iter().map(|value| (value - mean) / unit));
+        self.input.extend(values.iter().map(|value| (value - mean) / scale));
         // The buffers have the lengths of the plan, so this cannot fail.
         let _ = plan.process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch);
         let powers = self.output.iter().skip(1).map(Complex::norm_sqr);

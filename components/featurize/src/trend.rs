@@ -5,8 +5,9 @@ use crate::features::{BASIC_FEATURES, TREND_FEATURES};
 /// Above this standard deviation the values are scaled by its reciprocal.
 const SCALING_THRESHOLD: f64 = 1e150;
 
-/// Returns the features in the order of [`TREND_FEATURES`]. `basic` are the features of [`BASIC_FEATURES`] of the window, `expected` is
-/// the expected number of readings. Takes one pass, because this code runs for each reading of the plant three times.
+/// Returns the features in the order of [`TREND_FEATURES`]. `basic` are the features of [`BASIC_FEATURES`] of the
+/// window, `expected` is the expected number of readings. Takes one pass, because this code runs for each reading of
+/// the plant three times.
 #[allow(clippy::cast_precision_loss, reason = "counts and spans of time")]
 #[inline]
 pub(crate) fn features(
@@ -36,8 +37,8 @@ pub(crate) fn features(
         let abs_sum = sum.abs();
         max_sum = if abs_sum > max_sum { abs_sum } else { max_sum };
         #[allow(clippy::float_cmp, reason = "a stuck sensor repeats exactly the same value")]
-        let same = value == previous;
-        run = if same { run + 1 } else { 1 };
+        let is_repeat = value == previous;
+        run = if is_repeat { run + 1 } else { 1 };
         longest = longest.max(run);
         previous = value;
     }

@@ -17,7 +17,7 @@ const MAX_SAMPLES: usize = 1 << 15;
 
 /// Returns the features in the order of [`MACHINE_FEATURES`]. `rate` and `shaft` are in Hz.
 pub(crate) fn features(
-    transforms: &mut FftPlans,
+    plans: &mut FftPlans,
     samples: &[f64],
     rate: f64,
     machine: Option<&config::MachineProperties>,
@@ -35,13 +35,8 @@ pub(crate) fn features(
     };
     let unit = machine.and_then(|machine| machine.unit);
     let samples = samples.get(..MAX_SAMPLES).unwrap_or(samples);
-    let features = wheeltapper_condition_monitoring::waveform::features::extract_features(
-        transforms,
-        samples,
-        rate,
-        unit,
-        &properties,
-    );
+    let features =
+        wheeltapper_condition_monitoring::waveform::features::extract_features(plans, samples, rate, unit, &properties);
     out.add_wave_features(features.as_ref());
     out.add(shaft.unwrap_or(f64::NAN));
     let bearing = features.as_ref().and_then(|features| features.bearing_diagnosis.as_ref());

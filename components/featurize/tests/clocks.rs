@@ -10,12 +10,14 @@ const DAY: i64 = 86_400;
 const TUMBLING: &str = r#"{"size_seconds":10,"slide_seconds":10,"lateness_seconds":5}"#;
 
 /// A reading with this value gets a time half a second later, so that no other reading has the same time.
-const ODD: f64 = 9.0;
+const HALF_SECOND_LATER: f64 = 9.0;
 
 /// Pushes readings of one sensor as (time, arrival, value), in seconds since T0.
 fn push(featurizer: &mut Featurizer, readings: &[(i64, i64, f64)]) -> Featurized {
-    let time: Vec<i64> =
-        readings.iter().map(|&(at, _, value)| T0 + at * S + if value == ODD { S / 2 } else { 0 }).collect();
+    let time: Vec<i64> = readings
+        .iter()
+        .map(|&(at, _, value)| T0 + at * S + if value == HALF_SECOND_LATER { S / 2 } else { 0 })
+        .collect();
     let value: Vec<f64> = readings.iter().map(|(.., value)| *value).collect();
     let arrivals: Vec<(u32, i64)> =
         (0..).zip(readings).map(|(index, (_, arrival, _))| (index, T0 + arrival * S)).collect();
@@ -33,25 +35,25 @@ fn push(featurizer: &mut Featurizer, readings: &[(i64, i64, f64)]) -> Featurized
 }
 
 /// Start, end (seconds since T0) and count of each window.
-fn spans(out: &Featurized) -> Vec<(i64, i64, u32)> {
+fn window_bounds(out: &Featurized) -> Vec<(i64, i64, u32)> {
     out.windows.iter().map(|row| ((row.start - T0) / S, (row.end - T0) / S, row.count)).collect()
 }
 
 /// One reading per second, each of which arrives at its time.
-fn punctual(from: i64, to: i64) -> Vec<(i64, i64, f64)> {
+fn on_time(from: i64, to: i64) -> Vec<(i64, i64, f64)> {
     (from..to).map(|at| (at, at, 1.0)).collect()
 }
 
 #[test]
-fn a_reading_stamped_ahead_makes_no_later_one_late() {
+fn a_reading_from_the_future_does_not_make_later_readings_late() {
     for ahead in [6, 60, 300, 2 * DAY] {
         let mut featurizer = Featurizer::open(TUMBLING).unwrap();
-        let mut windows = spans(&push(&mut featurizer, &punctual(0, 33)));
-        let mut readings = vec![(33 + ahead, 33, ODD)];
-        readings.extend(punctual(33, 400));
+        let mut windows = window_bounds(&push(&mut featurizer, &on_time(0, 33)));
+        let mut readings = vec![(33 + ahead, 33, HALF_SECOND_LATER)];
+        readings.extend(on_time(33, 400));
         let out = push(&mut featurizer, &readings);
         assert!(out.late.is_empty() && out.conflicts.is_empty() && out.repeated.is_empty(), "{ahead}: {:?}", out.late);
-        windows.extend(spans(&out));
+        windows.extend(window_bounds(&out));
         // Each window has its readings; the reading from the future is one more in its window.
         let expected: Vec<_> = (0..39).map(|at| (at * 10, at * 10 + 10, 10)).collect();
         let counts: Vec<_> = windows.iter().map(|&(start, end, count)| (start, end, count.min(10))).collect();
@@ -62,16 +64,16 @@ fn a_reading_stamped_ahead_makes_no_later_one_late() {
 #[test]
 fn a_tick_does_not_close_windows_in_the_future() {
     let mut featurizer = Featurizer::open(TUMBLING).unwrap();
-    push(&mut featurizer, &punctual(0, 20));
-    push(&mut featurizer, &[(DAY, 20, ODD), (27, 20, ODD)]);
+    push(&mut featurizer, &on_time(0, 20));
+    push(&mut featurizer, &[(DAY, 20, HALF_SECOND_LATER), (27, 20, HALF_SECOND_LATER)]);
     featurizer.tick(T0 + 21 * S);
     // The sensor is silent: its windows close, except those with readings from the future.
-    assert_eq!(spans(&featurizer.tick(T0 + 25 * S)), [(10, 20, 10)]);
-    assert_eq!(spans(&featurizer.tick(T0 + 26 * S)), []);
+    assert_eq!(window_bounds(&featurizer.tick(T0 + 25 * S)), [(10, 20, 10)]);
+    assert_eq!(window_bounds(&featurizer.tick(T0 + 26 * S)), []);
     // It sends again; each of its readings is in a window.
-    let out = push(&mut featurizer, &punctual(20, 60));
+    let out = push(&mut featurizer, &on_time(20, 60));
     assert!(out.late.is_empty());
-    assert_eq!(spans(&out), [(20, 30, 11), (30, 40, 10), (40, 50, 10)]);
+    assert_eq!(window_bounds(&out), [(20, 30, 11), (30, 40, 10), (40, 50, 10)]);
 }
 
 #[test]
@@ -80,25 +82,25 @@ fn windows_close_for_a_clock_that_is_always_ahead() {
     let readings: Vec<_> = (0..200).map(|at| (at + 60, at, 1.0)).collect();
     let out = push(&mut featurizer, &readings);
     assert!(out.late.is_empty());
-    assert_eq!(spans(&out), (6..19).map(|at| (at * 10, at * 10 + 10, 10)).collect::<Vec<_>>());
+    assert_eq!(window_bounds(&out), (6..19).map(|at| (at * 10, at * 10 + 10, 10)).collect::<Vec<_>>());
 }
 
 #[test]
 fn windows_of_a_recording_close_long_before_its_arrival() {
     let mut featurizer = Featurizer::open(TUMBLING).unwrap();
     let readings: Vec<_> = (0..100).map(|at| (at, DAY, 1.0)).collect();
-    assert_eq!(spans(&push(&mut featurizer, &readings)).len(), 9);
+    assert_eq!(window_bounds(&push(&mut featurizer, &readings)).len(), 9);
 }
 
 #[test]
 fn readings_buffered_while_offline_are_late_and_their_repeats_are_recognised() {
     let mut featurizer = Featurizer::open(TUMBLING).unwrap();
-    push(&mut featurizer, &punctual(0, 100));
-    push(&mut featurizer, &punctual(1000, 1020));
+    push(&mut featurizer, &on_time(0, 100));
+    push(&mut featurizer, &on_time(1000, 1020));
     let buffered: Vec<_> = (900..1000).map(|at| (at, 1020, 2.0)).collect();
     let out = push(&mut featurizer, &buffered);
     assert_eq!((out.late.len(), out.repeated.len(), out.conflicts.len()), (100, 0, 0));
-    assert!(out.windows.is_empty(), "a window behind the watermark is opened: {:?}", spans(&out));
+    assert!(out.windows.is_empty(), "a window behind the watermark is opened: {:?}", window_bounds(&out));
     // Sent again, and then with other values.
     let out = push(&mut featurizer, &buffered);
     assert_eq!((out.late.len(), out.repeated.len(), out.conflicts.len()), (0, 100, 0));
@@ -110,24 +112,24 @@ fn readings_buffered_while_offline_are_late_and_their_repeats_are_recognised() {
 fn a_late_reading_does_not_reopen_a_window() {
     let mut featurizer = Featurizer::open(TUMBLING).unwrap();
     let out = push(&mut featurizer, &[(100, 100, 1.0), (3, 100, 1.0), (50, 100, 1.0), (89, 100, 1.0), (93, 100, 1.0)]);
-    assert_eq!((out.late.as_slice(), spans(&out)), ([1, 2, 3, 4].as_slice(), vec![]));
+    assert_eq!((out.late.as_slice(), window_bounds(&out)), ([1, 2, 3, 4].as_slice(), vec![]));
     // 93 is late, but its window is open.
-    assert_eq!(spans(&featurizer.flush()), [(90, 100, 1), (100, 110, 1)]);
+    assert_eq!(window_bounds(&featurizer.flush()), [(90, 100, 1), (100, 110, 1)]);
 }
 
 #[test]
 fn the_number_of_readings_per_sensor_is_bounded() {
     let mut featurizer = Featurizer::open(TUMBLING).unwrap();
-    push(&mut featurizer, &punctual(0, 100));
+    push(&mut featurizer, &on_time(0, 100));
     // A clock that is days ahead, with very many readings.
     let ahead: Vec<_> = (0..400_000).map(|at| (2 * DAY + at, 100, 1.0)).collect();
     let out = push(&mut featurizer, &ahead);
     assert!(out.late.len() > 100_000, "{}", out.late.len());
     assert!(featurizer.snapshot().len() < 8 << 20);
     // Readings that are on time replace those that are furthest ahead.
-    let out = push(&mut featurizer, &punctual(100, 400));
+    let out = push(&mut featurizer, &on_time(100, 400));
     assert!(out.late.is_empty(), "{:?}", out.late);
-    assert_eq!(spans(&out), (9..39).map(|at| (at * 10, at * 10 + 10, 10)).collect::<Vec<_>>());
+    assert_eq!(window_bounds(&out), (9..39).map(|at| (at * 10, at * 10 + 10, 10)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -181,7 +183,7 @@ fn snapshots_of_the_previous_version_are_read() {
     let readings: Vec<_> = (11..41).map(|at| (at, at, f64::from(i32::try_from(at).unwrap()))).collect();
     let out = push(&mut featurizer, &readings);
     assert_eq!(out.repeated, [0]);
-    assert_eq!(spans(&out), [(-20, 10, 10), (-10, 20, 20), (0, 30, 30)]);
+    assert_eq!(window_bounds(&out), [(-20, 10, 10), (-10, 20, 20), (0, 30, 30)]);
 }
 
 fn hex(text: &str) -> Vec<u8> {

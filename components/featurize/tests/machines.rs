@@ -254,8 +254,8 @@ fn run(events: &[Event], cuts: &[usize]) -> (Vec<(i64, f64)>, String) {
             break;
         }
         let split = rest.windows(2).position(|pair| matches!(pair, [Event::Waveform(_), Event::Speed(..)]));
-        let (current, later) = rest.split_at((*cut).min(split.map_or(rest.len(), |index| index + 1)));
-        rest = later;
+        let (current, remaining) = rest.split_at((*cut).min(split.map_or(rest.len(), |index| index + 1)));
+        rest = remaining;
         let (mut time, mut value, mut waveforms) = (Vec::new(), Vec::new(), Vec::new());
         for event in current {
             match *event {
@@ -326,9 +326,9 @@ proptest! {
             .collect();
         arrivals.sort_by_key(|(at, _)| *at);
         let events: Vec<Event> = arrivals.into_iter().map(|(_, event)| event).collect();
-        let alone = run(&events, &[1]);
-        prop_assert_eq!(&run(&events, &cuts), &alone);
-        prop_assert_eq!(&run(&events, &[events.len()]), &alone);
+        let one_by_one = run(&events, &[1]);
+        prop_assert_eq!(&run(&events, &cuts), &one_by_one);
+        prop_assert_eq!(&run(&events, &[events.len()]), &one_by_one);
         // The expected speed is that of the newest reading that arrived before the waveform; a late reading counts as
         // well.
         let (mut known, mut newest, mut expected) = (std::collections::BTreeMap::new(), i64::MIN, Vec::new());
@@ -348,9 +348,9 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(alone.0.len(), expected.len());
-        for (got, want) in alone.0.iter().zip(&expected) {
-            prop_assert!(got.0 == want.0 && (got.1 - want.1).abs() < 1e-9, "{got:?} {want:?}");
+        prop_assert_eq!(one_by_one.0.len(), expected.len());
+        for (actual, expected) in one_by_one.0.iter().zip(&expected) {
+            prop_assert!(actual.0 == expected.0 && (actual.1 - expected.1).abs() < 1e-9, "{actual:?} {expected:?}");
         }
     }
 }

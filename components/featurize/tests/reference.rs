@@ -73,15 +73,17 @@ fn features_agree_with_numpy_and_scipy() {
     let (mut checked, mut wrong) = (0, Vec::new());
     for (number, row) in rows.enumerate() {
         let (values, rate) = window(number);
-        let got = extractor.basic_features(&values, rate);
-        let want: Vec<f64> = row.split(',').map(|number| number.parse().unwrap()).collect();
-        assert_eq!(want.len(), FEATURES.len());
-        for ((name, &got), &want) in FEATURES.iter().zip(&got).zip(&want) {
+        let actual = extractor.basic_features(&values, rate);
+        let expected: Vec<f64> = row.split(',').map(|number| number.parse().unwrap()).collect();
+        assert_eq!(expected.len(), FEATURES.len());
+        for ((name, &actual), &expected) in FEATURES.iter().zip(&actual).zip(&expected) {
             checked += 1;
-            let same = (got.is_nan() && want.is_nan()) || got == want || (got - want).abs() <= TOLERANCE * want.abs();
-            if !same {
+            let agrees = (actual.is_nan() && expected.is_nan())
+                || actual == expected
+                || (actual - expected).abs() <= TOLERANCE * expected.abs();
+            if !agrees {
                 wrong.push(format!(
-                    "window {number} (kind {}, n {}): {name} {got:?}, not {want:?}",
+                    "window {number} (kind {}, n {}): {name} {actual:?}, not {expected:?}",
                     number % 12,
                     values.len()
                 ));
@@ -104,13 +106,15 @@ fn the_spectrum_does_not_depend_on_the_scale() {
         for power in [-1000, -530, 500, 1000] {
             let scale = 2f64.powi(power);
             let scaled: Vec<f64> = values.iter().map(|value| value * scale).collect();
-            let got = extractor.basic_features(&scaled, 10.0);
+            let actual = extractor.basic_features(&scaled, 10.0);
             for (name, unit) in [("dominant_frequency", 1.0), ("dominant_magnitude", scale), ("spectral_entropy", 1.0)]
             {
                 let at = FEATURES.iter().position(|feature| *feature == name).unwrap();
-                let (got, want) = (got[at] / unit, usual[at]);
-                let same = got == want || (got.is_nan() && want.is_nan()) || (got / want - 1.0).abs() < TOLERANCE;
-                assert!(same, "{name} of {count} values times 2^{power}: {got}, not {want}");
+                let (actual, expected) = (actual[at] / unit, usual[at]);
+                let agrees = actual == expected
+                    || (actual.is_nan() && expected.is_nan())
+                    || (actual / expected - 1.0).abs() < TOLERANCE;
+                assert!(agrees, "{name} of {count} values times 2^{power}: {actual}, not {expected}");
             }
         }
     }

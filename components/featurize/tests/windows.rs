@@ -25,7 +25,7 @@ fn push(featurizer: &mut Featurizer, readings: &[(f64, f64)]) -> Featurized {
 }
 
 /// Start, end (seconds since T0) and count of each window.
-fn spans(out: &Featurized) -> Vec<(i64, i64, u32)> {
+fn window_bounds(out: &Featurized) -> Vec<(i64, i64, u32)> {
     out.windows.iter().map(|row| ((row.start - T0) / S, (row.end - T0) / S, row.count)).collect()
 }
 
@@ -38,9 +38,12 @@ fn windows_slide_and_close_at_the_watermark() {
     let mut featurizer = Featurizer::open("").unwrap();
     // T0 is a multiple of 10 s; the first windows start before it.
     assert!(push(&mut featurizer, &every_second(0, 20)).windows.is_empty());
-    assert_eq!(spans(&push(&mut featurizer, &every_second(20, 41))), [(-20, 10, 10), (-10, 20, 20), (0, 30, 30)]);
-    assert_eq!(spans(&push(&mut featurizer, &every_second(41, 51))), [(10, 40, 30)]);
-    assert_eq!(spans(&featurizer.flush()), [(20, 50, 30), (30, 60, 21), (40, 70, 11), (50, 80, 1)]);
+    assert_eq!(
+        window_bounds(&push(&mut featurizer, &every_second(20, 41))),
+        [(-20, 10, 10), (-10, 20, 20), (0, 30, 30)]
+    );
+    assert_eq!(window_bounds(&push(&mut featurizer, &every_second(41, 51))), [(10, 40, 30)]);
+    assert_eq!(window_bounds(&featurizer.flush()), [(20, 50, 30), (30, 60, 21), (40, 70, 11), (50, 80, 1)]);
     assert!(featurizer.flush().windows.is_empty());
 }
 
@@ -48,7 +51,7 @@ fn windows_slide_and_close_at_the_watermark() {
 fn tumbling_windows_and_gaps() {
     let mut featurizer = Featurizer::open(r#"{"size_seconds":10,"slide_seconds":10,"lateness_seconds":0}"#).unwrap();
     let out = push(&mut featurizer, &[(1.0, 1.0), (1_000_001.0, 2.0), (1_000_010.0, 3.0)]);
-    assert_eq!(spans(&out), [(0, 10, 1), (1_000_000, 1_000_010, 1)]);
+    assert_eq!(window_bounds(&out), [(0, 10, 1), (1_000_000, 1_000_010, 1)]);
     assert!(
         Featurizer::open(r#"{"size_seconds":10,"slide_seconds":20}"#)
             .unwrap_err()
@@ -74,11 +77,11 @@ fn a_tick_closes_the_windows_of_silent_sensors() {
     let mut featurizer = Featurizer::open("").unwrap();
     push(&mut featurizer, &every_second(0, 5));
     assert!(featurizer.tick(T0 + 10 * S).windows.is_empty());
-    assert_eq!(spans(&featurizer.tick(T0 + 20 * S)), [(-20, 10, 5), (-10, 20, 5), (0, 30, 5)]);
+    assert_eq!(window_bounds(&featurizer.tick(T0 + 20 * S)), [(-20, 10, 5), (-10, 20, 5), (0, 30, 5)]);
     // It sends again within the closed windows: the reading is accepted, but no window is returned twice.
     let out = push(&mut featurizer, &[(6.0, 1.0), (40.0, 1.0)]);
     assert!(out.conflicts.is_empty() && out.repeated.is_empty() && out.late.is_empty());
-    assert_eq!(spans(&featurizer.flush()), [(20, 50, 1), (30, 60, 1), (40, 70, 1)]);
+    assert_eq!(window_bounds(&featurizer.flush()), [(20, 50, 1), (30, 60, 1), (40, 70, 1)]);
 }
 
 #[test]
@@ -130,8 +133,8 @@ proptest! {
         let (mut windows, mut dropped, mut late, mut rest) = (Vec::new(), 0, 0, readings.as_slice());
         for cut in cuts.iter().cycle() {
             if rest.is_empty() { break; }
-            let (current, later) = rest.split_at((*cut).min(rest.len()));
-            rest = later;
+            let (current, remaining) = rest.split_at((*cut).min(rest.len()));
+            rest = remaining;
             let out = push(&mut many_batches, current);
             windows.extend(out.windows);
             dropped += out.conflicts.len() + out.repeated.len();

@@ -184,9 +184,9 @@ impl ReadingCollector<'_> {
             return Err(non_finite(value));
         }
         self.check_range(&limits, name, value)?;
-        let local = self.names.dictionary_index(number, name, &mut self.out.text, &mut self.out.ends);
+        let dictionary_index = self.names.dictionary_index(number, name, &mut self.out.text, &mut self.out.ends);
         self.event.is_unsorted |= !self.names.note_time(number, time);
-        self.out.sensor.push(local);
+        self.out.sensor.push(dictionary_index);
         self.out.time.push(time);
         self.out.value.push(value);
         Ok(())

@@ -12,13 +12,13 @@ use wheeltapper::pipeline::types::{Dictionary, ReadingColumns, Reason, Rejection
 struct Stage;
 
 /// The exported resource `ingester`.
-pub struct Resource(RefCell<crate::Ingester>);
+pub struct IngesterResource(RefCell<crate::Ingester>);
 
 impl Guest for Stage {
-    type Ingester = Resource;
+    type Ingester = IngesterResource;
 }
 
-impl GuestIngester for Resource {
+impl GuestIngester for IngesterResource {
     fn open(config: String) -> Result<Handle, StageError> {
         let ingester = crate::Ingester::open(&config).map_err(|error| StageError::Config(error.to_string()))?;
         Ok(Handle::new(Self(RefCell::new(ingester))))

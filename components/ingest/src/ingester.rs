@@ -81,7 +81,7 @@ impl Ingester {
                     ..EventState::default()
                 },
             };
-            let mark = collector.savepoint();
+            let savepoint = collector.savepoint();
             let size = envelope.payload.len() as u64;
             if size > self.rules.max_payload_bytes {
                 let message = format!(
@@ -97,11 +97,11 @@ impl Ingester {
             }
             if let Some(rejection) = collector.event.rejection.take() {
                 let readings = collector.event.readings;
-                collector.rollback(mark);
+                collector.rollback(savepoint);
                 collector.reject(0, rejection, envelope.payload, readings);
             }
-            collector.sort_since(mark);
-            out.accepted.push(mark.accepted(&out));
+            collector.sort_since(savepoint);
+            out.accepted.push(savepoint.accepted(&out));
         }
         out.state_changed = self.aliases.take_changed();
         out

@@ -192,11 +192,11 @@ mod tests {
 
     #[test]
     fn epochs_by_size() {
-        let want = Some(1_700_000_000_000_000_000);
-        assert_eq!(from_epoch(1_700_000_000), want);
-        assert_eq!(from_epoch(1_700_000_000_000), want);
-        assert_eq!(from_epoch(1_700_000_000_000_000), want);
-        assert_eq!(from_epoch(1_700_000_000_000_000_000), want);
+        let expected = Some(1_700_000_000_000_000_000);
+        assert_eq!(from_epoch(1_700_000_000), expected);
+        assert_eq!(from_epoch(1_700_000_000_000), expected);
+        assert_eq!(from_epoch(1_700_000_000_000_000), expected);
+        assert_eq!(from_epoch(1_700_000_000_000_000_000), expected);
         assert_eq!(from_epoch_float(1_700_000_000.5), Some(1_700_000_000_500_000_000));
         assert_eq!(from_epoch_float(f64::NAN), None);
         assert_eq!(from_epoch_float(1e300), None);

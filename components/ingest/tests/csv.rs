@@ -18,7 +18,7 @@ fn a_row_that_is_not_utf8_is_rejected() {
     );
     assert_eq!(readings(&long), [reading("\u{f6}l", 2.0)]);
     assert_eq!(reasons(&long), [(2, Reason::Malformed), (3, Reason::Malformed), (4, Reason::Malformed)]);
-    assert!(messages(&long).iter().all(|said| said.contains("UTF-8")), "{:?}", messages(&long));
+    assert!(messages(&long).iter().all(|message| message.contains("UTF-8")), "{:?}", messages(&long));
     // The two bytes of a character, split across two cells.
     let wide = bytes(b"time,a,b,c\n1700000000,1,2,\n1700000000,1,2\xc3,\xb6\n1700000001,3,,\n");
     assert_eq!((wide.accepted.as_slice(), wide.rejected[0].readings), ([3].as_slice(), 3));
@@ -35,7 +35,7 @@ fn a_file_whose_header_is_not_utf8_is_rejected() {
 }
 
 #[test]
-fn the_message_for_a_decimal_comma_says_so() {
+fn a_decimal_comma_is_named_in_the_message() {
     let decoded =
         decode(None, "time;a;b\n1700000000;1,5;2\n1700000000;-1.234,5e3;2\n1700000000;1,2,3;x\n1700000000;,;1.5\n");
     assert_eq!(decoded.accepted, [3]);

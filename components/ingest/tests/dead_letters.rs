@@ -77,9 +77,9 @@ fn a_reading_from_the_future_is_accepted_later_in_every_format() {
         ("csv", format!("sensor_id;timestamp;value\nh/m/s;{AHEAD};1.5\n"), vec![("h/m/s", 1.5)]),
         ("csv", format!("time,a,b\n{AHEAD},1,\n{AHEAD},,2\n"), vec![("a", 1.0), ("b", 2.0)]),
     ];
-    for (format, body, want) in cases {
-        let want: Vec<_> = want.into_iter().map(|(name, value)| (name.to_owned(), AHEAD, value)).collect();
-        assert_eq!(readings_of_dead_letters(&envelope(Some(format), body.as_bytes())), want, "{format}: {body}");
+    for (format, body, expected) in cases {
+        let expected: Vec<_> = expected.into_iter().map(|(name, value)| (name.to_owned(), AHEAD, value)).collect();
+        assert_eq!(readings_of_dead_letters(&envelope(Some(format), body.as_bytes())), expected, "{format}: {body}");
     }
 }
 
@@ -155,13 +155,13 @@ fn dead_letters_of_undecodable_parts_keep_their_context() {
 fn a_metric_without_its_birth_is_accepted_after_the_birth() {
     // Payload: timestamp 1700000000000, one metric: alias 1, double 2.5.
     let metric = |name: &[u8]| [name, &[0x10, 1, 0x20, 10, 0x69], &2.5_f64.to_le_bytes()].concat();
-    let payload = |metric: &[u8], stamp: bool| {
-        let stamp: &[u8] = if stamp { &[0x08, 0x80, 0xd0, 0x95, 0xff, 0xbc, 0x31] } else { &[] };
-        [stamp, &[0x12, u8::try_from(metric.len()).unwrap()], metric].concat()
+    let payload = |metric: &[u8], with_timestamp: bool| {
+        let prefix: &[u8] = if with_timestamp { &[0x08, 0x80, 0xd0, 0x95, 0xff, 0xbc, 0x31] } else { &[] };
+        [prefix, &[0x12, u8::try_from(metric.len()).unwrap()], metric].concat()
     };
     let mut ingester = Ingester::open("").unwrap();
-    for stamped in [true, false] {
-        let data = payload(&metric(&[]), stamped);
+    for with_timestamp in [true, false] {
+        let data = payload(&metric(&[]), with_timestamp);
         let topic = |topic| Envelope { source: topic, ..envelope(None, b"") };
         let rejected = ingester.decode([Envelope { payload: &data, ..topic("spBv1.0/g/NDATA/n") }]).rejected.remove(0);
         let birth = payload(&metric(b"\x0a\x04load"), true);
@@ -173,7 +173,7 @@ fn a_metric_without_its_birth_is_accepted_after_the_birth() {
             payload: &rejected.payload,
             ..envelope(None, b"")
         };
-        let time = if stamped { T } else { NOW };
+        let time = if with_timestamp { T } else { NOW };
         assert_eq!(readings(&ingester.decode([again])), [("g/n/load".to_owned(), time, 2.5)]);
         ingester.decode([Envelope { payload: &[], ..topic("spBv1.0/g/NDEATH/n") }]);
     }
@@ -182,10 +182,10 @@ fn a_metric_without_its_birth_is_accepted_after_the_birth() {
 #[test]
 fn a_dead_letter_of_a_birth_does_not_replace_the_birth() {
     // A birth with a valid metric, and one with neither a name nor an alias.
-    let good = [b"\x0a\x04load\x10\x01\x20\x0a\x69".as_slice(), &2.5_f64.to_le_bytes()].concat();
-    let bad = [b"\x20\x0a\x69".as_slice(), &2.5_f64.to_le_bytes()].concat();
+    let valid = [b"\x0a\x04load\x10\x01\x20\x0a\x69".as_slice(), &2.5_f64.to_le_bytes()].concat();
+    let invalid = [b"\x20\x0a\x69".as_slice(), &2.5_f64.to_le_bytes()].concat();
     let mut birth = Vec::new();
-    for metric in [&good, &bad] {
+    for metric in [&valid, &invalid] {
         birth.extend([0x12, u8::try_from(metric.len()).unwrap()]);
         birth.extend(metric);
     }

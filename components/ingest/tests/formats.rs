@@ -7,13 +7,13 @@ use common::{NOW, T, decode, envelope, reading, readings, reasons};
 use wheeltapper_ingest::{Envelope, Ingester, Reason, RejectedPart};
 
 #[test]
-fn json_in_its_shapes() {
+fn json_variants() {
     let a = r#"{"sensor_id":"a","timestamp":1700000000,"values":1.5}"#;
     let b = r#"{"sensor_id":"b","timestamp":"2023-11-14T22:13:20Z","values":{"x":1,"value":2},"metadata":{"by":"me"},"more":[1,{}]}"#;
-    let want = vec![reading("a", 1.5), reading("b/x", 1.0), reading("b", 2.0)];
+    let expected = vec![reading("a", 1.5), reading("b/x", 1.0), reading("b", 2.0)];
     for body in [format!("[{a},{b}]"), format!("{a}\n{b}\n"), format!(" {a} {b} "), format!("{a}\r\n\r\n{b}")] {
         let decoded = decode(None, &body);
-        assert_eq!(readings(&decoded), want, "{body}");
+        assert_eq!(readings(&decoded), expected, "{body}");
         assert_eq!(decoded.accepted, [3]);
         assert!(decoded.rejected.is_empty());
     }
@@ -131,8 +131,8 @@ fn line_protocol() {
     let body = "# comment\nvib,site=r,machine=p\\ 1,area=h rms=1.5,peak=2i,note=\"a b,c=d\" 1700000000000000000\n\
                 temp,sensor_id=x value=t\nbad line here\ntemp value=x 1700000000\n";
     let decoded = decode(None, body);
-    let want = vec![reading("r/h/p 1/vib/rms", 1.5), reading("r/h/p 1/vib/peak", 2.0), ("x".into(), NOW, 1.0)];
-    assert_eq!(readings(&decoded), want);
+    let expected = vec![reading("r/h/p 1/vib/rms", 1.5), reading("r/h/p 1/vib/peak", 2.0), ("x".into(), NOW, 1.0)];
+    assert_eq!(readings(&decoded), expected);
     assert_eq!(reasons(&decoded), [(4, Reason::Malformed), (5, Reason::Malformed)]);
 }
 
@@ -140,12 +140,12 @@ fn line_protocol() {
 fn senml() {
     let body = r#"[{"bn":"urn:dev:1/","bt":1.7e9,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},{"n":"current","t":-5,"v":1.2},{"n":"on","vb":true},{"n":"say","vs":"x"}]"#;
     let decoded = decode(None, body);
-    let want = vec![
+    let expected = vec![
         reading("urn:dev:1/voltage", 120.1),
         ("urn:dev:1/current".into(), T - 5_000_000_000, 1.2),
         reading("urn:dev:1/on", 1.0),
     ];
-    assert_eq!(readings(&decoded), want);
+    assert_eq!(readings(&decoded), expected);
     assert_eq!(reasons(&decoded), [(4, Reason::Malformed)]);
     let relative = decode(Some("senml"), r#"[{"n":"a","v":1},{"n":"b","t":-2,"v":1}]"#);
     assert_eq!(readings(&relative), [("a".into(), NOW, 1.0), ("b".into(), NOW - 2_000_000_000, 1.0)]);
@@ -216,7 +216,7 @@ mod properties {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn decoding_arbitrary_bytes_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             for format in FORMATS {
                 let mut ingester = Ingester::open("").unwrap();
                 let topic = Envelope { source: "spBv1.0/g/DDATA/n/d", ..envelope(format, &bytes) };
@@ -227,10 +227,10 @@ mod properties {
 
         #[test]
         fn every_damaged_line_is_counted(cuts in prop::collection::vec((0_usize..60, any::<u8>()), 1..20)) {
-            let good = r#"{"sensor_id":"some/sensor","timestamp":1700000000,"values":1.25}"#;
+            let valid = r#"{"sensor_id":"some/sensor","timestamp":1700000000,"values":1.25}"#;
             let mut lines = Vec::new();
             for (at, byte) in &cuts {
-                let mut line = good.as_bytes().to_vec();
+                let mut line = valid.as_bytes().to_vec();
                 // A line that begins with a bracket is an array, whose elements are counted.
                 line[*at] = if matches!(byte, b'\n' | b'[') { b' ' } else { *byte };
                 lines.push(line);

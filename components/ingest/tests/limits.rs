@@ -145,12 +145,12 @@ fn an_event_that_expands_is_rejected_before_it_is_decoded() {
 fn many_samples_without_a_rate_are_not_channels() {
     let samples = (0..64).map(|at| f64::from(at).to_string()).collect::<Vec<_>>().join(",");
     let body =
-        |more: &str| format!(r#"{{"sensor_id":"hall/m/acc","timestamp":1700000000,"values":[{samples}]{more}}}"#);
-    for more in
+        |suffix: &str| format!(r#"{{"sensor_id":"hall/m/acc","timestamp":1700000000,"values":[{samples}]{suffix}}}"#);
+    for suffix in
         ["", r#","sampleRate":12800"#, r#","metadata":{"sampling_hz":"fast"}"#, r#","metadata":{"sampling_hz":[1]}"#]
     {
-        let decoded = decode(None, &body(more));
-        assert_eq!((reasons(&decoded), decoded.accepted[0]), (vec![(0, Reason::Malformed)], 0), "{more}");
+        let decoded = decode(None, &body(suffix));
+        assert_eq!((reasons(&decoded), decoded.accepted[0]), (vec![(0, Reason::Malformed)], 0), "{suffix}");
         assert!(messages(&decoded)[0].contains("metadata.sampling_hz"), "{:?}", messages(&decoded));
         assert_eq!(
             (decoded.rejected[0].readings, decoded.rejected[0].rejection.sensor.as_deref()),
@@ -203,8 +203,8 @@ fn confusable_names_are_rejected_in_every_format() {
             assert!(text.contains("the sensor's id") && !text.contains(['\u{202e}', '\u{2066}']), "{text:?}");
         }
         // A bare value, on a topic or path that names the sensor.
-        let bare = Envelope { sensor: Some(name), ..envelope(None, b"1.5") };
-        assert_eq!(Ingester::open("").unwrap().decode([bare]).accepted, [0], "{name:?}");
+        let event = Envelope { sensor: Some(name), ..envelope(None, b"1.5") };
+        assert_eq!(Ingester::open("").unwrap().decode([event]).accepted, [0], "{name:?}");
     }
     assert_eq!(decode(None, r#"{"sensor_id":"Größe/ポンプ 1/温度","timestamp":1700000000,"values":1}"#).accepted, [1]);
 }
@@ -243,6 +243,6 @@ fn columns_of_the_same_name_are_different_sensors() {
     let body = b"time,temp,temp,temp-2,temp\n1700000000,1,90,5,7\n";
     let decoded =
         Ingester::open("").unwrap().decode([Envelope { sensor: Some("hall/m"), ..envelope(Some("csv"), body) }]);
-    let want = [("temp", 1.0), ("temp-2", 90.0), ("temp-2-2", 5.0), ("temp-3", 7.0)];
-    assert_eq!(readings(&decoded), want.map(|(name, value)| reading(&format!("hall/m/{name}"), value)));
+    let expected = [("temp", 1.0), ("temp-2", 90.0), ("temp-2-2", 5.0), ("temp-3", 7.0)];
+    assert_eq!(readings(&decoded), expected.map(|(name, value)| reading(&format!("hall/m/{name}"), value)));
 }

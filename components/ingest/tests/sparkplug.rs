@@ -80,8 +80,8 @@ fn data(ingester: &mut Ingester) -> Decoded {
 fn the_death_of_a_node_removes_all_its_aliases() {
     let mut ingester = ingester_with_births();
     assert_eq!(data(&mut ingester).accepted, [1, 1, 1]);
-    let died = ingester.decode([event("spBv1.0/g/NDEATH/n", &bd_seq(1))]);
-    assert!(died.state_changed && died.rejected.is_empty());
+    let decoded = ingester.decode([event("spBv1.0/g/NDEATH/n", &bd_seq(1))]);
+    assert!(decoded.state_changed && decoded.rejected.is_empty());
     let decoded = data(&mut ingester);
     assert_eq!(decoded.accepted, [0, 0, 0]);
     assert!(messages(&decoded).iter().all(|message| message.contains("Rebirth")), "{:?}", messages(&decoded));
@@ -93,8 +93,8 @@ fn the_death_of_a_node_removes_all_its_aliases() {
 #[test]
 fn the_death_of_a_device_removes_only_its_aliases() {
     let mut ingester = ingester_with_births();
-    let died = ingester.decode([event("spBv1.0/g/DDEATH/n/d", b"")]);
-    assert!(died.state_changed && died.rejected.is_empty());
+    let decoded = ingester.decode([event("spBv1.0/g/DDEATH/n/d", b"")]);
+    assert!(decoded.state_changed && decoded.rejected.is_empty());
     assert_eq!(data(&mut ingester).accepted, [1, 0, 1]);
     let other = ingester.decode([event("spBv1.0/g/DDEATH/n/x", b""), event("spBv1.0/g/DDEATH/m/e", b"")]);
     assert!(!other.state_changed);
@@ -104,8 +104,8 @@ fn the_death_of_a_device_removes_only_its_aliases() {
 fn a_death_of_another_session_is_ignored() {
     let mut ingester = Ingester::restore("", &ingester_with_births().snapshot()).unwrap();
     for number in [0, 2] {
-        let died = ingester.decode([event("spBv1.0/g/NDEATH/n", &bd_seq(number))]);
-        assert!(!died.state_changed && died.rejected.is_empty());
+        let decoded = ingester.decode([event("spBv1.0/g/NDEATH/n", &bd_seq(number))]);
+        assert!(!decoded.state_changed && decoded.rejected.is_empty());
         assert_eq!(data(&mut ingester).accepted, [1, 1, 1]);
     }
     // A death without `bdSeq` applies to any session.

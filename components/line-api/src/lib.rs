@@ -205,7 +205,7 @@ pub struct Verdict {
     pub explanation: String,
 }
 
-/// Converts a table to the variant of the same name in another enum: `table!(value, wit::Table => Table)`.
+/// Converts a table to the variant of the same name in another enum: `convert_table!(value, WitTable => Table)`.
 #[macro_export]
 macro_rules! convert_table {
     ($value:expr, $from:ident => $to:ident) => {

@@ -12,17 +12,17 @@ use crate::rows::content_id;
 /// The longest horizon of a plan: 366 days.
 const MAX_HORIZON_HOURS: f64 = 8_784.0;
 
-/// Returns a content hash of a change, used as its id: repeating the same change has no further effect.
-pub fn change_id(change: &ActionRequest) -> String {
-    content_id(format!("{}|{}|{}|{}", change.action.name(), change.id, change.now, change.text).as_bytes())
+/// Returns a content hash of a request, used as its id: repeating the same request has no further effect.
+pub fn change_id(request: &ActionRequest) -> String {
+    content_id(format!("{}|{}|{}|{}", request.action.name(), request.id, request.now, request.text).as_bytes())
 }
 
 /// Validates a change of an anomaly: a comment needs a text.
 ///
 /// # Errors
 /// [`ActionError::Invalid`] if the comment is empty.
-pub fn validate(change: &ActionRequest) -> Result<(), ActionError> {
-    if change.action == Action::Comment && change.text.trim().is_empty() {
+pub fn validate(request: &ActionRequest) -> Result<(), ActionError> {
+    if request.action == Action::Comment && request.text.trim().is_empty() {
         return Err(ActionError::Invalid("the comment is empty; write a text".to_owned()));
     }
     Ok(())
@@ -102,8 +102,8 @@ impl WorkOrderChange {
     /// `technicians` are the configured names; `open` is false if the order's alert is known to be resolved.
     ///
     /// # Errors
-    /// [`ActionError`], by the planner's rules. The planner applies the change later and cannot answer, so its rules are
-    /// checked here first.
+    /// [`ActionError`], by the planner's rules. The planner applies the change later and cannot answer, so its rules
+    /// are checked here first.
     pub fn validate(&self, order: &Json, technicians: &[String], open: bool) -> Result<(), ActionError> {
         if let Some(name) = self.technician.as_ref().filter(|name| !technicians.contains(name)) {
             return Err(ActionError::Conflict(unknown_technician(name, technicians)));
@@ -162,10 +162,13 @@ impl WorkOrderChange {
     }
 }
 
-fn unknown_technician(name: &str, known: &[String]) -> String {
-    let known =
-        if known.is_empty() { "none is configured".to_owned() } else { format!("there are {}", known.join(", ")) };
-    format!("technician {name:?} is not known; {known}")
+fn unknown_technician(name: &str, configured: &[String]) -> String {
+    let expected = if configured.is_empty() {
+        "none is configured".to_owned()
+    } else {
+        format!("expected one of {}", configured.join(", "))
+    };
+    format!("technician {name:?} is unknown; {expected}")
 }
 
 /// A request for a what-if plan.
@@ -226,12 +229,14 @@ impl PlanRequest {
     pub fn restrict_config(&self, config: &str) -> Result<String, ActionError> {
         let mut config = parse_object(config);
         if let Some(names) = &self.constraints.technicians {
-            let known = technician_names(&config);
-            if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-                return Err(ActionError::Conflict(unknown_technician(name, &known)));
+            let configured = technician_names(&config);
+            if let Some(name) = names.iter().find(|name| !configured.contains(name)) {
+                return Err(ActionError::Conflict(unknown_technician(name, &configured)));
             }
             if let Some(technicians) = config.get_mut("technicians").and_then(Json::as_array_mut) {
-                technicians.retain(|each| names.iter().any(|name| each.get("name").is_some_and(|value| value == name)));
+                technicians.retain(|technician| {
+                    names.iter().any(|name| technician.get("name").is_some_and(|value| value == name))
+                });
             }
         }
         if let Some(hours) = self.horizon_hours {
@@ -250,7 +255,7 @@ fn parse_object(config: &str) -> Map<String, Json> {
 
 fn technician_names(config: &Map<String, Json>) -> Vec<String> {
     let technicians = config.get("technicians").and_then(Json::as_array).into_iter().flatten();
-    technicians.filter_map(|each| Some(each.get("name")?.as_str()?.to_owned())).collect()
+    technicians.filter_map(|technician| Some(technician.get("name")?.as_str()?.to_owned())).collect()
 }
 
 /// Returns the names of the technicians in the planner's configuration (JSON).
@@ -338,8 +343,8 @@ impl RepairRequest {
     }
 }
 
-/// Converts a [`RepairRequest`] to the contracts' alert. `types` is the module of the caller's bindings, which each crate
-/// generates.
+/// Converts a [`RepairRequest`] to the contracts' alert. `types` is the module of the caller's bindings, which each
+/// crate generates.
 #[macro_export]
 macro_rules! repair_alert {
     ($repair:expr, $types:ident) => {{

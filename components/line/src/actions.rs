@@ -14,35 +14,35 @@ use crate::{
 };
 
 /// Executes an action and returns the row that it changed or created, as JSON.
-pub(crate) async fn execute<P: Ports>(line: &Line<P>, change: &ActionRequest) -> Result<String, LineError> {
-    match change.action {
-        Action::Amend => amend_work_order(line, change).await,
-        Action::Plan => request_plan(line, change).await,
+pub(crate) async fn execute<P: Ports>(line: &Line<P>, request: &ActionRequest) -> Result<String, LineError> {
+    match request.action {
+        Action::Amend => amend_work_order(line, request).await,
+        Action::Plan => request_plan(line, request).await,
         Action::Acknowledge | Action::Handle | Action::FalseAlarm | Action::Comment => {
-            action_rules::validate(change)?;
-            let anomaly = find_row(line, Table::Anomalies, "anomaly", &change.id).await?;
-            if change.action.marks_handled() {
+            action_rules::validate(request)?;
+            let anomaly = find_row(line, Table::Anomalies, "anomaly", &request.id).await?;
+            if request.action.marks_handled() {
                 let statement = "UPDATE anomalies SET handled = 1 WHERE id = $1";
-                store::execute(&line.ports, statement, &[text_value(change.id.as_str())]).await?;
+                store::execute(&line.ports, statement, &[text_value(request.id.as_str())]).await?;
             }
-            record_action(line, change, &anomaly).await?;
-            Ok(find_row(line, Table::Anomalies, "anomaly", &change.id).await?.to_string())
+            record_action(line, request, &anomaly).await?;
+            Ok(find_row(line, Table::Anomalies, "anomaly", &request.id).await?.to_string())
         }
         Action::OrderRepair => {
-            let anomaly = find_row(line, Table::Anomalies, "anomaly", &change.id).await?;
-            let repair = RepairRequest::new(&anomaly, &change.text, change.now);
+            let anomaly = find_row(line, Table::Anomalies, "anomaly", &request.id).await?;
+            let repair = RepairRequest::new(&anomaly, &request.text, request.now);
             if !has_pending_order(line, &repair).await? {
-                enqueue_command(line, change, &PlannerCommand::Alerts(vec![repair_alert!(repair, types)])).await?;
+                enqueue_command(line, request, &PlannerCommand::Alerts(vec![repair_alert!(repair, types)])).await?;
             }
-            record_action(line, change, &anomaly).await?;
+            record_action(line, request, &anomaly).await?;
             Ok(anomaly.to_string())
         }
     }
 }
 
-async fn amend_work_order<P: Ports>(line: &Line<P>, change: &ActionRequest) -> Result<String, LineError> {
-    let amendment = WorkOrderChange::parse(&change.text)?;
-    let order = find_row(line, Table::WorkOrders, "work order", &change.id).await?;
+async fn amend_work_order<P: Ports>(line: &Line<P>, request: &ActionRequest) -> Result<String, LineError> {
+    let amendment = WorkOrderChange::parse(&request.text)?;
+    let order = find_row(line, Table::WorkOrders, "work order", &request.id).await?;
     let statement = "SELECT state FROM alerts WHERE id = $1";
     let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default();
     let rows = store::execute(&line.ports, statement, &[text_value(alert)]).await?;
@@ -55,42 +55,42 @@ async fn amend_work_order<P: Ports>(line: &Line<P>, change: &ActionRequest) -> R
     )?;
     enqueue_command(
         line,
-        change,
-        &PlannerCommand::AmendWorkOrder { order: change.id.clone(), change: amendment.clone(), now: change.now },
+        request,
+        &PlannerCommand::AmendWorkOrder { order: request.id.clone(), change: amendment.clone(), now: request.now },
     )
     .await?;
-    record_action(line, change, &order).await?;
+    record_action(line, request, &order).await?;
     Ok(match line.dispatch {
-        Dispatch::Inline => find_row(line, Table::WorkOrders, "work order", &change.id).await?,
+        Dispatch::Inline => find_row(line, Table::WorkOrders, "work order", &request.id).await?,
         // The planner has not applied the change yet.
         Dispatch::Bus => amendment.preview(order),
     }
     .to_string())
 }
 
-async fn request_plan<P: Ports>(line: &Line<P>, change: &ActionRequest) -> Result<String, LineError> {
-    let request = PlanRequest::parse(&change.text)?;
-    request.restrict_config(&line.plant.stage_config("schedule"))?;
-    let mut assets = Vec::with_capacity(request.sensor_ids.len());
-    for sensor in &request.sensor_ids {
+async fn request_plan<P: Ports>(line: &Line<P>, request: &ActionRequest) -> Result<String, LineError> {
+    let plan_request = PlanRequest::parse(&request.text)?;
+    plan_request.restrict_config(&line.plant.stage_config("schedule"))?;
+    let mut assets = Vec::with_capacity(plan_request.sensor_ids.len());
+    for sensor in &plan_request.sensor_ids {
         let row = find_row(line, Table::Sensors, "sensor", sensor).await?;
         assets.extend(row.get("asset").and_then(Json::as_str).map(str::to_owned));
     }
-    let id = action_rules::change_id(change);
+    let id = action_rules::change_id(request);
     let mut rows = RowBatch::default();
     rows.add(
         QUEUED_TASKS,
         vec![
             text_value(id.as_str()),
-            Value::Integer(change.now),
+            Value::Integer(request.now),
             text_value("queued"),
-            text_value(change.text.as_str()),
+            text_value(request.text.as_str()),
         ],
     );
     rows.write(&line.ports).await?;
-    let assets = (!request.sensor_ids.is_empty()).then_some(assets);
-    let task = PlanTask { id: id.clone(), request: change.text.clone(), assets, now: change.now };
-    enqueue_command(line, change, &PlannerCommand::PlanTask(Box::new(task))).await?;
+    let assets = (!plan_request.sensor_ids.is_empty()).then_some(assets);
+    let task = PlanTask { id: id.clone(), request: request.text.clone(), assets, now: request.now };
+    enqueue_command(line, request, &PlannerCommand::PlanTask(Box::new(task))).await?;
     Ok(find_row(line, Table::Tasks, "task", &id).await?.to_string())
 }
 
@@ -104,20 +104,20 @@ async fn find_row<P: Ports>(line: &Line<P>, table: Table, what: &str, id: &str) 
 }
 
 /// Records the action in the table `actions`.
-async fn record_action<P: Ports>(line: &Line<P>, change: &ActionRequest, target: &Json) -> Result<(), LineError> {
+async fn record_action<P: Ports>(line: &Line<P>, request: &ActionRequest, target: &Json) -> Result<(), LineError> {
     let asset = target.get("asset").and_then(Json::as_str).unwrap_or_default();
     let mut rows = RowBatch::default();
     rows.add(
         ACTIONS,
         vec![
-            text_value(action_rules::change_id(change)),
-            Value::Integer(change.now),
-            text_value(change.action.name()),
-            text_value(change.id.as_str()),
+            text_value(action_rules::change_id(request)),
+            Value::Integer(request.now),
+            text_value(request.action.name()),
+            text_value(request.id.as_str()),
             text_value(asset),
             // The actor is known only to hosts that authenticate callers.
             Value::Null,
-            text_value(change.text.as_str()),
+            text_value(request.text.as_str()),
         ],
     );
     Ok(rows.write(&line.ports).await?)
@@ -132,15 +132,15 @@ async fn has_pending_order<P: Ports>(line: &Line<P>, repair: &RepairRequest) -> 
 /// Appends a command to the planner's queue. With [`Dispatch::Inline`] the queue is processed at once.
 async fn enqueue_command<P: Ports>(
     line: &Line<P>,
-    change: &ActionRequest,
+    request: &ActionRequest,
     command: &PlannerCommand,
 ) -> Result<(), LineError> {
     let body = postcard::to_allocvec(command)
         .map_err(|error| LineError::Broken(format!("cannot encode a command for the planner's queue: {error}")))?;
-    queue::append(&line.ports, Topic::Alerts, PLANT_KEY, &action_rules::change_id(change), change.now, &body).await?;
+    queue::append(&line.ports, Topic::Alerts, PLANT_KEY, &action_rules::change_id(request), request.now, &body).await?;
     match line.dispatch {
         Dispatch::Bus => line.notify(Topic::Alerts, PLANT_KEY).await,
-        Dispatch::Inline => line.process_queue(Topic::Alerts, PLANT_KEY, change.now).await?,
+        Dispatch::Inline => line.process_queue(Topic::Alerts, PLANT_KEY, request.now).await?,
     }
     Ok(())
 }

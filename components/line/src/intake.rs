@@ -39,7 +39,7 @@ pub struct RejectedPart {
     pub position: u32,
     /// The category of the error.
     pub reason: Reason,
-    /// What was expected, what came, and what to do.
+    /// What was expected, what was received, and what to do.
     pub message: String,
     /// The number of readings in the rejected part.
     pub readings: u32,

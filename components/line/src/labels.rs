@@ -1,6 +1,6 @@
-//! The names of the contracts' enums in the store and in answers.
+//! The names of the contracts' enums in the store and in responses.
 
-use wheeltapper_line_api::RejectionReason as FrontReason;
+use wheeltapper_line_api::RejectionReason;
 
 use crate::contracts::types::{Reason, Severity};
 
@@ -14,5 +14,5 @@ pub(crate) fn severity_name(severity: Severity) -> &'static str {
 }
 
 pub(crate) fn reason_name(reason: Reason) -> &'static str {
-    wheeltapper_line_api::convert_reason!(reason, Reason => FrontReason).name()
+    wheeltapper_line_api::convert_reason!(reason, Reason => RejectionReason).name()
 }

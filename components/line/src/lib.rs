@@ -2,8 +2,8 @@
 //!
 //! On Spin and wasmCloud an instance may live for one event only, and two may run at once. So the state of each stage
 //! is stored outside the instance, under compare-and-swap, and the queues between the stages are tables of the store.
-//! [`Ports`] lists what a platform has to provide; `stage_driver.rs` explains how a queue is processed. An adapter for a
-//! platform implements [`Ports`] and passes the events of its triggers to [`Line`].
+//! [`Ports`] lists what a platform has to provide; `stage_driver.rs` explains how a queue is processed. An adapter for
+//! a platform implements [`Ports`] and passes the events of its triggers to [`Line`].
 
 #![cfg_attr(
     not(all(feature = "ingest", feature = "featurize", feature = "detect", feature = "alert", feature = "schedule")),

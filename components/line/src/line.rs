@@ -46,8 +46,8 @@ impl<P: Ports> Line<P> {
         Ok(Self { ports, plant: PlantConfig::parse(plant)?, dispatch })
     }
 
-    /// Takes an event of a device. Its readings are durable when this returns; with [`Dispatch::Inline`] all stages have
-    /// processed them as well.
+    /// Takes an event of a device. Its readings are durable when this returns; with [`Dispatch::Inline`] all stages
+    /// have processed them as well.
     ///
     /// # Errors
     /// [`LineError`]: send the event again, nothing is lost. Readings that are rejected are no error; see the receipt.
@@ -71,21 +71,24 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// [`LineError`]: the platform may deliver the message again; a tick processes the queue in any case.
     pub async fn on_message(&self, topic: Topic, body: &[u8], now: i64) -> Result<(), LineError> {
-        let nudge: Notification = serde_json::from_slice(body).map_err(|error| {
+        let notification: Notification = serde_json::from_slice(body).map_err(|error| {
             LineError::Broken(format!(
                 "a message on {} is not {{\"topic\": \"…\", \"key\": \"…\"}}: {error}; devices send to the topic of the readings",
                 topic.name()
             ))
         })?;
-        self.process_queue(topic, &nudge.key, now).await
+        self.process_queue(topic, &notification.key, now).await
     }
 
-    /// As [`Self::on_message`], for platforms that do not pass on the topic of a message. The topic is taken from the body.
+    /// As [`Self::on_message`], for platforms that do not pass on the topic of a message. The topic is taken from the
+    /// body.
     ///
     /// # Errors
     /// As [`Self::on_message`].
     pub async fn on_message_without_topic(&self, body: &[u8], now: i64) -> Result<(), LineError> {
-        let topic = serde_json::from_slice(body).ok().and_then(|nudge: Notification| Topic::from_name(&nudge.topic));
+        let topic = serde_json::from_slice(body)
+            .ok()
+            .and_then(|notification: Notification| Topic::from_name(&notification.topic));
         let topic = topic.ok_or_else(|| {
             LineError::Broken(
                 "a message between the stages is not {\"topic\": \"…\", \"key\": \"…\"} with a known topic".into(),
@@ -128,8 +131,8 @@ impl<P: Ports> Line<P> {
     /// # Errors
     /// [`LineError::Rejected`] if the action is rejected and nothing changed. After any other error a retry completes
     /// the action.
-    pub async fn execute(&self, change: &crate::ActionRequest) -> Result<String, LineError> {
-        crate::actions::execute(self, change).await
+    pub async fn execute(&self, request: &crate::ActionRequest) -> Result<String, LineError> {
+        crate::actions::execute(self, request).await
     }
 
     /// Scores a sample against the machine's baseline, without learning from it.
@@ -143,8 +146,8 @@ impl<P: Ports> Line<P> {
 
     /// Publishes a notification on the bus. If the bus does not answer, the next tick processes the queue.
     pub(crate) async fn notify(&self, topic: Topic, key: &str) {
-        let nudge = Notification { topic: topic.name().to_owned(), key: key.to_owned() };
-        let Ok(body) = serde_json::to_vec(&nudge) else { return };
+        let notification = Notification { topic: topic.name().to_owned(), key: key.to_owned() };
+        let Ok(body) = serde_json::to_vec(&notification) else { return };
         if let Err(error) = self.ports.publish(topic, key, &body).await {
             eprintln!(
                 "wheeltapper: cannot publish the notification for {} of {key}: {error}; the next tick processes the queue",

@@ -1,5 +1,5 @@
-//! Implements the contracts' interface `line-api`, through which the API calls the line, for platforms whose functions are
-//! synchronous.
+//! Implements the contracts' interface `line-api`, through which the API calls the line, for platforms whose functions
+//! are synchronous.
 
 use crate::{Action, ActionError, Line, LineError, Ports, Submission, Table, now, run_sync};
 

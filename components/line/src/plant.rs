@@ -28,13 +28,13 @@ pub(crate) struct PlantConfig {
 
 impl Default for PlantConfig {
     fn default() -> Self {
-        let nothing = || Value::Null;
+        let null = || Value::Null;
         Self {
-            ingest: nothing(),
-            featurize: nothing(),
-            detect: nothing(),
-            alert: nothing(),
-            schedule: nothing(),
+            ingest: null(),
+            featurize: null(),
+            detect: null(),
+            alert: null(),
+            schedule: null(),
             assets: BTreeMap::new(),
             poison_after_seconds: 60,
         }
@@ -78,8 +78,8 @@ impl PlantConfig {
 
     /// Returns the unit and kind of a sensor, empty if they are not configured.
     pub(crate) fn unit_and_kind(&self, sensor: &str) -> (&str, &str) {
-        let about = self.detect.get("sensors").and_then(|sensors| sensors.get(sensor));
-        let text = |key| about.and_then(|about| about.get(key)).and_then(Value::as_str).unwrap_or("");
+        let properties = self.detect.get("sensors").and_then(|sensors| sensors.get(sensor));
+        let text = |key| properties.and_then(|properties| properties.get(key)).and_then(Value::as_str).unwrap_or("");
         (text("unit"), text("kind"))
     }
 

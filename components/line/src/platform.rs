@@ -14,7 +14,7 @@ use crate::LineError;
 /// The line's error, or [`LineError::Broken`] if a port waited after all.
 pub fn run_sync<T>(future: impl Future<Output = Result<T, LineError>>) -> Result<T, LineError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
+        Poll::Ready(result) => result,
         Poll::Pending => {
             Err(LineError::Broken("a platform port waited; expected all of them to be synchronous".to_owned()))
         }
@@ -23,8 +23,8 @@ pub fn run_sync<T>(future: impl Future<Output = Result<T, LineError>>) -> Result
 
 /// Returns the platform's time, in nanoseconds since 1970.
 pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Returns the plant that a setting contains, or the content of the file that it names after an `@`. `hint` is added

@@ -116,7 +116,7 @@ impl PortError {
     /// an outage, which passes.
     pub(crate) fn is_permanent(&self) -> bool {
         let is_permanent = |code: &str| PERMANENT_ERROR_CLASSES.iter().any(|class| code.starts_with(class));
-        sqlstate(&self.0).is_some_and(is_permanent) || PERMANENT_ERRORS.iter().any(|words| self.0.contains(words))
+        sqlstate(&self.0).is_some_and(is_permanent) || PERMANENT_ERRORS.iter().any(|text| self.0.contains(text))
     }
 }
 
@@ -169,8 +169,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_told_from_values_that_are_never_stored() {
-        let refuses = |text: &str| PortError(text.to_owned()).is_permanent();
+    fn outages_are_distinguished_from_permanent_errors() {
+        let is_permanent = |text: &str| PortError(text.to_owned()).is_permanent();
         for text in [
             "22003: integer out of range",
             "54000: index row requires 8200 bytes",
@@ -178,7 +178,7 @@ mod tests {
             "SQLSTATE(22P02)",
             "string or blob too big",
         ] {
-            assert!(refuses(text), "{text}");
+            assert!(is_permanent(text), "{text}");
         }
         for text in [
             "connection refused: 127.0.0.1:54321",
@@ -188,7 +188,7 @@ mod tests {
             "22 connections are open: try again",
             "",
         ] {
-            assert!(!refuses(text), "{text}");
+            assert!(!is_permanent(text), "{text}");
         }
     }
 }

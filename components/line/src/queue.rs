@@ -33,8 +33,8 @@ pub(crate) async fn append<P: Ports>(
             return Ok(true);
         }
         // The id is in the queue, or another instance took the sequence number.
-        let known = "SELECT seq FROM events WHERE topic = $1 AND key = $2 AND id = $3";
-        if !store::execute(ports, known, &parameters[..3]).await?.is_empty() {
+        let exists_statement = "SELECT seq FROM events WHERE topic = $1 AND key = $2 AND id = $3";
+        if !store::execute(ports, exists_statement, &parameters[..3]).await?.is_empty() {
             return Ok(false);
         }
     }

@@ -109,12 +109,14 @@ pub(crate) async fn drain_queue<S: Stage, P: Ports>(line: &Line<P>, key: &str, n
             false => process_batch::<S>(&line.plant.stage_config(S::NAME), key, &events, state.snapshot.as_deref()),
         };
         // The instance is still alive here, so a failure from now on is not the stage's.
-        let step = match result {
-            Ok(step) => commit::<S, P>(line, key, &state_key, version, &step).await.map(|swapped| (swapped, step)),
+        let batch_result = match result {
+            Ok(batch_result) => commit::<S, P>(line, key, &state_key, version, &batch_result)
+                .await
+                .map(|swapped| (swapped, batch_result)),
             Err(error) => Err(error),
         };
-        let (swapped, step) = match step {
-            Ok(done) => done,
+        let (swapped, batch_result) = match batch_result {
+            Ok(committed) => committed,
             Err(error) => {
                 if !matches!(error, LineError::Unstorable(_)) {
                     // If this write fails too, the store's error is already reported.
@@ -126,16 +128,16 @@ pub(crate) async fn drain_queue<S: Stage, P: Ports>(line: &Line<P>, key: &str, n
         if !swapped {
             continue;
         }
-        let BatchResult { rows, next_events: nexts, planner_events: plans, position, .. } = step;
+        let BatchResult { rows, next_events, planner_events, position, .. } = batch_result;
         queue::mark_done(ports, S::INPUT, key, position).await?;
         if line.dispatch == Dispatch::Bus {
             if rows.has(DEAD_LETTERS) {
                 line.notify(Topic::DeadLetters, key).await;
             }
-            if let Some(topic) = S::OUTPUT.filter(|_| !nexts.is_empty()) {
+            if let Some(topic) = S::OUTPUT.filter(|_| !next_events.is_empty()) {
                 line.notify(topic, key).await;
             }
-            if !plans.is_empty() {
+            if !planner_events.is_empty() {
                 line.notify(Topic::Alerts, PLANT_KEY).await;
             }
         }
@@ -161,18 +163,19 @@ fn process_batch<S: Stage>(
 ) -> Result<BatchResult, LineError> {
     let stage = S::open(config, snapshot)
         .map_err(|error| LineError::Broken(format!("{} cannot be opened: {error}", S::NAME)))?;
-    let (mut rows, mut nexts, mut plans, mut position) = (RowBatch::default(), Vec::new(), Vec::new(), 0);
+    let (mut rows, mut next_events, mut planner_events, mut position) =
+        (RowBatch::default(), Vec::new(), Vec::new(), 0);
     for event in events {
         position = event.seq;
         match stage.process(key, event, &mut rows) {
             Ok(output) => {
-                nexts.extend(output.next_event.map(|body| QueuedEvent { body, ..event.clone() }));
-                plans.extend(output.planner_command.map(|body| QueuedEvent { body, ..event.clone() }));
+                next_events.extend(output.next_event.map(|body| QueuedEvent { body, ..event.clone() }));
+                planner_events.extend(output.planner_command.map(|body| QueuedEvent { body, ..event.clone() }));
             }
             Err(error) => add_dead_letter::<S>(event, &format!("{} rejected the event: {error}", S::NAME), &mut rows),
         }
     }
-    Ok(BatchResult { rows, next_events: nexts, planner_events: plans, position, snapshot: Some(stage.snapshot()) })
+    Ok(BatchResult { rows, next_events, planner_events, position, snapshot: Some(stage.snapshot()) })
 }
 
 /// Quarantines the first event as a dead letter. The stage's state stays as it is, because the stage did not process
@@ -196,21 +199,21 @@ async fn commit<S: Stage, P: Ports>(
     key: &str,
     state_key: &str,
     version: P::Version,
-    step: &BatchResult,
+    batch_result: &BatchResult,
 ) -> Result<bool, LineError> {
     let ports = &line.ports;
-    step.rows.write(ports).await?;
+    batch_result.rows.write(ports).await?;
     // In order: a reader of the next queue sees an event only after those before it.
-    for next in &step.next_events {
+    for next in &batch_result.next_events {
         if let Some(topic) = S::OUTPUT {
             queue::insert_at(ports, topic, key, next).await?;
         }
     }
-    for plan in &step.planner_events {
-        let id = content_id(format!("{key}|{}", plan.seq).as_bytes());
-        queue::append(ports, Topic::Alerts, PLANT_KEY, &id, plan.time, &plan.body).await?;
+    for command in &batch_result.planner_events {
+        let id = content_id(format!("{key}|{}", command.seq).as_bytes());
+        queue::append(ports, Topic::Alerts, PLANT_KEY, &id, command.time, &command.body).await?;
     }
-    let state = StageState { position: step.position, snapshot: step.snapshot.clone() };
+    let state = StageState { position: batch_result.position, snapshot: batch_result.snapshot.clone() };
     let state = postcard::to_allocvec(&state)
         .map_err(|error| LineError::Broken(format!("cannot encode the state {state_key}: {error}")))?;
     Ok(ports.swap(state_key, version, state).await?)

@@ -27,12 +27,13 @@ pub(crate) async fn execute<P: Ports>(
 fn is_missing_table_or_column(message: &str) -> bool {
     ["no such table", "no such column", "has no column named", "42P01", "42703"]
         .iter()
-        .any(|each| message.contains(each))
-        || (["relation", "column"].iter().any(|each| message.contains(each)) && message.contains("does not exist"))
+        .any(|pattern| message.contains(pattern))
+        || (["relation", "column"].iter().any(|pattern| message.contains(pattern))
+            && message.contains("does not exist"))
 }
 
 /// PostgreSQL's IF NOT EXISTS does not wait for a concurrent creation of the same table: it fails on the catalogue's
 /// key. SQLite has no IF NOT EXISTS for columns.
 fn is_already_created(message: &str) -> bool {
-    ["already exists", "23505", "duplicate key", "duplicate column"].iter().any(|each| message.contains(each))
+    ["already exists", "23505", "duplicate key", "duplicate column"].iter().any(|pattern| message.contains(pattern))
 }

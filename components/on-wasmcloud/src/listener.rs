@@ -123,7 +123,7 @@ impl Guest for Component {
 async fn on_message(subject: &str, body: Vec<u8>) -> Result<(), LineError> {
     let kind = message_kind(subject);
     // A notification runs one stage, and each stage notifies the next, even if all stages are in this component.
-    let dispatch = if cfg!(feature = "whole") && !matches!(kind, MessageKind::Notification(_)) {
+    let dispatch = if cfg!(feature = "all-stages") && !matches!(kind, MessageKind::Notification(_)) {
         Dispatch::Inline
     } else {
         Dispatch::Bus

@@ -27,27 +27,22 @@ pub(crate) struct Availability<'a> {
 }
 
 impl<'a> Availability<'a> {
-    /// Covers the time from `now` to the horizon, with `begun` work occupying its slots.
-    pub fn new<'b>(config: &'a ValidatedConfig, now: i64, begun: impl Iterator<Item = &'b TrackedOrder>) -> Self {
+    /// Covers the time from `now` to the horizon, with `fixed` work occupying its slots.
+    pub fn new<'b>(config: &'a ValidatedConfig, now: i64, fixed: impl Iterator<Item = &'b TrackedOrder>) -> Self {
         let now = config.not_before.map_or(now, |time| time.max(now));
         let from = ceil_to_five_minutes(now);
         let until = (ceil_to_minute(now) + config.horizon).min(LAST_MINUTE);
-        let free = config
+        let free_time = config
             .technicians
             .iter()
             .map(|technician| IntervalSet::new(technician.roster.working_intervals(from, until)))
             .collect();
-        let mut availability = Self {
-            config,
-            first_minute: from,
-            free_time: free,
-            asset_occupancy: BTreeMap::new(),
-            capable: BTreeMap::new(),
-        };
-        for order in begun {
+        let mut availability =
+            Self { config, first_minute: from, free_time, asset_occupancy: BTreeMap::new(), capable: BTreeMap::new() };
+        for order in fixed {
             // The technician may have been removed from the configuration since.
-            if let Some(place) = order.assignment().filter(|(_, slot)| slot.end > from) {
-                availability.occupy(place, &order.record.asset);
+            if let Some(assignment) = order.assignment().filter(|(_, slot)| slot.end > from) {
+                availability.occupy(assignment, &order.record.asset);
             }
         }
         availability
@@ -81,11 +76,11 @@ impl<'a> Availability<'a> {
     }
 
     /// Reserves a slot for a job if the slot is free and suitable. Returns whether it was reserved.
-    pub fn reserve(&mut self, job: &Job<'_>, place: Assignment<'_>) -> bool {
+    pub fn reserve(&mut self, job: &Job<'_>, assignment: Assignment<'_>) -> bool {
         self.cache_capable(job.template);
-        let fits = self.is_suitable(job, place);
+        let fits = self.is_suitable(job, assignment);
         if fits {
-            self.occupy(place, &job.alert.asset);
+            self.occupy(assignment, &job.alert.asset);
         }
         fits
     }
@@ -101,32 +96,33 @@ impl<'a> Availability<'a> {
     }
 
     /// Caches the technicians who have the skills for a job.
-    fn cache_capable(&mut self, kind: &JobTemplate) {
-        if !self.capable.contains_key(&kind.skills) {
+    fn cache_capable(&mut self, template: &JobTemplate) {
+        if !self.capable.contains_key(&template.skills) {
             let has_skills =
-                |technician: &Technician| kind.skills.iter().all(|skill| technician.skills.contains(skill));
+                |technician: &Technician| template.skills.iter().all(|skill| technician.skills.contains(skill));
             let technicians = self.config.technicians.iter().enumerate();
-            let able = technicians.filter(|(_, technician)| has_skills(technician)).map(|(index, _)| index).collect();
-            self.capable.insert(kind.skills.clone(), able);
+            let capable =
+                technicians.filter(|(_, technician)| has_skills(technician)).map(|(index, _)| index).collect();
+            self.capable.insert(template.skills.clone(), capable);
         }
     }
 
-    fn capable_technicians(&self, kind: &JobTemplate) -> &[usize] {
-        self.capable.get(&kind.skills).map_or(&[], Vec::as_slice)
+    fn capable_technicians(&self, template: &JobTemplate) -> &[usize] {
+        self.capable.get(&template.skills).map_or(&[], Vec::as_slice)
     }
 
-    /// Reserves a slot for a job that starts at or after `ready`: its previous slot `had`, unless moving gains enough,
-    /// or else the earliest. Ties go to the lower cost, then to the name.
+    /// Reserves a slot for a job that starts at or after `earliest_start`: its `previous` slot, unless moving gains
+    /// enough, or else the earliest. Ties go to the lower cost, then to the name.
     pub fn assign(
         &mut self,
         job: &Job<'_>,
-        ready: i64,
+        earliest_start: i64,
         previous: Option<Assignment<'_>>,
     ) -> Result<(Interval, &'a Technician), UnscheduledReason> {
         self.cache_capable(job.template);
         let config = self.config;
         let duration = i64::from(job.template.duration_minutes);
-        let earliest = ready.max(self.first_minute);
+        let earliest = earliest_start.max(self.first_minute);
         let unoccupied = IntervalSet::default();
         let asset = self.asset_occupancy.get(&job.alert.asset).unwrap_or(&unoccupied);
         let mut best: Option<(i64, &Technician)> = None;
@@ -146,7 +142,7 @@ impl<'a> Availability<'a> {
         }
         let best = best.ok_or_else(|| self.unscheduled_reason(job.template))?;
         let unchanged = previous.filter(|(_, slot)| slot.start >= earliest && slot.start < best.0 + MIN_GAIN_MINUTES);
-        let unchanged = unchanged.filter(|place| self.is_suitable(job, *place));
+        let unchanged = unchanged.filter(|assignment| self.is_suitable(job, *assignment));
         let unchanged = unchanged
             .and_then(|(name, slot)| Some((slot.start, config.technicians.get(self.technician_index(name)?)?)));
         let (start, technician) = unchanged.unwrap_or(best);
@@ -155,17 +151,17 @@ impl<'a> Availability<'a> {
         Ok((slot, technician))
     }
 
-    fn unscheduled_reason(&self, kind: &JobTemplate) -> UnscheduledReason {
-        let able = self.capable_technicians(kind);
+    fn unscheduled_reason(&self, template: &JobTemplate) -> UnscheduledReason {
+        let capable = self.capable_technicians(template);
         if self.config.technicians.is_empty() {
             return UnscheduledReason::NoTechnicians;
         }
-        if able.is_empty() {
+        if capable.is_empty() {
             return UnscheduledReason::MissingSkills;
         }
-        let stretches = able.iter().filter_map(|index| self.config.technicians.get(*index));
-        let longest = stretches.map(|technician| technician.roster.longest_interval).max().unwrap_or(0);
-        if longest < i64::from(kind.duration_minutes) {
+        let longest_intervals = capable.iter().filter_map(|index| self.config.technicians.get(*index));
+        let longest = longest_intervals.map(|technician| technician.roster.longest_interval).max().unwrap_or(0);
+        if longest < i64::from(template.duration_minutes) {
             UnscheduledReason::ShiftsTooShort(longest)
         } else {
             UnscheduledReason::HorizonFull

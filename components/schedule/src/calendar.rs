@@ -24,7 +24,7 @@ pub(crate) fn minute_to_nanoseconds(minute: i64) -> i64 {
     minute.saturating_mul(NANOSECONDS_PER_MINUTE)
 }
 
-/// A time interval in minutes, from `from` (included) to `to` (excluded).
+/// A time interval in minutes, from `start` (included) to `end` (excluded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
     pub start: i64,
@@ -59,7 +59,12 @@ impl Roster {
         // Four weeks contain every interval of a weekly pattern completely. An interval of three weeks or more has no
         // end.
         let week = 7 * MINUTES_PER_DAY;
-        let longest = roster.working_intervals(0, 4 * week).iter().map(|span| span.end - span.start).max().unwrap_or(0);
+        let longest = roster
+            .working_intervals(0, 4 * week)
+            .iter()
+            .map(|interval| interval.end - interval.start)
+            .max()
+            .unwrap_or(0);
         roster.longest_interval = if longest >= 3 * week { i64::MAX } else { longest };
         roster
     }
@@ -74,32 +79,32 @@ impl Roster {
         }
         let first = (from + self.utc_offset).div_euclid(MINUTES_PER_DAY) - 1;
         let last = (to + self.utc_offset).div_euclid(MINUTES_PER_DAY);
-        let mut spans = Vec::new();
+        let mut intervals = Vec::new();
         for day in first..=last {
             // Day 0 was a Thursday, the fourth day of a week that starts on Monday.
             let weekday = usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
             for shift in &self.shifts {
                 if shift.days.get(weekday).copied().unwrap_or(false) {
                     let start = day * MINUTES_PER_DAY + shift.start - self.utc_offset;
-                    let span = Interval { start: start.max(from), end: (start + shift.length).min(to) };
-                    if span.start < span.end {
-                        spans.push(span);
+                    let interval = Interval { start: start.max(from), end: (start + shift.length).min(to) };
+                    if interval.start < interval.end {
+                        intervals.push(interval);
                     }
                 }
             }
         }
-        spans.sort_by_key(|span| (span.start, span.end));
-        merge_intervals(&spans)
+        intervals.sort_by_key(|interval| (interval.start, interval.end));
+        merge_intervals(&intervals)
     }
 }
 
 /// Joins intervals that touch or overlap; they are sorted by start.
-fn merge_intervals(spans: &[Interval]) -> Vec<Interval> {
-    let mut merged: Vec<Interval> = Vec::with_capacity(spans.len());
-    for span in spans {
+fn merge_intervals(intervals: &[Interval]) -> Vec<Interval> {
+    let mut merged: Vec<Interval> = Vec::with_capacity(intervals.len());
+    for interval in intervals {
         match merged.last_mut() {
-            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-            _ => merged.push(*span),
+            Some(last) if interval.start <= last.end => last.end = last.end.max(interval.end),
+            _ => merged.push(*interval),
         }
     }
     merged
@@ -121,8 +126,8 @@ mod tests {
     }
 
     fn hours(roster: &Roster, from: i64, to: i64) -> Vec<(i64, i64)> {
-        let spans = roster.working_intervals(MONDAY + from * 60, MONDAY + to * 60);
-        spans.iter().map(|span| ((span.start - MONDAY) / 60, (span.end - MONDAY) / 60)).collect()
+        let intervals = roster.working_intervals(MONDAY + from * 60, MONDAY + to * 60);
+        intervals.iter().map(|interval| ((interval.start - MONDAY) / 60, (interval.end - MONDAY) / 60)).collect()
     }
 
     #[test]

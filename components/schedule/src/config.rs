@@ -192,7 +192,7 @@ fn validate_technician(index: usize, config: TechnicianConfig, offset: i64) -> R
         for day in &shift.days {
             let position = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|known| known == day);
             match position.and_then(|position| days.get_mut(position)) {
-                Some(works) => *works = true,
+                Some(flag) => *flag = true,
                 None => {
                     return reject(
                         format!("shifts[{number}].days"),

@@ -9,15 +9,15 @@ pub(crate) struct IntervalSet(Vec<Interval>);
 
 impl IntervalSet {
     /// Creates a set from intervals that are sorted and do not touch.
-    pub fn new(spans: Vec<Interval>) -> Self {
-        Self(spans)
+    pub fn new(intervals: Vec<Interval>) -> Self {
+        Self(intervals)
     }
 
     /// Adds an interval and joins it with those that it touches.
-    pub fn insert(&mut self, span: Interval) {
-        let first = self.0.partition_point(|other| other.end < span.start);
-        let last = self.0.partition_point(|other| other.start <= span.end).max(first);
-        let merged = self.0.get(first..last).unwrap_or_default().iter().fold(span, |merged, other| Interval {
+    pub fn insert(&mut self, interval: Interval) {
+        let first = self.0.partition_point(|other| other.end < interval.start);
+        let last = self.0.partition_point(|other| other.start <= interval.end).max(first);
+        let merged = self.0.get(first..last).unwrap_or_default().iter().fold(interval, |merged, other| Interval {
             start: merged.start.min(other.start),
             end: merged.end.max(other.end),
         });
@@ -25,52 +25,52 @@ impl IntervalSet {
     }
 
     /// Removes an interval.
-    pub fn remove(&mut self, span: Interval) {
-        let first = self.0.partition_point(|other| other.end <= span.start);
-        let last = self.0.partition_point(|other| other.start < span.end).max(first);
+    pub fn remove(&mut self, interval: Interval) {
+        let first = self.0.partition_point(|other| other.end <= interval.start);
+        let last = self.0.partition_point(|other| other.start < interval.end).max(first);
         let mut remaining = Vec::with_capacity(2);
         for other in self.0.get(first..last).unwrap_or_default() {
-            let before = Interval { start: other.start, end: other.end.min(span.start) };
-            let after = Interval { start: other.start.max(span.end), end: other.end };
+            let before = Interval { start: other.start, end: other.end.min(interval.start) };
+            let after = Interval { start: other.start.max(interval.end), end: other.end };
             remaining.extend([before, after].into_iter().filter(|part| part.start < part.end));
         }
         self.0.splice(first..last, remaining);
     }
 
-    /// Returns whether the set contains all of `span`.
-    pub fn contains(&self, span: Interval) -> bool {
-        let first = self.0.partition_point(|other| other.end < span.end);
-        self.0.get(first).is_some_and(|other| other.start <= span.start && span.end <= other.end)
+    /// Returns whether the set contains all of `interval`.
+    pub fn contains(&self, interval: Interval) -> bool {
+        let first = self.0.partition_point(|other| other.end < interval.end);
+        self.0.get(first).is_some_and(|other| other.start <= interval.start && interval.end <= other.end)
     }
 
-    /// Returns whether the set contains no minute of `span`.
-    pub fn is_disjoint(&self, span: Interval) -> bool {
-        self.earliest_gap(span.start, span.end - span.start, span.end).is_some()
+    /// Returns whether the set contains no minute of `interval`.
+    pub fn is_disjoint(&self, interval: Interval) -> bool {
+        self.earliest_gap(interval.start, interval.end - interval.start, interval.end).is_some()
     }
 
     /// Returns the earliest start at or after `earliest` of an interval of `duration` that ends by `limit` and is
     /// disjoint from the set.
     fn earliest_gap(&self, earliest: i64, duration: i64, limit: i64) -> Option<i64> {
         let mut start = earliest;
-        let next = self.0.partition_point(|span| span.end <= start);
-        for span in self.0.get(next..).unwrap_or_default() {
-            if span.start >= start + duration || start + duration > limit {
+        let next = self.0.partition_point(|interval| interval.end <= start);
+        for interval in self.0.get(next..).unwrap_or_default() {
+            if interval.start >= start + duration || start + duration > limit {
                 break;
             }
-            start = span.end;
+            start = interval.end;
         }
         (start + duration <= limit).then_some(start)
     }
 
     /// Returns the earliest start from `earliest` to `latest` (both included) of an interval of `duration` that is in
-    /// this set and disjoint from `taken`.
+    /// this set and disjoint from `occupied`.
     pub fn earliest_start(&self, earliest: i64, latest: i64, duration: i64, occupied: &IntervalSet) -> Option<i64> {
-        let first = self.0.partition_point(|span| span.end < earliest.saturating_add(duration));
-        for span in self.0.get(first..).unwrap_or_default() {
-            if span.start > latest {
+        let first = self.0.partition_point(|interval| interval.end < earliest.saturating_add(duration));
+        for interval in self.0.get(first..).unwrap_or_default() {
+            if interval.start > latest {
                 return None;
             }
-            if let Some(start) = occupied.earliest_gap(span.start.max(earliest), duration, span.end) {
+            if let Some(start) = occupied.earliest_gap(interval.start.max(earliest), duration, interval.end) {
                 return (start <= latest).then_some(start);
             }
         }
@@ -84,28 +84,28 @@ mod tests {
 
     use super::*;
 
-    fn spans() -> impl Strategy<Value = Vec<Interval>> {
+    fn intervals() -> impl Strategy<Value = Vec<Interval>> {
         proptest::collection::vec((0_i64..60, 1_i64..12), 0..10).prop_map(|pairs| {
             pairs.into_iter().map(|(from, length)| Interval { start: from, end: from + length }).collect()
         })
     }
 
-    fn covers(spans: &[Interval], minute: i64) -> bool {
-        spans.iter().any(|span| (span.start..span.end).contains(&minute))
+    fn covers(intervals: &[Interval], minute: i64) -> bool {
+        intervals.iter().any(|interval| (interval.start..interval.end).contains(&minute))
     }
 
     proptest! {
         #[test]
         fn interval_sets_match_a_check_of_every_minute(
-            occupied in spans(), asset in spans(), earliest in 0_i64..80, duration in 1_i64..15,
+            occupied in intervals(), asset in intervals(), earliest in 0_i64..80, duration in 1_i64..15,
         ) {
             let mut free = IntervalSet::new(vec![Interval { start: 5, end: 40 }, Interval { start: 45, end: 90 }]);
-            for span in &occupied {
-                free.remove(*span);
+            for interval in &occupied {
+                free.remove(*interval);
             }
             let mut busy = IntervalSet::default();
-            for span in &asset {
-                busy.insert(*span);
+            for interval in &asset {
+                busy.insert(*interval);
             }
             let is_free = |minute: i64| {
                 ((5..40).contains(&minute) || (45..90).contains(&minute)) && !covers(&occupied, minute)
@@ -117,8 +117,8 @@ mod tests {
             }
             // An interval that is added again is complete again.
             let mut restored = free.clone();
-            for span in &occupied {
-                for minute in span.start..span.end {
+            for interval in &occupied {
+                for minute in interval.start..interval.end {
                     if (5..40).contains(&minute) || (45..90).contains(&minute) {
                         restored.insert(Interval { start: minute, end: minute + 1 });
                     }

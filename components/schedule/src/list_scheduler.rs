@@ -43,12 +43,12 @@ fn priority(severity: Severity, criticality: u8) -> u8 {
         Severity::Medium => 3,
         Severity::Low => 4,
     };
-    let moved = match criticality {
+    let adjusted = match criticality {
         5.. => base.saturating_sub(1),
         ..=1 => base.saturating_add(1),
         _ => base,
     };
-    moved.clamp(1, 5)
+    adjusted.clamp(1, 5)
 }
 
 /// Returns the jobs of all open alerts, most urgent first.
@@ -56,19 +56,13 @@ fn required_jobs<'a>(config: &'a ValidatedConfig, alerts: &'a BTreeMap<String, A
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for alert in alerts.values() {
         let priority = priority(alert.severity, config.criticality(&alert.asset));
-        for (position, kind) in config.catalogue.jobs(alert.fault_mode.as_deref()).iter().enumerate() {
-            let id = tracked_orders::order_id(&alert.id, &kind.kind);
-            let after: Vec<String> = kind.after.iter().map(|kind| tracked_orders::order_id(&alert.id, kind)).collect();
-            let waits = after.iter().cloned().zip(kind.after.iter().map(String::as_str)).collect();
-            jobs.push(Job {
-                id,
-                predecessors: after,
-                open_predecessors: waits,
-                priority,
-                alert,
-                catalogue_index: position,
-                template: kind,
-            });
+        for (catalogue_index, template) in config.catalogue.jobs(alert.fault_mode.as_deref()).iter().enumerate() {
+            let id = tracked_orders::order_id(&alert.id, &template.kind);
+            let predecessors: Vec<String> =
+                template.after.iter().map(|kind| tracked_orders::order_id(&alert.id, kind)).collect();
+            let open_predecessors =
+                predecessors.iter().cloned().zip(template.after.iter().map(String::as_str)).collect();
+            jobs.push(Job { id, predecessors, open_predecessors, priority, alert, catalogue_index, template });
         }
     }
     jobs.sort_by(|a, b| {
@@ -101,10 +95,11 @@ pub(crate) fn plan_orders(
             same_priority.iter().partition(|job| last.get(&job.id).is_some_and(|order| order.is_fixed(now)));
         let mut slots: Assignments<'_> =
             fixed.iter().filter_map(|job| Some((job.id.as_str(), last.get(&job.id)?.assignment()?))).collect();
-        for (job, place) in open.iter().filter_map(|job| Some((*job, last.get(&job.id)?.assignment()?))) {
-            if job.earliest_start(&slots).is_ok_and(|ready| ready <= place.1.start) && availability.reserve(job, place)
+        for (job, assignment) in open.iter().filter_map(|job| Some((*job, last.get(&job.id)?.assignment()?))) {
+            if job.earliest_start(&slots).is_ok_and(|ready| ready <= assignment.1.start)
+                && availability.reserve(job, assignment)
             {
-                slots.insert(&job.id, place);
+                slots.insert(&job.id, assignment);
             }
         }
         for (job, placement) in assign_slots(&open, &mut availability, slots, last) {
@@ -143,8 +138,8 @@ fn assign_slots<'a>(
         placements.clear();
         for &job in jobs {
             let current = slots.remove(job.id.as_str());
-            if let Some(place) = current {
-                availability.release(job, place);
+            if let Some(assignment) = current {
+                availability.release(job, assignment);
             }
             let previous = current.or_else(|| last.get(&job.id)?.assignment());
             let placement = job.earliest_start(&slots).and_then(|ready| availability.assign(job, ready, previous));
@@ -188,8 +183,8 @@ impl Job<'_> {
     }
 
     fn to_order(&self, config: &ValidatedConfig, placement: Placement<'_>) -> TrackedOrder {
-        let placed = placement.as_ref().map(|(_, technician)| *technician);
-        let labour = placed.map_or(0.0, |technician| messages::labour_cost(technician, self.template));
+        let technician = placement.as_ref().map(|(_, technician)| *technician);
+        let labour_cost = technician.map_or(0.0, |technician| messages::labour_cost(technician, self.template));
         TrackedOrder {
             is_waiting_for_slot: matches!(
                 placement,
@@ -205,11 +200,11 @@ impl Job<'_> {
                 status: if placement.is_ok() { OrderStatus::Planned } else { OrderStatus::Unscheduled },
                 scheduled: placement.as_ref().ok().map(|(slot, _)| minute_to_nanoseconds(slot.start)),
                 duration_minutes: self.template.duration_minutes,
-                technician: placed.ok().map(|technician| technician.name.clone()),
+                technician: technician.ok().map(|technician| technician.name.clone()),
                 skills: self.template.skills.clone(),
                 after: self.predecessors.clone(),
-                cost: labour + self.template.parts_cost,
-                notes: messages::notes(config, self.alert, self.template, placed),
+                cost: labour_cost + self.template.parts_cost,
+                notes: messages::notes(config, self.alert, self.template, technician),
                 pinned: false,
             },
         }

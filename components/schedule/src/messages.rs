@@ -24,7 +24,7 @@ pub(crate) fn notes(
     config: &ValidatedConfig,
     alert: &Alert,
     job: &JobTemplate,
-    placed: Result<&Technician, &UnscheduledReason>,
+    technician: Result<&Technician, &UnscheduledReason>,
 ) -> String {
     let mut notes = format!("{}.", alert.title.trim_end_matches('.'));
     if !alert.recommendation.is_empty() {
@@ -38,13 +38,13 @@ pub(crate) fn notes(
         notes.push_str(&format!(" After {}.", job.after.join(" and ")));
     }
     let currency = &config.currency;
-    match placed {
+    match technician {
         Ok(technician) => notes.push_str(&format!(
             " Labour {:.2} {currency}, parts {:.2} {currency}.",
             labour_cost(technician, job),
             job.parts_cost
         )),
-        Err(why) => notes.push_str(&format!(" Not scheduled: {}", reason_text(config, job, why))),
+        Err(reason) => notes.push_str(&format!(" Not scheduled: {}", reason_text(config, job, reason))),
     }
     notes
 }
@@ -54,9 +54,9 @@ pub(crate) fn labour_cost(technician: &Technician, job: &JobTemplate) -> f64 {
     technician.hourly_cost * f64::from(job.duration_minutes) / 60.0
 }
 
-fn reason_text(config: &ValidatedConfig, job: &JobTemplate, why: &UnscheduledReason) -> String {
+fn reason_text(config: &ValidatedConfig, job: &JobTemplate, reason: &UnscheduledReason) -> String {
     let skills = skills_text(job);
-    match why {
+    match reason {
         UnscheduledReason::NoTechnicians => format!("no technician is configured; add one {skills}."),
         UnscheduledReason::MissingSkills => {
             let exists =

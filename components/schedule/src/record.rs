@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Severity, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
-    /// Look at it at the next opportunity.
+    /// Inspect it at the next opportunity.
     Low,
     /// Plan a repair.
     Medium,

@@ -81,9 +81,9 @@ impl Scheduler {
         if self.state.orders.values().any(|order| order.is_waiting_for_slot) {
             return self.replan(now);
         }
-        let due =
+        let overdue =
             self.state.orders.values_mut().filter_map(|order| order.mark_overdue(now).then(|| order.record.clone()));
-        due.collect()
+        overdue.collect()
     }
 
     fn advance_time(&mut self, time: i64) -> i64 {
@@ -127,8 +127,8 @@ impl Scheduler {
             if !self.state.alerts.contains_key(&order.record.alert) {
                 order.close(now, "the alert has resolved");
             } else if order.is_fixed(now) {
-                let newly = order.mark_overdue(now);
-                if newly {
+                let is_new = order.mark_overdue(now);
+                if is_new {
                     changed.push(order.record.clone());
                 }
                 self.state.orders.insert(id, order);

@@ -25,8 +25,8 @@ struct StateV1 {
 #[cfg_attr(test, derive(serde::Serialize))]
 struct TrackedOrderV1 {
     record: WorkOrderV1,
-    waits_for_room: bool,
-    due: bool,
+    is_waiting_for_slot: bool,
+    is_overdue: bool,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ struct WorkOrderV1 {
 
 impl From<TrackedOrderV1> for TrackedOrder {
     fn from(old: TrackedOrderV1) -> Self {
-        let TrackedOrderV1 { record, waits_for_room, due } = old;
+        let TrackedOrderV1 { record, is_waiting_for_slot, is_overdue } = old;
         let record = WorkOrder {
             id: record.id,
             alert: record.alert,
@@ -66,7 +66,7 @@ impl From<TrackedOrderV1> for TrackedOrder {
             notes: record.notes,
             pinned: false,
         };
-        Self { record, is_waiting_for_slot: waits_for_room, is_overdue: due }
+        Self { record, is_waiting_for_slot, is_overdue }
     }
 }
 
@@ -124,7 +124,8 @@ mod tests {
             cost: 60.0,
             notes: "notes".into(),
         };
-        let orders = [("id".to_owned(), TrackedOrderV1 { record, waits_for_room: false, due: true })].into();
+        let orders =
+            [("id".to_owned(), TrackedOrderV1 { record, is_waiting_for_slot: false, is_overdue: true })].into();
         let old = StateV1 { now: Some(5), alerts: BTreeMap::new(), orders };
         let state = read(&postcard::to_extend(&old, vec![VERSION_1]).unwrap()).unwrap();
         let order = &state.orders["id"];

@@ -50,8 +50,8 @@ impl TrackedOrder {
     /// Adds a remark to the notes, once, when the planned time has passed. Returns whether it did so. The order stays
     /// planned until someone reports it as done.
     pub fn mark_overdue(&mut self, now: i64) -> bool {
-        let passed = self.slot().is_some_and(|slot| minute_to_nanoseconds(slot.end) <= now);
-        let is_new = passed && !self.is_overdue;
+        let has_passed = self.slot().is_some_and(|slot| minute_to_nanoseconds(slot.end) <= now);
+        let is_new = has_passed && !self.is_overdue;
         if is_new {
             self.is_overdue = true;
             self.record.notes.push_str(" Due: the planned time has passed and the alert is still open.");

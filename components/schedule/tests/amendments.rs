@@ -187,8 +187,8 @@ fn an_invalid_amendment_is_rejected_and_changes_nothing() {
     );
     assert_eq!(scheduler.snapshot(), before);
     // With time and technician it is planned, though no technician has the skill.
-    let placed = Amendment { scheduled: Some(MONDAY + HOUR), technician: Some("Bob".into()), ..change_of(&waiting) };
-    assert_eq!(order(&scheduler.amend(&[placed]).unwrap(), "b", "sensor-repair").status, OrderStatus::Planned);
+    let assigned = Amendment { scheduled: Some(MONDAY + HOUR), technician: Some("Bob".into()), ..change_of(&waiting) };
+    assert_eq!(order(&scheduler.amend(&[assigned]).unwrap(), "b", "sensor-repair").status, OrderStatus::Planned);
 }
 
 /// A what-if plan: a copy of the stage with fewer technicians and a later start.
@@ -271,8 +271,11 @@ fn check(orders: &[WorkOrder], by_hand: &BTreeSet<String>, now: i64) -> Result<(
         for other in &orders[at + 1..] {
             let Some((from, to)) = slot(other) else { continue };
             let shared = first.technician == other.technician || first.asset == other.asset;
-            let apart = end <= from || to <= start;
-            prop_assert!(!shared || apart || placed_by_person(first) || placed_by_person(other), "{first:?} {other:?}");
+            let disjoint = end <= from || to <= start;
+            prop_assert!(
+                !shared || disjoint || placed_by_person(first) || placed_by_person(other),
+                "{first:?} {other:?}"
+            );
         }
         if !placed_by_person(first) && start > now {
             for before in first.after.iter().filter_map(|id| orders.iter().find(|order| order.id == *id)) {

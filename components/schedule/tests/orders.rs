@@ -216,7 +216,7 @@ fn another_diagnosis_requires_other_jobs() {
 
 #[test]
 fn an_order_without_a_slot_states_the_reason() {
-    let why = |config: &str, mode: &str| {
+    let notes_of = |config: &str, mode: &str| {
         let mut scheduler = Scheduler::open(config).unwrap();
         let orders = scheduler.push(&[alert("a", "p/1", Severity::Low, Some(mode), MONDAY + 1)]);
         for order in &orders {
@@ -225,19 +225,19 @@ fn an_order_without_a_slot_states_the_reason() {
         orders.iter().map(|order| order.notes.clone()).collect::<Vec<_>>().join("\n")
     };
     let assert_contains = |notes: &str, text: &str| assert!(notes.contains(text), "{notes}");
-    assert_contains(&why("", "lubrication"), "no technician is configured; add one with mechanic");
-    assert_contains(&why(CREW, "sensor-stuck"), "no technician has skill instrumentation");
+    assert_contains(&notes_of("", "lubrication"), "no technician is configured; add one with mechanic");
+    assert_contains(&notes_of(CREW, "sensor-stuck"), "no technician has skill instrumentation");
     let split = r#"{"technicians":[{"name":"a","skills":["mechanic"]},{"name":"b","skills":["vibration-analyst"]}]}"#;
-    assert_contains(&why(split, "imbalance"), "no single technician comes with vibration-analyst and mechanic");
+    assert_contains(&notes_of(split, "imbalance"), "no single technician comes with vibration-analyst and mechanic");
     let shift = |hours: u32| {
         format!(
             r#"{{"technicians":[{{"name":"a","skills":["mechanic"],"shifts":[{{"days":["sun"],"start":"06:00","end":"07:00"}}]}}],
                 "horizon_hours":{hours}}}"#
         )
     };
-    assert_contains(&why(&shift(336), "cavitation"), "no shift is long enough: the job takes 90 minutes");
-    assert_contains(&why(&shift(24), "lubrication"), "the horizon of 24 hours is full");
-    let notes = why(
+    assert_contains(&notes_of(&shift(336), "cavitation"), "no shift is long enough: the job takes 90 minutes");
+    assert_contains(&notes_of(&shift(24), "lubrication"), "the horizon of 24 hours is full");
+    let notes = notes_of(
         r#"{"technicians":[{"name":"a","skills":["mechanic"]}]}"#.replace("mechanic", "x").as_str(),
         "bearing-ball",
     );

@@ -110,14 +110,14 @@ impl StoredEntry {
 
     /// Decrypts the row.
     pub(crate) fn decrypt(self, ring: &KeySet) -> Result<AuditEntry, AccessError> {
-        let open = |column: &str, sealed: &str| -> Result<String, AccessError> {
-            let plain = column_encryption::decrypt(ring, TABLE, &format!("{}/{column}", self.seq), sealed)?;
+        let decrypt_column = |column: &str, encrypted: &str| -> Result<String, AccessError> {
+            let plain = column_encryption::decrypt(ring, TABLE, &format!("{}/{column}", self.seq), encrypted)?;
             String::from_utf8(plain)
                 .map_err(|_| AccessError::Decryption(format!("audit {}: the value is not UTF-8", self.seq)))
         };
         Ok(AuditEntry {
-            address: open("address", &self.address)?,
-            detail: open("detail", &self.detail)?,
+            address: decrypt_column("address", &self.address)?,
+            detail: decrypt_column("detail", &self.detail)?,
             seq: self.seq,
             time: self.time,
             actor: self.actor,
@@ -130,9 +130,9 @@ impl StoredEntry {
 
     /// Decrypts the row for display. A column that cannot be decrypted is replaced by a note.
     fn decrypt_for_display(mut self, ring: &KeySet) -> AuditEntry {
-        for (column, sealed) in [("address", &mut self.address), ("detail", &mut self.detail)] {
+        for (column, encrypted) in [("address", &mut self.address), ("detail", &mut self.detail)] {
             let row = format!("{}/{column}", self.seq);
-            *sealed = match column_encryption::decrypt(ring, TABLE, &row, sealed) {
+            *encrypted = match column_encryption::decrypt(ring, TABLE, &row, encrypted) {
                 Ok(plain) => String::from_utf8_lossy(&plain).into_owned(),
                 Err(_) => "(cannot be decrypted)".into(),
             };
@@ -238,7 +238,7 @@ pub(crate) fn append(
     let key = ring.newest()?;
     let made = entry_hash(&key.audit_key(), &previous, &entry);
     entry.hash = hex::encode(made);
-    let sealed = |column: &str, text: &str| {
+    let encrypt_column = |column: &str, text: &str| {
         column_encryption::encrypt(ring, TABLE, &format!("{}/{column}", entry.seq), text.as_bytes())
     };
     write
@@ -250,8 +250,8 @@ pub(crate) fn append(
         entry.action,
         entry.target,
         entry.outcome,
-        sealed("address", &entry.address)?,
-        sealed("detail", &entry.detail)?,
+        encrypt_column("address", &entry.address)?,
+        encrypt_column("detail", &entry.detail)?,
         key.id,
         made
     ])?;
@@ -351,12 +351,12 @@ fn reencrypt_batch(
         .collect::<Result<_, _>>()?;
     let mut count = 0;
     for (seq, address, detail) in &rows {
-        if [address, detail].iter().all(|sealed| column_encryption::key_id_of(sealed) == Some(newest)) {
+        if [address, detail].iter().all(|encrypted| column_encryption::key_id_of(encrypted) == Some(newest)) {
             continue;
         }
-        let reencrypt = |column: &str, sealed: &str| {
+        let reencrypt = |column: &str, encrypted: &str| {
             let row = format!("{seq}/{column}");
-            column_encryption::encrypt(ring, TABLE, &row, &column_encryption::decrypt(ring, TABLE, &row, sealed)?)
+            column_encryption::encrypt(ring, TABLE, &row, &column_encryption::decrypt(ring, TABLE, &row, encrypted)?)
         };
         write.prepare_cached("UPDATE audit SET address = ?2, detail = ?3 WHERE seq = ?1")?.execute(params![
             seq,

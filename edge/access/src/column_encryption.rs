@@ -18,18 +18,18 @@ pub(crate) fn encrypt(ring: &KeySet, table: &str, row: &str, plain: &[u8]) -> Re
     let key = ring.newest()?;
     let nonce = random::bytes::<NONCE_BYTES>()?;
     let associated_data = associated_data(&key.id, table, row);
-    let sealed = cipher(&key.column_key())
+    let encrypted = cipher(&key.column_key())
         .encrypt(&nonce.into(), Payload { msg: plain, aad: &associated_data })
         .map_err(|_| AccessError::Crypto("a value could not be encrypted"))?;
-    Ok(format!("s1.{}.{}", key.id, URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())))
+    Ok(format!("s1.{}.{}", key.id, URL_SAFE_NO_PAD.encode([&nonce[..], &encrypted].concat())))
 }
 
 /// Decrypts a value that [`encrypt`] encrypted for this table and row.
-pub(crate) fn decrypt(ring: &KeySet, table: &str, row: &str, sealed: &str) -> Result<Vec<u8>, AccessError> {
+pub(crate) fn decrypt(ring: &KeySet, table: &str, row: &str, encrypted: &str) -> Result<Vec<u8>, AccessError> {
     let wrong = |text: &str| AccessError::Decryption(format!("{table} {row}: {text}"));
-    let id = key_id_of(sealed).ok_or_else(|| wrong("it is not an encrypted value"))?;
+    let id = key_id_of(encrypted).ok_or_else(|| wrong("it is not an encrypted value"))?;
     let key = ring.find(id).ok_or_else(|| wrong("its key is not in the keyring"))?;
-    let packed = sealed.rsplit('.').next().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let packed = encrypted.rsplit('.').next().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let packed = packed.ok_or_else(|| wrong("it is damaged"))?;
     let (nonce, text) = packed.split_first_chunk::<NONCE_BYTES>().ok_or_else(|| wrong("it is damaged"))?;
     let associated_data = associated_data(id, table, row);
@@ -39,8 +39,8 @@ pub(crate) fn decrypt(ring: &KeySet, table: &str, row: &str, sealed: &str) -> Re
 }
 
 /// Returns the id of the key that a value is encrypted with.
-pub(crate) fn key_id_of(sealed: &str) -> Option<&str> {
-    let mut parts = sealed.split('.');
+pub(crate) fn key_id_of(encrypted: &str) -> Option<&str> {
+    let mut parts = encrypted.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some("s1"), Some(id), Some(_), None) => Some(id),
         _ => None,

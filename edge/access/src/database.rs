@@ -71,7 +71,7 @@ pub(crate) struct Database {
     change_counter: Mutex<ChangeCounter>,
 }
 
-/// Reads the change counter. `seen` is SQLite's `data_version` at the last read, and the counter read then.
+/// Reads the change counter. `last_read` is SQLite's `data_version` at the last read, and the counter read then.
 #[derive(Debug)]
 struct ChangeCounter {
     connection: Connection,
@@ -91,28 +91,28 @@ impl Database {
         migrate(&mut writer, begin)?;
         let reader = open_connection(path)?;
         reader.pragma_update(None, "query_only", true)?;
-        let watch = open_connection(path)?;
-        watch.pragma_update(None, "query_only", true)?;
+        let change_counter = open_connection(path)?;
+        change_counter.pragma_update(None, "query_only", true)?;
         Ok(Self {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
-            change_counter: Mutex::new(ChangeCounter { connection: watch, last_read: None }),
+            change_counter: Mutex::new(ChangeCounter { connection: change_counter, last_read: None }),
         })
     }
 
     /// Returns a counter that increases with each change of users, keys or revoked tokens by any process. Costs a read
     /// of shared memory, and of one row if any other process has written to the file.
     pub(crate) fn change_count(&self) -> Result<i64, AccessError> {
-        let mut watch = self.change_counter.lock().unwrap_or_else(PoisonError::into_inner);
-        let ChangeCounter { connection, last_read: seen } = &mut *watch;
+        let mut change_counter = self.change_counter.lock().unwrap_or_else(PoisonError::into_inner);
+        let ChangeCounter { connection, last_read } = &mut *change_counter;
         let version: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        match seen {
+        match last_read {
             Some((at, number)) if *at == version => Ok(*number),
             _ => {
                 let number =
                     connection.prepare_cached("SELECT number FROM changes")?.query_row([], |row| row.get(0))?;
-                *seen = Some((version, number));
+                *last_read = Some((version, number));
                 Ok(number)
             }
         }

@@ -113,8 +113,8 @@ pub enum AuthError {
 }
 
 impl From<RejectReason> for AuthError {
-    fn from(refusal: RejectReason) -> Self {
-        Self::Rejected(refusal)
+    fn from(reason: RejectReason) -> Self {
+        Self::Rejected(reason)
     }
 }
 

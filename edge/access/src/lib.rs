@@ -256,15 +256,15 @@ impl Access {
     ///
     /// # Errors
     /// [`AccessError::Decryption`] when the value was changed, moved to another row, or its key is not in the keyring.
-    pub fn decrypt_column(&self, table: &str, row: &str, sealed: &str) -> Result<Vec<u8>, AccessError> {
-        column_encryption::decrypt(&*self.keyring.current_keys()?, table, row, sealed)
+    pub fn decrypt_column(&self, table: &str, row: &str, encrypted: &str) -> Result<Vec<u8>, AccessError> {
+        column_encryption::decrypt(&*self.keyring.current_keys()?, table, row, encrypted)
     }
 
     /// Whether a value is encrypted with a key other than the newest and should be re-encrypted.
     ///
     /// # Errors
     /// [`AccessError`] when the keyring cannot be read.
-    pub fn is_encrypted_with_old_key(&self, sealed: &str) -> Result<bool, AccessError> {
-        Ok(column_encryption::key_id_of(sealed) != Some(self.keyring.current_keys()?.newest()?.id.as_str()))
+    pub fn is_encrypted_with_old_key(&self, encrypted: &str) -> Result<bool, AccessError> {
+        Ok(column_encryption::key_id_of(encrypted) != Some(self.keyring.current_keys()?.newest()?.id.as_str()))
     }
 }

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_used_up_and_comes_back() {
+    fn a_quota_is_used_up_and_refills() {
         let limits = TestLimiter::new(Quotas::default());
         for left in (0..10).rev() {
             let allowance = limits.take(RateClass::Schedule, "ada", 1, 0);

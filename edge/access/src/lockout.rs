@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_from_many_addresses_slow_a_name_down_but_not_where_it_is_known() {
+    fn guesses_from_many_addresses_delay_a_name_except_at_its_known_addresses() {
         let lockout = Lockout::default();
         lockout.record_success("ada", "office", NOW);
         for number in 0..200 {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_do_not_fill_the_memory_nor_get_free_guesses_by_it() {
+    fn the_tables_are_bounded_and_eviction_grants_no_free_guesses() {
         let lockout = Lockout::default();
         for number in 0..50_000 {
             lockout.record_failure(&number.to_string(), "a", 0, NOW + Duration::from_millis(number));

@@ -48,19 +48,19 @@ impl NonceStore {
         now: i64,
     ) -> Result<NonceReservation, NonceError> {
         let key = nonce_key(source, nonce);
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.expiries.contains_key(&key) {
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.expiries.contains_key(&key) {
             return Err(NonceError::Replayed);
         }
         // The absolute difference also covers a clock that was set back.
-        if now.abs_diff(taken.last_sweep) >= SWEEP_INTERVAL_SECONDS.unsigned_abs() {
-            taken.last_sweep = now;
-            taken.expiries.retain(|_, until| *until >= now);
+        if now.abs_diff(used.last_sweep) >= SWEEP_INTERVAL_SECONDS.unsigned_abs() {
+            used.last_sweep = now;
+            used.expiries.retain(|_, until| *until >= now);
         }
-        if taken.expiries.len() >= MAX_NONCES {
+        if used.expiries.len() >= MAX_NONCES {
             return Err(NonceError::Full);
         }
-        taken.expiries.insert(key, until);
+        used.expiries.insert(key, until);
         Ok(NonceReservation { nonces: Arc::clone(self), key: Some(key) })
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nonce_is_taken_once_while_it_holds() {
+    fn a_nonce_is_accepted_once_until_it_expires() {
         let nonces = Arc::new(NonceStore::default());
         let first = nonces.reserve("erp", "a", 300, 0).unwrap();
         assert_eq!(

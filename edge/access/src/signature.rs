@@ -213,7 +213,7 @@ impl SignatureVerifier {
             );
         }
         let Some((nonce, until)) = &head.nonce else { return Ok(None) };
-        self.nonces.reserve(&head.source, nonce, *until, now).map(Some).map_err(|refusal| match refusal {
+        self.nonces.reserve(&head.source, nonce, *until, now).map(Some).map_err(|error| match error {
             NonceError::Replayed => SignatureError::Replayed,
             NonceError::Full => SignatureError::NonceStoreFull,
         })

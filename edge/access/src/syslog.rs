@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_line_and_well_formed() {
+    fn a_message_is_one_well_formed_line() {
         assert_eq!(
             format_message(&entry(), "plant", 42),
             "<108>1 2026-01-01T00:00:00.123456Z plant wheeltapper 42 audit [audit@32473 seq=\"7\" \
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_read() {
+    fn targets_are_parsed() {
         assert_eq!(Target::parse("udp://siem:514").unwrap(), Target::Udp("siem:514".into()));
         assert_eq!(Target::parse("unix:/dev/log").unwrap(), Target::Unix("/dev/log".into()));
         for bad in ["tcp://siem:514", "udp://siem", "unix:log", "udp://:514", ""] {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reaches_a_socket_and_never_waits_for_one() {
+    fn messages_reach_a_socket_and_sending_never_blocks() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         let syslog = Syslog::start(Target::Udp(server.local_addr().unwrap().to_string())).unwrap();

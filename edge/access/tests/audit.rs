@@ -247,17 +247,17 @@ proptest! {
     fn an_encrypted_value_can_only_be_decrypted_for_its_row(plain: Vec<u8>, table in "[a-z]{1,8}", row in "[a-z0-9/]{1,8}") {
         let folder = tempfile::tempdir().unwrap();
         let access = Access::open(folder.path(), Settings::default(), NOW).unwrap();
-        let sealed = access.encrypt_column(&table, &row, &plain).unwrap();
-        prop_assert_eq!(access.decrypt_column(&table, &row, &sealed).unwrap(), plain.clone());
-        prop_assert_ne!(&sealed, &access.encrypt_column(&table, &row, &plain).unwrap());
+        let encrypted = access.encrypt_column(&table, &row, &plain).unwrap();
+        prop_assert_eq!(access.decrypt_column(&table, &row, &encrypted).unwrap(), plain.clone());
+        prop_assert_ne!(&encrypted, &access.encrypt_column(&table, &row, &plain).unwrap());
         let elsewhere = (format!("{table}x"), format!("x{row}"));
-        prop_assert!(access.decrypt_column(&elsewhere.0, &row, &sealed).is_err());
-        prop_assert!(access.decrypt_column(&table, &elsewhere.1, &sealed).is_err());
+        prop_assert!(access.decrypt_column(&elsewhere.0, &row, &encrypted).is_err());
+        prop_assert!(access.decrypt_column(&table, &elsewhere.1, &encrypted).is_err());
         let joined = format!("{table}{row}");
-        prop_assert!(access.decrypt_column(&joined, "", &sealed).is_err());
-        prop_assert!(!access.is_encrypted_with_old_key(&sealed).unwrap());
+        prop_assert!(access.decrypt_column(&joined, "", &encrypted).is_err());
+        prop_assert!(!access.is_encrypted_with_old_key(&encrypted).unwrap());
         access.rotate_keys(true, NOW).unwrap();
-        prop_assert!(access.is_encrypted_with_old_key(&sealed).unwrap());
-        prop_assert_eq!(access.decrypt_column(&table, &row, &sealed).unwrap(), plain);
+        prop_assert!(access.is_encrypted_with_old_key(&encrypted).unwrap());
+        prop_assert_eq!(access.decrypt_column(&table, &row, &encrypted).unwrap(), plain);
     }
 }

@@ -17,7 +17,7 @@ fn open(folder: &TempDir) -> Access {
 fn cached(access: &Access, credential: &str) -> Option<Result<Identity, RejectReason>> {
     access.authenticate_cached(credential, NOW).map(|result| {
         result.map_err(|error| match error {
-            AuthError::Rejected(refusal) => refusal,
+            AuthError::Rejected(reason) => reason,
             other => panic!("{other}"),
         })
     })
@@ -26,7 +26,7 @@ fn cached(access: &Access, credential: &str) -> Option<Result<Identity, RejectRe
 fn reject_reason(access: &Access, credential: &str) -> Option<RejectReason> {
     match access.authenticate(credential, NOW) {
         Ok(_) => None,
-        Err(AuthError::Rejected(refusal)) => Some(refusal),
+        Err(AuthError::Rejected(reason)) => Some(reason),
         Err(other) => panic!("{other}"),
     }
 }

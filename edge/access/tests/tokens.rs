@@ -32,7 +32,7 @@ fn encode(value: &Value) -> String {
 
 fn reject_reason(access: &Access, token: &str, now: i64) -> RejectReason {
     match access.authenticate(token, now) {
-        Err(AuthError::Rejected(refusal)) => refusal,
+        Err(AuthError::Rejected(reason)) => reason,
         other => panic!("{other:?}"),
     }
 }
@@ -76,8 +76,8 @@ fn forged_and_malformed_tokens_are_rejected() {
     let parts: Vec<&str> = token.split('.').collect();
     let [head, claims, sign] = parts[..] else { panic!() };
     for garbage in ["", ".", "..", "...", "x", "a.b.c", "wt_", "wt_x", "wt_0_0", &token[1..], &format!("{token}.x")] {
-        let refusal = reject_reason(&access, garbage, NOW);
-        assert!(matches!(refusal, RejectReason::Malformed | RejectReason::UnknownKey), "{garbage:?}: {refusal}");
+        let reason = reject_reason(&access, garbage, NOW);
+        assert!(matches!(reason, RejectReason::Malformed | RejectReason::UnknownKey), "{garbage:?}: {reason}");
     }
     let none = format!("{}.{claims}.", encode(&json!({"alg": "none", "typ": "JWT"})));
     assert_eq!(reject_reason(&access, &none, NOW), RejectReason::Malformed);

@@ -245,12 +245,12 @@ fn the_plant_json_contains_the_configurations_of_all_stages() {
 
 proptest! {
     #[test]
-    fn no_text_causes_a_panic(text in "\\PC{0,200}") {
+    fn arbitrary_text_causes_no_panic(text in "\\PC{0,200}") {
         let _ = errors_of(&text);
     }
 
     #[test]
-    fn no_damage_to_the_example_causes_a_panic(at in 0..EXAMPLE.len(), with in "\\PC{0,3}", cut in 0usize..20) {
+    fn a_damaged_example_causes_no_panic(at in 0..EXAMPLE.len(), with in "\\PC{0,3}", cut in 0usize..20) {
         if EXAMPLE.is_char_boundary(at) && EXAMPLE.is_char_boundary((at + cut).min(EXAMPLE.len())) {
             let mut text = EXAMPLE.to_owned();
             text.replace_range(at..(at + cut).min(EXAMPLE.len()), &with);

@@ -159,12 +159,12 @@ fn read_test(path: &Path) -> Result<RunToFailureTest, Error> {
     let name = read::file_name(path).split('_').next().unwrap_or_default().to_owned();
     let mut found: Vec<BearingTable> = Vec::new();
     for table in &tables {
-        for (place, column) in table.header.iter().enumerate() {
+        for (index, column) in table.header.iter().enumerate() {
             let Some((bearing, feature)) = column.split_once('_').filter(|(bearing, _)| bearing.starts_with("Bearing"))
             else {
                 continue;
             };
-            let values = table.numbers(place)?;
+            let values = table.numbers(index)?;
             match found.iter_mut().find(|(known, ..)| known == bearing) {
                 Some((_, features, columns)) => {
                     features.push(feature.to_owned());
@@ -194,8 +194,8 @@ fn read_test(path: &Path) -> Result<RunToFailureTest, Error> {
 fn spectral_path(raw: &Path) -> Option<PathBuf> {
     let name = read::file_name(raw);
     let stem = name.split("_raw").next()?;
-    let places = [format!("{stem}_spectral.csv"), format!("{stem}_spectral.csv.gz")];
-    places.into_iter().map(|name| raw.with_file_name(name)).find(|place| place.is_file())
+    let candidates = [format!("{stem}_spectral.csv"), format!("{stem}_spectral.csv.gz")];
+    candidates.into_iter().map(|name| raw.with_file_name(name)).find(|path| path.is_file())
 }
 
 /// Number of snapshots at the end with a stopped rig: the highest RMS of all bearings is below a fifth of its baseline.
@@ -232,9 +232,9 @@ mod tests {
             AlarmSummary { first_sustained: Some(9), earlier_alarms: 3, false_alarms: 1, false_sustained: 0 };
         assert_eq!(summarise_alarms(std::slice::from_ref(&one), 3), expected);
         // Alternating alarms of two bearings are not sustained.
-        let turns = [alarms("!.!.!.!.!.!"), alarms(".!.!.!.!.!.")];
+        let alternating = [alarms("!.!.!.!.!.!"), alarms(".!.!.!.!.!.")];
         assert_eq!(
-            summarise_alarms(&turns, 4),
+            summarise_alarms(&alternating, 4),
             AlarmSummary { first_sustained: None, earlier_alarms: 11, false_alarms: 4, false_sustained: 0 }
         );
         let early = alarms("!!!!.......");

@@ -63,14 +63,14 @@ impl Recording {
 
     /// Returns the rows of the range `first`, followed by the rows from `rest` on.
     pub(crate) fn join_ranges(&self, first: Range<usize>, rest: usize) -> Self {
-        fn kept<T: Clone>(of: &[T], first: Range<usize>, rest: usize) -> Vec<T> {
-            [of.get(first).unwrap_or_default(), of.get(rest..).unwrap_or_default()].concat()
+        fn concat_ranges<T: Clone>(values: &[T], first: Range<usize>, rest: usize) -> Vec<T> {
+            [values.get(first).unwrap_or_default(), values.get(rest..).unwrap_or_default()].concat()
         }
         Self {
             asset: self.asset.clone(),
             sensors: self.sensors.clone(),
-            times: kept(&self.times, first.clone(), rest),
-            rows: kept(&self.rows, first, rest),
+            times: concat_ranges(&self.times, first.clone(), rest),
+            rows: concat_ranges(&self.rows, first, rest),
         }
     }
 }

@@ -54,7 +54,7 @@ mod tests {
 
     /// The first numbers of the reference implementation's demo, seed 42, stream 54.
     #[test]
-    fn is_pcg32() {
+    fn numbers_match_pcg32() {
         let mut random = Random::new(42, 54);
         let expected = [0xa15c_02b7, 0x7b47_f409, 0xba1d_3330, 0x83d2_f293, 0xbfa4_784b, 0xcbed_606e];
         assert_eq!(expected.map(|_| random.next()), expected);

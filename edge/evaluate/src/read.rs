@@ -24,11 +24,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
 }
 
 /// Lists the entries of a folder that pass the filter, sorted by path.
-fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
+fn entries(folder: &Path, is_selected: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::io("listing", folder))? {
         let path = entry.map_err(Error::io("listing", folder))?.path();
-        if wanted(&path) {
+        if is_selected(&path) {
             found.push(path);
         }
     }
@@ -103,20 +103,20 @@ impl Csv {
             .ok_or_else(|| Error::layout(&self.path, format!("a column {column}"), self.header.join(", ")))
     }
 
-    fn column<T>(&self, place: usize, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {
+    fn column<T>(&self, index: usize, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {
         let parse = |(row, record): (usize, &csv::StringRecord)| {
-            let cell = record.get(place).unwrap_or_default();
+            let cell = record.get(index).unwrap_or_default();
             parse(cell).ok_or_else(|| Error::layout(&self.path, format!("{what} in row {row}"), format!("'{cell}'")))
         };
         self.records.iter().enumerate().map(parse).collect()
     }
 
-    pub(crate) fn times(&self, place: usize) -> Result<Vec<i64>, Error> {
-        self.column(place, "a time such as 2014-04-10 07:15:00", parse_time)
+    pub(crate) fn times(&self, index: usize) -> Result<Vec<i64>, Error> {
+        self.column(index, "a time such as 2014-04-10 07:15:00", parse_time)
     }
 
-    pub(crate) fn numbers(&self, place: usize) -> Result<Vec<f64>, Error> {
-        self.column(place, "a number", parse_number)
+    pub(crate) fn numbers(&self, index: usize) -> Result<Vec<f64>, Error> {
+        self.column(index, "a number", parse_number)
     }
 }
 
@@ -153,14 +153,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_with_and_without_fraction() {
+    fn times_are_parsed_with_and_without_fraction() {
         assert_eq!(parse_time("1970-01-02 00:00:01"), Some(86_401_000_000_000));
         assert_eq!(parse_time("1970-01-01 00:00:00.500000"), Some(500_000_000));
         assert_eq!(parse_time("yesterday"), None);
     }
 
     #[test]
-    fn missing_numbers() {
+    fn missing_numbers_are_nan() {
         assert!(parse_number(" ").is_some_and(f64::is_nan));
         assert!(parse_number("nan").is_some_and(f64::is_nan));
         assert_eq!(parse_number(" 1.5"), Some(1.5));

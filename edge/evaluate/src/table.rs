@@ -21,11 +21,11 @@ impl Report {
             ("this host, by file", if files { &self.files } else { &[] }),
         ];
         let rows = || sections.iter().flat_map(|(_, rows)| rows.iter());
-        let shown: Vec<&Column> =
+        let visible: Vec<&Column> =
             self.columns.iter().filter(|column| rows().any(|row| row.figures.contains_key(column.key))).collect();
         let names = rows().map(|row| row.name.chars().count()).chain(sections.iter().map(|(title, _)| title.len()));
         let name_width = names.max().unwrap_or(0);
-        let widths: Vec<usize> = shown
+        let widths: Vec<usize> = visible
             .iter()
             .map(|column| {
                 rows().map(|row| format_figure(row, column).len()).max().unwrap_or(0).max(column.title.chars().count())
@@ -35,14 +35,14 @@ impl Report {
         write_wrapped(to, &format!("{}: {}", self.benchmark.folder(), self.protocol))?;
         for (title, rows) in sections.iter().filter(|(_, rows)| !rows.is_empty()) {
             write!(to, "\n{title:name_width$}")?;
-            for (column, width) in shown.iter().zip(&widths) {
+            for (column, width) in visible.iter().zip(&widths) {
                 write!(to, "  {:>width$}", column.title)?;
             }
             let line = name_width + widths.iter().map(|width| width + 2).sum::<usize>();
             writeln!(to, "\n{}", "-".repeat(line))?;
             for row in *rows {
                 write!(to, "{:name_width$}", row.name)?;
-                for (column, width) in shown.iter().zip(&widths) {
+                for (column, width) in visible.iter().zip(&widths) {
                     write!(to, "  {:>width$}", format_figure(row, column))?;
                 }
                 // Remove trailing blanks.
@@ -51,7 +51,7 @@ impl Report {
             }
         }
         writeln!(to)?;
-        for column in shown {
+        for column in visible {
             writeln!(to, "{}: {}", column.title, column.meaning)?;
         }
         for note in &self.notes {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn aligned() {
+    fn columns_are_aligned() {
         let expected = "\
 skab: as its README says
 
@@ -134,7 +134,7 @@ FAR %: false alarms
     }
 
     #[test]
-    fn json() {
+    fn the_report_is_converted_to_json() {
         let json = serde_json::to_value(report()).unwrap();
         assert_eq!(json["benchmark"], "skab");
         assert_eq!(json["ours"][0]["f1"], 0.5);

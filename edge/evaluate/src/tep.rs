@@ -51,9 +51,9 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
             continue;
         };
         let test = read_table(&path)?;
-        let judged = test.len();
-        let onset = if fault == 0 { judged } else { ONSET_ROW };
-        let labels: Vec<bool> = (0..judged).map(|row| row >= onset).collect();
+        let scored_rows = test.len();
+        let onset = if fault == 0 { scored_rows } else { ONSET_ROW };
+        let labels: Vec<bool> = (0..scored_rows).map(|row| row >= onset).collect();
         let recording = joined_recording(&name, &training, test);
         let counts = Confusion::from_alarms(
             &scores_and_alarms(&checked_rows(pipeline, Benchmark::Tep, training.len(), &recording)?).1,

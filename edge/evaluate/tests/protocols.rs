@@ -90,7 +90,7 @@ fn skab_scores_its_own_results_as_skab_does() {
     };
     let none = f64::NAN;
     // Whole corpus: F1, FAR, MAR, change points by profile, missed, false. Then F1, FAR, MAR of the 23 files.
-    let told = [
+    let published = [
         ("Conv_AE", [0.784, 13.55, 28.02, 23.61, 21.54, 27.55, 82.0, 23.0], [0.781, 14.17, 28.16]),
         ("MSET", [0.780, 39.73, 14.13, 13.84, 10.22, 17.37, 96.0, 66.0], [0.784, 40.20, 13.10]),
         ("T2-q", [0.758, 26.62, 24.92, 25.35, 14.51, 31.33, 72.0, 232.0], [0.759, 24.15, 26.05]),
@@ -99,18 +99,18 @@ fn skab_scores_its_own_results_as_skab_does() {
         ("Isolation_Forest", [0.287, 2.56, 82.89, 26.16, 19.5, 30.82, 76.0, 135.0], [0.276, 1.43, 83.76]),
         ("Vanilla_AE", [0.39, 2.59, 75.15, 11.41, 6.53, 13.91, 103.0, 106.0], [none, none, none]),
     ];
-    for (method, whole, part) in told {
+    for (method, whole, part) in published {
         let text = std::fs::read_to_string(root.join(method).with_extension("csv")).unwrap();
         let verdicts =
             text.lines().filter_map(|line| line.split_once(',')).map(|(name, rows)| (name.into(), rows.into()));
         let mut pipeline = PublishedVerdicts(verdicts.collect());
         let report = evaluate(Benchmark::Skab, &mut pipeline, &root.join("data")).unwrap();
         let keys = ["f1", "far", "mar", "cp", "cp_low_fp", "cp_low_fn", "cp_missed", "cp_false"];
-        for (key, told) in keys.into_iter().zip(whole) {
+        for (key, published) in keys.into_iter().zip(whole) {
             let ours = report.ours("plain", key).unwrap();
             // The notebook of the forest smooths before it detects changes; the counts of T2 in the table do not match
             // its scores.
-            if told.is_nan() || (method == "Isolation_Forest" && key.starts_with("cp")) {
+            if published.is_nan() || (method == "Isolation_Forest" && key.starts_with("cp")) {
                 println!("{method} {key}: {ours}, not compared");
                 continue;
             }
@@ -119,12 +119,12 @@ fn skab_scores_its_own_results_as_skab_does() {
                 "f1" => 0.00051,
                 _ => 0.0051,
             };
-            assert!((ours - told).abs() < digits, "{method} {key}: {ours}, SKAB {told}");
+            assert!((ours - published).abs() < digits, "{method} {key}: {ours}, SKAB {published}");
         }
         if let Some(folder) = benchmark_folder(Benchmark::Skab) {
             let report = evaluate(Benchmark::Skab, &mut pipeline, &folder).unwrap();
-            for (key, told) in keys.into_iter().zip(part).filter(|(_, told)| !told.is_nan()) {
-                assert_close(report.ours("plain", key), told, if key == "f1" { 0.00051 } else { 0.0051 });
+            for (key, published) in keys.into_iter().zip(part).filter(|(_, published)| !published.is_nan()) {
+                assert_close(report.ours("plain", key), published, if key == "f1" { 0.00051 } else { 0.0051 });
             }
         }
     }
@@ -222,7 +222,7 @@ fn nab_scores_its_own_results_as_nab_does() {
             read.iter().map(|(series, scores)| nab::ScoredSeries { series, scores: scores.clone() }).collect();
         let best = nab::normalise(&scored, None).unwrap();
         for (profile, weights) in nab::PROFILES {
-            let of = |scores: &nab::NormalisedScores, row: &str| {
+            let score_in_row = |scores: &nab::NormalisedScores, row: &str| {
                 let row = scores.rows.iter().find(|(name, _)| name == row).unwrap();
                 row.1.iter().find(|(key, _)| *key == profile).unwrap().1
             };
@@ -253,8 +253,11 @@ fn nab_scores_its_own_results_as_nab_does() {
                 }
             }
             let at = nab::normalise(&scored, Some(threshold)).unwrap();
-            let (ours, theirs, refitted) =
-                (of(&at, nab::ALL_FILES), expected[profile].as_f64().unwrap(), of(&best, nab::ALL_FILES));
+            let (ours, theirs, refitted) = (
+                score_in_row(&at, nab::ALL_FILES),
+                expected[profile].as_f64().unwrap(),
+                score_in_row(&best, nab::ALL_FILES),
+            );
             println!(
                 "{detector} {profile}: {ours:.6} NAB {theirs:.6}, by file within {furthest:.1e}; refitted {refitted:.3}"
             );
@@ -264,16 +267,19 @@ fn nab_scores_its_own_results_as_nab_does() {
 
             let here = ["realKnownCause", "realTweets", "artificialWithAnomaly", "artificialNoAnomaly"];
             let part: Vec<_> = scored.iter().filter(|file| here.contains(&file.series.group())).cloned().collect();
-            let told = [
+            let published = [
                 ("ARTime", [74.7, 63.9, 81.8, 70.3]),
                 ("numenta", [63.8, 55.5, 68.0, 70.2]),
                 ("windowedGaussian", [33.9, f64::NAN, f64::NAN, f64::NAN]),
             ];
-            if let Some((_, told)) = told.iter().find(|(name, _)| name == detector && profile == "standard") {
+            if let Some((_, published)) = published.iter().find(|(name, _)| name == detector && profile == "standard") {
                 let part = nab::normalise(&part, Some(threshold)).unwrap();
-                for (row, told) in [nab::ALL_FILES, here[0], here[1], here[2]].iter().zip(told) {
-                    let ours = of(&part, row);
-                    assert!(told.is_nan() || (ours - told).abs() <= 0.051, "{detector} {row}: {ours}, told {told}");
+                for (row, published) in [nab::ALL_FILES, here[0], here[1], here[2]].iter().zip(published) {
+                    let ours = score_in_row(&part, row);
+                    assert!(
+                        published.is_nan() || (ours - published).abs() <= 0.051,
+                        "{detector} {row}: {ours}, published {published}"
+                    );
                 }
             }
         }

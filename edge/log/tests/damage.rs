@@ -42,10 +42,10 @@ fn a_flipped_bit_in_the_middle_loses_only_that_record() {
         let at = SEGMENT_HEADER_LEN + usize::try_from(lost.start + byte).unwrap();
         bytes[at] ^= 0x10;
         fs::write(&path, &bytes).unwrap();
-        let seen = read_all(&partition);
-        assert_eq!(seen.damaged, std::slice::from_ref(&lost), "byte {byte}");
+        let result = read_all(&partition);
+        assert_eq!(result.damaged, std::slice::from_ref(&lost), "byte {byte}");
         assert_eq!(
-            seen.records.iter().map(decode_number).collect::<Vec<_>>(),
+            result.records.iter().map(decode_number).collect::<Vec<_>>(),
             (0..500).filter(|n| *n != 245).collect::<Vec<_>>()
         );
         {
@@ -85,8 +85,8 @@ fn a_flipped_bit_in_the_last_synced_record_is_damage_and_not_cut() {
     let mut partition = open(&storage, 1 << 20).unwrap();
     partition.append(b"next").unwrap();
     partition.sync().unwrap();
-    let seen = read_all(&partition);
-    assert_eq!((seen.records.len(), seen.records.last().unwrap().offset), (10, 10 * RECORD_BYTES));
+    let result = read_all(&partition);
+    assert_eq!((result.records.len(), result.records.last().unwrap().offset), (10, 10 * RECORD_BYTES));
 }
 
 #[test]
@@ -169,9 +169,9 @@ fn deleted_segments_are_reported_and_their_offsets_not_reused() {
     let partition = open(&storage, 100).unwrap();
     let missing = partition.recovery().missing.clone();
     assert_eq!((missing.len(), partition.end()), (1, 20 * RECORD_BYTES));
-    let seen = read_all(&partition);
-    assert_eq!(seen.damaged, missing);
-    assert_eq!(seen.records.len() as u64, 20 - (missing[0].end - missing[0].start) / RECORD_BYTES);
+    let result = read_all(&partition);
+    assert_eq!(result.damaged, missing);
+    assert_eq!(result.records.len() as u64, 20 - (missing[0].end - missing[0].start) / RECORD_BYTES);
     // All segments.
     storage.kill_process();
     segments.iter().for_each(|path| storage.remove_behind_log(path));
@@ -179,8 +179,8 @@ fn deleted_segments_are_reported_and_their_offsets_not_reused() {
     assert_eq!(partition.recovery().missing, [0..20 * RECORD_BYTES]);
     partition.append(b"new").unwrap();
     partition.sync().unwrap();
-    let seen = read_all(&partition);
-    assert_eq!((payloads(&seen), seen.damaged), (vec![b"new".to_vec()], vec![0..20 * RECORD_BYTES]));
+    let result = read_all(&partition);
+    assert_eq!((payloads(&result), result.damaged), (vec![b"new".to_vec()], vec![0..20 * RECORD_BYTES]));
 }
 
 #[test]
@@ -189,13 +189,13 @@ fn a_segment_deleted_while_being_read_is_damage() {
     let mut partition = open(&storage, 100).unwrap();
     append_numbers(&mut partition, 20);
     storage.remove_behind_log(&segment_file(5 * RECORD_BYTES));
-    let seen = read_all(&partition);
-    assert_eq!(seen.damaged, [5 * RECORD_BYTES..10 * RECORD_BYTES]);
-    assert_eq!(seen.records.len(), 15);
+    let result = read_all(&partition);
+    assert_eq!(result.damaged, [5 * RECORD_BYTES..10 * RECORD_BYTES]);
+    assert_eq!(result.records.len(), 15);
     // A segment that became shorter loses its end.
     storage.corrupt(&segment_file(0), |bytes| bytes.truncate(bytes.len() - 1));
-    let seen = read_all(&partition);
-    assert_eq!((seen.damaged, seen.records.len()), (vec![4 * RECORD_BYTES..10 * RECORD_BYTES], 14));
+    let result = read_all(&partition);
+    assert_eq!((result.damaged, result.records.len()), (vec![4 * RECORD_BYTES..10 * RECORD_BYTES], 14));
 }
 
 #[test]
@@ -258,8 +258,8 @@ fn records_inside_a_damaged_record_are_not_taken_for_records() {
     partition.append(b"after").unwrap();
     partition.sync().unwrap();
     storage.flip_bit(&segment_file(0), SEGMENT_HEADER_LEN as u64 + begins, 0);
-    let seen = read_all(&partition);
-    assert_eq!(payloads(&seen), [b"true".to_vec(), b"after".to_vec()]);
+    let result = read_all(&partition);
+    assert_eq!(payloads(&result), [b"true".to_vec(), b"after".to_vec()]);
     storage.kill_process();
     assert_eq!(payloads(&read_all(&open(&storage, 1 << 20).unwrap())), [b"true".to_vec(), b"after".to_vec()]);
 }
@@ -364,8 +364,8 @@ fn a_damaged_length_takes_no_memory() {
     append_numbers(&mut partition, 2);
     let mut reader = partition.reader();
     storage.corrupt(&segment_file(0), |bytes| bytes[SEGMENT_HEADER_LEN..SEGMENT_HEADER_LEN + 4].fill(0x3f));
-    let seen = read_from(&mut reader, 0, usize::MAX);
-    assert_eq!((seen.records.len(), seen.damaged), (1, vec![0..RECORD_BYTES]));
+    let result = read_from(&mut reader, 0, usize::MAX);
+    assert_eq!((result.records.len(), result.damaged), (1, vec![0..RECORD_BYTES]));
     let mut framed = vec![0xff; 40];
     let error = partition.append_framed(&mut framed).unwrap_err();
     assert!(matches!(error, LogError::NotFramed { at: 0, .. }), "{error}");

@@ -300,10 +300,10 @@ impl Model {
         }
         self.records.retain(|offset, record| *offset < end || record.state != RecordState::Durable);
         // Uncertain records become certain: those that exist stay, the others never come back.
-        let seen = self.read_back();
+        let result = self.read_back();
         let unfinished =
             !self.attempts.is_empty() || self.records.values().any(|record| record.state == RecordState::Uncertain);
-        for record in &seen {
+        for record in &result {
             let known = self.records.get(&record.offset);
             let same = known.is_some_and(|known| known.payload == record.payload);
             let replaced = known.is_none_or(|known| known.state == RecordState::Uncertain);
@@ -316,7 +316,7 @@ impl Model {
             }
         }
         self.attempts.clear();
-        let stored: Vec<u64> = seen.iter().map(|record| record.offset).collect();
+        let stored: Vec<u64> = result.iter().map(|record| record.offset).collect();
         let before = self.records.clone();
         self.records.retain(|offset, record| record.state != RecordState::Uncertain || stored.contains(offset));
         for record in self.records.values_mut() {
@@ -418,9 +418,9 @@ impl Model {
         self.storage.set_read_only(false);
         let max_bytes = usize::try_from(self.random.below(700)).unwrap();
         let mut reader = self.partition.reader();
-        let seen = read_from(&mut reader, self.start, max_bytes);
+        let result = read_from(&mut reader, self.start, max_bytes);
         let end = self.partition.end();
-        let read: Vec<(u64, &[u8])> = seen.records.iter().map(|record| (record.offset, &*record.payload)).collect();
+        let read: Vec<(u64, &[u8])> = result.records.iter().map(|record| (record.offset, &*record.payload)).collect();
         let expected: Vec<(u64, &[u8])> = self
             .records
             .range(self.start..end)
@@ -431,7 +431,7 @@ impl Model {
         assert_eq!(offsets(&read), offsets(&expected));
         assert!(read == expected, "a record contains bytes that were not appended");
         assert!(self.records.range(..end).all(|(_, record)| record.state == RecordState::Durable));
-        for lost in &seen.damaged {
+        for lost in &result.damaged {
             assert!(self.is_expected_loss(lost), "{lost:?} is damaged, but nothing happened to it");
         }
     }
@@ -443,8 +443,8 @@ impl Model {
         let mut reader = self.partition.reader();
         let end = self.partition.end();
         assert!(self.consumer <= end, "the log ends before what was read");
-        let seen = read_from(&mut reader, self.consumer.max(self.start), 300);
-        let read: Vec<u64> = seen.records.iter().map(|record| record.offset).collect();
+        let result = read_from(&mut reader, self.consumer.max(self.start), 300);
+        let read: Vec<u64> = result.records.iter().map(|record| record.offset).collect();
         let expected: Vec<u64> = self
             .records
             .range(self.consumer.max(self.start)..end)
@@ -457,22 +457,22 @@ impl Model {
 }
 
 fn run(seed: u64) {
-    let mut world = Model::new(seed);
+    let mut model = Model::new(seed);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         for _ in 0..80 {
-            world.step();
+            model.step();
         }
-        world.clear_faults();
-        world.check();
-        world.restart(true);
-        world.check();
-        world.append();
-        world.sync();
-        world.check();
+        model.clear_faults();
+        model.check();
+        model.restart(true);
+        model.check();
+        model.append();
+        model.sync();
+        model.check();
     }));
     if let Err(panic) = outcome {
         eprintln!("seed {seed}; replay with LOG_SEED={seed}; last steps:");
-        for line in world
+        for line in model
             .log
             .iter()
             .rev()
@@ -481,7 +481,7 @@ fn run(seed: u64) {
         {
             eprintln!("  {line}");
         }
-        eprintln!("  files: {:?} in {}", world.storage.files(), folder().display());
+        eprintln!("  files: {:?} in {}", model.storage.files(), folder().display());
         resume_unwind(panic);
     }
 }

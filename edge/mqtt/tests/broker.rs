@@ -148,7 +148,7 @@ fn properties_pass_through_and_expiry_counts_down() {
 }
 
 #[test]
-fn wills() {
+fn wills_are_published_unless_the_client_disconnects() {
     let broker = start(config(), Recorder::storing());
     let mut watcher = RawClient::connect_ok(broker.address, &connect_params(false, "watcher"));
     watcher.subscribe("will/#", 1);

@@ -21,8 +21,8 @@ fn run(command: &mut Command) -> Output {
 fn paho(version: u8) {
     // A Python with Paho 2; Debian's package is version 1.
     let python = std::env::var_os("WHEELTAPPER_PYTHON").unwrap_or_else(|| "python3".into());
-    let probe = run(Command::new(&python).args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]));
-    assert!(probe.status.success(), "Paho is not installed: {MISSING}\n{}", String::from_utf8_lossy(&probe.stderr));
+    let check = run(Command::new(&python).args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]));
+    assert!(check.status.success(), "Paho is not installed: {MISSING}\n{}", String::from_utf8_lossy(&check.stderr));
     let sink = Recorder::storing();
     let broker = start(config(), sink.clone());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drive_paho.py");

@@ -222,11 +222,11 @@ fn changed_and_revoked_rights_apply_to_open_connections() {
         client.subscribe("#", 1);
         table.set("north", &["north"], &["north/m"]);
         // Waits until a delivered message shows that the narrower rights are in force.
-        let mut probe = 0;
+        let mut attempts = 0;
         loop {
             broker.handle.publish("north/other", "no".into(), 1, false);
             broker.handle.publish("north/m", "yes".into(), 1, false);
-            probe += 1;
+            attempts += 1;
             let (_, _, id, _, payload) = client.read_publish();
             client.send(0x40, &id.to_be_bytes());
             if payload == "yes" {
@@ -234,7 +234,7 @@ fn changed_and_revoked_rights_apply_to_open_connections() {
             }
             let (_, _, id, _, _) = client.read_publish();
             client.send(0x40, &id.to_be_bytes());
-            assert!(probe < 2_000);
+            assert!(attempts < 2_000);
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         table.revoke("north");

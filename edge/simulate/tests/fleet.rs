@@ -202,8 +202,8 @@ fn a_baseline_of_five_minutes_holds_for_hours() {
     let (learnt, later) = (values_by_sensor(&fleet, &learnt), values_by_sensor(&fleet, &later));
     for (sensor, values) in &later {
         // Means over windows of 30 s.
-        let of = |values: &[f64]| values.chunks_exact(30).map(mean).collect::<Vec<_>>();
-        let (before, after) = (of(&learnt[sensor]), of(values));
+        let window_means = |values: &[f64]| values.chunks_exact(30).map(mean).collect::<Vec<_>>();
+        let (before, after) = (window_means(&learnt[sensor]), window_means(values));
         let (center, scale) = (mean(&before), deviation(&before).max(1e-3 * mean(&before).abs()));
         for window in after {
             assert!((window - center).abs() < 6.0 * scale, "{sensor}: {window} is far from {center} +- {scale}");
@@ -291,19 +291,19 @@ fn imbalance_and_misalignment_raise_their_orders_of_the_shaft() {
 /// Means of the sensors with this name over all machines, with the fault and without it; taken in the last two of ten
 /// minutes.
 fn with_and_without(fault: Fault, sensor: &str) -> (f64, f64) {
-    let of = |share| {
+    let sensor_mean = |share| {
         let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..spec_with_fault(fault, 0.0) });
         ticks(&mut fleet, 480);
         let last = ticks(&mut fleet, 120);
         let ending = format!("/{sensor}");
-        let wanted: Vec<f64> = values_by_sensor(&fleet, &last)
+        let means: Vec<f64> = values_by_sensor(&fleet, &last)
             .iter()
             .filter(|(id, _)| id.ends_with(&ending) && (fault != Fault::Cavitation || id.contains("/pump-")))
             .map(|(_, values)| mean(values))
             .collect();
-        mean(&wanted)
+        mean(&means)
     };
-    (of(1.0), of(0.0))
+    (sensor_mean(1.0), sensor_mean(0.0))
 }
 
 #[test]
@@ -362,10 +362,10 @@ fn a_dropping_sensor_loses_an_increasing_share() {
         })
         .collect();
     for label in fleet.labels() {
-        let of = |at: usize| counts[at].get(label.sensor.as_ref().unwrap()).copied().unwrap_or(0);
-        assert_eq!(of(0), 100);
-        assert!((30..75).contains(&of(4)), "{}", of(4));
-        assert!(of(7) < 15, "{}", of(7));
+        let count_at = |at: usize| counts[at].get(label.sensor.as_ref().unwrap()).copied().unwrap_or(0);
+        assert_eq!(count_at(0), 100);
+        assert!((30..75).contains(&count_at(4)), "{}", count_at(4));
+        assert!(count_at(7) < 15, "{}", count_at(7));
     }
 }
 

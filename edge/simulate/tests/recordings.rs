@@ -141,8 +141,8 @@ fn npy(version: u8, descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn npy_options(rate: f64, burst_seconds: f64) -> NpyOptions {
-    NpyOptions { sensor: "rig/v".into(), rate, start_ns: 1_000, waveform_seconds: burst_seconds }
+fn npy_options(rate: f64, waveform_seconds: f64) -> NpyOptions {
+    NpyOptions { sensor: "rig/v".into(), rate, start_ns: 1_000, waveform_seconds }
 }
 
 fn npy_chunks(bytes: &[u8], options: NpyOptions) -> Result<Vec<Chunk>, RecordingError> {

@@ -64,9 +64,9 @@ impl QueryService {
         let amendment_request = action_rules::WorkOrderChange::parse(&change.text).map_err(action_error)?;
         let order = self.find_row(caller, Table::WorkOrders, "work order", &change.id).await?;
         let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default().to_owned();
-        let state = self.run_blocking(move |desk| {
+        let state = self.run_blocking(move |service| {
             let statement = "SELECT state FROM alerts WHERE id = ?1";
-            desk.host.store.query_rows(statement, vec![Cell::Text(alert)]).map_err(store_error)
+            service.host.store.query_rows(statement, vec![Cell::Text(alert)]).map_err(store_error)
         });
         // A repair that was ordered by hand has no alert row.
         let resolved = state.await?.concat().first() == Some(&Cell::Text("resolved".into()));
@@ -142,15 +142,15 @@ impl QueryService {
     /// Whether an open alert of this machine and fault has orders that are not done yet.
     async fn has_pending_orders(self: &Arc<Self>, repair: &RepairRequest) -> Result<bool, LineApiError> {
         let parameters = [repair.asset.as_str(), repair.fault_mode_or_empty()].map(|text| Cell::Text(text.to_owned()));
-        let rows = self.run_blocking(move |desk| {
-            desk.host.store.query_rows(RepairRequest::PENDING_ORDER_SQL, parameters.into()).map_err(store_error)
+        let rows = self.run_blocking(move |service| {
+            service.host.store.query_rows(RepairRequest::PENDING_ORDER_SQL, parameters.into()).map_err(store_error)
         });
         Ok(!rows.await?.is_empty())
     }
 
     /// Writes the action to the store; returns the number of the planner's command, if there is one.
     async fn record_action(self: &Arc<Self>, written: StoredAction) -> Result<Option<u64>, LineApiError> {
-        self.run_blocking(move |desk| desk.host.store.record_action(&written).map_err(store_error)).await
+        self.run_blocking(move |service| service.host.store.record_action(&written).map_err(store_error)).await
     }
 
     /// Waits until the planner has handled the command with this number, up to [`PLANNER_TIMEOUT`].
@@ -195,8 +195,8 @@ fn encode_command(command: &PlannerCommand) -> Result<Vec<u8>, LineApiError> {
         .map_err(|error| LineApiError::Internal(format!("a planner command cannot be encoded: {error}")))
 }
 
-pub(super) fn action_error(refusal: ActionError) -> LineApiError {
-    match refusal {
+pub(super) fn action_error(error: ActionError) -> LineApiError {
+    match error {
         ActionError::NotFound(text) => LineApiError::NotFound(text),
         ActionError::Invalid(text) => LineApiError::Invalid(text),
         ActionError::Conflict(text) => LineApiError::Conflict(text),

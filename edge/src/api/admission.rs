@@ -148,10 +148,10 @@ mod tests {
         for _ in 0..4 {
             let admission = Arc::clone(&admission);
             tokio::spawn(async move {
-                let turn = admission.admit().await.unwrap();
+                let permit = admission.admit().await.unwrap();
                 loop {
                     sleep(SLICE).await;
-                    turn.yield_permit().await;
+                    permit.yield_permit().await;
                 }
             });
         }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn slots_are_kept_until_the_end() {
+    async fn slots_are_held_until_a_request_ends() {
         let admission = Admission::new(SLOTS);
         let mut permits = Vec::new();
         for _ in 0..SLOTS {

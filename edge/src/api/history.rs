@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_time_is_read_in_periods() {
+    fn a_long_time_range_is_read_in_periods() {
         let hour = |at: i64, count| HourlyAggregate { hour: at * HOUR, avg: 0.0, min: 0.0, max: 0.0, std: 0.0, count };
         let hours: Vec<HourlyAggregate> = (0..10).map(|at| hour(at, 200_000)).collect();
         let periods = periods(&hours, 5, 10 * HOUR);

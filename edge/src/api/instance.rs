@@ -44,7 +44,7 @@ impl Instance {
                 return Err(wasmtime::Error::msg("the response took too long"));
             }
             Ok(match &state.permit {
-                Some(turn) => UpdateDeadline::YieldCustom(1, turn.yield_permit()),
+                Some(permit) => UpdateDeadline::YieldCustom(1, permit.yield_permit()),
                 None => UpdateDeadline::Yield(1),
             })
         });

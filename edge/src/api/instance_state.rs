@@ -112,9 +112,9 @@ impl InstanceState {
 }
 
 /// Waits for the line; if that takes long, others may compute meanwhile.
-async fn release_while_waiting<T>(turn: &mut Option<ComputePermit>, answer: impl Future<Output = T>) -> T {
-    match turn {
-        Some(turn) => turn.release_while(answer).await,
+async fn release_while_waiting<T>(permit: &mut Option<ComputePermit>, answer: impl Future<Output = T>) -> T {
+    match permit {
+        Some(permit) => permit.release_while(answer).await,
         None => answer.await,
     }
 }
@@ -133,7 +133,7 @@ impl line_api::Host for InstanceState {
     }
 
     async fn tick(&mut self, _now: i64) -> Result<(), line_api::LineApiError> {
-        Err(line_api::LineApiError::Invalid("this host has a timer of its own and takes no ticks".into()))
+        Err(line_api::LineApiError::Invalid("this host has its own timer and accepts no ticks".into()))
     }
 
     async fn perform_action(&mut self, request: line_api::ActionRequest) -> Result<String, line_api::LineApiError> {

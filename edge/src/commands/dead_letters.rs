@@ -86,12 +86,12 @@ impl Dlq {
 
 fn list(store: &Store, reason: Option<&str>, limit: usize, payload: bool) -> anyhow::Result<()> {
     let mut is_empty = true;
-    for letter in DeadLetterPages::new(store, reason, SortOrder::NewestFirst).take(limit) {
-        let letter = letter?;
+    for dead_letter in DeadLetterPages::new(store, reason, SortOrder::NewestFirst).take(limit) {
+        let DeadLetterSummary { id, time, source, reason, message, .. } = dead_letter?;
         is_empty = false;
-        println!("{}  {:<15} {}  {}", format_time(letter.time), letter.reason, letter.source, letter.message);
+        println!("{}  {reason:<15} {source}  {message}", format_time(time));
         // One payload at a time: each can be a megabyte.
-        if payload && let Some(whole) = store.dead_letter(&letter.id)? {
+        if payload && let Some(whole) = store.dead_letter(&id)? {
             println!("    {}", String::from_utf8_lossy(&whole.payload).trim_end());
         }
     }
@@ -104,18 +104,18 @@ fn list(store: &Store, reason: Option<&str>, limit: usize, payload: bool) -> any
 fn replay(store: &Store, reason: Option<&str>, to: &str, key: Option<&str>) -> anyhow::Result<()> {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let host = HostClient { agent, url: to.trim_end_matches('/').to_owned(), key };
-    let mut sums = ReplayTotals::default();
-    let sent = replay_all(store, reason, &host, &mut sums);
+    let mut totals = ReplayTotals::default();
+    let sent = replay_all(store, reason, &host, &mut totals);
     // Print the totals also after a failure.
-    sums.print()?;
+    totals.print()?;
     sent?;
-    let ReplayTotals { accepted, partly_accepted, refused, not_found, .. } = sums;
+    let ReplayTotals { accepted, partly_accepted, rejected, not_found, .. } = totals;
     ensure!(
         accepted + partly_accepted > 0 || not_found == 0,
-        "the host at {to} knows none of these letters; name the host that runs on this data folder with --to, or the folder with --data"
+        "the host at {to} knows none of these dead letters; name the host that runs on this data folder with --to, or the folder with --data"
     );
     ensure!(
-        accepted + partly_accepted > 0 || refused == 0,
+        accepted + partly_accepted > 0 || rejected == 0,
         "nothing was accepted; the dead letters are kept: fix the causes that their messages name first"
     );
     Ok(())
@@ -125,26 +125,26 @@ fn replay_all(
     store: &Store,
     reason: Option<&str>,
     host: &HostClient<'_>,
-    sums: &mut ReplayTotals,
+    totals: &mut ReplayTotals,
 ) -> anyhow::Result<()> {
     // Parts that are rejected again become new dead letters, which must not be replayed in this run.
     let newest = DeadLetterPages::new(store, None, SortOrder::NewestFirst).next().transpose()?;
     let Some(newest) = newest else { return Ok(()) };
     // Sparkplug births come before the data that needs them.
-    for letter in DeadLetterPages::new(store, reason, SortOrder::OldestFirst) {
-        let letter = letter?;
-        if letter.row > newest.row {
+    for dead_letter in DeadLetterPages::new(store, reason, SortOrder::OldestFirst) {
+        let dead_letter = dead_letter?;
+        if dead_letter.row > newest.row {
             break;
         }
-        match host.replay_letter(&letter.id)? {
-            ReplayOutcome::Accepted => sums.accepted += 1,
-            ReplayOutcome::PartlyAccepted => sums.partly_accepted += 1,
+        match host.replay_dead_letter(&dead_letter.id)? {
+            ReplayOutcome::Accepted => totals.accepted += 1,
+            ReplayOutcome::PartlyAccepted => totals.partly_accepted += 1,
             ReplayOutcome::Rejected(why) => {
-                sums.refused += 1;
-                sums.first_rejection.get_or_insert(why);
+                totals.rejected += 1;
+                totals.first_rejection.get_or_insert(why);
             }
-            ReplayOutcome::NotReplayable(why) => *sums.not_replayable.entry(why).or_default() += 1,
-            ReplayOutcome::NotFound => sums.not_found += 1,
+            ReplayOutcome::NotReplayable(why) => *totals.not_replayable.entry(why).or_default() += 1,
+            ReplayOutcome::NotFound => totals.not_found += 1,
         }
     }
     Ok(())
@@ -155,7 +155,7 @@ fn replay_all(
 struct ReplayTotals {
     accepted: u64,
     partly_accepted: u64,
-    refused: u64,
+    rejected: u64,
     first_rejection: Option<String>,
     /// Dead letters that cannot be replayed, by reason.
     not_replayable: BTreeMap<String, u64>,
@@ -164,12 +164,12 @@ struct ReplayTotals {
 
 impl ReplayTotals {
     fn print(&self) -> anyhow::Result<()> {
-        println!("{} taken, {} refused again", self.accepted + self.partly_accepted, self.refused);
+        println!("{} accepted, {} rejected again", self.accepted + self.partly_accepted, self.rejected);
         if self.partly_accepted > 0 {
             println!("{} of them accepted in part: the rejected parts are new dead letters", self.partly_accepted);
         }
         if let Some(why) = &self.first_rejection {
-            println!("{} unchanged; the first was rejected again: {why}", self.refused);
+            println!("{} unchanged; the first was rejected again: {why}", self.rejected);
         }
         for (why, count) in &self.not_replayable {
             println!("{count} kept: {why}");
@@ -203,7 +203,7 @@ struct HostClient<'a> {
 
 impl HostClient<'_> {
     /// Replays one dead letter; waits while the host is busy.
-    fn replay_letter(&self, id: &str) -> anyhow::Result<ReplayOutcome> {
+    fn replay_dead_letter(&self, id: &str) -> anyhow::Result<ReplayOutcome> {
         let url = format!("{}/api/v1/dead-letters/{id}/replay", self.url);
         for _ in 0..MAX_ATTEMPTS {
             let mut request = self.agent.post(&url);
@@ -350,10 +350,10 @@ mod tests {
 
     use super::*;
 
-    fn store(letters: usize) -> (tempfile::TempDir, Store) {
+    fn store(count: usize) -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("s.db")).unwrap();
-        let letters: Vec<DeadLetter> = (0..letters)
+        let dead_letters: Vec<DeadLetter> = (0..count)
             .map(|number| DeadLetter {
                 id: format!("{number:06}'"),
                 // Times are in the opposite order, and several are equal.
@@ -367,7 +367,7 @@ mod tests {
                 format: None,
             })
             .collect();
-        store.commit(&Commit { partition: 1, dead_letters: &letters, ..Commit::default() }).unwrap();
+        store.commit(&Commit { partition: 1, dead_letters: &dead_letters, ..Commit::default() }).unwrap();
         (folder, store)
     }
 
@@ -375,7 +375,7 @@ mod tests {
     fn all_dead_letters_are_read_once_and_in_order() {
         let (_folder, store) = store(2 * PAGE_SIZE + 3);
         let ids = |reason, order| -> Vec<String> {
-            DeadLetterPages::new(&store, reason, order).map(|letter| letter.unwrap().id).collect()
+            DeadLetterPages::new(&store, reason, order).map(|dead_letter| dead_letter.unwrap().id).collect()
         };
         let all: Vec<String> = (0..2 * PAGE_SIZE + 3).map(|number| format!("{number:06}'")).collect();
         assert_eq!(ids(None, SortOrder::OldestFirst), all);
@@ -387,20 +387,20 @@ mod tests {
 
     #[test]
     fn replies_of_the_host_are_parsed_by_status() {
-        let of = |status, body: &str| parse_outcome(status, body, "http://h");
-        assert_eq!(of(202, r#"{"accepted":1,"rejected":0}"#).unwrap(), ReplayOutcome::Accepted);
-        assert_eq!(of(202, r#"{"accepted":1,"rejected":2}"#).unwrap(), ReplayOutcome::PartlyAccepted);
+        let outcome = |status, body: &str| parse_outcome(status, body, "http://h");
+        assert_eq!(outcome(202, r#"{"accepted":1,"rejected":0}"#).unwrap(), ReplayOutcome::Accepted);
+        assert_eq!(outcome(202, r#"{"accepted":1,"rejected":2}"#).unwrap(), ReplayOutcome::PartlyAccepted);
         assert_eq!(
-            of(422, r#"{"detail":"nothing was taken: x"}"#).unwrap(),
+            outcome(422, r#"{"detail":"nothing was taken: x"}"#).unwrap(),
             ReplayOutcome::Rejected("nothing was taken: x".into())
         );
         assert_eq!(
-            of(409, r#"{"detail":"it cannot: too large"}"#).unwrap(),
+            outcome(409, r#"{"detail":"it cannot: too large"}"#).unwrap(),
             ReplayOutcome::NotReplayable("too large".into())
         );
-        assert_eq!(of(404, "").unwrap(), ReplayOutcome::NotFound);
-        assert!(of(401, "").unwrap_err().to_string().contains("--scope write"));
+        assert_eq!(outcome(404, "").unwrap(), ReplayOutcome::NotFound);
+        assert!(outcome(401, "").unwrap_err().to_string().contains("--scope write"));
         // Not an answer of the host, but for example of a proxy.
-        assert!(of(502, "<html>").is_err());
+        assert!(outcome(502, "<html>").is_err());
     }
 }

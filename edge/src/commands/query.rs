@@ -247,7 +247,7 @@ mod tests {
             p90_hours: None,
             model: "library".into(),
         };
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             id: "a".into(),
             time: 1,
             source: "test".into(),
@@ -258,7 +258,7 @@ mod tests {
             sensor: None,
             format: None,
         };
-        let (prognoses, dead_letters) = ([prognosis(1), prognosis(2)], [letter]);
+        let (prognoses, dead_letters) = ([prognosis(1), prognosis(2)], [dead_letter]);
         let commit =
             Commit { readings: &readings, prognoses: &prognoses, dead_letters: &dead_letters, ..Commit::default() };
         store.commit(&commit).unwrap();

@@ -63,7 +63,7 @@ pub(super) struct Replay {
     start: i64,
     /// Length of a waveform of a NumPy recording, in seconds
     #[arg(long, default_value_t = 0.25)]
-    burst: f64,
+    waveform_seconds: f64,
     /// Factor of real time [default: as fast as possible]
     #[arg(long)]
     speed: Option<f64>,
@@ -89,10 +89,10 @@ impl Replay {
         let before = host.store.counts()?;
         let started = Instant::now();
         let bar = progress(files.len());
-        let mut sums = SubmittedTotals::default();
+        let mut totals = SubmittedTotals::default();
         for file in &files {
             bar.set_message(file.display().to_string());
-            self.replay(&host, file, &mut sums).with_context(|| format!("replaying {}", file.display()))?;
+            self.replay(&host, file, &mut totals).with_context(|| format!("replaying {}", file.display()))?;
             bar.inc(1);
         }
         bar.set_message("closing the last windows");
@@ -105,8 +105,8 @@ impl Replay {
         let repeated = host.metrics.readings_duplicate.get();
         host.stop();
         let outcome = ReplaySummary { files: files.len(), before, after, repeated, took };
-        outcome.print(&sums)?;
-        outcome.check(&sums, &store)
+        outcome.print(&totals)?;
+        outcome.check(&totals, &store)
     }
 
     /// The named files, and the recordings in the named folders, in a fixed order.
@@ -124,7 +124,7 @@ impl Replay {
         Ok(files)
     }
 
-    fn replay(&self, host: &Host, file: &Path, sums: &mut SubmittedTotals) -> anyhow::Result<()> {
+    fn replay(&self, host: &Host, file: &Path, totals: &mut SubmittedTotals) -> anyhow::Result<()> {
         let asset = self.asset.clone().unwrap_or_else(|| asset_name(file));
         match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => {
@@ -138,8 +138,8 @@ impl Replay {
                     decimal_comma: self.decimal == DecimalSeparator::Comma,
                 };
                 let mut recording = CsvRecording::open(file, options)?;
-                let result = self.submit_chunks(host, &mut recording, sums);
-                sums.cells_with_comma += recording.decimal_comma_cells();
+                let result = self.submit_chunks(host, &mut recording, totals);
+                totals.cells_with_comma += recording.decimal_comma_cells();
                 result
             }
             Some("npy") => {
@@ -147,9 +147,9 @@ impl Replay {
                     sensor: self.sensor.replace("{asset}", &asset).replace("{column}", "vibration"),
                     rate: self.rate.unwrap_or_else(|| rate_from_name(file)),
                     start_ns: self.start,
-                    waveform_seconds: self.burst,
+                    waveform_seconds: self.waveform_seconds,
                 };
-                self.submit_chunks(host, NpyRecording::open(file, options)?, sums)
+                self.submit_chunks(host, NpyRecording::open(file, options)?, totals)
             }
             _ => bail!("expected a .csv or .npy file"),
         }
@@ -159,9 +159,9 @@ impl Replay {
         &self,
         host: &Host,
         chunks: impl Iterator<Item = Result<Chunk, RecordingError>>,
-        sums: &mut SubmittedTotals,
+        totals: &mut SubmittedTotals,
     ) -> anyhow::Result<()> {
-        let mut under_way = std::collections::VecDeque::new();
+        let mut in_flight = std::collections::VecDeque::new();
         let mut pace: Option<(Instant, i64)> = None;
         for chunk in chunks {
             let chunk = chunk?;
@@ -171,14 +171,14 @@ impl Replay {
                 let due = Duration::from_secs_f64(((chunk.last_time_ns - first) as f64 / 1e9 / speed).max(0.0));
                 thread::sleep(due.saturating_sub(began.elapsed()));
             }
-            sums.readings += chunk.readings;
-            under_way.push_back(submit(host, &chunk)?);
-            while under_way.len() >= MAX_IN_FLIGHT {
-                receive_one(&mut under_way, sums)?;
+            totals.readings += chunk.readings;
+            in_flight.push_back(submit(host, &chunk)?);
+            while in_flight.len() >= MAX_IN_FLIGHT {
+                receive_one(&mut in_flight, totals)?;
             }
         }
-        while !under_way.is_empty() {
-            receive_one(&mut under_way, sums)?;
+        while !in_flight.is_empty() {
+            receive_one(&mut in_flight, totals)?;
         }
         Ok(())
     }
@@ -226,47 +226,47 @@ impl ReplaySummary {
         self.after.rejected_readings.saturating_sub(self.before.rejected_readings)
     }
 
-    fn print(&self, sums: &SubmittedTotals) -> anyhow::Result<()> {
+    fn print(&self, totals: &SubmittedTotals) -> anyhow::Result<()> {
         let Self { files, before, after, repeated, took } = self;
         let rejected = self.rejected();
-        #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
-        let rate = sums.readings as f64 / took.as_secs_f64();
-        println!("{files} files, {} readings in {:.1} s ({rate:.0} a second)", sums.readings, took.as_secs_f64());
+        #[allow(clippy::cast_precision_loss, reason = "only displayed")]
+        let rate = totals.readings as f64 / took.as_secs_f64();
+        println!("{files} files, {} readings in {:.1} s ({rate:.0} a second)", totals.readings, took.as_secs_f64());
         println!("  stored       {}", self.stored());
         println!("  rejected     {rejected}{}", if rejected > 0 { "   (see wheeltapper dlq list)" } else { "" });
         if *repeated > 0 {
             println!("  repeated     {repeated}   (stored already, dropped)");
         }
-        for (reason, (count, first)) in &sums.rejected {
+        for (reason, (count, first)) in &totals.rejected {
             println!("    {reason:<12} {count}, the first: {first}");
         }
         println!("  windows      {}", after.windows.saturating_sub(before.windows));
         println!("  anomalies    {}", after.anomalies.saturating_sub(before.anomalies));
         println!("  alerts       {}", after.alerts.saturating_sub(before.alerts));
         println!("  work orders  {}", after.work_orders.saturating_sub(before.work_orders));
-        if self.stored() > 0 && sums.cells_with_comma > 0 {
-            eprintln!("wheeltapper: some numbers were rejected{}", sums.advice());
+        if self.stored() > 0 && totals.cells_with_comma > 0 {
+            eprintln!("wheeltapper: some numbers were rejected{}", totals.advice());
         }
         Ok(())
     }
 
     /// Fails when readings are missing, or nothing was stored.
-    fn check(&self, sums: &SubmittedTotals, store: &Store) -> anyhow::Result<()> {
+    fn check(&self, totals: &SubmittedTotals, store: &Store) -> anyhow::Result<()> {
         let (stored, rejected, repeated) = (self.stored(), self.rejected(), self.repeated);
         ensure!(
-            stored + rejected + repeated == sums.readings,
+            stored + rejected + repeated == totals.readings,
             "the counts do not add up: {} readings in, {stored} stored, {rejected} rejected and {repeated} repeated; please report this with the recording",
-            sums.readings
+            totals.readings
         );
         if stored + repeated > 0 {
             return Ok(());
         }
         ensure!(
-            sums.readings > 0,
+            totals.readings > 0,
             "nothing was stored: the recordings hold no readings; expected rows with cells below the header, or samples"
         );
         // Rejections of a later stage, such as readings that are already stored, are read from the dead letters.
-        let first = match sums.rejected.values().next() {
+        let first = match totals.rejected.values().next() {
             Some((_, first)) => first.clone(),
             None => {
                 let newest = store.query_sql("SELECT message FROM dead_letters ORDER BY rowid DESC LIMIT 1")?;
@@ -274,7 +274,7 @@ impl ReplaySummary {
                 message.unwrap_or("see `wheeltapper dlq list`").to_owned()
             }
         };
-        bail!("nothing was stored: all {rejected} readings were rejected, the first: {first}{}", sums.advice())
+        bail!("nothing was stored: all {rejected} readings were rejected, the first: {first}{}", totals.advice())
     }
 }
 
@@ -298,14 +298,14 @@ fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<PendingReceipts> {
 }
 
 fn receive_one(
-    under_way: &mut std::collections::VecDeque<PendingReceipts>,
-    sums: &mut SubmittedTotals,
+    in_flight: &mut std::collections::VecDeque<PendingReceipts>,
+    totals: &mut SubmittedTotals,
 ) -> anyhow::Result<()> {
-    let Some(answer) = under_way.pop_front() else { return Ok(()) };
+    let Some(answer) = in_flight.pop_front() else { return Ok(()) };
     let receipts = answer.blocking_recv().map_err(|_| IntakeError::Closed)??;
-    for refused in receipts.into_iter().flat_map(|receipt| receipt.rejected) {
-        let (count, _) = sums.rejected.entry(refused.reason).or_insert((0, refused.message));
-        *count += u64::from(refused.readings);
+    for rejected in receipts.into_iter().flat_map(|receipt| receipt.rejected) {
+        let (count, _) = totals.rejected.entry(rejected.reason).or_insert((0, rejected.message));
+        *count += u64::from(rejected.readings);
     }
     Ok(())
 }

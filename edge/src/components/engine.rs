@@ -152,7 +152,7 @@ impl StageHostState {
 
 impl fmt::Debug for StageHostState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Guest").finish_non_exhaustive()
+        out.debug_struct("StageHostState").finish_non_exhaustive()
     }
 }
 

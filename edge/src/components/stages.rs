@@ -109,9 +109,9 @@ impl InstanceCell {
         let deadline = sandbox.limits.max_cpu_time;
         // The engine's epoch follows wall time; the limit is on the CPU time of the call.
         store.epoch_deadline_callback(move |mut context| {
-            let guest = context.data_mut();
+            let state = context.data_mut();
             let now = thread_cpu_time();
-            let began = *guest.call_start_cpu_time.get_or_insert(now);
+            let began = *state.call_start_cpu_time.get_or_insert(now);
             Ok(deadline_update(deadline, now.saturating_sub(began)))
         });
         Self { stage, store }
@@ -119,8 +119,8 @@ impl InstanceCell {
 
     /// Starts the CPU-time limit of the next call.
     fn start_time_limit(&mut self) {
-        // The thread's clock is read at the first epoch: most calls end before it, and reading it takes longer than an empty
-        // call.
+        // The thread's clock is read at the first epoch: most calls end before it, and reading the clock takes longer
+        // than an empty call.
         self.store.data_mut().call_start_cpu_time = None;
         self.store.set_epoch_deadline(1);
     }

@@ -11,7 +11,7 @@ use crate::{
         wit::{
             detect::Detected,
             featurize::Featurized,
-            types::{AlertState, ReadingBatch, ReadingColumns, SensorTable, Waveform as Burst},
+            types::{AlertState, ReadingBatch, ReadingColumns, SensorTable, Waveform},
         },
     },
     name_dictionary,
@@ -45,8 +45,13 @@ impl ComponentPipeline {
         Self { sandbox, model }
     }
 
-    fn open(&self, of: &str, featurize: &serde_json::Value, detect: &serde_json::Value) -> Result<StagePair, Error> {
-        let failed = line_error(of);
+    fn open(
+        &self,
+        recording: &str,
+        featurize: &serde_json::Value,
+        detect: &serde_json::Value,
+    ) -> Result<StagePair, Error> {
+        let failed = line_error(recording);
         Ok(StagePair {
             featurizer: Featurizer::open(&self.sandbox, &featurize.to_string(), None).map_err(failed)?,
             detector: Detector::open(&self.sandbox, &detect.to_string(), None).map_err(failed)?,
@@ -56,12 +61,12 @@ impl ComponentPipeline {
     /// Sets the alarms from open alerts, by the rules of the alert stage.
     fn set_alarms_from_alerts(
         &self,
-        of: &str,
+        recording: &str,
         detected: &Detected,
         verdicts: &mut HashMap<i64, WindowVerdict>,
     ) -> Result<(), Error> {
-        let mut alerter = Alerter::open(&self.sandbox, "", None).map_err(line_error(of))?;
-        let alerts = alerter.push(&detected.scores, &detected.anomalies).map_err(line_error(of))?;
+        let mut alerter = Alerter::open(&self.sandbox, "", None).map_err(line_error(recording))?;
+        let alerts = alerter.push(&detected.scores, &detected.anomalies).map_err(line_error(recording))?;
         let mut states = alerts.iter().peekable();
         let mut order: Vec<&mut WindowVerdict> = verdicts.values_mut().collect();
         order.sort_by_key(|verdict| verdict.end);
@@ -187,26 +192,26 @@ impl Pipeline for ComponentPipeline {
         let mut pair = self.open(&first.asset, &featurize, &detect)?;
         let table = table(&[(&sensor, &first.asset), (&speed, "shaft")]);
         let mut now = first.start.div_euclid(SECOND_NS) * SECOND_NS;
-        let mut answers = Vec::with_capacity(recordings.len());
+        let mut verdicts = Vec::with_capacity(recordings.len());
         for (waveform, _) in recordings {
-            let mut answer = Vec::new();
-            for burst in waveform.samples.chunks_exact(samples(waveform)) {
+            let mut recording_verdicts = Vec::new();
+            for window in waveform.samples.chunks_exact(samples(waveform)) {
                 let batch = ReadingBatch {
                     sensors: table.clone(),
                     readings: ReadingColumns { sensor: vec![1], time: vec![now], value: vec![waveform.rpm] },
-                    waveforms: vec![Burst { sensor: 0, start: now, rate: waveform.rate, samples: burst.to_vec() }],
+                    waveforms: vec![Waveform { sensor: 0, start: now, rate: waveform.rate, samples: window.to_vec() }],
                     arrivals: Vec::new(),
                 };
                 let mut detected = pair.push(&batch).map_err(line_error(&waveform.asset))?;
                 append_detections(&mut detected, pair.detector.flush().map_err(line_error(&waveform.asset))?);
                 let end = now + seconds_ns(seconds);
                 let unscored = WindowVerdict { end, score: 0.0, alarm: false, fault_mode: None };
-                answer.push(verdicts_of(&detected, &first.asset).remove(&now).unwrap_or(unscored));
+                recording_verdicts.push(verdicts_of(&detected, &first.asset).remove(&now).unwrap_or(unscored));
                 now += seconds_ns(seconds.ceil() + 1.0);
             }
-            answers.push(answer);
+            verdicts.push(recording_verdicts);
         }
-        Ok(answers)
+        Ok(verdicts)
     }
 
     fn estimate_remaining_life(
@@ -222,7 +227,7 @@ impl Pipeline for ComponentPipeline {
             "lives": { "sensors": &first.sensors, "runs": runs, "horizon_windows": 125 },
         });
         let mut pair = self.open(&first.asset, &windows(), &detect)?;
-        let mut answers = Vec::with_capacity(running.len());
+        let mut estimates = Vec::with_capacity(running.len());
         for (number, unit) in running.iter().enumerate() {
             // Units are independent, though a name may occur twice.
             let unit = Recording { asset: format!("unit-{number}"), ..unit.clone() };
@@ -240,17 +245,17 @@ impl Pipeline for ComponentPipeline {
                 q50: cycles(prognosis.p50),
                 q90: cycles(prognosis.p90),
             });
-            answers.push(life.ok_or_else(|| Error::Pipeline {
+            estimates.push(life.ok_or_else(|| Error::Pipeline {
                 recording: unit.asset.clone(),
                 reason: "detect returned no prognosis of remaining life from the library".to_owned(),
             })?);
         }
-        Ok(answers)
+        Ok(estimates)
     }
 }
 
-fn line_error(of: &str) -> impl Fn(CallError) -> Error + Copy + '_ {
-    move |error| Error::Pipeline { recording: of.to_owned(), reason: error.to_string() }
+fn line_error(recording: &str) -> impl Fn(CallError) -> Error + Copy + '_ {
+    move |error| Error::Pipeline { recording: recording.to_owned(), reason: error.to_string() }
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a length of time")]

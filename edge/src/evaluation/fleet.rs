@@ -140,14 +140,14 @@ pub fn evaluate(sandbox: &Sandbox, plan: FleetScenario) -> anyhow::Result<FleetR
     Ok(score_alerts(&Fleet::new(spec), plan, &alerts))
 }
 
-/// The alerts of every `of`-th machine, starting at machine `part`.
-fn run_share(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -> anyhow::Result<Vec<Alert>> {
+/// The alerts of every `parts`-th machine, starting at machine `part`.
+fn run_share(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, parts: usize) -> anyhow::Result<Vec<Alert>> {
     let mut config = wheeltapper_config::parse(&fleet.config_toml(), "fleet")?;
     set_windows(&mut config);
     let mut featurizer = Featurizer::open(sandbox, &config.featurize_json(), None)?;
     let mut detector = Detector::open(sandbox, &config.detect_json(&[]), None)?;
     let mut alerter = Alerter::open(sandbox, &config.alert_json(), None)?;
-    let (table, own) = sensor_table(&fleet, part, of);
+    let (table, own) = sensor_table(&fleet, part, parts);
     let mut alerts = Vec::new();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of ticks")]
     let ticks = (span / READING_INTERVAL) as usize;
@@ -175,7 +175,7 @@ fn set_windows(config: &mut Config) {
 }
 
 /// The sensor table of this thread's machines, and each fleet sensor's index in it.
-fn sensor_table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Option<u32>>) {
+fn sensor_table(fleet: &Fleet, part: usize, parts: usize) -> (SensorTable, Vec<Option<u32>>) {
     let mut table =
         SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
     let (mut own, mut machines) = (Vec::new(), BTreeMap::new());
@@ -184,7 +184,7 @@ fn sensor_table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Opti
         let next = machines.len();
         let index = *machines
             .entry(asset.clone())
-            .or_insert_with(|| (next % of == part).then(|| name_dictionary::push_name(&mut table.assets, &asset)));
+            .or_insert_with(|| (next % parts == part).then(|| name_dictionary::push_name(&mut table.assets, &asset)));
         own.push(index.map(|index| {
             table.asset.push(index);
             name_dictionary::push_name(&mut table.names, &sensor.id)

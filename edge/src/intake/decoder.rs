@@ -105,9 +105,9 @@ impl Decoder {
             for mut job in batch {
                 match job.exchange.take() {
                     None => batch_without_exchange.push(job),
-                    Some(offer) => {
+                    Some(request) => {
                         self.decode_batch(std::mem::take(&mut batch_without_exchange), None);
-                        self.decode_batch(vec![job], Some(offer));
+                        self.decode_batch(vec![job], Some(request));
                     }
                 }
             }
@@ -117,24 +117,24 @@ impl Decoder {
     }
 
     fn apply_latest_config(&mut self) {
-        let wanted = Arc::clone(&self.latest_config.lock().unwrap_or_else(PoisonError::into_inner));
-        if Arc::ptr_eq(&wanted, &self.active_config) {
+        let latest = Arc::clone(&self.latest_config.lock().unwrap_or_else(PoisonError::into_inner));
+        if Arc::ptr_eq(&latest, &self.active_config) {
             return;
         }
         let opened = self
             .ingester
             .snapshot()
-            .and_then(|snapshot| Ingester::open(&self.context.sandbox, &wanted, Some(&snapshot)));
+            .and_then(|snapshot| Ingester::open(&self.context.sandbox, &latest, Some(&snapshot)));
         match opened {
             Ok(ingester) => self.ingester = ingester,
             Err(error) => {
                 tracing::error!(%error, "the new configuration cannot be used; ingest keeps the previous one")
             }
         }
-        self.active_config = wanted;
+        self.active_config = latest;
     }
 
-    fn decode_batch(&mut self, batch: Vec<DecodeJob>, offer: Option<StoreRequest>) {
+    fn decode_batch(&mut self, batch: Vec<DecodeJob>, request: Option<StoreRequest>) {
         if batch.is_empty() {
             return;
         }
@@ -176,9 +176,9 @@ impl Decoder {
         );
         let dead_letters = dead_letters(&decoded.rejected, &envelopes, has_dead_letter);
         let registry = &self.context.registry;
-        let (mut parts, records) = match &offer {
+        let (mut parts, records) = match &request {
             None => (self.splitter.split(decoded, arrival, registry), 0),
-            Some(offer) => self.splitter.split_tagged(decoded, arrival, registry, offer),
+            Some(request) => self.splitter.split_tagged(decoded, arrival, registry, request),
         };
         if !dead_letters.is_empty() {
             parts.push((usize::from(self.context.partitions), dead_letters));
@@ -191,9 +191,9 @@ impl Decoder {
         let exchanges = Arc::clone(&self.context.exchanges);
         let done = Box::new(move |result: Result<(), wheeltapper_log::CommitError>| {
             commit.observe(started.elapsed().as_secs_f64());
-            if let Some(offer) = offer.filter(|_| result.is_ok() && records > 0) {
+            if let Some(request) = request.filter(|_| result.is_ok() && records > 0) {
                 // Before the acknowledgement, and before the next snapshot of the exchanges.
-                exchanges.mark_stored(&offer.tag, records);
+                exchanges.mark_stored(&request.tag, records);
             }
             send_replies(replies, &receipts, result.map_err(IntakeError::from));
         });
@@ -212,8 +212,8 @@ impl Decoder {
         let restricted = senders.iter().any(|(_, sender)| sender.sites.is_some());
         if !restricted {
             let decoded = self.decode_with_retry(envelopes);
-            let places = self.context.registry.lookup(name_dictionary::names(&decoded.sensors));
-            if places.iter().all(Option::is_some) {
+            let locations = self.context.registry.lookup(name_dictionary::names(&decoded.sensors));
+            if locations.iter().all(Option::is_some) {
                 return Ok(decoded);
             }
         }
@@ -285,12 +285,12 @@ impl Decoder {
         if !changed {
             return;
         }
-        let kept = self
+        let saved = self
             .ingester
             .snapshot()
             .map_err(anyhow::Error::from)
             .and_then(|snapshot| Ok(self.context.store.state_put(&self.state_key, &snapshot)?));
-        if let Err(error) = kept {
+        if let Err(error) = saved {
             tracing::error!(%error, "a Sparkplug birth could not be saved; after a restart its data is rejected until the next birth");
         }
     }
@@ -378,7 +378,7 @@ fn empty_decoded() -> Decoded {
 }
 
 fn reject_event(envelope: &WitEnvelope, error: &CallError) -> Decoded {
-    let kept = envelope.payload.len().min(MAX_KEPT_PAYLOAD);
+    let kept_length = envelope.payload.len().min(MAX_KEPT_PAYLOAD);
     let part = WitRejectedPart {
         envelope: 0,
         position: 0,
@@ -387,7 +387,7 @@ fn reject_event(envelope: &WitEnvelope, error: &CallError) -> Decoded {
             reason: Reason::StageFailure,
             message: format!("{error}; the event is kept as a dead letter: replay it once the component is fixed"),
         },
-        payload: envelope.payload.get(..kept).unwrap_or_default().to_vec(),
+        payload: envelope.payload.get(..kept_length).unwrap_or_default().to_vec(),
         source: envelope.source.clone(),
         format: envelope.format.clone(),
         readings: 1,

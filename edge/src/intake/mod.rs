@@ -56,7 +56,7 @@ pub struct RejectedPart {
     pub position: u32,
     /// Name of the reason, such as `malformed`.
     pub reason: &'static str,
-    /// What was expected, what came, what to do.
+    /// What was expected, what was received and what to do.
     pub message: String,
     /// Number of readings that were rejected with it.
     pub readings: u32,
@@ -251,9 +251,9 @@ impl Intake {
         lane: u64,
         envelope: Envelope,
         sender: Arc<EventSender>,
-        offer: StoreRequest,
+        request: StoreRequest,
     ) -> Result<PendingReceipts, IntakeError> {
-        self.enqueue(lane, vec![envelope], sender, Some(offer))
+        self.enqueue(lane, vec![envelope], sender, Some(request))
     }
 
     fn enqueue(

@@ -46,7 +46,7 @@ impl Splitter {
         decoded: Decoded,
         arrival: i64,
         registry: &Registry,
-        offer: &StoreRequest,
+        request: &StoreRequest,
     ) -> (Vec<(usize, Vec<u8>)>, u16) {
         let mut records = Vec::new();
         self.for_each_record(decoded, arrival, registry, |partition, payload| {
@@ -55,9 +55,9 @@ impl Splitter {
         let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
         let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
         for (number, (partition, record)) in
-            (0..count).zip(&records).filter(|(number, _)| !offer.is_stored(*number, count))
+            (0..count).zip(&records).filter(|(number, _)| !request.is_stored(*number, count))
         {
-            let tagged = RawRecord::encode_tagged(&offer.tag, number, count, record);
+            let tagged = RawRecord::encode_tagged(&request.tag, number, count, record);
             wheeltapper_log::encode_frame(&tagged, partition_buffer(&mut parts, *partition));
         }
         (parts, count)
@@ -71,13 +71,13 @@ impl Splitter {
         registry: &Registry,
         mut take: impl FnMut(usize, &mut Vec<u8>),
     ) {
-        let places = registry.lookup(name_dictionary::names(&decoded.sensors));
+        let locations = registry.lookup(name_dictionary::names(&decoded.sensors));
         let readings = &decoded.readings;
         for ((&sensor, &time), &value) in readings.sensor.iter().zip(&readings.time).zip(&readings.value) {
-            if let Some(place) = places.get(sensor as usize).copied().flatten()
-                && let Some(columns) = self.columns.get_mut(usize::from(place.partition))
+            if let Some(location) = locations.get(sensor as usize).copied().flatten()
+                && let Some(columns) = self.columns.get_mut(usize::from(location.partition))
             {
-                columns.sensor.push(place.sensor);
+                columns.sensor.push(location.sensor);
                 columns.time.push(time);
                 columns.value.push(value);
             }
@@ -96,7 +96,7 @@ impl Splitter {
         }
         for waveform in decoded.waveforms {
             let Some(SensorLocation { sensor, partition, .. }) =
-                places.get(waveform.sensor as usize).copied().flatten()
+                locations.get(waveform.sensor as usize).copied().flatten()
             else {
                 continue;
             };

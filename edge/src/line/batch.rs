@@ -213,12 +213,12 @@ impl Batcher {
             SensorTable { names: name_dictionary::empty(), assets: name_dictionary::empty(), asset: Vec::new() };
         let mut sensors = Vec::with_capacity(open.numbers.len());
         let mut assets = std::collections::BTreeMap::new();
-        self.registry.for_each_known(&open.numbers, |name, place, asset| {
+        self.registry.for_each_known(&open.numbers, |name, location, asset| {
             name_dictionary::push_name(&mut table.names, name);
             let index =
-                *assets.entry(place.asset).or_insert_with(|| name_dictionary::push_name(&mut table.assets, asset));
+                *assets.entry(location.asset).or_insert_with(|| name_dictionary::push_name(&mut table.assets, asset));
             table.asset.push(index);
-            sensors.push((place.sensor, Arc::clone(name)));
+            sensors.push((location.sensor, Arc::clone(name)));
         });
         let readings = ReadingColumns { sensor: open.sensor, time: open.time, value: open.value };
         let batch = Batch {

@@ -168,49 +168,49 @@ impl PendingOutput {
     }
 
     fn add_windows(&mut self, features: &FeatureBatch, registry: &Registry) {
-        let places = registry.lookup(name_dictionary::names(&features.sensors.names));
+        let locations = registry.lookup(name_dictionary::names(&features.sensors.names));
         let assets: Vec<&str> = name_dictionary::names(&features.sensors.assets).collect();
         for block in &features.blocks {
             let width = block.features.len();
             for (row, &sensor) in block.sensor.iter().enumerate() {
                 let asset = features.sensors.asset.get(sensor as usize).and_then(|&asset| assets.get(asset as usize));
-                let (Some(asset), Some(index)) = (asset, places.get(sensor as usize).copied().flatten()) else {
+                let (Some(asset), Some(location)) = (asset, locations.get(sensor as usize).copied().flatten()) else {
                     continue;
                 };
                 let (Some(window), Some(values)) =
-                    (window_row(block, row, index.sensor), block.values.get(row * width..(row + 1) * width))
+                    (window_row(block, row, location.sensor), block.values.get(row * width..(row + 1) * width))
                 else {
                     continue;
                 };
-                let kept =
+                let pending =
                     self.windows.entry(((*asset).to_owned(), block.features.clone())).or_insert_with(|| WindowBlock {
                         asset: (*asset).to_owned(),
                         features: block.features.clone(),
                         rows: Vec::new(),
                         values: Vec::new(),
                     });
-                kept.rows.push(window);
-                kept.values.extend_from_slice(values);
+                pending.rows.push(window);
+                pending.values.extend_from_slice(values);
             }
         }
     }
 
-    /// Adds the pending data that `wanted` selects to `into`.
-    pub(super) fn add_unstored(&self, wanted: &UnstoredQuery, into: &mut Unstored) {
-        into.add_readings_and_waveforms(wanted, &self.columns, &self.waveforms);
-        into.add_windows(wanted, self.windows.values());
+    /// Adds the pending data that `query` selects to `into`.
+    pub(super) fn add_unstored(&self, query: &UnstoredQuery, into: &mut Unstored) {
+        into.add_readings_and_waveforms(query, &self.columns, &self.waveforms);
+        into.add_windows(query, self.windows.values());
     }
 
     /// Takes the data of a checkpoint out; columns keep their capacity.
     pub(super) fn take_checkpoint_data(&mut self) -> CheckpointData {
-        let fresh = self.columns.iter().map(|column| SensorReadings {
+        let empty_columns = self.columns.iter().map(|column| SensorReadings {
             sensor: column.sensor,
             times: Vec::with_capacity(column.times.len()),
             values: Vec::with_capacity(column.values.len()),
         });
-        let fresh = fresh.collect();
+        let empty_columns = empty_columns.collect();
         CheckpointData {
-            readings: std::mem::replace(&mut self.columns, fresh),
+            readings: std::mem::replace(&mut self.columns, empty_columns),
             waveforms: std::mem::take(&mut self.waveforms),
             windows: std::mem::take(&mut self.windows).into_values().collect(),
             count: std::mem::take(&mut self.pending_readings),
@@ -280,8 +280,8 @@ pub(super) fn dead_letter_row(index: String, event: &DeadLetterEvent) -> DeadLet
     }
 }
 
-fn content_id(of: &str) -> String {
-    let mut id = blake3::hash(of.as_bytes()).to_hex().to_string();
+fn content_id(text: &str) -> String {
+    let mut id = blake3::hash(text.as_bytes()).to_hex().to_string();
     id.truncate(32);
     id
 }

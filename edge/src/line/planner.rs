@@ -383,11 +383,11 @@ impl PlannerTask {
                     self.reopen_stage(&error)?;
                 }
                 tracing::warn!(number, %reason, "a planner command was rejected");
-                let mut refusals = lock(&self.shared.rejections);
-                refusals.insert(number, reason);
+                let mut rejections = lock(&self.shared.rejections);
+                rejections.insert(number, reason);
                 // Callers of old commands no longer wait.
-                while refusals.len() > MAX_KEPT_REJECTIONS {
-                    refusals.pop_first();
+                while rejections.len() > MAX_KEPT_REJECTIONS {
+                    rejections.pop_first();
                 }
                 Vec::new()
             }
@@ -442,8 +442,8 @@ impl PlannerTask {
     /// Computes a what-if plan and stores it as the result of the task.
     fn answer_what_if(&mut self, task: &str, now: i64, request: &str, assets: Option<&[String]>) -> anyhow::Result<()> {
         let snapshot = self.scheduler.snapshot()?;
-        let proposal = WhatIfRequest { now, request, assets };
-        match what_if::compute_what_if(self.factory.as_ref(), &self.config, &snapshot, &proposal) {
+        let what_if_request = WhatIfRequest { now, request, assets };
+        match what_if::compute_what_if(self.factory.as_ref(), &self.config, &snapshot, &what_if_request) {
             Ok(plan) => self.store.finish_task(task, "done", &plan, now)?,
             Err(error) => {
                 let reason = serde_json::json!({ "error": error.to_string() }).to_string();
@@ -548,8 +548,8 @@ impl PlannerTask {
     }
 
     fn apply_pending_config(&mut self) -> anyhow::Result<()> {
-        let wanted = lock(&self.shared.pending_config).take();
-        let Some(config) = wanted else { return Ok(()) };
+        let pending = lock(&self.shared.pending_config).take();
+        let Some(config) = pending else { return Ok(()) };
         let snapshot = self.scheduler.snapshot()?;
         match self.factory.open_schedule(&config, Some(&snapshot)) {
             Ok(scheduler) => {

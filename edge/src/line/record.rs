@@ -185,7 +185,7 @@ pub struct DeadLetterEvent {
     pub source: String,
     /// Name of the reason, such as `malformed`.
     pub reason: String,
-    /// What was expected, what came, what to do.
+    /// What was expected, what was received and what to do.
     pub message: String,
     /// The rejected content, unchanged.
     #[serde(with = "base64_bytes")]
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_reads_back(
+        fn a_record_round_trips(
             rows in prop::collection::vec((any::<u32>(), any::<i64>(), -1e300f64..1e300), 0..50),
             samples in prop::collection::vec(-1e30f32..1e30, 0..50),
             number in any::<i64>(),

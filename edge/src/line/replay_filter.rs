@@ -120,14 +120,14 @@ mod tests {
 
     #[test]
     fn a_range_that_one_asset_skips_drops_no_other_asset() {
-        let mut sieve = ReplayFilter::new(vec![QuarantinedRange { from: 10, to: 20, asset: Some(3) }]);
-        assert!(sieve.may_drop_from(10) && !sieve.may_drop_from(20) && !sieve.drops_record(10));
-        assert!(!sieve.passes(10, 3) && sieve.passes(10, 4) && sieve.passes(20, 3));
-        let slice = sieve.only_slice(BatchSlice { assets: vec![3, 4], records: vec![10, 20] });
+        let mut filter = ReplayFilter::new(vec![QuarantinedRange { from: 10, to: 20, asset: Some(3) }]);
+        assert!(filter.may_drop_from(10) && !filter.may_drop_from(20) && !filter.drops_record(10));
+        assert!(!filter.passes(10, 3) && filter.passes(10, 4) && filter.passes(20, 3));
+        let slice = filter.only_slice(BatchSlice { assets: vec![3, 4], records: vec![10, 20] });
         assert!(!slice.passes(10, 3) && slice.passes(10, 4) && !slice.passes(30, 4) && !slice.passes(20, 5));
-        sieve.add_skipped_range(QuarantinedRange { from: 30, to: 40, asset: None });
-        assert!(sieve.drops_record(30) && !sieve.passes(39, 9));
-        sieve.prune(20);
-        assert!(sieve.passes(10, 3) && sieve.drops_record(30));
+        filter.add_skipped_range(QuarantinedRange { from: 30, to: 40, asset: None });
+        assert!(filter.drops_record(30) && !filter.passes(39, 9));
+        filter.prune(20);
+        assert!(filter.passes(10, 3) && filter.drops_record(30));
     }
 }

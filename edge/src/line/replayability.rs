@@ -18,12 +18,12 @@ pub(crate) enum Replayability {
 
 impl Replayability {
     /// Classifies a dead letter by its source, reason, format and payload.
-    pub(crate) fn of_dead_letter(letter: &DeadLetter) -> Self {
+    pub(crate) fn of_dead_letter(dead_letter: &DeadLetter) -> Self {
         let encoded =
-            letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODING_PREFIX));
-        if letter.source == "planner" {
+            dead_letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODING_PREFIX));
+        if dead_letter.source == "planner" {
             Self::NotReadings
-        } else if letter.payload.is_empty() || letter.reason == RejectionReason::Oversize.name() || encoded {
+        } else if dead_letter.payload.is_empty() || dead_letter.reason == RejectionReason::Oversize.name() || encoded {
             Self::Truncated
         } else {
             Self::Replayable
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn truncated_dead_letters_are_not_replayed() {
-        let letter = |source: &str, reason: &str, payload: &[u8], format: Option<&str>| DeadLetter {
+        let dead_letter = |source: &str, reason: &str, payload: &[u8], format: Option<&str>| DeadLetter {
             id: String::new(),
             time: 0,
             source: source.into(),
@@ -56,7 +56,7 @@ mod tests {
             ("planner", "stage-failure", b"{}", None, Replayability::NotReadings),
         ] {
             assert_eq!(
-                Replayability::of_dead_letter(&letter(source, reason, payload, format)),
+                Replayability::of_dead_letter(&dead_letter(source, reason, payload, format)),
                 kept,
                 "{source} {reason}"
             );

@@ -51,12 +51,13 @@ impl RestoredAlerts {
         Ok(Self { open: open.unwrap_or_default(), with_snapshot: known.collect() })
     }
 
-    /// The alert stage's configuration (JSON) for partition `partition` of `of`, with the alerts that it must continue.
+    /// The alert stage's configuration (JSON) for partition `partition` of `partitions`, with the alerts that it must
+    /// continue.
     ///
     /// # Errors
     /// When `config` is not a JSON object.
-    pub(crate) fn add_to_config(&self, config: &str, partition: u16, of: u16) -> anyhow::Result<String> {
-        let own = self.open.iter().filter(|(asset, _)| partition_of(asset, of) == partition);
+    pub(crate) fn add_to_config(&self, config: &str, partition: u16, partitions: u16) -> anyhow::Result<String> {
+        let own = self.open.iter().filter(|(asset, _)| partition_of(asset, partitions) == partition);
         let own: Map<String, Json> = own.map(|(asset, alert)| (asset.clone(), alert.clone())).collect();
         if own.is_empty() || self.with_snapshot.contains(&partition) {
             return Ok(config.to_owned());

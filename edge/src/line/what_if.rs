@@ -24,15 +24,15 @@ pub(super) fn compute_what_if(
     factory: &dyn ScheduleFactory,
     config: &str,
     snapshot: &[u8],
-    proposal: &WhatIfRequest<'_>,
+    what_if_request: &WhatIfRequest<'_>,
 ) -> anyhow::Result<String> {
-    let parsed = action_rules::PlanRequest::parse(proposal.request)?;
+    let parsed = action_rules::PlanRequest::parse(what_if_request.request)?;
     let mut stage = factory.open_schedule(&parsed.restrict_config(config)?, Some(snapshot))?;
-    stage.tick(proposal.now)?;
+    stage.tick(what_if_request.now)?;
     stage.amend(&[])?;
     let rows = stage.orders()?.iter().map(work_order_columns).collect();
     let orders: Vec<Json> = serde_json::from_str(&rows_to_json(Table::WorkOrders, rows))?;
-    Ok(action_rules::summarize_plan(orders, proposal.assets, parsed.start_time(proposal.now)).to_string())
+    Ok(action_rules::summarize_plan(orders, what_if_request.assets, parsed.start_time(what_if_request.now)).to_string())
 }
 
 /// The columns of a work order as in the store's table.

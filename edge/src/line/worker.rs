@@ -452,8 +452,8 @@ impl Worker {
             self.earliest_arrival = self.earliest_arrival.min(batch.arrival);
         }
         let metrics = &self.config.metrics;
-        for refused in &output.rejected {
-            metrics.rejected(crate::intake::partition_splitter::reason_name(refused.rejection.reason)).inc();
+        for rejected in &output.rejected {
+            metrics.rejected(crate::intake::partition_splitter::reason_name(rejected.rejection.reason)).inc();
         }
         metrics.readings_late.inc_by(output.late.len() as u64);
         if let Step::Push(batch) = step {
@@ -503,15 +503,15 @@ impl Worker {
 
     /// Answers the queries that have arrived since the last step. It is harmless if the sender no longer waits.
     fn answer_queries(&mut self) -> Result<(), WorkerError> {
-        for question in self.shared.take_queries() {
-            match question {
-                WorkerQuery::Unstored(wanted, answer) => {
-                    let mut fresh = Unstored::default();
+        for query in self.shared.take_queries() {
+            match query {
+                WorkerQuery::Unstored(unstored_query, answer) => {
+                    let mut unstored = Unstored::default();
                     if let Some(storing) = &self.checkpoint_data {
-                        fresh.add_checkpoint_data(&wanted, storing);
+                        unstored.add_checkpoint_data(&unstored_query, storing);
                     }
-                    self.output.add_unstored(&wanted, &mut fresh);
-                    let _ = answer.send(fresh);
+                    self.output.add_unstored(&unstored_query, &mut unstored);
+                    let _ = answer.send(unstored);
                 }
                 WorkerQuery::DryRun(batches, model, answer) => {
                     let result = self.stages.dry_run(&batches, model.as_deref());

@@ -99,10 +99,10 @@ impl WorkerShared {
     /// Starts or stops accepting queries. When it stops, pending queries are dropped, which their senders notice at
     /// once.
     pub(super) fn set_running(&self, running: bool) {
-        let mut questions = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queries = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
         self.running.store(running, Ordering::Release);
         if !running {
-            questions.clear();
+            queries.clear();
         }
     }
 
@@ -160,13 +160,13 @@ impl WorkerHandle {
 
     /// Sends a query; the reply comes between two steps. While the worker is down, or too many queries are pending, the
     /// query is dropped, and with it the sender of the reply.
-    pub fn query(&self, question: WorkerQuery) {
-        let mut questions = self.shared.queries.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn query(&self, query: WorkerQuery) {
+        let mut queries = self.shared.queries.lock().unwrap_or_else(PoisonError::into_inner);
         // Checked under the lock, so that a worker that stops meanwhile drops the query or is already marked as
         // stopped.
-        if self.shared.running.load(Ordering::Acquire) && questions.len() < MAX_PENDING_QUERIES {
-            questions.push(question);
-            drop(questions);
+        if self.shared.running.load(Ordering::Acquire) && queries.len() < MAX_PENDING_QUERIES {
+            queries.push(query);
+            drop(queries);
             self.raw.wake_all();
         }
     }

@@ -46,11 +46,11 @@ impl Unstored {
     /// Adds the selected readings and waveforms of the data that waits for a checkpoint.
     pub(super) fn add_readings_and_waveforms(
         &mut self,
-        wanted: &UnstoredQuery,
+        query: &UnstoredQuery,
         readings: &[SensorReadings],
         waveforms: &[WaveformRow],
     ) {
-        for &(sensor, after) in &wanted.readings {
+        for &(sensor, after) in &query.readings {
             let Some(column) = readings.iter().find(|column| column.sensor == sensor) else { continue };
             let mut selected = SensorReadings { sensor, times: Vec::new(), values: Vec::new() };
             for (&time, &value) in column.times.iter().zip(&column.values).filter(|&(&time, _)| time > after) {
@@ -61,23 +61,23 @@ impl Unstored {
                 self.readings.push(selected);
             }
         }
-        if let Some(sensor) = wanted.waveforms {
-            let wanted = |waveform: &&WaveformRow| sensor.is_none_or(|sensor| waveform.sensor == sensor);
-            self.waveforms.extend(waveforms.iter().filter(wanted).cloned());
+        if let Some(sensor) = query.waveforms {
+            let is_selected = |waveform: &&WaveformRow| sensor.is_none_or(|sensor| waveform.sensor == sensor);
+            self.waveforms.extend(waveforms.iter().filter(is_selected).cloned());
         }
     }
 
     /// Adds the selected windows.
-    pub(super) fn add_windows<'a>(&mut self, wanted: &UnstoredQuery, windows: impl Iterator<Item = &'a WindowBlock>) {
-        if let Some(asset) = &wanted.windows {
+    pub(super) fn add_windows<'a>(&mut self, query: &UnstoredQuery, windows: impl Iterator<Item = &'a WindowBlock>) {
+        if let Some(asset) = &query.windows {
             self.windows.extend(windows.filter(|block| asset.is_empty() || block.asset == *asset).cloned());
         }
     }
 
     /// Adds the selected data of the checkpoint that is being written.
-    pub(super) fn add_checkpoint_data(&mut self, wanted: &UnstoredQuery, stored: &Arc<CheckpointData>) {
-        self.add_readings_and_waveforms(wanted, &stored.readings, &stored.waveforms);
-        self.add_windows(wanted, stored.windows.iter());
+    pub(super) fn add_checkpoint_data(&mut self, query: &UnstoredQuery, stored: &Arc<CheckpointData>) {
+        self.add_readings_and_waveforms(query, &stored.readings, &stored.waveforms);
+        self.add_windows(query, stored.windows.iter());
     }
 
     /// The windows that lie in `span`, as rows.

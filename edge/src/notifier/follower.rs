@@ -288,7 +288,7 @@ impl Follower {
             alert = pending.alert.id,
             title = pending.alert.title,
             why,
-            "a notification was given up"
+            "a notification was abandoned"
         );
     }
 }

@@ -212,7 +212,7 @@ fn a_failing_route_is_reported_and_recovers() {
     }
     assert_eq!(line.supervisor.failures()[0].task, "route-r");
     line.append_alert("1", "Open");
-    line.store.state_put(&format!("{CHECKPOINT_PREFIX}r"), br#"{"offsets":[0],"told":{}}"#).unwrap();
+    line.store.state_put(&format!("{CHECKPOINT_PREFIX}r"), br#"{"offsets":[0],"notified":{}}"#).unwrap();
     assert_eq!(next(&receiver).1, "1");
     while !line.supervisor.failures().is_empty() {
         assert!(began.elapsed() < WAIT_TIMEOUT, "it does not recover: {:?}", line.supervisor.failures());

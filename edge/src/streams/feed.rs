@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_survives_its_text_form() {
+    fn a_position_round_trips_as_text() {
         let position = StreamPosition { offsets: vec![12, 0, 7], plan: 3 };
         assert_eq!(position.to_string(), "12.0.7.3");
         assert_eq!("12.0.7.3".parse(), Ok(position.clone()));

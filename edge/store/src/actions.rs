@@ -74,12 +74,12 @@ impl Store {
             )?;
         }
         let mut number = None;
-        if let Some(wish) = &write.planner_command {
+        if let Some(command) = &write.planner_command {
             let waiting: i64 = to.query_row("SELECT count(*) FROM planner_commands", [], |row| row.get(0))?;
             if waiting >= MAX_PENDING_COMMANDS {
                 return Err(StoreError::TooManyPlannerCommands(u64::try_from(waiting).unwrap_or(0)));
             }
-            to.execute("INSERT INTO planner_commands (body) VALUES (?1)", [wish])?;
+            to.execute("INSERT INTO planner_commands (body) VALUES (?1)", [command])?;
             number = u64::try_from(to.last_insert_rowid()).ok();
         }
         Ok(number)

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::{AppliedOffset, Checkpoint, Commit, DeadLetter, SensorReadings, SkippedRange};
 
-    fn letter() -> DeadLetter {
+    fn dead_letter() -> DeadLetter {
         DeadLetter {
             id: "0|17|0".into(),
             time: 1,
@@ -155,12 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_has_all_rows_and_no_place_in_a_log() {
+    fn a_copy_has_all_rows_and_no_log_offsets() {
         let folder = tempfile::tempdir().unwrap();
         let (here, there) = (folder.path().join("store.db"), folder.path().join("copy.db"));
         let store = Store::open(&here).unwrap();
         let readings = [SensorReadings { sensor: 0, times: vec![1, 2], values: vec![3.0, 4.0] }];
-        store.commit(&commit(&readings, &[letter()], &[SkippedRange { start: 5, stop: 10, asset: None }])).unwrap();
+        store
+            .commit(&commit(&readings, &[dead_letter()], &[SkippedRange { start: 5, stop: 10, asset: None }]))
+            .unwrap();
         store.state_put("notifier/ops", b"7").unwrap();
         store.state_put("ingest/0", b"aliases").unwrap();
         for offset in [899, 900, 901] {
@@ -178,7 +180,7 @@ mod tests {
         assert_eq!(copy.state_get("planner").unwrap().as_deref(), Some(b"900".as_slice()));
         assert_eq!(copy.state_get("planner/900").unwrap(), None);
         // A dead letter from the same offset of another log is another dead letter.
-        copy.commit(&commit(&[], &[letter()], &[])).unwrap();
+        copy.commit(&commit(&[], &[dead_letter()], &[])).unwrap();
         assert_eq!((copy.counts().unwrap().dead_letters, copy.counts().unwrap().rejected_readings), (2, 2));
         assert!(copy.identity() != store.identity() && copy.identity().len() == 32);
         use std::os::unix::fs::PermissionsExt as _;

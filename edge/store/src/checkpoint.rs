@@ -44,7 +44,7 @@ struct HourlySums {
 }
 
 /// Writes one commit. If it is dropped early, the next attempt deletes the staged chunks.
-#[must_use = "what is begun is seen only when it is finished"]
+#[must_use = "the data is visible only after `finish`"]
 pub struct CheckpointWriter<'a> {
     store: Store,
     commit: &'a Commit<'a>,

@@ -209,9 +209,9 @@ mod tests {
         });
         let (_folder, store) = store_of(&columns);
         let (found, values) = store.readings(0, 0, i64::MAX).unwrap();
-        let mut wanted: Vec<i64> = columns.iter().flat_map(|column| column.times.iter().copied()).collect();
-        wanted.sort_unstable();
-        assert_eq!(found, wanted);
+        let mut expected: Vec<i64> = columns.iter().flat_map(|column| column.times.iter().copied()).collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
         assert!(found.iter().zip(&values).all(|(&time, &value)| time as f64 == value));
     }
 

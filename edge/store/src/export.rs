@@ -134,11 +134,11 @@ impl Store {
 
     fn for_each_exported_reading(&self, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
         let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
-        let wanted = |sensor: &SensorRow| {
+        let is_selected = |sensor: &SensorRow| {
             filter.sensor.as_ref().is_none_or(|name| *name == sensor.name)
                 && filter.asset.as_ref().is_none_or(|asset| *asset == sensor.asset)
         };
-        let sensors: Vec<SensorRow> = self.sensors()?.into_iter().filter(wanted).collect();
+        let sensors: Vec<SensorRow> = self.sensors()?.into_iter().filter(is_selected).collect();
         let Some(limit) = filter.limit else {
             for sensor in sensors {
                 self.for_each_reading(sensor.id, from, to, |time, value| {
@@ -172,7 +172,7 @@ impl Store {
         let sensors = self.sensors()?;
         let names: HashMap<u32, &str> = sensors.iter().map(|sensor| (sensor.id, sensor.name.as_str())).collect();
         let name = |sensor: u32| names.get(&sensor).copied().unwrap_or_default();
-        let wanted = |sensor: u32| filter.sensor.as_ref().is_none_or(|wanted| wanted == name(sensor));
+        let is_selected = |sensor: u32| filter.sensor.as_ref().is_none_or(|selected| selected == name(sensor));
         let mut write = |asset: &str, row: WindowRow, feature: &str, value: f64| {
             visit(vec![
                 asset.into(),
@@ -187,7 +187,7 @@ impl Store {
         let Some(limit) = filter.limit else {
             return self.for_each_window_block(filter, |block| {
                 for (row, values) in block.rows.iter().zip(block.values.chunks(block.features.len().max(1))) {
-                    for (feature, value) in block.features.iter().zip(values).filter(|_| wanted(row.sensor)) {
+                    for (feature, value) in block.features.iter().zip(values).filter(|_| is_selected(row.sensor)) {
                         write(&block.asset, *row, feature, *value)?;
                     }
                 }
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_is_a_formula_and_numbers_stay_numbers() {
+    fn exported_text_is_never_a_formula_and_numbers_stay_numbers() {
         let (_folder, store) = store();
         store.commit(&Commit { work_orders: &[work_order()], ..Commit::default() }).unwrap();
         let rows = csv(&store, Table::WorkOrders, &Filter::default());

@@ -460,8 +460,8 @@ impl Store {
     }
 }
 
-fn json_value(of: ValueRef<'_>) -> Value {
-    match of {
+fn json_value(value: ValueRef<'_>) -> Value {
+    match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => number.into(),
         ValueRef::Real(number) => number.into(),

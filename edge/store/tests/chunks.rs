@@ -86,7 +86,7 @@ fn a_late_reading_is_merged_into_the_chunk_with_its_start_time() {
 }
 
 #[test]
-fn readings_that_come_again_are_stored_once() {
+fn repeated_readings_are_stored_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("s.db")).unwrap();
     for part in 0..20 {

@@ -1,7 +1,7 @@
-//! Writes the seeds that are made by programs into `corpus/`: snapshots, columns, packets, segments, recordings.
-//! `cargo fuzz build --sanitizer none seeds`, then run it in this folder.
+//! Writes generated seeds into `corpus/`: snapshots, columns, segments, waveforms and recordings.
+//! Build it with `cargo fuzz build --sanitizer none seeds`, and run it in the folder `fuzz`.
 
-// It brings what the coverage counters call.
+// Provides the functions that the coverage counters call.
 use libfuzzer_sys as _;
 
 use std::{fs, path::Path};
@@ -13,8 +13,10 @@ use wheeltapper_ingest::{Envelope, Ingester};
 use wheeltapper_schedule::{Alert, Scheduler};
 use wheeltapper_simulate::encode_waveform;
 
-const S: i64 = 1_000_000_000;
-const T0: i64 = 1_700_000_000 * S;
+/// One second, in nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+/// The start of the data, in nanoseconds since 1970.
+const START: i64 = 1_700_000_000 * SECOND;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     snapshots()?;
@@ -32,38 +34,39 @@ fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn snapshots() -> Result<(), Box<dyn std::error::Error>> {
-    let put = |kind: u8, name: &str, bytes: Vec<u8>| write("snapshot", name, &[&[kind], bytes.as_slice()].concat());
+    let write_snapshot =
+        |stage: u8, name: &str, bytes: Vec<u8>| write("snapshot", name, &[&[stage], bytes.as_slice()].concat());
 
     let mut ingester = Ingester::open("")?;
-    put(0, "seed-ingest-empty", ingester.snapshot())?;
+    write_snapshot(0, "seed-ingest-empty", ingester.snapshot())?;
     let births = [("spBv1.0/g/NBIRTH/n", b"load".as_slice(), 1), ("spBv1.0/g/DBIRTH/n/d", b"temp", 2)];
     for (source, name, alias) in births {
-        let payload = sparkplug(name, alias);
-        ingester.decode([Envelope { source, format: None, sensor: None, arrival: T0, payload: &payload }]);
+        let payload = sparkplug_birth(name, alias);
+        ingester.decode([Envelope { source, format: None, sensor: None, arrival: START, payload: &payload }]);
     }
-    put(0, "seed-ingest", ingester.snapshot())?;
+    write_snapshot(0, "seed-ingest", ingester.snapshot())?;
 
     let sensors = [("p/pump/vibration", "p/pump"), ("p/pump/temperature", "p/pump")];
     let mut featurizer = Featurizer::open("")?;
-    put(1, "seed-featurize-empty", featurizer.snapshot())?;
+    write_snapshot(1, "seed-featurize-empty", featurizer.snapshot())?;
     let rows: Vec<(u32, i64, f64)> =
-        (0..400).map(|row| (row as u32 % 2, T0 + i64::from(row / 2) * S, f64::from(row).sin())).collect();
+        (0..400).map(|row| (row as u32 % 2, START + i64::from(row / 2) * SECOND, f64::from(row).sin())).collect();
     let (sensor, time): (Vec<u32>, Vec<i64>) = rows.iter().map(|row| (row.0, row.1)).unzip();
     let value: Vec<f64> = rows.iter().map(|row| row.2).collect();
     let samples: Vec<f32> = (0..64).map(|at| (at as f32).sin()).collect();
-    let bursts = [Waveform { sensor: 0, start: T0, rate: 1000.0, samples: &samples }];
+    let waveforms = [Waveform { sensor: 0, start: START, rate: 1000.0, samples: &samples }];
     let out = featurizer.push(&Batch {
         sensors: &sensors,
         sensor: &sensor,
         time: &time,
         value: &value,
-        waveforms: &bursts,
+        waveforms: &waveforms,
         arrivals: &[],
     })?;
-    put(1, "seed-featurize", featurizer.snapshot())?;
+    write_snapshot(1, "seed-featurize", featurizer.snapshot())?;
 
     let mut stage = Stage::open(r#"{"warmup_windows":8,"spread_windows":0}"#).or_else(|_| Stage::open(""))?;
-    put(2, "seed-detect-empty", stage.snapshot())?;
+    write_snapshot(2, "seed-detect-empty", stage.snapshot())?;
     let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
     let features: Vec<String> = WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect();
     for (number, rows) in [&out.windows[..4], &out.windows[4..]].into_iter().enumerate() {
@@ -76,13 +79,13 @@ fn snapshots() -> Result<(), Box<dyn std::error::Error>> {
             values: &rows.iter().flat_map(|row| row.values).collect::<Vec<_>>(),
         };
         stage.push(&table, &[block])?;
-        put(2, &format!("seed-detect-{number}"), stage.snapshot())?;
+        write_snapshot(2, &format!("seed-detect-{number}"), stage.snapshot())?;
     }
 
     let mut alerter = Alerter::open("")?;
-    put(3, "seed-alert-empty", alerter.snapshot())?;
+    write_snapshot(3, "seed-alert-empty", alerter.snapshot())?;
     for step in 0..6 {
-        let (start, end) = (T0 + step * 10 * S, T0 + step * 10 * S + 30 * S);
+        let (start, end) = (START + step * 10 * SECOND, START + step * 10 * SECOND + 30 * SECOND);
         let anomaly = Anomaly {
             id: format!("{step:032x}"),
             asset: "p/pump".into(),
@@ -99,31 +102,31 @@ fn snapshots() -> Result<(), Box<dyn std::error::Error>> {
         let scores = Scores { assets: &["p/pump"], asset: &[0], start: &[start], end: &[end], score: &[0.999] };
         alerter.push(&scores, &[anomaly])?;
     }
-    put(3, "seed-alert", alerter.snapshot())?;
+    write_snapshot(3, "seed-alert", alerter.snapshot())?;
 
-    let crew = r#"{"technicians":[{"name":"Ada","skills":["vibration-analyst","mechanic"],"hourly_cost":60,
+    let schedule_config = r#"{"technicians":[{"name":"Ada","skills":["vibration-analyst","mechanic"],"hourly_cost":60,
         "shifts":[{"days":["mon","tue","wed","thu","fri"],"start":"06:00","end":"14:00"}]}],"horizon_hours":336}"#;
-    let mut scheduler = Scheduler::open(crew)?;
-    put(4, "seed-schedule-empty", scheduler.snapshot())?;
-    scheduler.tick(T0);
+    let mut scheduler = Scheduler::open(schedule_config)?;
+    write_snapshot(4, "seed-schedule-empty", scheduler.snapshot())?;
+    scheduler.tick(START);
     scheduler.push(&[Alert {
         id: "a".repeat(32),
         asset: "p/pump".into(),
         sensor: "p/pump/vibration".into(),
         severity: wheeltapper_schedule::Severity::High,
         open: true,
-        opened: T0,
-        updated: T0,
+        opened: START,
+        updated: START,
         fault_mode: Some("bearing-impacts".into()),
         title: "p/pump: abnormal".into(),
         recommendation: "Look at it.".into(),
     }]);
-    put(4, "seed-schedule", scheduler.snapshot())?;
+    write_snapshot(4, "seed-schedule", scheduler.snapshot())?;
     Ok(())
 }
 
-/// A birth with one metric of type double.
-fn sparkplug(name: &[u8], alias: u8) -> Vec<u8> {
+/// Returns a Sparkplug birth with one metric of type double.
+fn sparkplug_birth(name: &[u8], alias: u8) -> Vec<u8> {
     let mut metric = vec![0x0a, name.len() as u8];
     metric.extend(name);
     metric.extend([0x10, alias, 0x20, 0x0a, 0x69]);
@@ -132,7 +135,7 @@ fn sparkplug(name: &[u8], alias: u8) -> Vec<u8> {
 }
 
 fn columns() -> std::io::Result<()> {
-    let times: Vec<i64> = (0..64).map(|at| T0 + at * S).collect();
+    let times: Vec<i64> = (0..64).map(|at| START + at * SECOND).collect();
     let values: Vec<f64> = (0..64).map(|at| f64::from(at).sin()).collect();
     for length in [0, 3, 64] {
         let integers = wheeltapper_store::encode_i64(&times[..length]);
@@ -154,14 +157,14 @@ fn segments() -> std::io::Result<()> {
     let mut flipped = segment;
     flipped[20] ^= 1;
     write("log-segment", "seed-flipped", &flipped)?;
-    // Three records, then nothing, a flip, a cut, zeros.
+    // Three records, followed by no damage, a flipped bit, a truncation, or zeros.
     let records = [&[3, 5, 0][..], b"first", &[0, 0, 4, 0], b"last"].concat();
-    for (name, harm) in
+    for (name, damage) in
         [("sound", &[][..]), ("flip", &[0, 0, 0, 10]), ("cut", &[1, 0, 0, 20]), ("zeros", &[2, 0, 0, 64])]
     {
-        write("log-damage", &format!("seed-{name}"), &[records.as_slice(), harm].concat())?;
+        write("log-damage", &format!("seed-{name}"), &[records.as_slice(), damage].concat())?;
     }
-    // A record within a record, whose outer head is damaged; and many segments.
+    // A record within a record whose outer header is damaged, and many segments.
     let nested = [&[1, 6, 0][..], b"\xffinner", &[0, 0, 0, 0]].concat();
     write("log-damage", "seed-nested", &nested)?;
     let many: Vec<u8> =
@@ -171,8 +174,16 @@ fn segments() -> std::io::Result<()> {
 
 fn waveforms() -> std::io::Result<()> {
     let samples: Vec<f32> = (0..32).map(|at| (at as f32).sin()).collect();
-    write("ingest-waveform", "seed-named", &[&[0], encode_waveform("m/v", T0, 1000.0, &samples).as_slice()].concat())?;
-    write("ingest-waveform", "seed-mapped", &[&[1], encode_waveform("", T0, 1000.0, &samples[..3]).as_slice()].concat())
+    write(
+        "ingest-waveform",
+        "seed-named",
+        &[&[0], encode_waveform("m/v", START, 1000.0, &samples).as_slice()].concat(),
+    )?;
+    write(
+        "ingest-waveform",
+        "seed-mapped",
+        &[&[1], encode_waveform("", START, 1000.0, &samples[..3]).as_slice()].concat(),
+    )
 }
 
 fn recordings() -> std::io::Result<()> {

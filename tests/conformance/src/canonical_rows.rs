@@ -103,7 +103,7 @@ impl CanonicalTables {
         let mut id = blake3::hash(list.as_bytes()).to_hex().to_string();
         id.truncate(8);
         let rows = self.rows.entry(CanonicalTable::Features).or_default();
-        if !rows.iter().any(|((sensor, _, of), _)| sensor.is_empty() && *of == id) {
+        if !rows.iter().any(|((sensor, _, list_id), _)| sensor.is_empty() && *list_id == id) {
             let row = serde_json::json!({ "features": id, "names": names });
             self.add(CanonicalTable::Features, (String::new(), 0, id.clone()), &row);
         }
@@ -135,14 +135,16 @@ impl CanonicalTables {
 
     /// Adds the receipt of the event with the number `event`.
     pub(crate) fn add_receipt(&mut self, event: i64, receipt: &Receipt) {
-        let refused: Vec<Value> = receipt
+        let rejections: Vec<Value> = receipt
             .rejected_parts
             .iter()
-            .map(|refused| {
-                serde_json::json!({ "position": refused.position, "reason": refused.reason, "message": refused.message })
-            })
+            .map(
+                |part| serde_json::json!({ "position": part.position, "reason": part.reason, "message": part.message }),
+            )
             .collect();
-        let row = serde_json::json!({ "event": event, "accepted": receipt.accepted, "rejected": receipt.rejected, "refused": refused });
+        let row = serde_json::json!({
+            "event": event, "accepted": receipt.accepted, "rejected": receipt.rejected, "rejections": rejections,
+        });
         self.add(CanonicalTable::Receipts, (String::new(), event, String::new()), &row);
     }
 
@@ -154,7 +156,7 @@ impl CanonicalTables {
         let mut rows: Vec<_> = self.rows.get(&table).map(|rows| rows.iter().collect()).unwrap_or_default();
         rows.sort();
         if table == CanonicalTable::DeadLetters {
-            // A platform that delivers at least once keeps a rejected reading once, however often it comes.
+            // A platform that delivers at least once stores a rejected reading once, however often it is delivered.
             rows.dedup();
         }
         rows.into_iter().map(|(_, line)| line.clone()).collect()

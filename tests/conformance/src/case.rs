@@ -18,7 +18,7 @@ pub struct Case {
     /// The path of the folder.
     pub folder: PathBuf,
     /// What the case tests, in one sentence.
-    pub shows: String,
+    pub description: String,
     /// The plant's configuration for the edge host.
     pub config: Config,
     /// The plant as JSON for the other hosts, as printed by `wheeltapper config plant`.
@@ -52,7 +52,7 @@ pub struct Event {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CaseToml {
-    shows: String,
+    description: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,7 +106,7 @@ impl Case {
             let path = folder.join(name);
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
         };
-        let about: CaseToml = toml::from_str(&text("case.toml")?).context("case.toml")?;
+        let case: CaseToml = toml::from_str(&text("case.toml")?).context("case.toml")?;
         let config = wheeltapper_config::parse(&text("plant.toml")?, "plant.toml")?;
         let steps = text("events.ndjson")?
             .lines()
@@ -116,7 +116,7 @@ impl Case {
         Ok(Self {
             name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             folder: folder.to_owned(),
-            shows: about.shows,
+            description: case.description,
             // No case uses runs to failure, which are separate files.
             plant: config.plant_json(&[]),
             config,

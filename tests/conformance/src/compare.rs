@@ -12,7 +12,8 @@ const MAX_DIFFERENCES: usize = 3;
 /// Runs a case on a host and compares its tables. With `UPDATE_EXPECTED=1` in the environment, the reference host
 /// writes the expected files instead.
 ///
-/// # Errors If the host fails or a table differs; the message shows the first differences.
+/// # Errors
+/// If the host fails or a table differs; the message shows the first differences.
 pub fn run_case(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
     host.start(case).context("starting the host")?;
     let mut receipts = CanonicalTables::default();
@@ -46,7 +47,7 @@ pub fn run_case(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
         }
     }
     if !differing.is_empty() {
-        bail!("{} ({}):\n{differing}", case.name, case.shows);
+        bail!("{} ({}):\n{differing}", case.name, case.description);
     }
     Ok(())
 }
@@ -125,7 +126,7 @@ mod tests {
     fn every_case_has_expected_files() {
         for case in Case::all().unwrap() {
             assert!(case.folder.join("expected/receipts.ndjson").is_file(), "{}", case.name);
-            assert!(!case.shows.is_empty() && !case.steps.is_empty(), "{}", case.name);
+            assert!(!case.description.is_empty() && !case.steps.is_empty(), "{}", case.name);
         }
     }
 }

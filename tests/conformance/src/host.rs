@@ -18,7 +18,8 @@ pub trait Host {
     /// Sends an event and waits until the host has processed it completely. Returns `None` if the host sends no
     /// receipt.
     ///
-    /// # Errors If the host does not accept the event. Rejected readings are no error.
+    /// # Errors
+    /// If the host does not accept the event. Rejected readings are not an error.
     fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>>;
 
     /// Advances the time to `now` (nanoseconds since 1970) and waits until the host has processed the tick completely.

@@ -137,17 +137,18 @@ const TABLES: [TableColumns; 6] = [
 /// If the store does not answer, or a column has an unexpected type.
 pub fn read_shared_tables(store: &mut dyn SqlStore) -> anyhow::Result<CanonicalTables> {
     let mut found = CanonicalTables::default();
-    for plan in &TABLES {
-        let columns: Vec<&str> = plan.columns.iter().map(|&(name, _)| name).collect();
-        let statement = format!("SELECT {} FROM {}", columns.join(", "), plan.table.name());
+    for table_columns in &TABLES {
+        let columns: Vec<&str> = table_columns.columns.iter().map(|&(name, _)| name).collect();
+        let statement = format!("SELECT {} FROM {}", columns.join(", "), table_columns.table.name());
         for cells in store.rows(&statement).with_context(|| statement.clone())? {
             let mut row = Map::new();
-            for (&(name, kind), cell) in plan.columns.iter().zip(&cells) {
-                let value = cell_to_json(cell, kind).with_context(|| format!("{}.{name}", plan.table.name()))?;
+            for (&(name, kind), cell) in table_columns.columns.iter().zip(&cells) {
+                let value =
+                    cell_to_json(cell, kind).with_context(|| format!("{}.{name}", table_columns.table.name()))?;
                 row.insert(name.to_owned(), value);
             }
-            let key = sort_key(&row, plan.sort_columns);
-            found.add(plan.table, key, &Value::Object(row));
+            let key = sort_key(&row, table_columns.sort_columns);
+            found.add(table_columns.table, key, &Value::Object(row));
         }
     }
     Ok(found)

@@ -80,7 +80,7 @@ impl Host for Spin {
 }
 
 #[test]
-fn the_manifest_is_toml_and_holds_the_plant() {
+fn the_manifest_is_toml_and_contains_the_plant() {
     let case = Case::all().unwrap().remove(0);
     let component = composed("spin", "http");
     if !component.is_file() {

@@ -6,7 +6,7 @@ mod common;
 
 use tempfile::TempDir;
 use wheeltapper_conformance::{CanonicalTables, Case, Event, Host, Receipt, Sqlite, http, platform_store};
-use wheeltapper_spin_test_host::{LoadedComponent, Settings, SpinTestHost, TriggerEvent as Trigger};
+use wheeltapper_spin_test_host::{LoadedComponent, Settings, SpinTestHost, TriggerEvent};
 use wheeltapper_test_hosts::composed;
 
 #[test]
@@ -19,7 +19,7 @@ struct Spin(Option<Running>);
 
 struct Running {
     folder: TempDir,
-    world: SpinTestHost,
+    host: SpinTestHost,
     http: LoadedComponent,
     cron: LoadedComponent,
 }
@@ -40,15 +40,15 @@ impl Host for Spin {
         let settings = Settings { variables: [("plant".to_owned(), case.plant.clone())].into(), ..Settings::default() };
         self.0 = Some(match self.0.take() {
             // The components are compiled once.
-            Some(Running { world, http, cron, .. }) => {
-                let world = world.open_another(folder.path(), settings).map_err(to_error)?;
-                Running { folder, world, http, cron }
+            Some(Running { host, http, cron, .. }) => {
+                let host = host.open_another(folder.path(), settings).map_err(to_error)?;
+                Running { folder, host, http, cron }
             }
             None => {
-                let world = SpinTestHost::open(folder.path(), settings).map_err(to_error)?;
-                let http = world.load(&composed("spin", "http")).map_err(to_error)?;
-                let cron = world.load(&composed("spin", "cron")).map_err(to_error)?;
-                Running { folder, world, http, cron }
+                let host = SpinTestHost::open(folder.path(), settings).map_err(to_error)?;
+                let http = host.load(&composed("spin", "http")).map_err(to_error)?;
+                let cron = host.load(&composed("spin", "cron")).map_err(to_error)?;
+                Running { folder, host, http, cron }
             }
         });
         Ok(())
@@ -60,19 +60,19 @@ impl Host for Spin {
         if let Some(format) = &event.format {
             request = request.header("content-type", format);
         }
-        let answer = running.world.http(&running.http, request.body(event.payload.clone())?).map_err(to_error)?;
-        http::parse_receipt(answer.status().as_u16(), answer.body()).map(Some)
+        let response = running.host.http(&running.http, request.body(event.payload.clone())?).map_err(to_error)?;
+        http::parse_receipt(response.status().as_u16(), response.body()).map(Some)
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
         let running = self.running()?;
         let seconds = u64::try_from(now / 1_000_000_000)?;
-        running.world.event(&running.cron, &Trigger::Cron(seconds), None).map_err(to_error)
+        running.host.event(&running.cron, &TriggerEvent::Cron(seconds), None).map_err(to_error)
     }
 
     fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let running = self.running()?;
         anyhow::ensure!(running.folder.path().is_dir(), "the application's folder was deleted");
-        platform_store::read_tables(&mut Sqlite::open(running.world.database())?)
+        platform_store::read_tables(&mut Sqlite::open(running.host.database())?)
     }
 }

@@ -20,7 +20,7 @@ use wheeltapper_wasmcloud_test_host::wash::{Layout, WashProcess};
 
 /// The timeout for processing one event.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The line is idle if this many successive readings of the store are equal.
+/// The line is idle if this many successive results of [`PROGRESS_SQL`] are equal.
 const IDLE_CHECKS: u32 = 3;
 /// Returns the number of queues with pending events, as the line determines it, and the total number of events and
 /// dead letters.
@@ -32,17 +32,17 @@ const PROGRESS_SQL: &str = "SELECT count(*) FILTER (WHERE positions.position IS 
 #[test]
 #[ignore = "needs wash, nats-server and PostgreSQL: cargo xtask conformance --host wash"]
 fn the_line_in_one_component_conforms_on_wash() {
-    common::run_all_cases(&mut Wash { shape: Layout::SingleComponent, running: None });
+    common::run_all_cases(&mut Wash { layout: Layout::SingleComponent, running: None });
 }
 
 #[test]
 #[ignore = "needs wash, nats-server and PostgreSQL: cargo xtask conformance --host wash"]
-fn the_line_in_a_component_a_stage_conforms_on_wash() {
-    common::run_all_cases(&mut Wash { shape: Layout::ComponentPerStage, running: None });
+fn the_line_in_one_component_per_stage_conforms_on_wash() {
+    common::run_all_cases(&mut Wash { layout: Layout::ComponentPerStage, running: None });
 }
 
 struct Wash {
-    shape: Layout,
+    layout: Layout,
     running: Option<(WashProcess, Api)>,
 }
 
@@ -78,7 +78,7 @@ impl Host for Wash {
         let program = WashProcess::find().context("wash is neither in WHEELTAPPER_WASH nor on the path")?;
         let http = composed("wasmcloud", "http");
         let composed = http.parent().context("no folder")?;
-        let wash = WashProcess::start(&program, composed, &case.plant, self.shape)?;
+        let wash = WashProcess::start(&program, composed, &case.plant, self.layout)?;
         let api = Api::new(wash.port());
         self.running = Some((wash, api));
         Ok(())

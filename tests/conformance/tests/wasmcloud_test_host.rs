@@ -12,12 +12,12 @@ use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message, PostgresServer, 
 
 #[test]
 fn the_line_in_one_component_conforms() {
-    common::run_all_cases(&mut WasmCloud::new(&["whole"]));
+    common::run_all_cases(&mut WasmCloud::new(&["all-stages"]));
 }
 
 #[test]
 fn the_line_in_one_component_per_stage_conforms() {
-    common::run_all_cases(&mut WasmCloud::new(&["whole", "featurize", "detect", "alert", "schedule"]));
+    common::run_all_cases(&mut WasmCloud::new(&["all-stages", "featurize", "detect", "alert", "schedule"]));
 }
 
 struct WasmCloud {
@@ -28,9 +28,9 @@ struct WasmCloud {
 }
 
 struct Running {
-    world: WasmCloudTestHost,
+    host: WasmCloudTestHost,
     http: LoadedComponent,
-    /// The component with all stages is the first. It takes the ticks.
+    /// The component with all stages is the first. It receives the ticks.
     listeners: Vec<LoadedComponent>,
 }
 
@@ -51,7 +51,7 @@ impl WasmCloud {
 impl Running {
     /// Delivers messages until none is pending.
     fn deliver_pending(&self) -> anyhow::Result<()> {
-        let mut messages: VecDeque<Message> = self.world.take_published().into();
+        let mut messages: VecDeque<Message> = self.host.take_published().into();
         while let Some(message) = messages.pop_front() {
             let stage = match message.subject.split('.').next() {
                 Some("raw-sensor-data") => 1,
@@ -63,8 +63,8 @@ impl Running {
             };
             let listener = self.listeners.get(stage).or(self.listeners.first());
             let listener = listener.ok_or_else(|| anyhow::anyhow!("there is no component for the message"))?;
-            self.world.deliver(listener, &message, None).map_err(to_error)?;
-            messages.extend(self.world.take_published());
+            self.host.deliver(listener, &message, None).map_err(to_error)?;
+            messages.extend(self.host.take_published());
         }
         Ok(())
     }
@@ -77,15 +77,15 @@ impl Host for WasmCloud {
         let settings = Settings { config: [("plant".to_owned(), case.plant.clone())].into(), postgres };
         self.running = Some(match self.running.take() {
             // The components are compiled once.
-            Some(Running { world, http, listeners }) => {
-                Running { world: world.open_another(settings).map_err(to_error)?, http, listeners }
+            Some(Running { host, http, listeners }) => {
+                Running { host: host.open_another(settings).map_err(to_error)?, http, listeners }
             }
             None => {
-                let world = WasmCloudTestHost::open(settings).map_err(to_error)?;
-                let load = |name: &str| world.load(&composed("wasmcloud", name)).map_err(to_error);
+                let host = WasmCloudTestHost::open(settings).map_err(to_error)?;
+                let load = |name: &str| host.load(&composed("wasmcloud", name)).map_err(to_error);
                 let http = load("http")?;
                 let listeners = self.components.iter().map(|name| load(name)).collect::<Result<_, _>>()?;
-                Running { world, http, listeners }
+                Running { host, http, listeners }
             }
         });
         Ok(())
@@ -98,7 +98,7 @@ impl Host for WasmCloud {
             request = request.header("content-type", format);
         }
         let response =
-            running.world.http(&running.http, request.body(event.payload.clone())?, None).map_err(to_error)?;
+            running.host.http(&running.http, request.body(event.payload.clone())?, None).map_err(to_error)?;
         let receipt = http::parse_receipt(response.status().as_u16(), response.body())?;
         running.deliver_pending()?;
         Ok(Some(receipt))
@@ -106,15 +106,15 @@ impl Host for WasmCloud {
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
         let running = self.running()?;
-        let whole =
+        let all_stages =
             running.listeners.first().ok_or_else(|| anyhow::anyhow!("there is no component for the message"))?;
         let tick = Message { subject: "tick".to_owned(), body: now.to_string().into_bytes() };
-        running.world.deliver(whole, &tick, None).map_err(to_error)
+        running.host.deliver(all_stages, &tick, None).map_err(to_error)
     }
 
     fn tables(&mut self) -> anyhow::Result<CanonicalTables> {
         let running = self.running()?;
-        let mut rows = |sql: &str| common::postgres::to_sql_values(&running.world.rows(sql, &[]).map_err(to_error)?);
+        let mut rows = |sql: &str| common::postgres::to_sql_values(&running.host.rows(sql, &[]).map_err(to_error)?);
         platform_store::read_tables(&mut rows)
     }
 }

@@ -7,7 +7,7 @@ use wheeltapper::pipeline::types::{Dictionary, FeatureBatch, ReadingBatch, Senso
 
 struct Stage;
 
-/// The exported resource; it has no state.
+/// The exported resource, which has no state.
 pub struct Resource;
 
 impl Guest for Stage {
@@ -42,31 +42,31 @@ impl GuestFeaturizer for Resource {
                 }
             }
         }
-        Ok(nothing())
+        Ok(empty_result())
     }
 
     fn tick(&self, _now: Time) -> Result<Featurized, StageError> {
-        Ok(nothing())
+        Ok(empty_result())
     }
 
     fn flush(&self) -> Result<Featurized, StageError> {
-        Ok(nothing())
+        Ok(empty_result())
     }
 
     fn resume(&self) -> Result<Featurized, StageError> {
-        Ok(nothing())
+        Ok(empty_result())
     }
 }
 
-fn nothing() -> Featurized {
+fn empty_result() -> Featurized {
     let empty = || Dictionary { text: String::new(), ends: Vec::new() };
     let sensors = SensorTable { names: empty(), assets: empty(), asset: Vec::new() };
     Featurized {
         features: FeatureBatch { sensors, blocks: Vec::new() },
-        refused: Vec::new(),
+        rejected: Vec::new(),
         repeated: Vec::new(),
         late: Vec::new(),
-        more: false,
+        has_more: false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The answers.
+//! The constant responses.
 
 wit_bindgen::generate!({ path: "../../wit", world: "platform" });
 
@@ -10,15 +10,15 @@ struct MockLine;
 
 export!(MockLine);
 
-/// Readings of the sensor's course.
+/// The number of readings of the sensor.
 const READINGS: i64 = 1_000;
-/// 2026-01-01T00:00:00Z.
-const BEGIN: i64 = 1_767_225_600_000_000_000;
+/// The time of the first reading: 2026-01-01T00:00:00Z, in nanoseconds since 1970.
+const START: i64 = 1_767_225_600_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
 impl Guest for MockLine {
     fn submit(event: Submission) -> Result<Receipt, LineApiError> {
-        // One reading a line, unread.
+        // Counts each line as a reading, without parsing it.
         let lines = event.payload.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count();
         Ok(Receipt { accepted: u32::try_from(lines).unwrap_or(u32::MAX), rejections: Vec::new() })
     }
@@ -36,7 +36,7 @@ impl Guest for MockLine {
     }
 
     fn perform_action(_request: ActionRequest) -> Result<String, LineApiError> {
-        Err(LineApiError::NotFound("there is nothing here".to_owned()))
+        Err(LineApiError::NotFound("the mock line has no data".to_owned()))
     }
 
     fn detect(_request: DetectRequest) -> Result<Verdict, LineApiError> {
@@ -53,11 +53,11 @@ impl Guest for MockLine {
 }
 
 fn readings() -> String {
-    let times: Vec<String> = (0..READINGS).map(|at| (BEGIN + at * SECOND).to_string()).collect();
+    let times: Vec<String> = (0..READINGS).map(|at| (START + at * SECOND).to_string()).collect();
     let values: Vec<String> = (0..READINGS).map(|at| format!("{}.{}", at % 7, at % 10)).collect();
     format!(
-        r#"[{{"sensor":"bench/m/s","start_time":{BEGIN},"end_time":{},"count":{READINGS},"times":[{}],"vals":[{}]}}]"#,
-        BEGIN + (READINGS - 1) * SECOND,
+        r#"[{{"sensor":"bench/m/s","start_time":{START},"end_time":{},"count":{READINGS},"times":[{}],"vals":[{}]}}]"#,
+        START + (READINGS - 1) * SECOND,
         times.join(","),
         values.join(",")
     )

@@ -1,6 +1,6 @@
-//! Stands behind the API's component where there is no line: it answers at once, always the same, and keeps nothing. With it
-//! `cargo xtask bench api` can run the very component under `wasmtime serve`, which offers neither store nor stages. It does
-//! less than any line does.
+//! A mock line for the API's component: it answers immediately, always the same, and stores nothing. With it,
+//! `cargo xtask bench api` can run the API's component under `wasmtime serve`, which has neither store nor stages. It
+//! does less work than any real line.
 
 #[cfg(target_family = "wasm")]
 mod component;

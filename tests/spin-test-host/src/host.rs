@@ -32,6 +32,7 @@ pub struct Settings {
 
 /// The files of an application's data.
 pub(crate) struct DataFiles {
+    /// The path of the SQLite database.
     pub(crate) sqlite: PathBuf,
     /// One connection for all instances, as in Spin's default store.
     key_value: Mutex<Connection>,
@@ -40,13 +41,13 @@ pub(crate) struct DataFiles {
 impl DataFiles {
     fn open(folder: &Path) -> wasmtime::Result<Self> {
         let folder = folder.join(".spin");
-        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let state = Connection::open(folder.join("sqlite_key_value.db"))?;
-        state.execute_batch(
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let connection = Connection::open(folder.join("sqlite_key_value.db"))?;
+        connection.execute_batch(
             "CREATE TABLE IF NOT EXISTS spin_key_value (store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
              PRIMARY KEY (store, key))",
         )?;
-        Ok(Self { sqlite: folder.join("sqlite_db.db"), key_value: Mutex::new(state) })
+        Ok(Self { sqlite: folder.join("sqlite_db.db"), key_value: Mutex::new(connection) })
     }
 
     pub(crate) fn key_value(&self) -> MutexGuard<'_, Connection> {
@@ -64,7 +65,7 @@ pub struct SpinTestHost {
 
 impl fmt::Debug for SpinTestHost {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SpinWorld").field("settings", &self.settings).finish_non_exhaustive()
+        out.debug_struct("SpinTestHost").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -78,7 +79,7 @@ pub struct LoadedComponent {
 
 impl fmt::Debug for LoadedComponent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Loaded").field("variables", &self.variables).finish_non_exhaustive()
+        out.debug_struct("LoadedComponent").field("variables", &self.variables).finish_non_exhaustive()
     }
 }
 
@@ -122,7 +123,8 @@ impl SpinTestHost {
     /// Opens another application on the same engine, with data in a folder of its own. Components that are loaded
     /// here need not be compiled again for it.
     ///
-    /// # Errors If the data cannot be set up.
+    /// # Errors
+    /// If the data cannot be set up.
     pub fn open_another(&self, folder: &Path, settings: Settings) -> wasmtime::Result<Self> {
         Ok(Self {
             engine: self.engine.clone(),
@@ -146,23 +148,33 @@ impl SpinTestHost {
         Ok(LoadedComponent { pre, variables: BTreeMap::new() })
     }
 
-    fn store(&self, loaded: &LoadedComponent, kill: Option<u32>) -> wasmtime::Result<Store<HostState>> {
+    fn store(&self, loaded: &LoadedComponent, kill_after: Option<u32>) -> wasmtime::Result<Store<HostState>> {
         let mut variables = self.settings.variables.clone();
         variables.extend(loaded.variables.clone());
-        let guest = HostState::new(Arc::clone(&self.files), Arc::clone(&self.settings), variables, kill)?;
-        Ok(Store::new(&self.engine, guest))
+        let state = HostState::new(Arc::clone(&self.files), Arc::clone(&self.settings), variables, kill_after)?;
+        Ok(Store::new(&self.engine, state))
     }
 
-    /// Passes an event to a new instance. With `kill` the instance is killed after that many calls of the host.
+    /// Passes an event to a new instance. With `kill_after` the instance is killed after that many calls of the host.
     ///
     /// # Errors
     /// If the instance traps or is killed, or the error that the component returns.
-    pub fn event(&self, loaded: &LoadedComponent, event: &TriggerEvent, kill: Option<u32>) -> wasmtime::Result<()> {
-        block_on(self.deliver(loaded, event, kill))?
+    pub fn event(
+        &self,
+        loaded: &LoadedComponent,
+        event: &TriggerEvent,
+        kill_after: Option<u32>,
+    ) -> wasmtime::Result<()> {
+        block_on(self.deliver(loaded, event, kill_after))?
     }
 
-    async fn deliver(&self, loaded: &LoadedComponent, event: &TriggerEvent, kill: Option<u32>) -> wasmtime::Result<()> {
-        let mut store = self.store(loaded, kill)?;
+    async fn deliver(
+        &self,
+        loaded: &LoadedComponent,
+        event: &TriggerEvent,
+        kill_after: Option<u32>,
+    ) -> wasmtime::Result<()> {
+        let mut store = self.store(loaded, kill_after)?;
         let instance = loaded.pre.instantiate_async(&mut store).await?;
         match event {
             TriggerEvent::Redis(payload) => {
@@ -212,7 +224,7 @@ impl SpinTestHost {
 }
 
 /// `fermyon:spin/redis-types.error`.
-#[allow(dead_code, reason = "only a component makes them")]
+#[allow(dead_code, reason = "only a component creates them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, wasmtime::component::ComponentType, wasmtime::component::Lift)]
 #[component(enum)]
 #[repr(u8)]

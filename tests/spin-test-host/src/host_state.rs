@@ -22,7 +22,7 @@ impl HostState {
         files: Arc<DataFiles>,
         settings: Arc<Settings>,
         variables: BTreeMap<String, String>,
-        lives: Option<u32>,
+        kill_after: Option<u32>,
     ) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stderr();
@@ -32,13 +32,13 @@ impl HostState {
         if let Some(folder) = &settings.mounted_folder {
             wasi.preopened_dir(folder, "/", wasmtime_wasi::FsPerms::ReadOnly)?;
         }
-        Ok(Self { instance: InstanceState::new(wasi.build(), lives), files, settings, variables })
+        Ok(Self { instance: InstanceState::new(wasi.build(), kill_after), files, settings, variables })
     }
 }
 
 impl fmt::Debug for HostState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Guest").finish_non_exhaustive()
+        out.debug_struct("HostState").finish_non_exhaustive()
     }
 }
 

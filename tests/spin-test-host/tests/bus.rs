@@ -16,7 +16,7 @@ const SECONDS: i64 = 280;
 const FAULT_START: i64 = 210;
 /// The channels of spin.toml that connect the stages.
 const STAGES: [&str; 4] = ["raw-sensor-data", "processed-data", "anomaly-events", "alert-events"];
-/// If no message comes for this long, none is on its way, because this thread is the only sender.
+/// If no message arrives within this time, none is pending, because this thread is the only sender.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Selects the tables as users see them; `seq`, which counts arrivals, is left out.
@@ -126,7 +126,7 @@ fn a_host_that_is_not_allowed_gets_no_message() {
 }
 
 #[test]
-fn the_password_belongs_to_the_bus_not_to_the_allowed_host() {
+fn the_allowed_host_does_not_contain_the_password() {
     let server = Server::redis_at(free_port(), &["--requirepass", "hammer"]);
     let (allowed, bus) = (server.address("redis"), format!("redis://:hammer@127.0.0.1:{}", server.port()));
     let app = App::with_outbound(&[("plant", PLANT), ("bus", &bus)], &[&allowed]);

@@ -27,7 +27,7 @@ fn a_failing_machine_becomes_a_work_order_without_a_bus() {
 }
 
 #[test]
-fn an_mqtt_message_names_its_topic() {
+fn the_source_of_an_mqtt_message_is_its_topic() {
     let app = App::new(&[("plant", PLANT)]);
     let mqtt = app.load("mqtt", &[]);
     let event = TriggerEvent::Mqtt { topic: "north/pump-1".into(), payload: b"nonsense".to_vec() };

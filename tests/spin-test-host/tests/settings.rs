@@ -64,17 +64,17 @@ fn app_with_mounted_plant(plant: &str) -> (tempfile::TempDir, SpinTestHost, Load
         mounted_folder: Some(files),
         ..Settings::default()
     };
-    let world = SpinTestHost::open(folder.path(), settings).unwrap();
-    let component = world.load(&composed("redis")).unwrap();
-    (folder, world, component)
+    let host = SpinTestHost::open(folder.path(), settings).unwrap();
+    let component = host.load(&composed("redis")).unwrap();
+    (folder, host, component)
 }
 
 #[test]
 fn the_plant_may_be_a_file() {
     let plant = r#"{"assets": {"north/pump-1/temperature": "the old pump"}}"#;
-    let (_folder, world, component) = app_with_mounted_plant(plant);
-    world.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap();
-    let connection = rusqlite::Connection::open(world.database()).unwrap();
+    let (_folder, host, component) = app_with_mounted_plant(plant);
+    host.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap();
+    let connection = rusqlite::Connection::open(host.database()).unwrap();
     let asset =
         connection.query_row("SELECT asset FROM sensors WHERE name = 'north/pump-1/temperature'", [], |row| row.get(0));
     assert_eq!(asset, Ok("the old pump".to_owned()));
@@ -83,8 +83,8 @@ fn the_plant_may_be_a_file() {
 #[test]
 fn an_invalid_plant_is_an_error() {
     for plant in ["{", r#"{"asets": {}}"#] {
-        let (_folder, world, component) = app_with_mounted_plant(plant);
-        world.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap_err();
+        let (_folder, host, component) = app_with_mounted_plant(plant);
+        host.event(&component, &TriggerEvent::Redis(plant_events(1, 9).remove(0)), None).unwrap_err();
     }
     let app = App::new(&[("plant", "@/nowhere.json"), ("role", "readings")]);
     let component = app.load("redis", &[]);

@@ -1,5 +1,5 @@
-//! A storm of redeliveries: each event comes up to five times and out of order, to four instances at once, some of
-//! which are killed while they run. The resulting tables must be those of one instance that processes each event
+//! A storm of redeliveries: each event is delivered up to five times and out of order, to four instances at once, some
+//! of which are killed while they run. The resulting tables must be those of one instance that processes each event
 //! once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -27,7 +27,7 @@ const INSTANCES: usize = 4;
 const TICKS: [i64; 4] = [600, 1200, 1800, 2400];
 /// How far an event's first delivery may be from its position in the sequence.
 const DISORDER: usize = 20;
-/// The event of a killed instance comes again when the others are seconds ahead, at worst by SQLite's timeout for
+/// The event of a killed instance is redelivered when the others are seconds ahead, at worst by SQLite's timeout for
 /// each of its statements. On any host a reading beyond the lateness is late, so the lateness has to be as long as
 /// the transport needs.
 const LATENESS: &str = "\"lateness_seconds\": 200";
@@ -82,7 +82,7 @@ fn redelivered_and_killed_events_write_the_rows_of_a_clean_run() {
     }
     let expected = tables(&clean);
     for (table, rows) in TABLE_QUERIES.iter().zip(&expected).take(6) {
-        assert!(!rows.is_empty(), "the clean run gives nothing for {table}");
+        assert!(!rows.is_empty(), "the clean run has no rows for {table}");
     }
 
     for round in 1..=2_u64 {
@@ -101,11 +101,11 @@ fn redelivered_and_killed_events_write_the_rows_of_a_clean_run() {
                     let mut random = Random(round * 1_000_003 + instance as u64);
                     loop {
                         let Some(event) = queue.lock().unwrap().pop_front() else { break };
-                        let kill = (random.below(5) == 0).then(|| random.below(60) as u32);
+                        let kill_after = (random.below(5) == 0).then(|| random.below(60) as u32);
                         let message = TriggerEvent::Redis(events[event].clone());
-                        if app.host.event(readings, &message, kill).is_err() {
-                            // The event was not acknowledged, so it comes again.
-                            assert!(kill.is_some(), "an instance failed that was not killed");
+                        if app.host.event(readings, &message, kill_after).is_err() {
+                            // The event was not acknowledged, so it is delivered again.
+                            assert!(kill_after.is_some(), "an instance failed that was not killed");
                             killed.fetch_add(1, Ordering::Relaxed);
                             queue.lock().unwrap().push_front(event);
                         }

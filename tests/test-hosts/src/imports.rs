@@ -1,4 +1,4 @@
-//! The imports that a platform supports, and the imports of a component that it does not.
+//! The imports that a platform supports, and the unsupported imports of a component.
 
 use wasmparser::{ComponentTypeRef, Parser, Payload};
 
@@ -35,8 +35,8 @@ impl SupportedImports {
     }
 }
 
-fn unsupported_imports(component: &[u8], has: impl Fn(&str) -> bool) -> wasmtime::Result<Vec<String>> {
-    let mut strangers = Vec::new();
+fn unsupported_imports(component: &[u8], is_supported: impl Fn(&str) -> bool) -> wasmtime::Result<Vec<String>> {
+    let mut unsupported = Vec::new();
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(component) {
         match payload? {
@@ -48,13 +48,13 @@ fn unsupported_imports(component: &[u8], has: impl Fn(&str) -> bool) -> wasmtime
                     let import = import?;
                     // A type that a world uses from an interface is not a requirement of its own.
                     let is_type = matches!(import.ty, ComponentTypeRef::Type(_));
-                    if !is_type && !has(import.name.name) {
-                        strangers.push(import.name.name.to_owned());
+                    if !is_type && !is_supported(import.name.name) {
+                        unsupported.push(import.name.name.to_owned());
                     }
                 }
             }
             _ => {}
         }
     }
-    Ok(strangers)
+    Ok(unsupported)
 }

@@ -6,7 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-/// Denies all outgoing requests: our components send none.
+/// Denies all outgoing requests, because the components send none.
 #[derive(Debug)]
 struct DenyOutgoing;
 
@@ -28,7 +28,7 @@ impl WasiHttpHooks for DenyOutgoing {
 pub struct InstanceState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    closed: DenyOutgoing,
+    hooks: DenyOutgoing,
     /// The resources of the instance.
     pub table: ResourceTable,
     /// The number of calls of the host after which the instance is killed. `None`: never.
@@ -36,26 +36,26 @@ pub struct InstanceState {
 }
 
 impl InstanceState {
-    /// Creates the state of an instance that is killed after `lives` calls of the host. `None`: never.
-    pub fn new(wasi: WasiCtx, lives: Option<u32>) -> Self {
+    /// Creates the state of an instance that is killed after `kill_after` calls of the host. `None`: never.
+    pub fn new(wasi: WasiCtx, kill_after: Option<u32>) -> Self {
         Self {
             wasi,
             http: WasiHttpCtx::new(),
-            closed: DenyOutgoing,
+            hooks: DenyOutgoing,
             table: ResourceTable::new(),
-            remaining_calls: lives,
+            remaining_calls: kill_after,
         }
     }
 
     /// Counts a call of the host.
     ///
     /// # Errors
-    /// A trap after the last call, as if the host were killed.
+    /// A trap after the last allowed call, as if the instance were killed.
     pub fn count_call(&mut self) -> wasmtime::Result<()> {
         match &mut self.remaining_calls {
             Some(0) => Err(wasmtime::Error::msg("the instance was killed")),
-            Some(lives) => {
-                *lives -= 1;
+            Some(remaining) => {
+                *remaining -= 1;
                 Ok(())
             }
             None => Ok(()),
@@ -65,7 +65,7 @@ impl InstanceState {
 
 impl fmt::Debug for InstanceState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Instance").field("lives", &self.remaining_calls).finish_non_exhaustive()
+        out.debug_struct("InstanceState").field("remaining_calls", &self.remaining_calls).finish_non_exhaustive()
     }
 }
 
@@ -77,6 +77,6 @@ impl WasiView for InstanceState {
 
 impl WasiHttpView for InstanceState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.closed, table: &mut self.table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }

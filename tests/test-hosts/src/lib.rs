@@ -1,5 +1,5 @@
-//! What the hosts for the tests have in common. `tests/spin-test-host` and `tests/wasmcloud-test-host` each add what one
-//! platform provides.
+//! Code that the test hosts share. `tests/spin-test-host` and `tests/wasmcloud-test-host` each add the interfaces of
+//! one platform.
 
 mod engine;
 mod imports;
@@ -12,8 +12,8 @@ pub use engine::{engine_and_linker, handle_request, load_component};
 pub use imports::SupportedImports;
 pub use instance_state::InstanceState;
 
-/// Returns the path of a component that `cargo xtask compose` made for a host: in `target/composed`, or in the folder
-/// named by the variable `WHEELTAPPER_COMPOSED`.
+/// Returns the path of a component that `cargo xtask compose` created for a host: in `target/composed`, or in the
+/// folder named by the variable `WHEELTAPPER_COMPOSED`.
 pub fn composed(host: &str, name: &str) -> PathBuf {
     let folder = std::env::var_os("WHEELTAPPER_COMPOSED")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/composed")), PathBuf::from);

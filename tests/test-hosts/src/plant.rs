@@ -7,7 +7,7 @@ pub const PLANT: &str = r#"{
     "schedule": {"technicians": [{"name": "ada", "skills": ["mechanic", "electrician", "vibration-analyst", "instrumentation"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]}
 }"#;
 
-/// Selects what users can query. The column `seq`, which depends on the order of the events, is left out.
+/// Select the columns that users can query. The column `seq`, which depends on the order of the events, is left out.
 pub const TABLE_QUERIES: [&str; 8] = [
     "SELECT * FROM sensors ORDER BY name",
     "SELECT * FROM readings ORDER BY sensor, start_time, event",
@@ -19,10 +19,11 @@ pub const TABLE_QUERIES: [&str; 8] = [
     "SELECT reason, sensor, payload, message FROM dead_letters ORDER BY id",
 ];
 
-/// Asserts that the API reports the results of [`plant_events`] and of an event with the payload `nonsense`. `get` requests
-/// a path and returns status and body.
+/// Asserts that the API reports the results of [`plant_events`] and of an event with the payload `nonsense`. `get`
+/// requests a path and returns status and body.
 ///
-/// # Panics If an answer is not as expected.
+/// # Panics
+/// If a response is not as expected.
 pub fn assert_api_reports(get: impl Fn(&str) -> (u16, String)) {
     for (path, expected) in [
         ("/api/v1/sensors", "north/pump-1/temperature"),
@@ -43,10 +44,10 @@ pub fn assert_api_reports(get: impl Fn(&str) -> (u16, String)) {
 pub const START: i64 = 1_767_571_200;
 
 /// Returns one event for each second, with the readings of two machines with two sensors each. The temperature of one
-/// machine rises from the second `hot` on.
-pub fn plant_events(seconds: i64, hot: i64) -> Vec<Vec<u8>> {
+/// machine rises from the second `fault_start` on.
+pub fn plant_events(seconds: i64, fault_start: i64) -> Vec<Vec<u8>> {
     let mut noise = 88_172_645_463_325_252_u64;
-    let mut normal = || {
+    let mut uniform = || {
         noise ^= noise << 13;
         noise ^= noise >> 7;
         noise ^= noise << 17;
@@ -56,14 +57,15 @@ pub fn plant_events(seconds: i64, hot: i64) -> Vec<Vec<u8>> {
         .map(|second| {
             let mut lines = String::new();
             for machine in ["north/pump-1", "south/fan-2"] {
-                let rise = if machine == "north/pump-1" && second >= hot { (second - hot) as f64 * 0.5 } else { 0.0 };
-                let (a, b) = (50.0 + normal() + rise, 2.0 + 0.1 * normal());
+                let is_faulty = machine == "north/pump-1" && second >= fault_start;
+                let rise = if is_faulty { (second - fault_start) as f64 * 0.5 } else { 0.0 };
+                let (temperature, vibration) = (50.0 + uniform() + rise, 2.0 + 0.1 * uniform());
                 let time = START + second;
                 lines.push_str(&format!(
-                    "{{\"sensor_id\": \"{machine}/temperature\", \"timestamp\": {time}, \"value\": {a}}}\n"
+                    "{{\"sensor_id\": \"{machine}/temperature\", \"timestamp\": {time}, \"value\": {temperature}}}\n"
                 ));
                 lines.push_str(&format!(
-                    "{{\"sensor_id\": \"{machine}/vibration\", \"timestamp\": {time}, \"value\": {b}}}\n"
+                    "{{\"sensor_id\": \"{machine}/vibration\", \"timestamp\": {time}, \"value\": {vibration}}}\n"
                 ));
             }
             lines.into_bytes()

@@ -74,7 +74,7 @@ pub struct WasmCloudTestHost {
 
 impl fmt::Debug for WasmCloudTestHost {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("WasmCloudWorld").field("settings", &self.settings).finish_non_exhaustive()
+        out.debug_struct("WasmCloudTestHost").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -88,7 +88,7 @@ pub struct LoadedComponent {
 
 impl fmt::Debug for LoadedComponent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Loaded").field("config", &self.config).finish_non_exhaustive()
+        out.debug_struct("LoadedComponent").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -165,7 +165,7 @@ impl WasmCloudTestHost {
         result.map_err(|error| format_err!("the component returned the error {error:?}"))
     }
 
-    /// Takes the messages that components published since the last call.
+    /// Removes and returns the messages that components published since the last call.
     pub fn take_published(&self) -> Vec<Message> {
         self.shared.bus.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }

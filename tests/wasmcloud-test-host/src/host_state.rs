@@ -17,16 +17,16 @@ pub(crate) struct HostState {
 }
 
 impl HostState {
-    pub(crate) fn new(shared: Arc<SharedState>, config: BTreeMap<String, String>, lives: Option<u32>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedState>, config: BTreeMap<String, String>, kill_after: Option<u32>) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stderr();
-        Self { instance: InstanceState::new(wasi.build(), lives), shared, config }
+        Self { instance: InstanceState::new(wasi.build(), kill_after), shared, config }
     }
 }
 
 impl fmt::Debug for HostState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Guest").finish_non_exhaustive()
+        out.debug_struct("HostState").finish_non_exhaustive()
     }
 }
 

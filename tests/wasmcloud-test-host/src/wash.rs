@@ -57,8 +57,9 @@ impl WashProcess {
     /// Starts everything on free ports and waits until the API answers. `composed` is the folder of wasmCloud's
     /// components.
     ///
-    /// # Errors If a program is missing or does not start; the error contains the log of `wash`.
-    pub fn start(wash: &Path, composed: &Path, plant: &str, shape: Layout) -> io::Result<Self> {
+    /// # Errors
+    /// If a program is missing or does not start; the error contains the log of `wash`.
+    pub fn start(wash: &Path, composed: &Path, plant: &str, layout: Layout) -> io::Result<Self> {
         let postgres = PostgresServer::start()?;
         let folder = tempfile::tempdir()?;
         let (nats_port, http_port) = (free_port()?, free_port()?);
@@ -68,7 +69,7 @@ impl WashProcess {
             .stderr(fs::File::create(folder.path().join("nats.log"))?)
             .spawn()?;
         fs::create_dir(folder.path().join(".wash"))?;
-        let config = project_config(&fs::canonicalize(composed)?, plant, shape, &postgres, nats_port, http_port);
+        let config = project_config(&fs::canonicalize(composed)?, plant, layout, &postgres, nats_port, http_port);
         fs::write(folder.path().join(".wash/config.yaml"), config)?;
         wait_until(|| TcpStream::connect((Ipv4Addr::LOCALHOST, nats_port)).is_ok(), "NATS")?;
         let log = fs::File::create(folder.path().join("wash.log"))?;
@@ -82,10 +83,10 @@ impl WashProcess {
             .spawn()?;
         let pool = ConnectionPool::new(&postgres.database_url()).map_err(io::Error::other)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let real = Self { wash, nats, nats_port, http_port, pool, runtime, _postgres: postgres, folder };
-        wait_until(|| real.is_ready(), "wash")
-            .map_err(|error| io::Error::other(format!("{error}; log of wash: {}", real.log())))?;
-        Ok(real)
+        let process = Self { wash, nats, nats_port, http_port, pool, runtime, _postgres: postgres, folder };
+        wait_until(|| process.is_ready(), "wash")
+            .map_err(|error| io::Error::other(format!("{error}; log of wash: {}", process.log())))?;
+        Ok(process)
     }
 
     /// Returns the log of `wash` since it was ready.
@@ -148,7 +149,8 @@ impl WashProcess {
     /// Waits until the statement's single number is `expected`. A database error, such as a missing table, counts as
     /// a different number.
     ///
-    /// # Errors After two minutes, with the last number and the log of `wash`.
+    /// # Errors
+    /// After two minutes, with the last number and the log of `wash`.
     pub fn wait_for_number(&self, statement: &str, expected: i64) -> io::Result<()> {
         let started = Instant::now();
         loop {
@@ -191,7 +193,7 @@ fn wait_until(ready: impl Fn() -> bool, service: &str) -> io::Result<()> {
 fn project_config(
     composed: &Path,
     plant: &str,
-    shape: Layout,
+    layout: Layout,
     postgres: &PostgresServer,
     nats: u16,
     http: u16,
@@ -224,12 +226,15 @@ dev:
             "    - {{name: {name}, file: {composed}/{name}.wasm, config: {{subscriptions: '{subscriptions}'{order}}}}}\n"
         ));
     };
-    match shape {
+    match layout {
         Layout::SingleComponent => {
-            component("whole", "readings.>,tick,raw-sensor-data.>,processed-data.>,anomaly-events.>,alert-events.>");
+            component(
+                "all-stages",
+                "readings.>,tick,raw-sensor-data.>,processed-data.>,anomaly-events.>,alert-events.>",
+            );
         }
         Layout::ComponentPerStage => {
-            component("whole", "tick");
+            component("all-stages", "tick");
             component("ingest", "readings.>");
             component("featurize", "raw-sensor-data.>");
             component("detect", "processed-data.>");

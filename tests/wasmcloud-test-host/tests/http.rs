@@ -15,7 +15,7 @@ fn request(app: &App, http: &LoadedComponent, builder: http::request::Builder, b
 #[test]
 fn readings_posted_over_http_are_processed_and_can_be_queried() {
     let app = App::new(&[("plant", PLANT)]);
-    let (http, whole) = (app.load("http"), app.load("whole"));
+    let (http, all_stages) = (app.load("http"), app.load("all-stages"));
     let post = || http::Request::post("http://localhost/api/v1/ingest").header("content-type", "application/x-ndjson");
     for event in plant_events(30, 99) {
         let (status, body) = request(&app, &http, post(), &event);
@@ -25,7 +25,7 @@ fn readings_posted_over_http_are_processed_and_can_be_queried() {
         let mut messages = app.host.take_published();
         assert_eq!(messages.len(), 2, "{messages:?}");
         while let Some(message) = messages.pop() {
-            app.host.deliver(&whole, &message, None).unwrap();
+            app.host.deliver(&all_stages, &message, None).unwrap();
             messages.extend(app.host.take_published());
         }
     }

@@ -10,7 +10,7 @@ use wheeltapper_wasmcloud_test_host::unsupported_imports;
 
 #[test]
 fn every_component_imports_only_what_wasmcloud_has() {
-    for name in STAGES.iter().map(|(name, _)| *name).chain(["whole", "http"]) {
+    for name in STAGES.iter().map(|(name, _)| *name).chain(["all-stages", "http"]) {
         let component = fs::read(composed(name)).unwrap();
         assert_eq!(unsupported_imports(&component).unwrap(), [""; 0], "{name}");
     }

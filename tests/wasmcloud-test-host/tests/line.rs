@@ -12,14 +12,14 @@ use wheeltapper_wasmcloud_test_host::{LoadedComponent, Message};
 const SECONDS: i64 = 280;
 const FAULT_START: i64 = 210;
 
-/// Runs all stages in one component and returns the tables that the other ways have to produce.
+/// Runs all stages in one component and returns its tables, which other layouts have to produce too.
 fn tables_of_one_component() -> Vec<Vec<String>> {
     let app = App::new(&[("plant", PLANT)]);
-    let whole = app.load("whole");
+    let all_stages = app.load("all-stages");
     for event in plant_events(SECONDS, FAULT_START) {
-        app.send(&whole, "readings.plant", &event);
+        app.send(&all_stages, "readings.plant", &event);
     }
-    app.send(&whole, "tick", tick(340).as_bytes());
+    app.send(&all_stages, "tick", tick(340).as_bytes());
     assert_eq!(app.count("sensors"), 4);
     assert_eq!(app.host.rows("SELECT sum(count)::bigint FROM readings", &[]).unwrap()[0].get::<_, i64>(0), 1120);
     assert_eq!(app.count("dead_letters"), 0);
@@ -77,8 +77,8 @@ fn one_component_and_five_write_the_same_rows() {
         staged.deliver(&readings_message(event), None);
         staged.deliver_pending();
     }
-    let whole = staged.app.load("whole");
-    staged.app.send(&whole, "tick", tick(340).as_bytes());
+    let all_stages = staged.app.load("all-stages");
+    staged.app.send(&all_stages, "tick", tick(340).as_bytes());
     assert_same(&expected, &staged.app.tables());
 }
 
@@ -115,8 +115,8 @@ fn lost_repeated_and_reordered_messages_do_not_change_the_rows() {
             }
         }
         assert!(kills > 5, "{kills}");
-        let whole = staged.app.load("whole");
-        staged.app.send(&whole, "tick", tick(340).as_bytes());
+        let all_stages = staged.app.load("all-stages");
+        staged.app.send(&all_stages, "tick", tick(340).as_bytes());
         assert_same(&expected, &staged.app.tables());
     }
 }
@@ -124,8 +124,8 @@ fn lost_repeated_and_reordered_messages_do_not_change_the_rows() {
 #[test]
 fn a_rejected_reading_is_kept_as_a_dead_letter() {
     let app = App::new(&[("plant", PLANT)]);
-    let whole = app.load("whole");
-    app.send(&whole, "readings.north.pump-1", b"nonsense\0");
+    let all_stages = app.load("all-stages");
+    app.send(&all_stages, "readings.north.pump-1", b"nonsense\0");
     assert_eq!(app.count("dead_letters WHERE source = 'readings.north.pump-1' AND reason = 'malformed'"), 1);
     assert_eq!(app.count("dead_letters WHERE payload = '\\x6e6f6e73656e736500'"), 1);
 }
@@ -136,12 +136,12 @@ fn invalid_messages_and_settings_are_errors() {
     let detect = app.load("detect");
     let error = app.host.deliver(&detect, &readings_message(b"{}".to_vec()), None).unwrap_err();
     assert!(format!("{error:#}").contains("subscriptions"), "{error:#}");
-    let whole = app.load("whole");
+    let all_stages = app.load("all-stages");
     let noon = Message { subject: "tick".to_owned(), body: b"noon".to_vec() };
-    let error = app.host.deliver(&whole, &noon, None).unwrap_err();
+    let error = app.host.deliver(&all_stages, &noon, None).unwrap_err();
     assert!(format!("{error:#}").contains("nanoseconds"), "{error:#}");
     let plant = App::new(&[("plant", "{\"lunch\": true}")]);
-    let whole = plant.load("whole");
-    let error = plant.host.deliver(&whole, &readings_message(b"{}".to_vec()), None).unwrap_err();
+    let all_stages = plant.load("all-stages");
+    let error = plant.host.deliver(&all_stages, &readings_message(b"{}".to_vec()), None).unwrap_err();
     assert!(format!("{error:#}").contains("config plant"), "{error:#}");
 }

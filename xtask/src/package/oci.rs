@@ -1,4 +1,4 @@
-//! OCI image layouts, after the image specification 1.1 and the Wasm OCI artifact layout.
+//! OCI image layouts according to the image specification 1.1 and the Wasm OCI artifact layout.
 
 use std::{
     collections::BTreeMap,
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use super::{Commit, Component, sha256};
 use crate::compose;
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const CONFIG: &str = "application/vnd.wasm.config.v0+json";
-const LAYER: &str = "application/wasm";
-const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-const SBOM: &str = "application/vnd.cyclonedx+json";
+const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
+const LAYER_TYPE: &str = "application/wasm";
+const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const SBOM_TYPE: &str = "application/vnd.cyclonedx+json";
 
-/// An image layout: blobs by digest, and the index.
+/// An image layout: the blobs by their digests, and the index.
 pub(super) struct Image {
     blobs: BTreeMap<String, Vec<u8>>,
     index: Vec<u8>,
@@ -27,41 +27,44 @@ pub(super) struct Image {
 }
 
 impl Image {
-    pub(super) fn of(component: &Component, commit: &Commit, sbom: &[u8]) -> anyhow::Result<Self> {
+    pub(super) fn new(component: &Component, commit: &Commit, sbom: &[u8]) -> anyhow::Result<Self> {
         let mut blobs = Blobs::default();
-        let layer = blobs.add(LAYER, component.bytes.clone());
-        let (imports, exports) = compose::world(&component.bytes)?;
-        // Nobody runs it by its target world; the field is the specification's.
+        let layer = blobs.add(LAYER_TYPE, component.bytes.clone());
+        let (imports, exports) = compose::imports_and_exports(&component.bytes)?;
+        // The specification requires the field `target`. No runtime uses it.
         let config = json!({
             "created": commit.created, "author": null, "architecture": "wasm", "os": "wasip2",
             "layerDigests": [layer["digest"]], "component": { "exports": exports, "imports": imports, "target": null },
         });
-        let config = blobs.add(CONFIG, serde_json::to_vec(&config)?);
+        let config = blobs.add(CONFIG_TYPE, serde_json::to_vec(&config)?);
         let annotations = annotations(component, commit);
         let manifest = json!({
-            "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer], "annotations": annotations,
+            "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": config, "layers": [layer],
+            "annotations": annotations,
         });
-        let mut manifest = blobs.add(MANIFEST, serde_json::to_vec(&manifest)?);
+        let mut manifest = blobs.add(MANIFEST_TYPE, serde_json::to_vec(&manifest)?);
         let digest = manifest["digest"].as_str().unwrap_or_default().to_owned();
 
-        let empty = blobs.add(EMPTY, b"{}".to_vec());
-        let list = blobs.add(SBOM, sbom.to_vec());
+        let empty = blobs.add(EMPTY_TYPE, b"{}".to_vec());
+        let sbom_layer = blobs.add(SBOM_TYPE, sbom.to_vec());
         let referrer = json!({
-            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": SBOM, "config": empty, "layers": [list],
+            "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "artifactType": SBOM_TYPE, "config": empty,
+            "layers": [sbom_layer],
             "subject": manifest, "annotations": { "org.opencontainers.image.created": commit.created },
         });
-        let mut referrer = blobs.add(MANIFEST, serde_json::to_vec(&referrer)?);
-        referrer["artifactType"] = Value::from(SBOM);
+        let mut referrer = blobs.add(MANIFEST_TYPE, serde_json::to_vec(&referrer)?);
+        referrer["artifactType"] = Value::from(SBOM_TYPE);
         manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": commit.version });
-        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest, referrer] });
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [manifest, referrer] });
         Ok(Self { blobs: blobs.0, index: serde_json::to_vec(&index)?, digest })
     }
 
-    /// Digest of the manifest, by which registries know the image.
+    /// Returns the digest of the manifest, which identifies the image in registries.
     pub(super) fn digest(&self) -> &str {
         &self.digest
     }
 
+    /// Writes the layout into a folder.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let write = |path: PathBuf, bytes: &[u8]| {
             fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))
@@ -80,7 +83,7 @@ impl Image {
 struct Blobs(BTreeMap<String, Vec<u8>>);
 
 impl Blobs {
-    /// Keeps a blob; gives its descriptor.
+    /// Adds a blob and returns its descriptor.
     fn add(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
         let digest = sha256(&bytes);
         let descriptor = json!({ "mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len() });

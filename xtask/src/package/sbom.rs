@@ -1,4 +1,4 @@
-//! Bills of materials: CycloneDX 1.5, from what cargo says that a component is built of.
+//! Bills of materials in CycloneDX 1.5, from cargo's dependency tree of a component.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,26 +17,27 @@ use crate::{cargo_command, components};
 pub(super) type Checksums = BTreeMap<(String, String), String>;
 
 #[derive(Deserialize)]
-struct Lock {
-    package: Vec<Locked>,
+struct LockFile {
+    package: Vec<LockedPackage>,
 }
 
 #[derive(Deserialize)]
-struct Locked {
+struct LockedPackage {
     name: String,
     version: String,
     checksum: Option<String>,
 }
 
-/// Reads Cargo.lock.
+/// Reads the checksums of a Cargo.lock.
 pub(super) fn checksums(path: &Path) -> anyhow::Result<Checksums> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let lock: Lock = toml::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
-    let hashed = lock.package.into_iter().filter_map(|each| Some(((each.name, each.version), each.checksum?)));
-    Ok(hashed.collect())
+    let lock: LockFile = toml::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+    let checksums =
+        lock.package.into_iter().filter_map(|package| Some(((package.name, package.version), package.checksum?)));
+    Ok(checksums.collect())
 }
 
-/// A package of a given version.
+/// A version of a package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Crate {
     name: String,
@@ -44,46 +45,53 @@ struct Crate {
     license: String,
 }
 
-/// A package with all that it needs.
+/// A package with all its dependencies.
 #[derive(Clone, Debug, Default)]
-struct Tree {
+struct DependencyTree {
     root: Option<Crate>,
-    /// By package, what it needs itself.
-    needs: BTreeMap<Crate, BTreeSet<Crate>>,
+    /// The direct dependencies of each package.
+    dependencies: BTreeMap<Crate, BTreeSet<Crate>>,
 }
 
-/// Trees that were asked for.
+/// The dependency trees that were read, by package and features.
 #[derive(Debug, Default)]
-pub(super) struct Trees(BTreeMap<(String, Option<String>), Tree>);
+pub(super) struct DependencyTrees(BTreeMap<(String, Option<String>), DependencyTree>);
 
-impl Trees {
-    /// The bill of a component, as JSON.
-    pub(super) fn bill(&mut self, of: &Component, commit: &Commit, lock: &Checksums) -> anyhow::Result<Vec<u8>> {
-        let mut needs: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
+impl DependencyTrees {
+    /// Returns the bill of materials of a component, as JSON.
+    pub(super) fn bill_of_materials(
+        &mut self,
+        component: &Component,
+        commit: &Commit,
+        lock: &Checksums,
+    ) -> anyhow::Result<Vec<u8>> {
+        let mut all_dependencies: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
         let mut roots = BTreeSet::new();
-        for (package, features) in &of.packages {
+        for (package, features) in &component.packages {
             let tree = self.tree(package, features.as_deref())?;
             roots.extend(tree.root.clone());
-            for (package, direct) in &tree.needs {
-                needs.entry(package.clone()).or_default().extend(direct.iter().cloned());
+            for (package, direct) in &tree.dependencies {
+                all_dependencies.entry(package.clone()).or_default().extend(direct.iter().cloned());
             }
         }
-        let hash = sha256(&of.bytes);
-        let itself = format!("wheeltapper:{}@{}", of.name, commit.version);
-        let components: Vec<Value> = needs.keys().map(|package| package.component(lock)).collect();
-        let mut dependencies = vec![json!({ "ref": itself, "dependsOn": references(&roots) })];
+        let hash = sha256(&component.bytes);
+        let reference = format!("wheeltapper:{}@{}", component.name, commit.version);
+        let components: Vec<Value> = all_dependencies.keys().map(|package| package.component(lock)).collect();
+        let mut dependencies = vec![json!({ "ref": reference, "dependsOn": references(&roots) })];
         dependencies.extend(
-            needs.iter().map(|(package, direct)| json!({ "ref": package.purl(), "dependsOn": references(direct) })),
+            all_dependencies
+                .iter()
+                .map(|(package, direct)| json!({ "ref": package.purl(), "dependsOn": references(direct) })),
         );
         let bill = json!({
             "bomFormat": "CycloneDX",
             "specVersion": "1.5",
-            "serialNumber": serial(&hash),
+            "serialNumber": serial_number(&hash),
             "version": 1,
             "metadata": {
                 "timestamp": commit.created,
                 "component": {
-                    "bom-ref": itself, "type": "application", "name": format!("wheeltapper-{}", of.name),
+                    "bom-ref": reference, "type": "application", "name": format!("wheeltapper-{}", component.name),
                     "version": commit.version, "licenses": [{ "expression": env!("CARGO_PKG_LICENSE") }],
                     "hashes": [{ "alg": "SHA-256", "content": hash }],
                     "properties": [{ "name": "wheeltapper:revision", "value": commit.revision }],
@@ -97,19 +105,19 @@ impl Trees {
         Ok(json)
     }
 
-    fn tree(&mut self, package: &str, features: Option<&str>) -> anyhow::Result<&Tree> {
+    fn tree(&mut self, package: &str, features: Option<&str>) -> anyhow::Result<&DependencyTree> {
         let key = (package.to_owned(), features.map(str::to_owned));
         if !self.0.contains_key(&key) {
-            let tree = Tree::ask(package, features)?;
+            let tree = DependencyTree::from_cargo(package, features)?;
             self.0.insert(key.clone(), tree);
         }
-        self.0.get(&key).context("a tree that was just read")
+        self.0.get(&key).context("the tree was just inserted")
     }
 }
 
-impl Tree {
-    /// Asks cargo, for the components' target, without what only builds and tests need.
-    fn ask(package: &str, features: Option<&str>) -> anyhow::Result<Self> {
+impl DependencyTree {
+    /// Runs `cargo tree` for the components' target, without build and development dependencies.
+    fn from_cargo(package: &str, features: Option<&str>) -> anyhow::Result<Self> {
         let mut cargo = cargo_command();
         cargo.args(["tree", "--package", package, "--target", components::TARGET]);
         cargo.args(["--edges", "normal", "--prefix", "depth", "--format", ";{p};{l}"]);
@@ -118,34 +126,34 @@ impl Tree {
         }
         let out = cargo.output().context("starting cargo")?;
         ensure!(out.status.success(), "cargo tree: {}", String::from_utf8_lossy(&out.stderr).trim());
-        Self::read(&String::from_utf8(out.stdout)?)
+        Self::parse(&String::from_utf8(out.stdout)?)
     }
 
-    /// Reads lines such as `2;serde v1.0.0 (*);MIT OR Apache-2.0`: each package below the one that needs it.
-    fn read(text: &str) -> anyhow::Result<Self> {
+    /// Parses lines such as `2;serde v1.0.0 (*);MIT OR Apache-2.0`. Each package is below the one that depends on it.
+    fn parse(text: &str) -> anyhow::Result<Self> {
         let mut tree = Self::default();
-        let mut above: Vec<Crate> = Vec::new();
+        let mut ancestors: Vec<Crate> = Vec::new();
         for line in text.lines() {
             let mut cells = line.split(';');
             let (depth, package, license) = (cells.next(), cells.next(), cells.next());
             let depth: usize = depth.unwrap_or_default().parse().with_context(|| format!("{line:?} of cargo tree"))?;
             let mut words = package.unwrap_or_default().split(' ');
             let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let found = Crate {
+            let package = Crate {
                 name: name.to_owned(),
                 version: version.trim_start_matches('v').to_owned(),
-                // Older manifests write a slash for OR. A tree that was shown before is marked after the license.
+                // Older manifests use a slash instead of OR. After the license, `(*)` marks a repeated tree.
                 license: license.unwrap_or_default().trim_end_matches("(*)").trim().replace('/', " OR "),
             };
-            above.truncate(depth);
-            match above.last() {
+            ancestors.truncate(depth);
+            match ancestors.last() {
                 Some(parent) => {
-                    tree.needs.entry(parent.clone()).or_default().insert(found.clone());
+                    tree.dependencies.entry(parent.clone()).or_default().insert(package.clone());
                 }
-                None => tree.root = Some(found.clone()),
+                None => tree.root = Some(package.clone()),
             }
-            tree.needs.entry(found.clone()).or_default();
-            above.push(found);
+            tree.dependencies.entry(package.clone()).or_default();
+            ancestors.push(package);
         }
         ensure!(tree.root.is_some(), "cargo tree named no package");
         Ok(tree)
@@ -176,8 +184,8 @@ fn references(packages: &BTreeSet<Crate>) -> Vec<String> {
     packages.iter().map(Crate::purl).collect()
 }
 
-/// A UUID that is the component's own, of version 8: by its hash.
-fn serial(hash: &str) -> String {
+/// Returns a UUID of version 8 that is derived from the component's hash.
+fn serial_number(hash: &str) -> String {
     let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
     format!("urn:uuid:{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
@@ -187,22 +195,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trees_are_read_with_their_edges() {
+    fn dependency_trees_are_parsed() {
         let text = "0;app v0.1.0 (/somewhere/app);Apache-2.0\n1;a v1.0.0;MIT/Apache-2.0\n2;c v3.0.0;MIT\n1;b v2.0.0 (proc-macro);\n2;c v3.0.0;MIT (*)\n";
-        let tree = Tree::read(text).unwrap();
-        let names = |of: &BTreeSet<Crate>| of.iter().map(Crate::purl).collect::<Vec<_>>();
+        let tree = DependencyTree::parse(text).unwrap();
+        let names = |packages: &BTreeSet<Crate>| packages.iter().map(Crate::purl).collect::<Vec<_>>();
         let root = tree.root.clone().unwrap();
-        assert_eq!(names(&tree.needs[&root]), ["pkg:cargo/a@1.0.0", "pkg:cargo/b@2.0.0"]);
-        assert_eq!(tree.needs.len(), 4, "{tree:?}");
-        let a = tree.needs.keys().find(|each| each.name == "a").unwrap();
+        assert_eq!(names(&tree.dependencies[&root]), ["pkg:cargo/a@1.0.0", "pkg:cargo/b@2.0.0"]);
+        assert_eq!(tree.dependencies.len(), 4, "{tree:?}");
+        let a = tree.dependencies.keys().find(|package| package.name == "a").unwrap();
         assert_eq!(a.license, "MIT OR Apache-2.0");
-        assert_eq!(names(&tree.needs[a]), ["pkg:cargo/c@3.0.0"]);
-        assert!(Tree::read("").is_err() && Tree::read("x;y;z").is_err());
+        assert_eq!(names(&tree.dependencies[a]), ["pkg:cargo/c@3.0.0"]);
+        assert!(DependencyTree::parse("").is_err() && DependencyTree::parse("x;y;z").is_err());
     }
 
     #[test]
-    fn a_serial_is_a_uuid() {
+    fn a_serial_number_is_a_uuid() {
         let hash = "0123456789abcdef0123456789abcdef".repeat(2);
-        assert_eq!(serial(&hash), "urn:uuid:01234567-89ab-8def-8123-456789abcdef");
+        assert_eq!(serial_number(&hash), "urn:uuid:01234567-89ab-8def-8123-456789abcdef");
     }
 }

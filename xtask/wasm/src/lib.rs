@@ -1,7 +1,7 @@
-//! How a package of this workspace becomes a component: the one place that knows profile, target and flags, for the edge
-//! host's build script, `cargo xtask` and the tests.
+//! Builds packages of this workspace as components. The edge host's build script, `cargo xtask` and the tests use this
+//! crate, so that profile, target and flags are defined once.
 //!
-//! The same sources give the same bytes, wherever they lie: no path of the machine that built them is left in them.
+//! The same sources give the same bytes in any folder: a component contains no paths of the computer that built it.
 
 use std::{
     env,
@@ -11,21 +11,22 @@ use std::{
     process::Command,
 };
 
-/// The stages' names, in the order in which a reading meets them. The package of each is `wheeltapper-<name>`.
+/// The names of the stages, in the order in which a reading passes through them. The packages are
+/// `wheeltapper-<name>`.
 pub const STAGES: [&str; 5] = ["ingest", "featurize", "detect", "alert", "schedule"];
 
-/// The libraries that components share.
+/// The folders of the libraries that components share.
 pub const SHARED: [&str; 3] = ["condition-monitoring", "detectors", "line-api"];
 
-/// What components are compiled for.
+/// The compilation target of the components.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// Why there are no components.
+/// Why the components were not built.
 #[derive(Debug)]
 pub enum BuildError {
     /// A folder cannot be read, or cargo cannot be started.
     Io(io::Error),
-    /// Cargo has told why.
+    /// The build failed; cargo has printed the reason.
     Cargo,
 }
 
@@ -35,7 +36,8 @@ impl fmt::Display for BuildError {
             Self::Io(error) => write!(out, "building components: {error}"),
             Self::Cargo => write!(
                 out,
-                "the components did not build; cargo says why above (if the target is missing: rustup target add {TARGET})"
+                "the components were not built; cargo's messages are above (if the target is missing: \
+                 rustup target add {TARGET})"
             ),
         }
     }
@@ -57,16 +59,16 @@ pub struct Build {
 }
 
 impl Build {
-    /// Of the workspace in `root`, into the folder `target`.
+    /// Builds the workspace in the folder `root` in the folder `target`.
     ///
     /// # Errors
-    /// When one of the folders cannot be read or made.
+    /// If one of the folders cannot be read or created.
     pub fn new(root: &Path, target: &Path) -> io::Result<Self> {
         fs::create_dir_all(target)?;
         Ok(Self { root: fs::canonicalize(root)?, target: fs::canonicalize(target)? })
     }
 
-    /// Builds packages at once, with `arguments` for cargo after them, such as `--features`.
+    /// Builds packages with one call of cargo. `arguments` are additional arguments, such as `--features`.
     ///
     /// # Errors
     /// [`BuildError`].
@@ -74,13 +76,13 @@ impl Build {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.root).args(["build", "--profile", "component", "--target", TARGET, "--lib"]);
         cargo.arg("--target-dir").arg(&self.target);
-        // Joined with the flags in .cargo/config.toml, which the variable RUSTFLAGS would replace.
+        // Cargo appends these to the flags in .cargo/config.toml; the variable RUSTFLAGS would replace them.
         cargo.arg("--config").arg(self.flags()?);
         for package in packages {
             cargo.args(["--package", package]);
         }
         cargo.args(arguments);
-        // What is set for a package of this machine must not leak into a build for another target.
+        // These variables are set for a native package and must not affect a build for another target.
         for variable in [
             "CARGO_ENCODED_RUSTFLAGS",
             "RUSTFLAGS",
@@ -94,18 +96,18 @@ impl Build {
         if cargo.status()?.success() { Ok(()) } else { Err(BuildError::Cargo) }
     }
 
-    /// Where a package's component lies once it is built.
+    /// Returns the path of a package's component, which exists after the build.
     pub fn artifact(&self, package: &str) -> PathBuf {
         self.target.join(TARGET).join("component").join(format!("{}.wasm", package.replace('-', "_")))
     }
 
-    /// Takes this machine's folders out of what the compiler writes into a component, such as the places of panics. What
-    /// is said later counts first.
+    /// Returns a cargo setting that removes this computer's folders from the paths that the compiler writes into a
+    /// component, such as the locations of panics. The compiler applies the last prefix that matches.
     fn flags(&self) -> io::Result<String> {
         let mut prefixes = vec![(self.root.clone(), "/wheeltapper".to_owned())];
         if let Some(home) = cargo_home() {
             prefixes.push((home.clone(), "/cargo".to_owned()));
-            // A folder a registry, named after the host it was loaded from, which may be a mirror.
+            // Each registry has a folder named after its host, which may be a mirror.
             if let Ok(registries) = fs::read_dir(home.join("registry/src")) {
                 for registry in registries {
                     prefixes.push((registry?.path(), "/registry".to_owned()));
@@ -122,6 +124,6 @@ impl Build {
 }
 
 fn cargo_home() -> Option<PathBuf> {
-    let named = env::var_os("CARGO_HOME").filter(|home: &OsString| !home.is_empty());
-    named.map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
+    let configured = env::var_os("CARGO_HOME").filter(|home: &OsString| !home.is_empty());
+    configured.map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
 }

@@ -63,8 +63,8 @@ function members(schema) {
     list.append(
       make('dt', {}, make('code', {}, name), make('span', { class: 'dim' }, ` ${type}${bounds(property)}${required}`)),
     )
-    const about = property.description ?? resolve(property).description
-    if (about) list.append(make('dd', {}, ...prose(about)))
+    const description = property.description ?? resolve(property).description
+    if (description) list.append(make('dd', {}, ...prose(description)))
   }
   return list
 }
@@ -82,7 +82,7 @@ function referenced(schema, found = new Map()) {
 }
 
 /** Renders a schema, followed by the schemas that it references. */
-function shown(schema) {
+function schemaDetails(schema) {
   const parts = [members(schema)]
   for (const [name, other] of referenced(schema)) {
     if (name !== nameOf(schema) && other.properties) parts.push(make('h4', {}, name), members(other))
@@ -121,7 +121,7 @@ function signedIn() {
 }
 
 /** Creates a form that sends a GET request. */
-function trial(path, operation, id) {
+function requestForm(path, operation, id) {
   const form = make('form', {}, make('h3', {}, 'Try it'))
   const inputs = []
   for (const parameter of operation.parameters ?? []) {
@@ -135,8 +135,8 @@ function trial(path, operation, id) {
     inputs.push([parameter, input])
     form.append(make('label', { for: name }, parameter.name), input)
   }
-  const answer = make('pre', { tabindex: '0', 'aria-label': 'Answer', hidden: '' })
-  form.append(make('button', {}, 'Ask'), answer)
+  const output = make('pre', { tabindex: '0', 'aria-label': 'Answer', hidden: '' })
+  form.append(make('button', {}, 'Ask'), output)
   form.addEventListener('submit', async (event) => {
     event.preventDefault()
     let target = path
@@ -146,30 +146,31 @@ function trial(path, operation, id) {
       else if (input.value) query.set(parameter.name, input.value)
     }
     const token = document.getElementById('token').value || signedIn()
-    answer.hidden = false
-    answer.textContent = 'Sending…'
+    output.hidden = false
+    output.textContent = 'Sending…'
     try {
       const address = target + (query.size ? `?${query}` : '')
       const response = await fetch(address, token ? { headers: { Authorization: `Bearer ${token}` } } : {})
       const text = await response.text()
       const isJson = response.headers.get('content-type')?.includes('json')
-      answer.textContent = `${response.status} ${response.statusText}\n\n${isJson ? JSON.stringify(JSON.parse(text), null, 2) : text}`
+      output.textContent = `${response.status} ${response.statusText}\n\n${isJson ? JSON.stringify(JSON.parse(text), null, 2) : text}`
     } catch (error) {
-      answer.textContent = `No response: ${error.message}`
+      output.textContent = `No response: ${error.message}`
     }
   })
   return form
 }
 
 /** Renders the description, parameters, body and responses of a route. */
-function inside(method, path, operation) {
+function details(method, path, operation) {
   const parts = [make('p', {}, ...prose(operation.description))]
   if (operation.parameters?.length) {
     const list = make('dl')
     for (const parameter of operation.parameters) {
       const schema = parameter.schema ?? { type: 'JSON object' }
-      const about = ` ${kind(schema)}${bounds(schema)}, in ${parameter.in}${parameter.required ? ', required' : ''}`
-      list.append(make('dt', {}, make('code', {}, parameter.name), make('span', { class: 'dim' }, about)))
+      const required = parameter.required ? ', required' : ''
+      const description = ` ${kind(schema)}${bounds(schema)}, in ${parameter.in}${required}`
+      list.append(make('dt', {}, make('code', {}, parameter.name), make('span', { class: 'dim' }, description)))
       list.append(make('dd', {}, ...prose(parameter.description)))
     }
     parts.push(make('h3', {}, 'Parameters'), list)
@@ -177,21 +178,22 @@ function inside(method, path, operation) {
   const content = operation.requestBody?.content
   if (content) {
     parts.push(make('h3', {}, 'Body'), make('p', { class: 'mono' }, Object.keys(content).join(', ')))
-    parts.push(...shown(content['application/json']?.schema))
+    parts.push(...schemaDetails(content['application/json']?.schema))
   }
   parts.push(make('h3', {}, 'Responses'))
-  const answers = make('dl')
+  const responses = make('dl')
   for (const [status, reference] of Object.entries(operation.responses)) {
     const response = resolve(reference)
     const [media, first] = Object.entries(response.content ?? {})[0] ?? []
-    const about = media ? ` ${media}${first.schema ? `: ${kind(first.schema)}` : ''}` : ''
-    answers.append(make('dt', {}, make('code', {}, status), make('span', { class: 'dim' }, about)))
-    answers.append(make('dd', {}, ...prose(response.description)))
-    if (status < '3' && nameOf(first?.schema)) answers.append(make('dd', {}, ...shown(first.schema)))
+    const description = media ? ` ${media}${first.schema ? `: ${kind(first.schema)}` : ''}` : ''
+    responses.append(make('dt', {}, make('code', {}, status), make('span', { class: 'dim' }, description)))
+    responses.append(make('dd', {}, ...prose(response.description)))
+    if (status < '3' && nameOf(first?.schema)) responses.append(make('dd', {}, ...schemaDetails(first.schema)))
   }
-  parts.push(answers, make('h3', {}, 'With curl'), make('pre', { tabindex: '0' }, curl(method, path, operation)))
+  parts.push(responses, make('h3', {}, 'With curl'), make('pre', { tabindex: '0' }, curl(method, path, operation)))
   const streams = operation.responses['200']?.content?.['text/event-stream']
-  if (method === 'get' && !streams && !operation.responses['101']) parts.push(trial(path, operation, operation.operationId))
+  if (method === 'get' && !streams && !operation.responses['101'])
+    parts.push(requestForm(path, operation, operation.operationId))
   return make('div', { class: 'inside' }, ...parts)
 }
 
@@ -206,7 +208,7 @@ function route(method, path, operation) {
   )
   const element = make('details', { id: operation.operationId }, head)
   element.addEventListener('toggle', () => {
-    if (element.open && element.childElementCount === 1) element.append(inside(method, path, operation))
+    if (element.open && element.childElementCount === 1) element.append(details(method, path, operation))
   })
   return element
 }

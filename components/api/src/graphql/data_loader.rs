@@ -55,18 +55,18 @@ impl DataLoader {
         self.rows(table, LoaderRequest::CachedQuery(table, filter)).await
     }
 
-    async fn rows<T: DeserializeOwned>(&self, table: Table, wish: LoaderRequest) -> Result<Vec<T>, Error> {
-        let rows = self.send(wish).await.map_err(|error| graphql_error(&error.into()))?;
+    async fn rows<T: DeserializeOwned>(&self, table: Table, request: LoaderRequest) -> Result<Vec<T>, Error> {
+        let rows = self.send(request).await.map_err(|error| graphql_error(&error.into()))?;
         rows::parse_reply(&rows, &format!("{table:?}")).map_err(|problem| graphql_error(&problem))
     }
 
     /// Performs an action of a user.
-    pub(super) async fn perform_action(&self, change: ActionRequest) -> Result<String, Error> {
-        self.send(LoaderRequest::Action(change)).await.map_err(|error| graphql_error(&error.into()))
+    pub(super) async fn perform_action(&self, request: ActionRequest) -> Result<String, Error> {
+        self.send(LoaderRequest::Action(request)).await.map_err(|error| graphql_error(&error.into()))
     }
 
-    fn send(&self, wish: LoaderRequest) -> PendingReply {
-        PendingReply { desk: self.clone(), request: Some(wish), index: 0 }
+    fn send(&self, request: LoaderRequest) -> PendingReply {
+        PendingReply { loader: self.clone(), request: Some(request), index: 0 }
     }
 
     /// Runs a future that uses this loader to completion. `None`: the future waits for something other than the loader.
@@ -87,14 +87,14 @@ impl DataLoader {
     fn answer_pending(&self, line: &impl LineApi) -> bool {
         let mut has_answered = false;
         for slot in self.slots().iter_mut() {
-            if let Slot::Pending(wish, waker) = slot {
-                let answer = match wish {
+            if let Slot::Pending(request, waker) = slot {
+                let reply = match request {
                     LoaderRequest::Query(table, filter) => line.query(*table, filter),
                     LoaderRequest::CachedQuery(table, filter) => self.query_once(line, *table, filter),
-                    LoaderRequest::Action(change) => line.perform_action(change),
+                    LoaderRequest::Action(request) => line.perform_action(request),
                 };
                 waker.wake_by_ref();
-                *slot = Slot::Ready(answer);
+                *slot = Slot::Ready(reply);
                 has_answered = true;
             }
         }
@@ -102,12 +102,12 @@ impl DataLoader {
     }
 
     fn query_once(&self, line: &impl LineApi, table: Table, filter: &Filter) -> LineReply {
-        let mut known = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((.., reply)) = known.iter().find(|(of, with, _)| *of == table && with == filter) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., reply)) = cache.iter().find(|(of, with, _)| *of == table && with == filter) {
             return reply.clone();
         }
         let reply = line.query(table, filter);
-        known.push((table, filter.clone(), reply.clone()));
+        cache.push((table, filter.clone(), reply.clone()));
         reply
     }
 
@@ -118,7 +118,7 @@ impl DataLoader {
 
 /// A pending reply of the line.
 struct PendingReply {
-    desk: DataLoader,
+    loader: DataLoader,
     /// The request, until it is queued.
     request: Option<LoaderRequest>,
     index: usize,
@@ -128,18 +128,18 @@ impl Future for PendingReply {
     type Output = LineReply;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let desk = self.desk.clone();
-        let mut slots = desk.slots();
-        if let Some(wish) = self.request.take() {
+        let loader = self.loader.clone();
+        let mut slots = loader.slots();
+        if let Some(request) = self.request.take() {
             self.index = slots.len();
-            slots.push(Slot::Pending(wish, context.waker().clone()));
+            slots.push(Slot::Pending(request, context.waker().clone()));
             return Poll::Pending;
         }
         let Some(slot) = slots.get_mut(self.index) else { return Poll::Pending };
         match std::mem::replace(slot, Slot::Consumed) {
-            Slot::Ready(answer) => Poll::Ready(answer),
-            Slot::Pending(wish, _) => {
-                *slot = Slot::Pending(wish, context.waker().clone());
+            Slot::Ready(reply) => Poll::Ready(reply),
+            Slot::Pending(request, _) => {
+                *slot = Slot::Pending(request, context.waker().clone());
                 Poll::Pending
             }
             Slot::Consumed => Poll::Pending,

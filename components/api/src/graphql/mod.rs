@@ -85,7 +85,7 @@ fn respond(
     let name = operation_name.filter(|name| !name.is_empty());
     let response = match resolve_document(query, extensions.as_ref()) {
         Ok(text) => execute(line, now, method, headers, &text, name, variables)?,
-        Err(refusal) => *refusal,
+        Err(error) => *error,
     };
     let status = match is_graphql && response.data == async_graphql::Value::Null && response.is_err() {
         true => StatusCode::BAD_REQUEST,
@@ -156,7 +156,7 @@ fn execute(
     if let Err(message) = limits::check_expansion(document) {
         return Ok(error_response(&message, "TOO_COMPLEX"));
     }
-    let of_schema = is_introspection(document);
+    let introspects = is_introspection(document);
     if is_mutation(document, name.as_deref()) {
         if *method != Method::POST {
             let detail = "a mutation requires POST; GET accepts queries only";
@@ -175,15 +175,15 @@ fn execute(
     }
     static SCHEMA: OnceLock<ApiSchema> = OnceLock::new();
     static INTROSPECTION_SCHEMA: OnceLock<ApiSchema> = OnceLock::new();
-    let schema = match of_schema {
+    let schema = match introspects {
         true => {
             INTROSPECTION_SCHEMA.get_or_init(|| build_schema(MAX_INTROSPECTION_DEPTH, MAX_INTROSPECTION_COMPLEXITY))
         }
         false => SCHEMA.get_or_init(|| build_schema(MAX_DEPTH, MAX_COMPLEXITY)),
     };
-    let desk = DataLoader::default();
-    let request = request.data(desk.clone()).data(data_loader::RequestTime(now));
-    match desk.run(line, schema.execute(request)) {
+    let loader = DataLoader::default();
+    let request = request.data(loader.clone()).data(data_loader::RequestTime(now));
+    match loader.run(line, schema.execute(request)) {
         Some(response) => Ok(response),
         None => Ok(error_response("the query did not complete", "INTERNAL")),
     }
@@ -196,7 +196,7 @@ fn is_mutation(document: &ExecutableDocument, name: Option<&str>) -> bool {
         DocumentOperations::Single(operation) => operation.node.ty == OperationType::Mutation,
         DocumentOperations::Multiple(operations) => operations
             .iter()
-            .filter(|(known, _)| name.is_none_or(|name| name == known.as_str()))
+            .filter(|(operation, _)| name.is_none_or(|name| name == operation.as_str()))
             .any(|(_, operation)| operation.node.ty == OperationType::Mutation),
     }
 }

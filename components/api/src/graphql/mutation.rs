@@ -25,10 +25,10 @@ async fn perform_action(
     if id.contains('\0') {
         return Err(missing());
     }
-    let desk = context.data::<DataLoader>()?;
+    let loader = context.data::<DataLoader>()?;
     let RequestTime(now) = *context.data::<RequestTime>()?;
-    desk.perform_action(ActionRequest { action, id: id.clone(), text, now }).await?;
-    desk.query(Table::Anomalies, listing::by_id(&id)).await?.pop().ok_or_else(missing)
+    loader.perform_action(ActionRequest { action, id: id.clone(), text, now }).await?;
+    loader.query(Table::Anomalies, listing::by_id(&id)).await?.pop().ok_or_else(missing)
 }
 
 /// The root of mutations.

@@ -55,13 +55,13 @@ fn hash_of(document: &str) -> String {
 
 fn find_document(hash: &str) -> Option<String> {
     let cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = cache.iter().find(|(known, _)| known == hash).map(|(_, document)| document.clone());
+    let found = cache.iter().find(|(cached_hash, _)| cached_hash == hash).map(|(_, document)| document.clone());
     found.or_else(|| BUILT_IN.iter().find(|document| hash_of(document) == hash).map(|&document| document.to_owned()))
 }
 
 fn cache_document(hash: String, document: &str) {
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-    if cache.iter().any(|(known, _)| *known == hash) {
+    if cache.iter().any(|(cached_hash, _)| *cached_hash == hash) {
         return;
     }
     if cache.len() >= MAX_CACHED {

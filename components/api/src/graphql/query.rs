@@ -129,16 +129,16 @@ async fn page<T: DeserializeOwned + OutputType>(
     if can_match_nothing(&filter) {
         return Ok(GraphQlPage::new(Vec::new(), None, false));
     }
-    let desk = context.data::<DataLoader>()?;
+    let loader = context.data::<DataLoader>()?;
     (filter.limit, filter.offset) = (Filter::MAX_ROWS.min(limit.saturating_add(1)), offset);
-    let mut nodes: Vec<T> = desk.query(table, filter.clone()).await?;
+    let mut nodes: Vec<T> = loader.query(table, filter.clone()).await?;
     let next = offset.saturating_add(limit);
     let has_more = match nodes.len() > limit as usize {
         true => true,
         // One row more than the maximum cannot be queried at once.
         false if limit == Filter::MAX_ROWS && nodes.len() == limit as usize => {
             (filter.limit, filter.offset) = (1, next);
-            !desk.query::<T>(table, filter).await?.is_empty()
+            !loader.query::<T>(table, filter).await?.is_empty()
         }
         false => false,
     };
@@ -161,11 +161,11 @@ async fn filtered_page<T: DeserializeOwned + OutputType>(
     if can_match_nothing(&filter) {
         return Ok(GraphQlPage::new(Vec::new(), None, false));
     }
-    let desk = context.data::<DataLoader>()?;
+    let loader = context.data::<DataLoader>()?;
     (filter.limit, filter.offset) = (Filter::MAX_ROWS, offset);
     let mut nodes = Vec::new();
     for _ in 0..MAX_QUERIES {
-        let rows: Vec<T> = desk.query_cached(table, filter.clone()).await?;
+        let rows: Vec<T> = loader.query_cached(table, filter.clone()).await?;
         let last = rows.len() < filter.limit as usize;
         for row in rows {
             if nodes.len() == limit as usize {

@@ -5,7 +5,7 @@ use wheeltapper_api::{Settings, respond};
 
 use crate::memory::{Memory, NOW, T0, body, problem, request, text};
 
-fn ask(
+fn send_with_settings(
     line: &Memory,
     variables: &[(&str, &str)],
     method: Method,
@@ -22,9 +22,9 @@ const API: &[(&str, &str)] = &[("WHEELTAPPER_API_TOKEN", "open sesame")];
 const TICK: &[(&str, &str)] = &[("WHEELTAPPER_TICK_TOKEN", "tock")];
 
 #[test]
-fn a_tick_takes_its_token() {
+fn a_tick_requires_its_own_token() {
     let line = Memory::default();
-    let tick = |variables, headers: &[_]| ask(&line, variables, Method::POST, "/api/v1/tick", headers);
+    let tick = |variables, headers: &[_]| send_with_settings(&line, variables, Method::POST, "/api/v1/tick", headers);
     assert!(problem(&tick(&[], &[("authorization", "Bearer ")]), 404).contains("WHEELTAPPER_TICK_TOKEN"));
     problem(&tick(&[("WHEELTAPPER_TICK_TOKEN", " ")], &[("authorization", "Bearer ")]), 404);
     for wrong in [
@@ -34,26 +34,26 @@ fn a_tick_takes_its_token() {
         &[("authorization", "Basic tock")],
         &[("authorization", "")],
     ] {
-        let answer = tick(TICK, wrong);
-        problem(&answer, 401);
-        assert!(text(&answer, "www-authenticate").unwrap().starts_with("Bearer realm=\"wheeltapper\""));
+        let response = tick(TICK, wrong);
+        problem(&response, 401);
+        assert!(text(&response, "www-authenticate").unwrap().starts_with("Bearer realm=\"wheeltapper\""));
     }
     assert!(line.ticks.borrow().is_empty());
-    let answer = tick(TICK, &[("authorization", "bearer tock")]);
-    assert_eq!((answer.status().as_u16(), &body(&answer)["now"]), (200, &"2026-01-01T01:00:00Z".into()));
+    let response = tick(TICK, &[("authorization", "bearer tock")]);
+    assert_eq!((response.status().as_u16(), &body(&response)["now"]), (200, &"2026-01-01T01:00:00Z".into()));
     assert_eq!(line.ticks.take(), [NOW]);
     // The API token is not valid for ticks.
     let both = [API, TICK].concat();
     problem(&tick(&both, &[("authorization", "Bearer open sesame")]), 401);
     assert_eq!(tick(&both, &[("authorization", "Bearer tock")]).status(), 200);
-    let read = ask(&line, TICK, Method::GET, "/api/v1/tick", &[("authorization", "Bearer tock")]);
+    let read = send_with_settings(&line, TICK, Method::GET, "/api/v1/tick", &[("authorization", "Bearer tock")]);
     problem(&read, 405);
 }
 
 #[test]
-fn a_recordings_time_may_pass() {
+fn a_tick_accepts_a_time() {
     let line = Memory::default();
-    let tick = |uri| ask(&line, TICK, Method::POST, uri, &[("authorization", "Bearer tock")]);
+    let tick = |uri| send_with_settings(&line, TICK, Method::POST, uri, &[("authorization", "Bearer tock")]);
     for uri in ["/api/v1/tick?now=2026-01-01T00:00:00Z", "/api/v1/tick?now=1767225600000000000"] {
         assert_eq!(body(&tick(uri))["now"], "2026-01-01T00:00:00Z");
     }
@@ -64,24 +64,25 @@ fn a_recordings_time_may_pass() {
 }
 
 #[test]
-fn with_a_token_the_api_is_closed() {
+fn with_a_token_set_every_api_route_requires_it() {
     let line = Memory::default();
     for uri in ["/graphql", "/api/v1/overview", "/api/v1/sensors", "/api/v1/anomalies/1", "/nowhere"] {
-        problem(&ask(&line, API, Method::GET, uri, &[]), 401);
-        problem(&ask(&line, API, Method::GET, uri, &[("authorization", "Bearer open")]), 401);
-        let status = ask(&line, API, Method::GET, uri, &[("authorization", "Bearer open sesame")]).status();
+        problem(&send_with_settings(&line, API, Method::GET, uri, &[]), 401);
+        problem(&send_with_settings(&line, API, Method::GET, uri, &[("authorization", "Bearer open")]), 401);
+        let status =
+            send_with_settings(&line, API, Method::GET, uri, &[("authorization", "Bearer open sesame")]).status();
         assert_ne!(status, 401, "{uri}");
     }
-    problem(&ask(&line, API, Method::POST, "/api/v1/ingest", &[]), 401);
+    problem(&send_with_settings(&line, API, Method::POST, "/api/v1/ingest", &[]), 401);
     assert!(line.submitted.take().is_empty());
     for uri in ["/", "/health", "/ready", "/api/docs", "/api/docs.js", "/api/openapi.json"] {
-        assert_eq!(ask(&line, API, Method::GET, uri, &[]).status(), 200);
+        assert_eq!(send_with_settings(&line, API, Method::GET, uri, &[]).status(), 200);
     }
-    assert_eq!(ask(&line, &[], Method::GET, "/api/v1/overview", &[]).status(), 200);
+    assert_eq!(send_with_settings(&line, &[], Method::GET, "/api/v1/overview", &[]).status(), 200);
 }
 
 #[test]
-fn no_token_gets_into_a_log() {
+fn debug_output_contains_no_token() {
     let debug = format!("{:?}", Settings { api_token: Some("sesame".into()), ..Settings::default() });
     assert!(!debug.contains("sesame"), "{debug}");
 }
@@ -90,28 +91,35 @@ fn no_token_gets_into_a_log() {
 fn pages_of_other_origins_are_denied_unless_listed() {
     let line = Memory::default();
     let origin = [("origin", "https://plant.example")];
-    let answer = ask(&line, &[], Method::GET, "/api/v1/sensors", &origin);
-    assert_eq!((text(&answer, "access-control-allow-origin"), text(&answer, "vary")), (None, None));
+    let response = send_with_settings(&line, &[], Method::GET, "/api/v1/sensors", &origin);
+    assert_eq!((text(&response, "access-control-allow-origin"), text(&response, "vary")), (None, None));
 
     let listed = [("WHEELTAPPER_CORS_ORIGINS", "https://other.example, https://Plant.example/")];
-    let answer = ask(&line, &listed, Method::GET, "/api/v1/sensors", &origin);
-    assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
-    assert!(text(&answer, "access-control-expose-headers").unwrap().contains("Link"));
-    assert_eq!(text(&answer, "vary"), Some("Origin"));
-    let stranger = ask(&line, &listed, Method::GET, "/api/v1/sensors", &[("origin", "https://plant.example.evil")]);
-    assert_eq!((text(&stranger, "access-control-allow-origin"), text(&stranger, "vary")), (None, Some("Origin")));
+    let response = send_with_settings(&line, &listed, Method::GET, "/api/v1/sensors", &origin);
+    assert_eq!(text(&response, "access-control-allow-origin"), Some("https://plant.example"));
+    assert!(text(&response, "access-control-expose-headers").unwrap().contains("Link"));
+    assert_eq!(text(&response, "vary"), Some("Origin"));
+    let other_origin =
+        send_with_settings(&line, &listed, Method::GET, "/api/v1/sensors", &[("origin", "https://plant.example.evil")]);
+    assert_eq!(
+        (text(&other_origin, "access-control-allow-origin"), text(&other_origin, "vary")),
+        (None, Some("Origin"))
+    );
 
     // A browser sends the preflight request without the token; error responses need the CORS headers as well.
     let variables = [API, &listed].concat();
     let preflight = [origin[0], ("access-control-request-method", "POST")];
-    let answer = ask(&line, &variables, Method::OPTIONS, "/api/v1/ingest", &preflight);
-    assert_eq!((answer.status().as_u16(), text(&answer, "access-control-allow-methods")), (204, Some("POST, OPTIONS")));
-    assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
-    let answer = ask(&line, &variables, Method::GET, "/api/v1/sensors", &origin);
-    problem(&answer, 401);
-    assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
+    let response = send_with_settings(&line, &variables, Method::OPTIONS, "/api/v1/ingest", &preflight);
+    assert_eq!(
+        (response.status().as_u16(), text(&response, "access-control-allow-methods")),
+        (204, Some("POST, OPTIONS"))
+    );
+    assert_eq!(text(&response, "access-control-allow-origin"), Some("https://plant.example"));
+    let response = send_with_settings(&line, &variables, Method::GET, "/api/v1/sensors", &origin);
+    problem(&response, 401);
+    assert_eq!(text(&response, "access-control-allow-origin"), Some("https://plant.example"));
 
     let all = [("WHEELTAPPER_CORS_ORIGINS", "*")];
-    let answer = ask(&line, &all, Method::GET, "/api/v1/sensors", &origin);
-    assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
+    let response = send_with_settings(&line, &all, Method::GET, "/api/v1/sensors", &origin);
+    assert_eq!(text(&response, "access-control-allow-origin"), Some("https://plant.example"));
 }

@@ -12,7 +12,11 @@ const ANOMALY: &str = "/api/v1/anomalies/00000000000000000000000000000001";
 const ORDER: &str = "/api/v1/work-orders/00000000000000000000000000000001";
 
 fn recorded_actions(line: &Memory) -> Vec<(Action, String, String)> {
-    line.actions.take().into_iter().map(|change| (change.action, change.id, change.text)).collect()
+    line.actions
+        .take()
+        .into_iter()
+        .map(|action_request| (action_request.action, action_request.id, action_request.text))
+        .collect()
 }
 
 #[test]
@@ -25,11 +29,11 @@ fn each_action_is_performed() {
         ("order-repair", Action::OrderRepair),
     ] {
         let line = plant();
-        let answer = send(&line, Method::POST, &format!("{ANOMALY}/{name}"), r#"{"comment": "seen, ä"}"#);
-        assert_eq!(answer.status(), 200, "{}", body(&answer));
-        let change = line.actions.borrow()[0].clone();
-        assert_eq!((change.action, change.text.as_str(), change.now), (action, "seen, ä", NOW));
-        let anomaly = body(&answer);
+        let response = send(&line, Method::POST, &format!("{ANOMALY}/{name}"), r#"{"comment": "seen, ä"}"#);
+        assert_eq!(response.status(), 200, "{}", body(&response));
+        let action_request = line.actions.borrow()[0].clone();
+        assert_eq!((action_request.action, action_request.text.as_str(), action_request.now), (action, "seen, ä", NOW));
+        let anomaly = body(&response);
         assert_eq!(anomaly["handled"], matches!(action, Action::Handle | Action::FalseAlarm));
         assert_eq!(anomaly["actions"][0]["text"], "seen, ä");
         assert_eq!(anomaly["actions"][0]["time"], "2026-01-01T01:00:00Z");
@@ -43,8 +47,8 @@ fn each_action_is_performed() {
 #[test]
 fn only_the_action_comment_requires_a_text() {
     let line = plant();
-    for sent in ["", "{}"] {
-        assert_eq!(send(&line, Method::POST, &format!("{ANOMALY}/acknowledge"), sent).status(), 200);
+    for payload in ["", "{}"] {
+        assert_eq!(send(&line, Method::POST, &format!("{ANOMALY}/acknowledge"), payload).status(), 200);
     }
     assert!(recorded_actions(&line).iter().all(|(_, _, text)| text.is_empty()));
     let comment = format!("{ANOMALY}/comment");
@@ -104,26 +108,26 @@ fn a_stale_if_match_is_rejected() {
             assert_eq!(send_if_match(&line, method.clone(), path, &tags, then).status(), 200, "{path}");
         }
         assert_eq!(send(&line, method.clone(), path, then).status(), 200);
-        let absent = path.replace("0001", "00ff");
-        problem(&send_if_match(&line, method, &absent, "*", then), 404);
+        let missing_path = path.replace("0001", "00ff");
+        problem(&send_if_match(&line, method, &missing_path, "*", then), 404);
     }
 }
 
 #[test]
 fn moving_an_order_pins_it() {
-    for (sent, expected) in [
+    for (payload, expected) in [
         (r#"{"scheduled_time": "2026-01-01T00:00:02Z"}"#, json!({ "scheduled_time": T0 + 2 * SECOND, "pinned": true })),
         (r#"{"technician": "Bo", "pinned": false}"#, json!({ "technician": "Bo", "pinned": false })),
         (r#"{"status": "done"}"#, json!({ "status": "done" })),
         (r#"{"pinned": true}"#, json!({ "pinned": true })),
     ] {
         let line = plant();
-        let answer = send(&line, Method::PATCH, ORDER, sent);
-        assert_eq!(answer.status(), 200, "{}", body(&answer));
+        let response = send(&line, Method::PATCH, ORDER, payload);
+        assert_eq!(response.status(), 200, "{}", body(&response));
         let (action, id, text) = recorded_actions(&line).remove(0);
         assert_eq!((action, id.as_str()), (Action::Amend, "00000000000000000000000000000001"));
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
-        assert_eq!(body(&answer), body(&get(&line, ORDER)));
+        assert_eq!(body(&response), body(&get(&line, ORDER)));
     }
     assert_eq!(order(1, "planned")["status"], "planned");
 }
@@ -131,7 +135,7 @@ fn moving_an_order_pins_it() {
 #[test]
 fn invalid_amendments_are_rejected() {
     let line = plant();
-    for (sent, expected_pointer, expected_detail) in [
+    for (payload, expected_pointer, expected_detail) in [
         ("{}", "", "at least one of scheduled_time, technician, pinned, status"),
         (r#"{"pinned": null}"#, "/pinned", "expected a boolean"),
         (r#"{"pinned": 1}"#, "/pinned", "invalid type: integer `1`, expected a boolean"),
@@ -148,9 +152,9 @@ fn invalid_amendments_are_rejected() {
         (r#"["2026-01-01T00:00:02Z", "Bo", true, "done"]"#, "", "expected an object"),
         ("null", "", "expected an object"),
     ] {
-        let (pointer, detail) = invalid_body(&send(&line, Method::PATCH, ORDER, sent));
-        assert!(detail.contains(expected_detail), "{sent}: {detail}");
-        assert!(expected_pointer.is_empty() || pointer == expected_pointer, "{sent}: {pointer}");
+        let (pointer, detail) = invalid_body(&send(&line, Method::PATCH, ORDER, payload));
+        assert!(detail.contains(expected_detail), "{payload}: {detail}");
+        assert!(expected_pointer.is_empty() || pointer == expected_pointer, "{payload}: {pointer}");
     }
     assert!(recorded_actions(&line).is_empty());
 }
@@ -158,9 +162,9 @@ fn invalid_amendments_are_rejected() {
 #[test]
 fn bodies_need_a_content_type() {
     let line = plant();
-    let patch = |kind: Option<&str>, sent: &[u8]| {
+    let patch = |kind: Option<&str>, payload: &[u8]| {
         let headers: Vec<_> = kind.into_iter().map(|kind| ("content-type", kind)).collect();
-        let request = request(Method::PATCH, ORDER, &headers, sent);
+        let request = request(Method::PATCH, ORDER, &headers, payload);
         wheeltapper_api::respond(&line, &wheeltapper_api::Settings::default(), NOW, request)
     };
     for kind in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\""] {
@@ -169,11 +173,11 @@ fn bodies_need_a_content_type() {
     for kind in
         [None, Some("text/plain"), Some("application/jsonx"), Some("application/json; charset=latin1"), Some("")]
     {
-        let answer = patch(kind, br#"{"pinned": true}"#);
-        assert!(problem(&answer, 415).contains("send JSON"), "{kind:?}");
-        assert_eq!(text(&answer, "accept"), Some("application/json"));
+        let response = patch(kind, br#"{"pinned": true}"#);
+        assert!(problem(&response, 415).contains("send JSON"), "{kind:?}");
+        assert_eq!(text(&response, "accept"), Some("application/json"));
     }
-    for (sent, expected_detail) in [
+    for (payload, expected_detail) in [
         (&b"{"[..], "line 1 column 1"),
         (b"{\"pinned\":\n tru}", "line 2 column 5"),
         (b"\xFF", "line 1 column 1"),
@@ -182,7 +186,7 @@ fn bodies_need_a_content_type() {
         (b"{\"pinned\": NaN}", "line 1 column 12"),
         (b"{\"scheduled_time\": 1e999}", "number out of range"),
     ] {
-        let detail = problem(&patch(Some("application/json"), sent), 400);
+        let detail = problem(&patch(Some("application/json"), payload), 400);
         assert!(detail.starts_with("the body is not JSON: ") && detail.contains(expected_detail), "{detail}");
     }
     let deep = "[".repeat(10_000);

@@ -131,35 +131,35 @@ proptest! {
         method in prop::sample::select(vec!["GET", "GET", "POST", "POST", "PATCH", "HEAD", "OPTIONS", "PUT", "DELETE", "FOO"]),
         path in path(),
         query in query(),
-        sent in value(),
+        payload in value(),
         raw in prop::option::weighted(0.1, prop::collection::vec(any::<u8>(), 0..40)),
         kind in prop::sample::select(vec!["application/json", "application/json", "application/json; charset=utf-8", "text/csv", ""]),
         event in prop::option::of("[0-9a-f.]{0,30}"),
     ) {
         let Ok(uri) = format!("{path}?{query}").parse::<Uri>() else { return Ok(()) };
-        let body = raw.unwrap_or_else(|| sent.to_string().into_bytes());
+        let body = raw.unwrap_or_else(|| payload.to_string().into_bytes());
         let mut headers = vec![("content-type", kind)];
         headers.extend(event.as_deref().map(|id| ("last-event-id", id)));
         let method: Method = method.parse().unwrap();
-        let answer = respond(&plant(), &Settings::default(), NOW, request(method.clone(), &uri.to_string(), &headers, &body));
-        let status = answer.status();
+        let response = respond(&plant(), &Settings::default(), NOW, request(method.clone(), &uri.to_string(), &headers, &body));
+        let status = response.status();
         prop_assert!(status.is_success() || status.is_client_error(), "{method} {uri}: {status}");
-        prop_assert!(answer.headers().contains_key("x-request-id"));
+        prop_assert!(response.headers().contains_key("x-request-id"));
         if status.is_client_error() && method != Method::HEAD {
-            prop_assert_eq!(&answer.headers()["content-type"], "application/problem+json");
-            prop_assert!(serde_json::from_slice::<Value>(answer.body()).unwrap()["detail"].is_string());
+            prop_assert_eq!(&response.headers()["content-type"], "application/problem+json");
+            prop_assert!(serde_json::from_slice::<Value>(response.body()).unwrap()["detail"].is_string());
         }
         if status == 405 {
-            prop_assert!(answer.headers().contains_key("allow"));
+            prop_assert!(response.headers().contains_key("allow"));
         }
     }
 
     /// Any text is answered as a GraphQL document.
     #[test]
     fn any_document_is_answered(text in "[a-zA-Z{}()\\[\\]:,$!@.\" ]{0,60}") {
-        let sent = json!({ "query": text }).to_string();
+        let payload = json!({ "query": text }).to_string();
         let headers = [("content-type", "application/json")];
-        let answer = respond(&plant(), &Settings::default(), NOW, request(Method::POST, "/graphql", &headers, sent.as_bytes()));
-        prop_assert_eq!(answer.status(), 200);
+        let response = respond(&plant(), &Settings::default(), NOW, request(Method::POST, "/graphql", &headers, payload.as_bytes()));
+        prop_assert_eq!(response.status(), 200);
     }
 }

@@ -13,10 +13,10 @@ fn send(method: Method, uri: &str, headers: &[(&str, &str)]) -> http::Response<V
 
 #[test]
 fn a_problem_reads_so() {
-    let answer = get(&Memory::default(), "/api/v2/sensors");
-    problem(&answer, 404);
-    assert_eq!(text(&answer, "cache-control"), Some("no-store"));
-    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
+    let response = get(&Memory::default(), "/api/v2/sensors");
+    problem(&response, 404);
+    assert_eq!(text(&response, "cache-control"), Some("no-store"));
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&response)) });
 }
 
 #[test]
@@ -54,13 +54,13 @@ fn head_is_get_without_a_body() {
 fn requests_have_an_id() {
     let id = |headers: &[_]| text(&send(Method::GET, "/health", headers), "x-request-id").unwrap().to_owned();
     assert_eq!(id(&[("x-request-id", "from-a-proxy.7")]), "from-a-proxy.7");
-    let made = id(&[]);
-    assert_eq!(made.len(), 32);
+    let generated = id(&[]);
+    assert_eq!(generated.len(), 32);
     // An id that would break a line of the log is replaced.
-    assert_eq!(id(&[("x-request-id", "two words")]), made);
-    assert_eq!(id(&[("x-request-id", &"x".repeat(129))]), made);
+    assert_eq!(id(&[("x-request-id", "two words")]), generated);
+    assert_eq!(id(&[("x-request-id", &"x".repeat(129))]), generated);
     let later = respond(&Memory::default(), &Settings::default(), NOW + 1, request(Method::GET, "/health", &[], b""));
-    assert_ne!(text(&later, "x-request-id"), Some(made.as_str()));
+    assert_ne!(text(&later, "x-request-id"), Some(generated.as_str()));
     let broken = incomplete_request("the body broke off", NOW);
     assert_eq!(problem(&broken, 400), "the body broke off; send it again");
     assert!(text(&broken, "x-request-id").is_some());
@@ -69,16 +69,16 @@ fn requests_have_an_id() {
 #[test]
 fn a_405_lists_the_allowed_methods() {
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {
-        let answer = send(method, "/api/v1/sensors/a/b", &[]);
-        problem(&answer, 405);
-        assert_eq!(text(&answer, "allow"), Some("GET, HEAD, OPTIONS"));
+        let response = send(method, "/api/v1/sensors/a/b", &[]);
+        problem(&response, 405);
+        assert_eq!(text(&response, "allow"), Some("GET, HEAD, OPTIONS"));
     }
     let options = send(Method::OPTIONS, "/api/v1/ingest", &[]);
     assert_eq!((options.status().as_u16(), text(&options, "allow")), (204, Some("POST, OPTIONS")));
 }
 
 #[test]
-fn alive_and_ready() {
+fn liveness_and_readiness() {
     assert_eq!(body(&send(Method::GET, "/health", &[])), json!({ "status": "alive" }));
     assert_eq!(body(&send(Method::GET, "/ready", &[])), json!({ "status": "ready" }));
     for (failure, seconds) in
@@ -86,9 +86,9 @@ fn alive_and_ready() {
     {
         let line = Memory { failure: Some(failure), ..Memory::default() };
         assert_eq!(get(&line, "/health").status(), 200);
-        let answer = get(&line, "/ready");
-        assert!(problem(&answer, 503).starts_with("the line does not answer: "));
-        assert_eq!(text(&answer, "retry-after"), Some(seconds));
+        let response = get(&line, "/ready");
+        assert!(problem(&response, 503).starts_with("the line does not answer: "));
+        assert_eq!(text(&response, "retry-after"), Some(seconds));
     }
 }
 

@@ -8,8 +8,8 @@ use crate::memory::{Memory, NOW, body, invalid_body, plant, problem, send};
 
 const SENSOR: &str = "north/hall-1/pump-1/vibration";
 
-fn detect(line: &Memory, sent: &Value) -> Response<Vec<u8>> {
-    send(line, Method::POST, "/api/v1/detect", &sent.to_string())
+fn detect(line: &Memory, payload: &Value) -> Response<Vec<u8>> {
+    send(line, Method::POST, "/api/v1/detect", &payload.to_string())
 }
 
 fn sample(values: Value) -> Value {
@@ -19,11 +19,11 @@ fn sample(values: Value) -> Value {
 #[test]
 fn values_are_scored() {
     let line = plant();
-    let mut sent = sample(json!([1.5, -2]));
-    sent["sensor_data"]["metadata"] = json!({ "sampling_hz": 100 });
-    let answer = detect(&line, &sent);
-    assert_eq!(answer.status(), 200, "{}", body(&answer));
-    let mut result = body(&answer);
+    let mut payload = sample(json!([1.5, -2]));
+    payload["sensor_data"]["metadata"] = json!({ "sampling_hz": 100 });
+    let response = detect(&line, &payload);
+    assert_eq!(response.status(), 200, "{}", body(&response));
+    let mut result = body(&response);
     assert!(result["processing_time_ms"].take().as_f64().is_some_and(|time| time >= 0.0));
     assert_eq!(
         result,
@@ -54,9 +54,9 @@ fn values_are_scored() {
 fn the_request_sets_the_threshold() {
     let line = plant();
     for (threshold, is_anomaly) in [(json!(0.96), true), (json!(0.97), false), (json!(0), true), (json!(1), false)] {
-        let mut sent = sample(json!(1));
-        sent["threshold"] = threshold;
-        assert_eq!(body(&detect(&line, &sent))["is_anomaly"], is_anomaly);
+        let mut payload = sample(json!(1));
+        payload["threshold"] = threshold;
+        assert_eq!(body(&detect(&line, &payload))["is_anomaly"], is_anomaly);
     }
 }
 
@@ -64,10 +64,10 @@ fn the_request_sets_the_threshold() {
 fn invalid_samples_are_rejected() {
     let line = plant();
     let with = |pointer: &str, value: Value| {
-        let mut sent = sample(json!(1));
+        let mut payload = sample(json!(1));
         let (parent, name) = pointer.rsplit_once('/').unwrap();
-        sent.pointer_mut(parent).unwrap()[name] = value;
-        sent
+        payload.pointer_mut(parent).unwrap()[name] = value;
+        payload
     };
     for (expected_pointer, value, expected_detail) in [
         ("/threshold", json!(1.01), "the number 1.01, expected one from 0 to 1"),

@@ -14,12 +14,14 @@ fn the_document() {
 #[test]
 fn the_document_depends_on_the_host() {
     let line = Memory::default();
-    let here = body(&get(&line, "/api/openapi.json"));
-    assert!(here["paths"].get("/api/v1/users").is_none() && here["paths"].get("/ws/anomalies").is_none());
+    let without_edge = body(&get(&line, "/api/openapi.json"));
+    assert!(
+        without_edge["paths"].get("/api/v1/users").is_none() && without_edge["paths"].get("/ws/anomalies").is_none()
+    );
     let settings = Settings::from_variables(|name| (name == "WHEELTAPPER_HOST").then(|| "edge".to_owned()));
-    let there = respond(&line, &settings, NOW, request(Method::GET, "/api/openapi.json", &[], b""));
-    assert!(body(&there)["paths"].get("/api/v1/users").is_some());
-    assert_eq!(body(&there), openapi(true, env!("CARGO_PKG_VERSION")));
+    let with_edge = respond(&line, &settings, NOW, request(Method::GET, "/api/openapi.json", &[], b""));
+    assert!(body(&with_edge)["paths"].get("/api/v1/users").is_some());
+    assert_eq!(body(&with_edge), openapi(true, env!("CARGO_PKG_VERSION")));
     // The edge host's own routes do not exist elsewhere.
     assert_eq!(get(&line, "/api/v1/users").status(), 404);
 }
@@ -57,25 +59,26 @@ fn the_document_is_consistent() {
                 continue;
             }
             let path = path.replace("{id}", "00000000000000000000000000000001");
-            let answer = crate::memory::send(&line, method, &path, &body.to_string());
-            assert!(answer.status().is_success(), "{path}: {}", crate::memory::body(&answer));
+            let response = crate::memory::send(&line, method, &path, &body.to_string());
+            assert!(response.status().is_success(), "{path}: {}", crate::memory::body(&response));
         }
     }
 }
 
 #[test]
 fn routes_have_a_permission_and_a_rate_limit() {
-    let of = |method: Method, path: &str| find_route(&method, path).map(|route| (route.operation_id, route.permission));
-    assert_eq!(of(Method::GET, "/"), Some(("getPage", Permission::None)));
-    assert_eq!(of(Method::HEAD, "/health"), Some(("getHealth", Permission::None)));
-    assert_eq!(of(Method::GET, "/api/v1/sensors/a/b%2Fc/readings"), Some(("getReadings", Permission::Read)));
-    assert_eq!(of(Method::GET, "/api/v1/sensors/a/b/stream"), Some(("streamReadings", Permission::Read)));
-    assert_eq!(of(Method::GET, "/api/v1/anomalies/stream"), Some(("streamAnomalies", Permission::Read)));
-    assert_eq!(of(Method::POST, "/api/v1/anomalies/x/handle"), Some(("handleAnomaly", Permission::Write)));
-    assert_eq!(of(Method::PATCH, "/api/v1/work-orders/x"), Some(("amendWorkOrder", Permission::Write)));
-    assert_eq!(of(Method::DELETE, "/api/v1/users/x"), Some(("removeUser", Permission::Configure)));
-    assert_eq!(of(Method::GET, "/api/v1/auth/me"), Some(("getMe", Permission::SignedIn)));
-    assert_eq!(of(Method::GET, "/ws/anomalies"), Some(("watchAnomalies", Permission::Read)));
+    let route_access =
+        |method: Method, path: &str| find_route(&method, path).map(|route| (route.operation_id, route.permission));
+    assert_eq!(route_access(Method::GET, "/"), Some(("getPage", Permission::None)));
+    assert_eq!(route_access(Method::HEAD, "/health"), Some(("getHealth", Permission::None)));
+    assert_eq!(route_access(Method::GET, "/api/v1/sensors/a/b%2Fc/readings"), Some(("getReadings", Permission::Read)));
+    assert_eq!(route_access(Method::GET, "/api/v1/sensors/a/b/stream"), Some(("streamReadings", Permission::Read)));
+    assert_eq!(route_access(Method::GET, "/api/v1/anomalies/stream"), Some(("streamAnomalies", Permission::Read)));
+    assert_eq!(route_access(Method::POST, "/api/v1/anomalies/x/handle"), Some(("handleAnomaly", Permission::Write)));
+    assert_eq!(route_access(Method::PATCH, "/api/v1/work-orders/x"), Some(("amendWorkOrder", Permission::Write)));
+    assert_eq!(route_access(Method::DELETE, "/api/v1/users/x"), Some(("removeUser", Permission::Configure)));
+    assert_eq!(route_access(Method::GET, "/api/v1/auth/me"), Some(("getMe", Permission::SignedIn)));
+    assert_eq!(route_access(Method::GET, "/ws/anomalies"), Some(("watchAnomalies", Permission::Read)));
     for (method, path) in [
         (Method::GET, "/api/v1/anomalies/x/y"),
         (Method::GET, "/api/v1/anomalies/"),
@@ -84,7 +87,7 @@ fn routes_have_a_permission_and_a_rate_limit() {
         (Method::OPTIONS, "/api/v1/sensors"),
         (Method::GET, "/nowhere"),
     ] {
-        assert_eq!(of(method.clone(), path), None, "{method} {path}");
+        assert_eq!(route_access(method.clone(), path), None, "{method} {path}");
     }
     let class = |path: &str| find_route(&Method::POST, path).unwrap().rate_limit;
     assert_eq!(class("/api/v1/detect"), RateLimitClass::Detect);
@@ -104,9 +107,9 @@ fn paths_list_their_methods() {
         ("/api/v1/maintenance/plan.ics", "GET, HEAD, OPTIONS"),
     ] {
         for method in [Method::OPTIONS, Method::TRACE, "PURGE".parse().unwrap()] {
-            let answer = respond(&plant(), &Settings::default(), NOW, request(method.clone(), path, &[], b""));
-            assert_eq!(answer.status(), if method == Method::OPTIONS { 204 } else { 405 });
-            assert_eq!(text(&answer, "allow"), Some(allow));
+            let response = respond(&plant(), &Settings::default(), NOW, request(method.clone(), path, &[], b""));
+            assert_eq!(response.status(), if method == Method::OPTIONS { 204 } else { 405 });
+            assert_eq!(text(&response, "allow"), Some(allow));
         }
     }
 }
@@ -127,12 +130,15 @@ fn long_responses_are_compressed() {
         assert!(compressed.body().len() < plain.body().len() / 5);
         let tag = text(&compressed, "etag").unwrap();
         assert_eq!(tag, format!("W/{}", text(&plain, "etag").unwrap()));
-        let again = get_with(&line, "/api/openapi.json", &[("accept-encoding", encodings), ("if-none-match", tag)]);
-        assert_eq!((again.status().as_u16(), again.body().len(), text(&again, "content-encoding")), (304, 0, None));
+        let unchanged = get_with(&line, "/api/openapi.json", &[("accept-encoding", encodings), ("if-none-match", tag)]);
+        assert_eq!(
+            (unchanged.status().as_u16(), unchanged.body().len(), text(&unchanged, "content-encoding")),
+            (304, 0, None)
+        );
     }
-    for refused in ["br", "gzip;q=0", "gzip;q=0.0", ""] {
-        let answer = get_with(&line, "/api/openapi.json", &[("accept-encoding", refused)]);
-        assert_eq!(text(&answer, "content-encoding"), None);
+    for encoding in ["br", "gzip;q=0", "gzip;q=0.0", ""] {
+        let response = get_with(&line, "/api/openapi.json", &[("accept-encoding", encoding)]);
+        assert_eq!(text(&response, "content-encoding"), None);
     }
     // A body that is too short to be worth it, and a stream.
     for path in ["/health", "/api/v1/sensors/north%2Fhall-1%2Fpump-1%2Fvibration/stream?last_event_id=1"] {
@@ -148,11 +154,11 @@ fn the_page_loads_nothing_from_elsewhere() {
         ("/api/docs.js", "text/javascript; charset=utf-8"),
         ("/api/docs.css", "text/css; charset=utf-8"),
     ] {
-        let answer = get(&line, path);
-        assert_eq!(text(&answer, "content-type"), Some(kind));
-        let policy = text(&answer, "content-security-policy").unwrap();
+        let response = get(&line, path);
+        assert_eq!(text(&response, "content-type"), Some(kind));
+        let policy = text(&response, "content-security-policy").unwrap();
         assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
-        let file = String::from_utf8(answer.body().clone()).unwrap();
+        let file = String::from_utf8(response.body().clone()).unwrap();
         assert!(!file.is_empty() && !file.contains("http://") && !file.contains("https://"), "{path}");
         assert!(!file.contains("<script>") && !file.contains("style=") && !file.contains("innerHTML"), "{path}");
     }

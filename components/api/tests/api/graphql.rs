@@ -6,18 +6,18 @@ use wheeltapper_api::{Action, LineApiError, Settings, Table, respond};
 
 use crate::memory::{Memory, NOW, alert, body, get, get_with, plant, problem, request, send, sensor, text};
 
-fn post(line: &Memory, sent: &Value) -> Response<Vec<u8>> {
-    send(line, Method::POST, "/graphql", &sent.to_string())
+fn post(line: &Memory, payload: &Value) -> Response<Vec<u8>> {
+    send(line, Method::POST, "/graphql", &payload.to_string())
 }
 
-fn ask(line: &Memory, query: &str) -> Value {
-    let answer = post(line, &json!({ "query": query }));
-    assert_eq!(answer.status(), 200);
-    body(&answer)
+fn query_graphql(line: &Memory, query: &str) -> Value {
+    let response = post(line, &json!({ "query": query }));
+    assert_eq!(response.status(), 200);
+    body(&response)
 }
 
 fn data(line: &Memory, query: &str) -> Value {
-    let mut reply = ask(line, query);
+    let mut reply = query_graphql(line, query);
     assert!(reply.get("errors").is_none(), "{reply}");
     reply["data"].take()
 }
@@ -42,11 +42,11 @@ fn all_is_asked_for_at_once() {
         actions { nodes { action } }
     }";
     let line = plant();
-    let answer = post(
+    let response = post(
         &line,
         &json!({ "query": query, "operationName": "All", "variables": { "start": "2026-01-01T00:00:05Z" } }),
     );
-    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&response)) });
     let queries = line.queries.borrow();
     let anomalies = queries.iter().find(|(_, filter)| filter.after.is_some()).unwrap();
     assert_eq!(
@@ -56,7 +56,7 @@ fn all_is_asked_for_at_once() {
 }
 
 #[test]
-fn pages_follow_one_another() {
+fn pages_are_chained_by_cursor() {
     let line = plant();
     let (mut after, mut count) = (Value::Null, 0);
     loop {
@@ -70,8 +70,8 @@ fn pages_follow_one_another() {
         after = page["pageInfo"]["endCursor"].clone();
     }
     assert_eq!(count, 59);
-    assert!(error(&ask(&line, "{ sensors(first: 0) { nodes { name } } }")).contains("not from 1 to 1000"));
-    assert!(error(&ask(&line, "{ sensors(after: \"x\") { nodes { name } } }")).contains("endCursor"));
+    assert!(error(&query_graphql(&line, "{ sensors(first: 0) { nodes { name } } }")).contains("not from 1 to 1000"));
+    assert!(error(&query_graphql(&line, "{ sensors(after: \"x\") { nodes { name } } }")).contains("endCursor"));
     assert_eq!(data(&line, "{ sensors(asset: \"\\u0000\") { nodes { name } } }")["sensors"]["nodes"], json!([]));
 }
 
@@ -91,7 +91,7 @@ fn filtered_pages_need_few_queries() {
     let mut line = plant();
     let sensors: Vec<Value> = (0..12_500).map(|at| sensor(&format!("north/m{at:05}/x"))).collect();
     line.rows.insert(Table::Sensors, sensors);
-    let looks =
+    let count_queries =
         |line: &Memory| line.queries.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
     let fields = |count: usize, field: &str| {
         (0..count).fold("{".to_owned(), |query, at| query + &format!("a{at}:{field} ")) + "}"
@@ -100,13 +100,13 @@ fn filtered_pages_need_few_queries() {
     let first = data(&line, &fields(15, none));
     // The limit of queries was reached before the end: the client continues from the cursor.
     assert_eq!(first["a14"], json!({ "nodes": [], "pageInfo": { "endCursor": "00002710", "hasNextPage": true } }));
-    assert_eq!(looks(&line), 10);
+    assert_eq!(count_queries(&line), 10);
     let on = none.replace("first: 1", "after: \"00002710\"");
     let last = json!({ "nodes": [], "pageInfo": { "endCursor": null, "hasNextPage": false } });
     assert_eq!(data(&line, &format!("{{ {on} }}"))["sensors"], last);
-    assert_eq!(looks(&line), 3);
+    assert_eq!(count_queries(&line), 3);
     data(&line, &fields(3, "assets { path }"));
-    assert_eq!(looks(&line), 13);
+    assert_eq!(count_queries(&line), 13);
 
     for (max, field) in [
         (19, "sensors(status: OK, first: 1) { pageInfo { hasNextPage } }"),
@@ -116,7 +116,7 @@ fn filtered_pages_need_few_queries() {
         (192, "anomalies(sensorId: \"x\", first: 1) { pageInfo { hasNextPage } }"),
     ] {
         data(&line, &fields(max, field));
-        assert!(error(&ask(&line, &fields(max + 1, field))).contains("too complex"), "{field}");
+        assert!(error(&query_graphql(&line, &fields(max + 1, field))).contains("too complex"), "{field}");
     }
 }
 
@@ -147,7 +147,7 @@ fn alerts_of_a_state_and_a_severity() {
 }
 
 #[test]
-fn the_longest_page_knows_whether_more_follow() {
+fn the_longest_page_reports_whether_more_follow() {
     let mut line = plant();
     for (count, more) in [(1_000, false), (1_001, true)] {
         let sensors = (0..count).map(|at| sensor(&format!("n/m/s{at:04}"))).collect();
@@ -173,11 +173,11 @@ fn mutations_perform_actions() {
         );
         let changed = data(&line, &query);
         assert_eq!(changed[field]["handled"], matches!(action, Action::Handle | Action::FalseAlarm));
-        let change = line.actions.borrow()[0].clone();
-        assert_eq!((change.action, change.text.as_str(), change.now), (action, "c", NOW));
+        let action_request = line.actions.borrow()[0].clone();
+        assert_eq!((action_request.action, action_request.text.as_str(), action_request.now), (action, "c", NOW));
     }
     let line = plant();
-    let missing = ask(&line, "mutation { acknowledgeAnomaly(id: \"ff\") { id } }");
+    let missing = query_graphql(&line, "mutation { acknowledgeAnomaly(id: \"ff\") { id } }");
     assert_eq!(missing["errors"][0]["extensions"]["code"], "NOT_FOUND");
 }
 
@@ -186,17 +186,20 @@ const MUTATION: &str = "mutation { acknowledgeAnomaly(id: \"00000000000000000000
 #[test]
 fn mutations_require_the_permission_write() {
     let line = plant();
-    let with = |permissions: &str, sent: &Value| {
+    let with = |permissions: &str, payload: &Value| {
         let headers = [("content-type", "application/json"), ("x-wheeltapper-permissions", permissions)];
-        let request = request(Method::POST, "/graphql", &headers, sent.to_string().as_bytes());
+        let request = request(Method::POST, "/graphql", &headers, payload.to_string().as_bytes());
         body(&respond(&line, &Settings::default(), NOW, request))
     };
     let two = format!("query Q {{ __typename }} {MUTATION}").replace("mutation {", "mutation M {");
     for permissions in ["read", "", "read, writes", "READ,WRITE"] {
-        for sent in
+        for payload in
             [json!({ "query": MUTATION }), json!({ "query": two, "operationName": "M" }), json!({ "query": two })]
         {
-            assert!(error(&with(permissions, &sent)).contains("requires the permission write"), "{permissions} {sent}");
+            assert!(
+                error(&with(permissions, &payload)).contains("requires the permission write"),
+                "{permissions} {payload}"
+            );
         }
         assert!(with(permissions, &json!({ "query": two, "operationName": "Q" })).get("errors").is_none());
     }
@@ -208,8 +211,9 @@ fn mutations_require_the_permission_write() {
 #[test]
 fn get_accepts_queries_only() {
     let line = plant();
-    let answer = get(&line, "/graphql?query=query($n:Int){machines(first:$n){nodes{asset}}}&variables=%7B%22n%22:1%7D");
-    assert_eq!(body(&answer)["data"]["machines"]["nodes"], json!([{ "asset": "north/hall-1/pump-1" }]));
+    let response =
+        get(&line, "/graphql?query=query($n:Int){machines(first:$n){nodes{asset}}}&variables=%7B%22n%22:1%7D");
+    assert_eq!(body(&response)["data"]["machines"]["nodes"], json!([{ "asset": "north/hall-1/pump-1" }]));
     let changed = get(
         &line,
         &format!(
@@ -230,7 +234,7 @@ fn get_accepts_queries_only() {
 }
 
 #[test]
-fn one_request_at_a_time() {
+fn batches_and_invalid_bodies_are_rejected() {
     let line = plant();
     problem(&send(&line, Method::POST, "/graphql", r#"[{"query": "{ __typename }"}]"#), 422);
     problem(&send(&line, Method::POST, "/graphql", "{"), 400);
@@ -255,20 +259,20 @@ fn the_media_type_follows_accept() {
 }
 
 #[test]
-fn there_are_limits() {
+fn documents_have_limits() {
     let line = plant();
     let deep = format!("{{ assets {} name {} }}", "{ children ".repeat(12), "}".repeat(12));
-    assert!(error(&ask(&line, &deep)).contains("too deep"), "{}", ask(&line, &deep));
+    assert!(error(&query_graphql(&line, &deep)).contains("too deep"), "{}", query_graphql(&line, &deep));
     let wide: String =
         (0..5).map(|index| format!("a{index}: sensors(first: 1000) {{ nodes {{ name asset unit }} }} ")).collect();
-    assert!(error(&ask(&line, &format!("{{ {wide} }}"))).contains("too complex"));
-    assert!(error(&ask(&line, &format!("{{ {} }}", "a".repeat(20_000)))).contains("send at most"));
+    assert!(error(&query_graphql(&line, &format!("{{ {wide} }}"))).contains("too complex"));
+    assert!(error(&query_graphql(&line, &format!("{{ {} }}", "a".repeat(20_000)))).contains("send at most"));
     assert!(line.queries.borrow().is_empty());
     // Fragments that spread each other.
-    error(&ask(&line, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"));
-    error(&ask(&line, &format!("{}{}", "{ a ".repeat(3_000), "}".repeat(3_000))));
-    error(&ask(&line, "subscription { x }"));
-    error(&ask(&line, "query A { __typename } query B { __typename }"));
+    error(&query_graphql(&line, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"));
+    error(&query_graphql(&line, &format!("{}{}", "{ a ".repeat(3_000), "}".repeat(3_000))));
+    error(&query_graphql(&line, "subscription { x }"));
+    error(&query_graphql(&line, "query A { __typename } query B { __typename }"));
 }
 
 /// 1 KB that validation would visit for most of a minute, and lists that would overflow the stack of the parser.
@@ -279,16 +283,16 @@ fn expanding_documents_are_rejected_at_once() {
     let bomb = (0..27).fold(format!("{{ ...f0 }} {last}"), |text, at| {
         format!("{text} fragment f{at} on Query {{ ...f{0} ...f{0} }}", at + 1)
     });
-    let began = std::time::Instant::now();
-    assert!(error(&ask(&line, &bomb)).contains("selections, at most"));
+    let started = std::time::Instant::now();
+    assert!(error(&query_graphql(&line, &bomb)).contains("selections, at most"));
     for list in ["[".repeat(1_000), "[".repeat(1_000) + &"]".repeat(1_000), "{a:".repeat(1_000)] {
-        let reply = ask(&line, &format!("{{ machines(first: {list}) {{ nodes {{ asset }} }} }}"));
+        let reply = query_graphql(&line, &format!("{{ machines(first: {list}) {{ nodes {{ asset }} }} }}"));
         assert!(error(&reply).contains("brackets"), "{reply}");
     }
     // Variables are JSON; the JSON parser has its own depth limit.
     let deep = format!("{{\"query\":\"{{ __typename }}\",\"variables\":{{\"a\":{}", "[".repeat(1_000));
     problem(&send(&line, Method::POST, "/graphql", &deep), 400);
-    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(started.elapsed() < std::time::Duration::from_secs(1), "{:?}", started.elapsed());
     assert!(line.queries.borrow().is_empty());
 }
 
@@ -315,7 +319,7 @@ fn introspection_is_answered() {
 }
 
 #[test]
-fn documents_are_known_by_their_hash() {
+fn persisted_documents_are_found_by_hash() {
     use sha2::{Digest as _, Sha256};
     let line = plant();
     let query = "{ machines { nodes { asset } } }";
@@ -326,12 +330,12 @@ fn documents_are_known_by_their_hash() {
     assert_eq!(unknown["errors"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
     let other = body(&post(&line, &json!({ "query": "{ __typename }", "extensions": persisted })));
     assert_eq!(error(&other), "provided sha does not match query");
-    let sent = body(&post(&line, &json!({ "query": query, "extensions": persisted })));
-    assert_eq!(sent["data"]["machines"]["nodes"].as_array().unwrap().len(), 2);
-    assert_eq!(body(&post(&line, &json!({ "extensions": persisted }))), sent);
+    let stored = body(&post(&line, &json!({ "query": query, "extensions": persisted })));
+    assert_eq!(stored["data"]["machines"]["nodes"].as_array().unwrap().len(), 2);
+    assert_eq!(body(&post(&line, &json!({ "extensions": persisted }))), stored);
     let uri =
         format!("/graphql?extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D");
-    assert_eq!(body(&get(&line, &uri)), sent);
+    assert_eq!(body(&get(&line, &uri)), stored);
     let unsupported = json!({ "extensions": { "persistedQuery": { "version": 2, "sha256Hash": hash } } });
     assert_eq!(error(&body(&post(&line, &unsupported))), "PersistedQueryNotSupported");
 }
@@ -339,7 +343,7 @@ fn documents_are_known_by_their_hash() {
 #[test]
 fn line_errors_are_reported() {
     let line = Memory { failure: Some(LineApiError::Unavailable("locked".into())), ..Memory::default() };
-    let reply = ask(&line, "{ machines { nodes { asset } } sensors { nodes { name } } }");
+    let reply = query_graphql(&line, "{ machines { nodes { asset } } sensors { nodes { name } } }");
     assert_eq!(reply["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     assert!(reply["errors"][0]["message"].as_str().unwrap().contains("locked"));
 }

@@ -26,10 +26,10 @@ fn rejection(readings: u32) -> Rejection {
 #[test]
 fn accepted_and_rejected_readings_are_reported() {
     let line = Memory { receipt: Receipt { accepted: 3, rejections: vec![rejection(2)] }, ..Memory::default() };
-    let answer = post(&line, "/api/v1/ingest?sensor=a%2Fb&topic=plant/x", &[("content-type", "text/csv")], b"1,2");
-    assert_eq!(answer.status(), 202);
+    let response = post(&line, "/api/v1/ingest?sensor=a%2Fb&topic=plant/x", &[("content-type", "text/csv")], b"1,2");
+    assert_eq!(response.status(), 202);
     assert_eq!(
-        body(&answer),
+        body(&response),
         json!({ "accepted": 3, "rejected": 2, "errors": [
             { "position": 2, "reason": "non-finite", "message": "value is NaN; send a number" }] })
     );
@@ -72,11 +72,11 @@ fn the_precision_is_added_to_the_format() {
 #[test]
 fn nothing_accepted_is_a_problem() {
     let line = Memory { receipt: Receipt { accepted: 0, rejections: vec![rejection(1); 150] }, ..Memory::default() };
-    let answer = post(&line, "/api/v1/ingest", &[], b"x");
-    assert_eq!(problem(&answer, 422), "nothing was accepted: value is NaN; send a number");
-    assert_eq!(body(&answer)["accepted"], 0);
-    assert_eq!(body(&answer)["rejected"], 150);
-    assert_eq!(body(&answer)["errors"].as_array().unwrap().len(), 100);
+    let response = post(&line, "/api/v1/ingest", &[], b"x");
+    assert_eq!(problem(&response, 422), "nothing was accepted: value is NaN; send a number");
+    assert_eq!(body(&response)["accepted"], 0);
+    assert_eq!(body(&response)["rejected"], 150);
+    assert_eq!(body(&response)["errors"].as_array().unwrap().len(), 100);
     // An event without readings is neither accepted nor rejected.
     assert_eq!(post(&Memory::default(), "/api/v1/ingest", &[], b"[]").status(), 202);
 }
@@ -85,8 +85,8 @@ fn nothing_accepted_is_a_problem() {
 fn gzip_is_decompressed() {
     let line = Memory { receipt: Receipt { accepted: 1, rejections: vec![] }, ..Memory::default() };
     for encoding in ["gzip", "X-GZip"] {
-        let answer = post(&line, "/api/v1/ingest", &[("content-encoding", encoding)], &gzip(b"hello"));
-        assert_eq!(answer.status(), 202);
+        let response = post(&line, "/api/v1/ingest", &[("content-encoding", encoding)], &gzip(b"hello"));
+        assert_eq!(response.status(), 202);
         assert_eq!(line.submitted.take()[0].payload, b"hello");
     }
     let broken = post(&line, "/api/v1/ingest", &[("content-encoding", "gzip")], b"hello");
@@ -126,18 +126,22 @@ fn oversized_bodies_are_rejected() {
 fn transient_line_errors_set_retry_after() {
     let failing = |failure| Memory { failure: Some(failure), ..Memory::default() };
     let unavailable = failing(LineApiError::Unavailable("the store is locked".to_owned()));
-    let answer = post(&unavailable, "/api/v1/ingest", &[], b"{}");
-    assert_eq!(problem(&answer, 503), "the store is locked; send the same request again");
-    assert_eq!(text(&answer, "retry-after"), Some("1"));
-    let answer =
-        post(&failing(LineApiError::Internal("the plant is no JSON".to_owned())), "/api/v1/ingest", &[], b"{}");
-    assert_eq!(problem(&answer, 500), "the plant is no JSON");
-    assert_eq!(text(&answer, "retry-after"), None);
+    let response = post(&unavailable, "/api/v1/ingest", &[], b"{}");
+    assert_eq!(problem(&response, 503), "the store is locked; send the same request again");
+    assert_eq!(text(&response, "retry-after"), Some("1"));
+    let response = post(
+        &failing(LineApiError::Internal("the plant file is not valid JSON".to_owned())),
+        "/api/v1/ingest",
+        &[],
+        b"{}",
+    );
+    assert_eq!(problem(&response, 500), "the plant file is not valid JSON");
+    assert_eq!(text(&response, "retry-after"), None);
 }
 
 #[test]
-fn ingest_is_posted() {
-    let answer = get(&Memory::default(), "/api/v1/ingest");
-    assert_eq!(problem(&answer, 405), "/api/v1/ingest does not allow GET; it allows POST, OPTIONS");
-    assert_eq!(text(&answer, "allow"), Some("POST, OPTIONS"));
+fn ingest_allows_only_post() {
+    let response = get(&Memory::default(), "/api/v1/ingest");
+    assert_eq!(problem(&response, 405), "/api/v1/ingest does not allow GET; it allows POST, OPTIONS");
+    assert_eq!(text(&response, "allow"), Some("POST, OPTIONS"));
 }

@@ -12,21 +12,21 @@ fn anomalies(count: i64) -> Memory {
 
 #[test]
 fn a_page_of_anomalies() {
-    let answer = get(&anomalies(3), "/api/v1/anomalies?limit=2");
-    assert_eq!(answer.status(), 200);
-    assert_eq!(text(&answer, "link"), Some("</api/v1/anomalies?limit=2&cursor=00000002>; rel=\"next\""));
-    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
+    let response = get(&anomalies(3), "/api/v1/anomalies?limit=2");
+    assert_eq!(response.status(), 200);
+    assert_eq!(text(&response, "link"), Some("</api/v1/anomalies?limit=2&cursor=00000002>; rel=\"next\""));
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&response)) });
 }
 
 #[test]
 fn the_filter_is_passed_on() {
     let line = anomalies(10);
-    let answer = get(
+    let response = get(
         &line,
         "/api/v1/anomalies?asset=north%2Fpump-1&sensor=north/pump-1/vibration&severity=high&from=2026-01-01T00:00:20Z&to=1767225660000000000&limit=7&cursor=",
     );
     // Forms send fields that were left empty.
-    assert_eq!(answer.status(), 200, "{}", body(&answer));
+    assert_eq!(response.status(), 200, "{}", body(&response));
     let (table, filter) = line.queries.take().remove(0);
     assert_eq!(table, Table::Anomalies);
     assert_eq!(filter.asset.as_deref(), Some("north/pump-1"));
@@ -115,8 +115,8 @@ fn kinds_have_their_own_names() {
         ("sensors?kind=temperature", "temperature"),
     ] {
         let line = Memory::default();
-        let answer = get(&line, &format!("/api/v1/{uri}"));
-        assert_eq!(body(&answer), json!({ "items": [], "next": null }), "{uri}");
+        let response = get(&line, &format!("/api/v1/{uri}"));
+        assert_eq!(body(&response), json!({ "items": [], "next": null }), "{uri}");
         assert_eq!(line.queries.take()[0].1.kind.as_deref(), Some(kind));
     }
     assert_eq!(get(&Memory::default(), "/api/v1/prognoses?asset=a&from=0").status(), 200);
@@ -193,8 +193,8 @@ fn an_invalid_reply_of_the_line_is_a_500() {
     }
     for reply in ["", "{}", "[1]", "[{]"] {
         let request = crate::memory::request(http::Method::GET, "/api/v1/drifts", &[], b"");
-        let answer = wheeltapper_api::respond(&InvalidLine(reply), &wheeltapper_api::Settings::default(), 0, request);
-        assert!(problem(&answer, 500).contains("API and line have the same version"), "{reply}");
+        let response = wheeltapper_api::respond(&InvalidLine(reply), &wheeltapper_api::Settings::default(), 0, request);
+        assert!(problem(&response, 500).contains("API and line have the same version"), "{reply}");
     }
 }
 
@@ -223,14 +223,14 @@ proptest! {
     #[test]
     fn any_request_is_answered(path in "/(api/v1/)?[a-z0-9%/-]{0,24}", query in "[a-z0-9=&%+:.-]{0,24}") {
         if let Ok(uri) = format!("{path}?{query}").parse::<http::Uri>() {
-            let answer = get(&anomalies(2), &uri.to_string());
-            prop_assert!(answer.status().is_success() || answer.status().is_client_error());
+            let response = get(&anomalies(2), &uri.to_string());
+            prop_assert!(response.status().is_success() || response.status().is_client_error());
         }
     }
 }
 
 #[test]
-fn the_longest_page_knows_whether_more_follow() {
+fn the_longest_page_reports_whether_more_follow() {
     for (count, follows) in [(1_000, false), (1_001, true)] {
         let page = body(&get(&anomalies(count), "/api/v1/anomalies?limit=1000"));
         assert_eq!(page["items"].as_array().unwrap().len(), 1_000);

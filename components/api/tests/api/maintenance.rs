@@ -9,16 +9,16 @@ use crate::memory::{Memory, T0, body, get, invalid_body, order, plant, problem, 
 #[test]
 fn a_plan_can_be_requested_and_read() {
     let line = plant();
-    let sent = r#"{"sensor_ids": ["a/b"], "time_horizon_hours": 72, "constraints": {"technicians": ["Ada"], "not_before": "2026-01-01T00:00:00Z"}}"#;
-    let answer = send(&line, Method::POST, "/api/v1/maintenance/schedule", sent);
-    assert_eq!(answer.status(), 202, "{}", body(&answer));
-    let accepted = body(&answer);
+    let payload = r#"{"sensor_ids": ["a/b"], "time_horizon_hours": 72, "constraints": {"technicians": ["Ada"], "not_before": "2026-01-01T00:00:00Z"}}"#;
+    let response = send(&line, Method::POST, "/api/v1/maintenance/schedule", payload);
+    assert_eq!(response.status(), 202, "{}", body(&response));
+    let accepted = body(&response);
     let uri = accepted["check_status_url"].as_str().unwrap().to_owned();
-    assert_eq!(text(&answer, "location"), Some(uri.as_str()));
-    let change = line.actions.borrow()[0].clone();
-    assert_eq!(change.action, Action::Plan);
+    assert_eq!(text(&response, "location"), Some(uri.as_str()));
+    let action_request = line.actions.borrow()[0].clone();
+    assert_eq!(action_request.action, Action::Plan);
     assert_eq!(
-        serde_json::from_str::<Value>(&change.text).unwrap(),
+        serde_json::from_str::<Value>(&action_request.text).unwrap(),
         json!({ "sensor_ids": ["a/b"], "horizon_hours": 72.0, "constraints": { "technicians": ["Ada"], "not_before": T0 } })
     );
     let task = body(&get(&line, &uri));
@@ -44,7 +44,7 @@ fn a_queued_task_has_no_plan() {
 #[test]
 fn a_plan_has_defaults_and_bounds() {
     let line = plant();
-    let plan = |sent: &str| send(&line, Method::POST, "/api/v1/maintenance/schedule", sent);
+    let plan = |payload: &str| send(&line, Method::POST, "/api/v1/maintenance/schedule", payload);
     assert_eq!(plan(r#"{"sensor_ids": []}"#).status(), 202);
     let text = line.actions.take().remove(0).text;
     assert_eq!(
@@ -52,7 +52,7 @@ fn a_plan_has_defaults_and_bounds() {
         json!({ "sensor_ids": [], "horizon_hours": 168.0, "constraints": {} })
     );
     let many = json!({ "sensor_ids": vec!["a"; 1_001] }).to_string();
-    for (sent, expected_pointer, expected_detail) in [
+    for (payload, expected_pointer, expected_detail) in [
         ("{}", "", "missing field `sensor_ids`"),
         (r#"{"sensor_ids": "a"}"#, "/sensor_ids", "expected a sequence"),
         (r#"{"sensor_ids": [1]}"#, "/sensor_ids/0", "expected a string"),
@@ -65,7 +65,7 @@ fn a_plan_has_defaults_and_bounds() {
         (r#"{"sensor_ids": [], "constraints": []}"#, "/constraints", "expected an object"),
         (r#"{"sensor_ids": [], "constraints": {"who": 1}}"#, "/constraints/who", "unknown field `who`"),
     ] {
-        let (pointer, detail) = invalid_body(&plan(sent));
+        let (pointer, detail) = invalid_body(&plan(payload));
         assert_eq!(pointer, expected_pointer, "{detail}");
         assert!(detail.contains(expected_detail), "{detail}");
     }
@@ -78,16 +78,16 @@ fn the_plan_is_a_calendar() {
     let mut second = order(2, "planned");
     second["technician"] = json!("Bo");
     let line = Memory::with(Table::WorkOrders, vec![first, second, order(3, "done"), order(4, "unscheduled")]);
-    let answer = get(&line, "/api/v1/maintenance/plan.ics");
-    assert_eq!(text(&answer, "content-type"), Some("text/calendar; charset=utf-8"));
-    let calendar = String::from_utf8(answer.body().clone()).unwrap();
+    let response = get(&line, "/api/v1/maintenance/plan.ics");
+    assert_eq!(text(&response, "content-type"), Some("text/calendar; charset=utf-8"));
+    let calendar = String::from_utf8(response.body().clone()).unwrap();
     assert!(calendar.split("\r\n").all(|line| line.len() <= 75 && !line.contains('\n')), "{calendar}");
     assert_eq!(calendar.matches("BEGIN:VEVENT\r\n").count(), 2);
     let unfolded = calendar.replace("\r\n ", "");
     assert!(unfolded.contains("DTSTART:20260101T000001Z\r\nDTEND:20260101T013001Z\r\n"), "{unfolded}");
     assert!(unfolded.contains("DESCRIPTION:Balance\\; then grease\\,\\nwith \\\\care\\\\ – ä"), "{unfolded}");
-    let of_bo = get(&line, "/api/v1/maintenance/plan.ics?technician=Bo");
-    assert_eq!(String::from_utf8_lossy(of_bo.body()).matches("BEGIN:VEVENT").count(), 1);
+    let orders_of_bo = get(&line, "/api/v1/maintenance/plan.ics?technician=Bo");
+    assert_eq!(String::from_utf8_lossy(orders_of_bo.body()).matches("BEGIN:VEVENT").count(), 1);
     problem(&get(&line, "/api/v1/maintenance/plan.ics?who=Bo"), 400);
 }
 

@@ -37,22 +37,22 @@ impl Memory {
 
     /// Returns all rows of a table.
     fn rows_of(&self, table: Table) -> Vec<Value> {
-        let made = self.written_rows.borrow().get(&table).cloned().unwrap_or_default();
+        let written = self.written_rows.borrow().get(&table).cloned().unwrap_or_default();
         let rows = self.rows.get(&table).cloned().unwrap_or_default();
-        let is_old = |row: &Value| !row["id"].is_null() && made.iter().any(|newer| newer["id"] == row["id"]);
+        let is_old = |row: &Value| !row["id"].is_null() && written.iter().any(|newer| newer["id"] == row["id"]);
         let rows: Vec<Value> = rows.into_iter().filter(|row| !is_old(row)).collect();
-        [made, rows].concat()
+        [written, rows].concat()
     }
 
     /// Returns the target row of an action.
     fn target(&self, table: Table, id: &str) -> Result<Value, LineApiError> {
-        let absent = || LineApiError::NotFound(format!("there is no {id:?}"));
-        self.rows_of(table).into_iter().find(|row| row["id"] == id).ok_or_else(absent)
+        let not_found = || LineApiError::NotFound(format!("there is no {id:?}"));
+        self.rows_of(table).into_iter().find(|row| row["id"] == id).ok_or_else(not_found)
     }
 
     fn put_row(&self, table: Table, row: Value) {
-        let mut made = self.written_rows.borrow_mut();
-        let rows = made.entry(table).or_default();
+        let mut written = self.written_rows.borrow_mut();
+        let rows = written.entry(table).or_default();
         rows.retain(|old| old["id"] != row["id"]);
         rows.insert(0, row);
     }
@@ -104,10 +104,10 @@ impl LineApi for Memory {
         Ok(())
     }
 
-    fn perform_action(&self, change: &ActionRequest) -> Result<String, LineApiError> {
+    fn perform_action(&self, request: &ActionRequest) -> Result<String, LineApiError> {
         self.check_failure()?;
-        self.actions.borrow_mut().push(change.clone());
-        let ActionRequest { action, id, text, now } = change;
+        self.actions.borrow_mut().push(request.clone());
+        let ActionRequest { action, id, text, now } = request;
         let row = match action {
             Action::Plan => {
                 let constraints: Value = serde_json::from_str(text).unwrap();
@@ -147,15 +147,15 @@ impl LineApi for Memory {
         Ok(row.to_string())
     }
 
-    fn detect(&self, sample: &DetectRequest) -> Result<Verdict, LineApiError> {
+    fn detect(&self, request: &DetectRequest) -> Result<Verdict, LineApiError> {
         self.check_failure()?;
-        self.detect_requests.borrow_mut().push(sample.clone());
-        let event: Value = serde_json::from_slice(&sample.payload).unwrap();
+        self.detect_requests.borrow_mut().push(request.clone());
+        let event: Value = serde_json::from_slice(&request.payload).unwrap();
         let sensors = self.rows_of(Table::Sensors);
-        let absent = || LineApiError::NotFound(format!("there is no sensor {}", event["sensor_id"]));
-        let sensor = sensors.iter().find(|row| row["name"] == event["sensor_id"]).ok_or_else(absent)?;
-        if sample.model != "ensemble" {
-            return Err(LineApiError::NotFound(format!("there is no detector {:?}", sample.model)));
+        let not_found = || LineApiError::NotFound(format!("there is no sensor {}", event["sensor_id"]));
+        let sensor = sensors.iter().find(|row| row["name"] == event["sensor_id"]).ok_or_else(not_found)?;
+        if request.model != "ensemble" {
+            return Err(LineApiError::NotFound(format!("there is no detector {:?}", request.model)));
         }
         Ok(Verdict {
             asset: sensor["asset"].as_str().unwrap().to_owned(),
@@ -163,7 +163,7 @@ impl LineApi for Memory {
             score: 0.96,
             threshold: 0.9,
             confidence: 0.7,
-            model: sample.model.clone(),
+            model: request.model.clone(),
             explanation: json!({
                 "message": "rms is 7.1 mm/s, 1.2 mm/s is normal", "fault_mode": null,
                 "contributions": [{ "feature": "rms", "share": 0.7 }],

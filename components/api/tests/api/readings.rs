@@ -22,16 +22,16 @@ fn chunks_are_merged() {
     // Newest first, overlapping, one reading twice.
     let at = |second| T0 + second * SECOND;
     let line = line(vec![chunk(&[at(2), at(4)], &[2.0, 4.0]), chunk(&[at(0), at(2), at(3)], &[0.0, 2.0, 3.0])]);
-    let course = body(&get(&line, "/api/v1/sensors/a/b/readings"));
+    let response_body = body(&get(&line, "/api/v1/sensors/a/b/readings"));
     assert_eq!(
-        course,
+        response_body,
         json!({ "sensor": "a/b", "count": 4, "next": null, "items": [
             { "time": "2026-01-01T00:00:00Z", "value": 0.0 }, { "time": "2026-01-01T00:00:02Z", "value": 2.0 },
             { "time": "2026-01-01T00:00:03Z", "value": 3.0 }, { "time": "2026-01-01T00:00:04Z", "value": 4.0 }] })
     );
     let uri = "/api/v1/sensors/a%2Fb/readings?from=2026-01-01T00:00:02Z&to=2026-01-01T00:00:04Z";
     let cut = body(&get(&line, uri));
-    assert_eq!(cut["items"], json!([course["items"][1], course["items"][2]]));
+    assert_eq!(cut["items"], json!([response_body["items"][1], response_body["items"][2]]));
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn long_series_are_downsampled_and_paged() {
         };
         (0..count).rev().map(one).collect()
     };
-    let course = body(&get(&line(chunks(600, 10)), "/api/v1/sensors/a/b/readings?points=50"));
-    assert_eq!((course["items"].as_array().unwrap().len(), course["count"].as_i64()), (50, Some(6_000)));
-    assert_eq!(course["next"], Value::Null);
+    let response_body = body(&get(&line(chunks(600, 10)), "/api/v1/sensors/a/b/readings?points=50"));
+    assert_eq!((response_body["items"].as_array().unwrap().len(), response_body["count"].as_i64()), (50, Some(6_000)));
+    assert_eq!(response_body["next"], Value::Null);
 
     let long = line(chunks(300, 2_500));
     let mut uri = "/api/v1/sensors/a/b/readings?points=10".to_owned();
@@ -82,7 +82,7 @@ fn a_sensor_may_be_called_readings() {
 
 /// Points whose selection can be verified by hand: the peak of each bucket of three.
 #[test]
-fn peaks_stay() {
+fn downsampling_preserves_peaks() {
     let values = [0.0, 0.1, 9.0, 0.0, 0.1, -7.0, 0.0, 0.0, 0.1, 5.0, 0.0];
     let readings: Vec<(i64, f64)> = (0..).zip(values).map(|(second, value)| (T0 + second * SECOND, value)).collect();
     let sampled: Vec<f64> = downsample(&readings, 5).into_iter().map(|(_, value)| value).collect();
@@ -96,7 +96,7 @@ fn reading() -> impl Strategy<Value = (i64, f64)> {
 proptest! {
     /// The result is a subsequence of the readings that includes the first and the last.
     #[test]
-    fn thinning_picks(mut readings in prop::collection::vec(reading(), 0..400), points in 2_usize..50) {
+    fn downsampling_selects_readings_in_order(mut readings in prop::collection::vec(reading(), 0..400), points in 2_usize..50) {
         readings.sort_by_key(|&(time, _)| time);
         let sampled = downsample(&readings, points);
         prop_assert_eq!(sampled.len(), readings.len().min(points));
@@ -110,7 +110,7 @@ proptest! {
 
     /// Each bucket contributes one point: no part of the series is left out.
     #[test]
-    fn thinning_leaves_no_gap(count in 3_usize..2_000, points in 3_usize..50, seed in any::<u32>()) {
+    fn downsampling_leaves_no_gap(count in 3_usize..2_000, points in 3_usize..50, seed in any::<u32>()) {
         let readings: Vec<(i64, f64)> =
             (0..count).map(|index| (index as i64, f64::from((index as u32).wrapping_mul(seed) >> 16))).collect();
         let widest = 2 * count.div_ceil(points.min(count) - 2) as i64 + 1;
@@ -121,13 +121,13 @@ proptest! {
 
     /// The selection depends neither on the start time nor on the unit.
     #[test]
-    fn thinning_knows_no_unit(values in prop::collection::vec(-1e3..1e3, 3..200), points in 3_usize..20, later in 0_i64..1 << 40) {
+    fn downsampling_does_not_depend_on_unit_or_start(values in prop::collection::vec(-1e3..1e3, 3..200), points in 3_usize..20, later in 0_i64..1 << 40) {
         let at = |shift: i64, scale: f64| -> Vec<(i64, f64)> {
             (0..).zip(&values).map(|(index, value)| (index * SECOND + shift, value * scale)).collect()
         };
         let sampled: Vec<i64> = downsample(&at(0, 1.0), points).into_iter().map(|(time, _)| time).collect();
         // Scaled by a power of two, which is exact.
-        let moved: Vec<i64> = downsample(&at(later, 8.0), points).into_iter().map(|(time, _)| time - later).collect();
-        prop_assert_eq!(sampled, moved);
+        let shifted: Vec<i64> = downsample(&at(later, 8.0), points).into_iter().map(|(time, _)| time - later).collect();
+        prop_assert_eq!(sampled, shifted);
     }
 }

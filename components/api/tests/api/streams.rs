@@ -9,10 +9,10 @@ use crate::memory::{SECOND, T0, anomaly, get, get_with, plant, problem, send, te
 /// Returns the events of a response, and the last id.
 fn events(uri: &str, id: Option<&str>, line: &crate::memory::Memory) -> (Vec<(String, Value)>, Option<String>) {
     let headers: Vec<_> = id.into_iter().map(|id| ("last-event-id", id)).collect();
-    let answer = get_with(line, uri, &headers);
-    assert_eq!((answer.status().as_u16(), text(&answer, "content-type")), (200, Some("text/event-stream")));
-    assert_eq!(text(&answer, "cache-control"), Some("no-store"));
-    let body = String::from_utf8(answer.body().clone()).unwrap();
+    let response = get_with(line, uri, &headers);
+    assert_eq!((response.status().as_u16(), text(&response, "content-type")), (200, Some("text/event-stream")));
+    assert_eq!(text(&response, "cache-control"), Some("no-store"));
+    let body = String::from_utf8(response.body().clone()).unwrap();
     assert!(body.starts_with("retry: 2000\n") && body.ends_with("\n\n"), "{body}");
     let (mut events, mut last) = (Vec::new(), None);
     for block in body.split("\n\n") {

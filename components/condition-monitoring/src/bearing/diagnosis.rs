@@ -58,8 +58,8 @@ impl Fault {
 
 /// Limits of the diagnosis. The defaults of evidence and strength are close to the largest values among 2,200 windows
 /// of Gaussian noise (one window was reported as a fault). They were lowered from 6 and 8 while looking at the 7-mil
-/// CWRU recordings. The criterion (the geometric mean), `MIN_RESOLVED_PERIODS` and the rule that the fundamental must be
-/// visible were chosen on the same recordings, so figures on those recordings are not held out.
+/// CWRU recordings. The criterion (the geometric mean), `MIN_RESOLVED_PERIODS` and the rule that the fundamental must
+/// be visible were chosen on the same recordings, so figures on those recordings are not held out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DiagnosisLimits {
@@ -176,7 +176,7 @@ impl Diagnosis {
 /// Diagnoses one waveform. `rate` is the sample rate and `shaft` the shaft speed, both in Hz. Returns `None` with fewer
 /// than 64 samples, a sample that is not finite, or a rate or speed that is not above 0.
 pub fn diagnose(
-    transforms: &mut FftPlans,
+    plans: &mut FftPlans,
     samples: &[f64],
     rate: f64,
     shaft: f64,
@@ -192,7 +192,7 @@ pub fn diagnose(
     }
     let max_samples = (limits.max_revolutions / shaft * rate).ceil().max(64.0) as usize;
     let samples = samples.get(..max_samples).unwrap_or(samples);
-    let source = WaveformSpectrum::new(transforms, samples, rate);
+    let source = WaveformSpectrum::new(plans, samples, rate);
     let targets = [
         (Fault::Outer, orders.bpfo),
         (Fault::Inner, orders.bpfi),
@@ -202,20 +202,19 @@ pub fn diagnose(
     let highest = targets.iter().map(|(_, order)| order * shaft).fold(0.0, f64::max);
     let mut strongest: Vec<(Fault, super::harmonic::HarmonicFit, Band)> = Vec::new();
     for band in bands::candidate_bands(rate, limits.min_bandwidth) {
-        let envelope = source.squared_envelope(transforms, band.low, band.high);
-        let slow = LowPassEnvelope::new(transforms, &envelope, 4.0 * highest);
+        let envelope = source.squared_envelope(plans, band.low, band.high);
+        let low_pass = LowPassEnvelope::new(plans, &envelope, 4.0 * highest);
         for (fault, order) in targets {
-            let Some(family) = slow.fit_harmonics(transforms, order * shaft, limits.max_slip, limits.min_periods)
-            else {
+            let Some(fit) = low_pass.fit_harmonics(plans, order * shaft, limits.max_slip, limits.min_periods) else {
                 continue;
             };
             match strongest.iter_mut().find(|(candidate, ..)| *candidate == fault) {
                 Some((_, stored, stored_band)) => {
-                    if family.evidence > stored.evidence {
-                        (*stored, *stored_band) = (family, band);
+                    if fit.evidence > stored.evidence {
+                        (*stored, *stored_band) = (fit, band);
                     }
                 }
-                None => strongest.push((fault, family, band)),
+                None => strongest.push((fault, fit, band)),
             }
         }
     }
@@ -225,35 +224,34 @@ pub fn diagnose(
         .filter(|fault| strongest.iter().all(|(candidate, ..)| candidate != fault))
         .collect();
     // A cage fault is reported only if no other fault passes, as its frequency also modulates rolling elements.
-    let passes = |family: &super::harmonic::HarmonicFit| {
-        family.evidence >= limits.min_evidence && family.strength >= limits.min_strength
-    };
+    let passes =
+        |fit: &super::harmonic::HarmonicFit| fit.evidence >= limits.min_evidence && fit.strength >= limits.min_strength;
     strongest.sort_by(|(a, x, _), (b, y, _)| {
-        let rank = |fault: &Fault, family: &super::harmonic::HarmonicFit| (passes(family), *fault != Fault::Cage);
+        let rank = |fault: &Fault, fit: &super::harmonic::HarmonicFit| (passes(fit), *fault != Fault::Cage);
         rank(b, y).cmp(&rank(a, x)).then(y.evidence.total_cmp(&x.evidence))
     });
-    let is_significant = strongest.first().is_some_and(|(_, family, _)| passes(family));
+    let is_significant = strongest.first().is_some_and(|(_, fit, _)| passes(fit));
     let candidates: Vec<FaultEvidence> = strongest
         .into_iter()
-        .map(|(fault, family, band)| {
+        .map(|(fault, fit, band)| {
             let mut finding = FaultEvidence {
                 fault,
-                evidence: family.evidence,
-                strength: family.strength,
-                frequency: family.frequency,
-                order: family.frequency / shaft,
+                evidence: fit.evidence,
+                strength: fit.strength,
+                frequency: fit.frequency,
+                order: fit.frequency / shaft,
                 band,
                 harmonics: 0,
                 background_ratio: 0.0,
                 sidebands: 0,
-                amplitude: family.amplitude.sqrt(),
+                amplitude: fit.amplitude.sqrt(),
             };
-            if family.frequency * samples.len() as f64 / rate < MIN_RESOLVED_PERIODS {
-                finding.harmonics = family.amplitude_ratios.iter().take_while(|ratio| **ratio >= 1.5).count() as u32;
-                finding.background_ratio = family.amplitude_ratios.iter().copied().fold(0.0, f64::max);
+            if fit.frequency * samples.len() as f64 / rate < MIN_RESOLVED_PERIODS {
+                finding.harmonics = fit.amplitude_ratios.iter().take_while(|ratio| **ratio >= 1.5).count() as u32;
+                finding.background_ratio = fit.amplitude_ratios.iter().copied().fold(0.0, f64::max);
             } else {
-                let envelope = source.squared_envelope(transforms, band.low, band.high);
-                measure_harmonics(transforms, &envelope, &mut finding, shaft, orders);
+                let envelope = source.squared_envelope(plans, band.low, band.high);
+                measure_harmonics(plans, &envelope, &mut finding, shaft, orders);
             }
             finding
         })
@@ -265,14 +263,14 @@ pub fn diagnose(
 
 /// Fills in harmonics, background ratio and sidebands from the squared envelope spectrum.
 fn measure_harmonics(
-    transforms: &mut FftPlans,
+    plans: &mut FftPlans,
     envelope: &SquaredEnvelope,
     finding: &mut FaultEvidence,
     shaft: f64,
     orders: &FaultOrders,
 ) {
     let base = finding.frequency;
-    let (powers, step) = envelope.spectrum(transforms, 7.0 * base);
+    let (powers, step) = envelope.spectrum(plans, 7.0 * base);
     let lines = PowerSpectrum { powers: &powers, line_spacing: step, duration: envelope.duration() };
     let ratio =
         |frequency: f64| lines.peak_near(frequency, 0.005, base / 2.0).map_or(0.0, |line| line.background_ratio);

@@ -42,18 +42,18 @@ pub struct HarmonicFit {
 
 impl LowPassEnvelope {
     /// Removes the mean of the envelope and everything above `limit` Hz.
-    pub fn new(transforms: &mut FftPlans, envelope: &SquaredEnvelope, limit: f64) -> Self {
+    pub fn new(plans: &mut FftPlans, envelope: &SquaredEnvelope, limit: f64) -> Self {
         let count = envelope.values.len();
         let mean = envelope.values.iter().sum::<f64>() / count as f64;
         let mut work: Vec<f64> = envelope.values.iter().map(|value| value - mean).collect();
-        let mut lines = transforms.forward(&mut work);
+        let mut lines = plans.forward(&mut work);
         let line_count = ((limit * envelope.duration()) as usize).saturating_add(1).min(lines.len());
         lines.truncate(line_count);
         if let Some(first) = lines.first_mut() {
             *first = Complex64::default();
         }
         let length = fast_length(2 * line_count + 2);
-        let mut values = transforms.inverse(&lines, length);
+        let mut values = plans.inverse(&lines, length);
         let scale = length as f64 / count as f64;
         values.iter_mut().for_each(|value| *value *= scale);
         Self { values, rate: length as f64 / envelope.duration() }
@@ -62,13 +62,7 @@ impl LowPassEnvelope {
     /// Fits [`HARMONICS`] harmonics of a fundamental within ±`slip` of `nominal` Hz and returns the fit with the most
     /// evidence. The residual is evaluated from half the fundamental to half a fundamental above the last harmonic.
     /// Returns `None` when the envelope contains fewer than `periods` periods.
-    pub fn fit_harmonics(
-        &self,
-        transforms: &mut FftPlans,
-        nominal: f64,
-        slip: f64,
-        periods: f64,
-    ) -> Option<HarmonicFit> {
+    pub fn fit_harmonics(&self, plans: &mut FftPlans, nominal: f64, slip: f64, periods: f64) -> Option<HarmonicFit> {
         let duration = self.values.len() as f64 / self.rate;
         if duration * nominal < periods {
             return None;
@@ -88,7 +82,7 @@ impl LowPassEnvelope {
         for step in -steps..=steps {
             let frequency = nominal * (1.0 + slip * f64::from(step) / f64::from(steps.max(1)));
             let Some((amplitudes, mut residual)) = self.solve_least_squares(frequency) else { continue };
-            let lines = transforms.forward(&mut residual);
+            let lines = plans.forward(&mut residual);
             let noise = lines[low..=high].iter().map(|line| line.norm_sqr()).sum::<f64>() / degrees_of_freedom
                 + f64::MIN_POSITIVE;
             let half = self.values.len() as f64 / 2.0;

@@ -81,13 +81,13 @@ mod tests {
     fn orders_match_the_published_ones() {
         let orders = |name| find_bearing(name).and_then(|entry| entry.geometry.fault_orders());
         let skf = orders("SKF 6205-2RS JEM").unwrap();
-        for (got, want) in [(skf.bpfo, 3.5848), (skf.bpfi, 5.4152), (skf.bsf, 2.357), (skf.ftf, 0.3983)] {
-            assert!((got / want - 1.0).abs() < 5e-4, "{got} {want}");
+        for (actual, expected) in [(skf.bpfo, 3.5848), (skf.bpfi, 5.4152), (skf.bsf, 2.357), (skf.ftf, 0.3983)] {
+            assert!((actual / expected - 1.0).abs() < 5e-4, "{actual} {expected}");
         }
         // IMS at 2,000 rpm: BPFO 236.4 Hz, BPFI 296.9 Hz, twice the BSF 279.8 Hz, FTF 14.8 Hz.
         let rexnord = orders("rexnord za-2115").unwrap();
-        for (got, want) in [(rexnord.bpfo, 236.4), (rexnord.bpfi, 296.9), (2.0 * rexnord.bsf, 279.8)] {
-            assert!((got * 2000.0 / 60.0 / want - 1.0).abs() < 2e-3, "{} {want}", got * 2000.0 / 60.0);
+        for (actual, expected) in [(rexnord.bpfo, 236.4), (rexnord.bpfi, 296.9), (2.0 * rexnord.bsf, 279.8)] {
+            assert!((actual * 2000.0 / 60.0 / expected - 1.0).abs() < 2e-3, "{} {expected}", actual * 2000.0 / 60.0);
         }
         let fan = orders("6203").unwrap();
         assert!((fan.bpfo / 3.0530 - 1.0).abs() < 1e-3 && (fan.bpfi / 4.9469 - 1.0).abs() < 1e-3);

@@ -74,7 +74,7 @@ impl Library {
         if units.iter().any(|unit| unit.sensor_count() != units[0].sensor_count()) {
             return Err(LibraryError::SensorCountMismatch);
         }
-        let spans = WindowLengths::new(horizon);
+        let window_lengths = WindowLengths::new(horizon);
         // Predicted and true remaining lives of held-out units, one list per penalty.
         let mut pairs = vec![Vec::new(); PENALTIES.len()];
         for fold in 0..FOLDS {
@@ -86,11 +86,14 @@ impl Library {
                     .map(|(_, unit)| unit)
                     .collect()
             };
-            let (fusion, models) = fit_models(&select(false), horizon, &spans, &PENALTIES)?;
-            let (rows, lives) = training_rows(&select(true), &fusion, &spans);
+            let (fusion, models) = fit_models(&select(false), horizon, &window_lengths, &PENALTIES)?;
+            let (rows, remaining_lives) = training_rows(&select(true), &fusion, &window_lengths);
             for (pairs, model) in pairs.iter_mut().zip(&models) {
-                pairs
-                    .extend(rows.iter().zip(&lives).map(|(row, life)| (model.predict(row).clamp(0.0, horizon), *life)));
+                pairs.extend(
+                    rows.iter()
+                        .zip(&remaining_lives)
+                        .map(|(row, life)| (model.predict(row).clamp(0.0, horizon), *life)),
+                );
             }
         }
         let error = |pairs: &[(f64, f64)]| -> f64 {
@@ -101,10 +104,10 @@ impl Library {
             .zip(&pairs)
             .min_by(|(_, a), (_, b)| error(a).total_cmp(&error(b)))
             .ok_or(LibraryError::NotSolvable)?;
-        let (fusion, models) = fit_models(&units.iter().collect::<Vec<_>>(), horizon, &spans, &[*penalty])?;
+        let (fusion, models) = fit_models(&units.iter().collect::<Vec<_>>(), horizon, &window_lengths, &[*penalty])?;
         let similarity = models.into_iter().next().ok_or(LibraryError::NotSolvable)?;
         let residuals = ResidualQuantiles::fit(pairs, horizon, units.len()).ok_or(LibraryError::NotSolvable)?;
-        Ok(Self { horizon, window_lengths: spans, fusion, similarity, residuals })
+        Ok(Self { horizon, window_lengths, fusion, similarity, residuals })
     }
 
     /// Adds the sensor values of one window to the state of a unit; ignores a window whose health index is not finite.
@@ -136,13 +139,13 @@ impl Library {
 fn fit_models(
     units: &[&RunToFailure],
     horizon: f64,
-    spans: &WindowLengths,
+    window_lengths: &WindowLengths,
     penalties: &[f64],
 ) -> Result<(Fusion, Vec<SimilarityRegression>), LibraryError> {
     let early = ((0.24 * horizon).round() as usize).max(5);
     let fusion = Fusion::fit(units, horizon, early).ok_or(LibraryError::NoTrend)?;
-    let (rows, lives) = training_rows(units, &fusion, spans);
-    let targets: Vec<f64> = lives.iter().map(|life| life.min(horizon)).collect();
+    let (rows, remaining_lives) = training_rows(units, &fusion, window_lengths);
+    let targets: Vec<f64> = remaining_lives.iter().map(|life| life.min(horizon)).collect();
     let models = SimilarityRegression::fit(&rows, &targets, penalties).ok_or(LibraryError::NotSolvable)?;
     Ok((fusion, models))
 }
@@ -152,20 +155,20 @@ fn fit_models(
 fn training_rows(
     units: &[&RunToFailure],
     fusion: &Fusion,
-    spans: &WindowLengths,
+    window_lengths: &WindowLengths,
 ) -> (Vec<[f64; FEATURE_COUNT]>, Vec<f64>) {
-    let (mut rows, mut lives) = (Vec::new(), Vec::new());
+    let (mut rows, mut remaining_lives) = (Vec::new(), Vec::new());
     for (number, unit) in units.iter().enumerate() {
         let mut tracker = HealthTracker::default();
         for (index, row) in unit.rows().enumerate() {
-            tracker.push(fusion.index(row), spans);
+            tracker.push(fusion.index(row), window_lengths);
             let age = index + 1;
             let first = 20 + number % STRIDE;
             if age >= first && (age - first).is_multiple_of(STRIDE) {
-                rows.push(tracker.features(spans));
-                lives.push((unit.window_count() - age) as f64);
+                rows.push(tracker.features(window_lengths));
+                remaining_lives.push((unit.window_count() - age) as f64);
             }
         }
     }
-    (rows, lives)
+    (rows, remaining_lives)
 }

@@ -39,13 +39,14 @@ pub struct HealthTracker {
 
 impl HealthTracker {
     /// Adds the health index of one window.
-    pub fn push(&mut self, index: f64, spans: &WindowLengths) {
-        if self.age < spans.early_length {
+    pub fn push(&mut self, index: f64, window_lengths: &WindowLengths) {
+        if self.age < window_lengths.early_length {
             self.early_mean += (index - self.early_mean) / (self.age + 1) as f64;
         }
         self.age += 1;
         self.recent.push_back(index);
-        let longest = spans.mean_lengths.iter().chain(&spans.slope_lengths).copied().max().unwrap_or(1);
+        let longest =
+            window_lengths.mean_lengths.iter().chain(&window_lengths.slope_lengths).copied().max().unwrap_or(1);
         while self.recent.len() > longest {
             self.recent.pop_front();
         }
@@ -59,13 +60,13 @@ impl HealthTracker {
 
     /// Returns three means, two slopes (times their lengths), the mean of the first windows, ln age, and age / 200.
     #[must_use]
-    pub fn features(&self, spans: &WindowLengths) -> [f64; FEATURE_COUNT] {
-        let [short, middle, long] = spans.mean_lengths.map(|span| {
-            let count = span.min(self.recent.len());
+    pub fn features(&self, window_lengths: &WindowLengths) -> [f64; FEATURE_COUNT] {
+        let [short_mean, middle_mean, long_mean] = window_lengths.mean_lengths.map(|length| {
+            let count = length.min(self.recent.len());
             self.recent.iter().rev().take(count).sum::<f64>() / count as f64
         });
-        let [quick, slow] = spans.slope_lengths.map(|span| {
-            let count = span.min(self.recent.len());
+        let [short_slope, long_slope] = window_lengths.slope_lengths.map(|length| {
+            let count = length.min(self.recent.len());
             let centre = (count as f64 - 1.0) / 2.0;
             let (mut cross, mut square) = (0.0, 0.0);
             for (back, value) in self.recent.iter().rev().take(count).enumerate() {
@@ -73,9 +74,9 @@ impl HealthTracker {
                 cross += at * value;
                 square += at * at;
             }
-            if square > 0.0 { cross / square * span as f64 } else { 0.0 }
+            if square > 0.0 { cross / square * length as f64 } else { 0.0 }
         });
         let age = self.age as f64;
-        [short, middle, long, quick, slow, self.early_mean, age.max(1.0).ln(), age / 200.0]
+        [short_mean, middle_mean, long_mean, short_slope, long_slope, self.early_mean, age.max(1.0).ln(), age / 200.0]
     }
 }

@@ -62,33 +62,34 @@ impl DegradationModel {
     /// Starts from the health indices (above 0) of the first windows of a unit. Returns `None` for fewer than 8 of
     /// them, or when they are all equal.
     #[must_use]
-    pub fn new(beginning: &[f64]) -> Option<Self> {
-        if beginning.len() < 8 || beginning.iter().any(|value| !is_positive(*value)) {
+    pub fn new(first_indices: &[f64]) -> Option<Self> {
+        if first_indices.len() < 8 || first_indices.iter().any(|value| !is_positive(*value)) {
             return None;
         }
         let mut filters = Vec::new();
-        for logarithm in [false, true] {
-            let values: Vec<f64> = beginning.iter().map(|value| if logarithm { value.ln() } else { *value }).collect();
+        for is_logarithmic in [false, true] {
+            let values: Vec<f64> =
+                first_indices.iter().map(|value| if is_logarithmic { value.ln() } else { *value }).collect();
             let noise = standard_deviation(&values).powi(2);
             if !is_positive(noise) {
                 return None;
             }
             for diffusion in DIFFUSION_VARIANCES {
-                for walk in DRIFT_VARIANCES {
+                for drift_variance in DRIFT_VARIANCES {
                     filters.push(KalmanFilter {
-                        is_logarithmic: logarithm,
+                        is_logarithmic,
                         noise,
                         diffusion: diffusion * noise,
-                        drift_noise: walk * noise,
+                        drift_noise: drift_variance * noise,
                         level: mean(&values),
                         drift: 0.0,
-                        covariance: [noise / values.len() as f64, 0.0, 100.0 * walk * noise],
+                        covariance: [noise / values.len() as f64, 0.0, 100.0 * drift_variance * noise],
                         log_likelihood: 0.0,
                     });
                 }
             }
         }
-        Some(Self { filters, age: u32::try_from(beginning.len()).unwrap_or(u32::MAX) })
+        Some(Self { filters, age: u32::try_from(first_indices.len()).unwrap_or(u32::MAX) })
     }
 
     /// Adds the health index of one window; ignores one that is not finite or not above 0, which still counts for the
@@ -113,23 +114,23 @@ impl DegradationModel {
             (0..TIME_POINTS).map(|index| longest.powf(index as f64 / (TIME_POINTS - 1) as f64)).collect();
         let best = self.filters.iter().map(|filter| filter.log_likelihood).fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = self.filters.iter().map(|filter| (filter.log_likelihood - best).exp()).sum();
-        let mut passed = vec![0.0; TIME_POINTS];
+        let mut passage = vec![0.0; TIME_POINTS];
         for filter in &self.filters {
             let weight = (filter.log_likelihood - best).exp() / total;
             if weight > 1e-3 {
-                filter.add_passage_probability(limit, spread, &times, weight, &mut passed);
+                filter.add_passage_probability(limit, spread, &times, weight, &mut passage);
             }
         }
         let mut highest = 0.0_f64;
-        let chance: Vec<f64> = times
+        let probabilities: Vec<f64> = times
             .iter()
-            .zip(&passed)
+            .zip(&passage)
             .map(|(time, probability)| {
                 highest = highest.max(*probability).min(1.0);
                 1.0 - (1.0 - highest) * (1.0 - time / (time + age))
             })
             .collect();
-        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|share| time_of_probability(&times, &chance, share));
+        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|share| time_of_probability(&times, &probabilities, share));
         Some(RemainingLife { expected: p50, p10, p50, p90 })
     }
 }
@@ -160,17 +161,17 @@ impl KalmanFilter {
     }
 
     /// Adds `weight` times the probability of first passage by each of `times`.
-    fn add_passage_probability(&self, limit: f64, spread: f64, times: &[f64], weight: f64, passed: &mut [f64]) {
+    fn add_passage_probability(&self, limit: f64, spread: f64, times: &[f64], weight: f64, passage: &mut [f64]) {
         let (limit, spread) = if self.is_logarithmic { (limit.ln(), spread) } else { (limit, limit * spread) };
         let distance = limit - self.level;
         let deviation = (self.covariance[0] + spread * spread).sqrt().max(1e-12);
         // The unit has not failed, so the part of the limit's distribution below the level is excluded.
-        let ruled_out = crate::stats::normal_cdf(-distance / deviation);
+        let excluded = crate::stats::normal_cdf(-distance / deviation);
         for stratum in 0..STRATA {
             let share = (stratum as f64 + 0.5) / STRATA as f64;
-            let quantile = (ruled_out + (1.0 - ruled_out) * share).min(1.0 - 1e-9);
+            let quantile = (excluded + (1.0 - excluded) * share).min(1.0 - 1e-9);
             let d = (distance + deviation * normal_quantile(quantile)).max(1e-6 * deviation);
-            for (time, sum) in times.iter().zip(passed.iter_mut()) {
+            for (time, sum) in times.iter().zip(passage.iter_mut()) {
                 let drift_deviation = (self.covariance[2] + self.drift_noise * time / 3.0).max(0.0).sqrt();
                 let root = (2.0 * self.diffusion * time).sqrt();
                 for (node, share) in HERMITE_NODES {
@@ -182,10 +183,10 @@ impl KalmanFilter {
     }
 }
 
-/// First-passage probability F for distance `d` after a drift of `travel`, with `root` = sqrt(2σ²t). The second term is
-/// e^(−a²) erfcx(b) / 2, which does not overflow.
-fn first_passage(d: f64, travel: f64, root: f64) -> f64 {
-    let (a, b) = ((d - travel) / root, (d + travel) / root);
+/// First-passage probability F for distance `d` after a drift of `drift_distance`, with `root` = sqrt(2σ²t). The second
+/// term is e^(−a²) erfcx(b) / 2, which does not overflow.
+fn first_passage(d: f64, drift_distance: f64, root: f64) -> f64 {
+    let (a, b) = ((d - drift_distance) / root, (d + drift_distance) / root);
     let gauss = (-a * a).exp();
     let half = |x: f64| 0.5 * erfcx(x);
     let first = if a >= 0.0 { gauss * half(a) } else { 1.0 - gauss * half(-a) };
@@ -194,15 +195,19 @@ fn first_passage(d: f64, travel: f64, root: f64) -> f64 {
     (first + second).clamp(0.0, 1.0)
 }
 
-/// Returns the time at which `chance` reaches `share`, interpolated; infinite if it never does.
-fn time_of_probability(times: &[f64], chance: &[f64], share: f64) -> f64 {
+/// Returns the time at which the probability reaches `share`, interpolated; infinite if it never does.
+fn time_of_probability(times: &[f64], probabilities: &[f64], share: f64) -> f64 {
     let mut before = (0.0, 0.0);
-    for (time, chance) in times.iter().zip(chance) {
-        if *chance >= share {
+    for (time, probability) in times.iter().zip(probabilities) {
+        if *probability >= share {
             let (last, below) = before;
-            return if *chance > below { last + (time - last) * (share - below) / (chance - below) } else { *time };
+            return if *probability > below {
+                last + (time - last) * (share - below) / (probability - below)
+            } else {
+                *time
+            };
         }
-        before = (*time, *chance);
+        before = (*time, *probability);
     }
     f64::INFINITY
 }

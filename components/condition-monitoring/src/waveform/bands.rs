@@ -36,14 +36,10 @@ pub fn candidate_bands(rate: f64, narrowest: f64) -> Vec<Band> {
 
 /// Returns the band whose envelope has the highest spectral kurtosis, with that kurtosis; the first one of equals.
 /// `None` when no kurtosis is finite.
-pub fn most_impulsive_band(
-    transforms: &mut FftPlans,
-    source: &WaveformSpectrum,
-    bands: &[Band],
-) -> Option<(Band, f64)> {
+pub fn most_impulsive_band(plans: &mut FftPlans, source: &WaveformSpectrum, bands: &[Band]) -> Option<(Band, f64)> {
     let mut best: Option<(Band, f64)> = None;
     for band in bands {
-        let kurtosis = SquaredEnvelope::kurtosis(&source.squared_envelope(transforms, band.low, band.high));
+        let kurtosis = SquaredEnvelope::kurtosis(&source.squared_envelope(plans, band.low, band.high));
         if kurtosis.is_finite() && best.is_none_or(|(_, highest)| kurtosis > highest) {
             best = Some((*band, kurtosis));
         }

@@ -19,23 +19,17 @@ pub struct CepstralPeak {
 /// (Randall 2017, "A history of cepstrum analysis and its application to mechanical problems"). A family of sidebands
 /// spaced by f shows at 1/f. Returns `None` for fewer than 16 samples, an invalid range, or a range of fewer than 9
 /// values.
-pub fn cepstral_peak(
-    transforms: &mut FftPlans,
-    samples: &[f64],
-    rate: f64,
-    low: f64,
-    high: f64,
-) -> Option<CepstralPeak> {
+pub fn cepstral_peak(plans: &mut FftPlans, samples: &[f64], rate: f64, low: f64, high: f64) -> Option<CepstralPeak> {
     let count = samples.len();
     if count < 16 || !(low > 0.0 && high > low) {
         return None;
     }
-    let lines = super::level::hann_spectrum(transforms, samples);
+    let lines = super::level::hann_spectrum(plans, samples);
     let total = lines.iter().map(|line| line.norm_sqr()).sum::<f64>() / lines.len() as f64;
     // A floor 120 dB below the mean, as ln 0 is not finite.
     let logs: Vec<Complex64> =
         lines.iter().map(|line| Complex64::new((line.norm_sqr() + total * 1e-12 + 1e-300).ln(), 0.0)).collect();
-    let cepstrum = transforms.inverse(&logs, count);
+    let cepstrum = plans.inverse(&logs, count);
     let first = (rate / high).ceil() as usize;
     let last = ((rate / low).floor() as usize).min(count / 2);
     // An extreme rate saturates `first`.

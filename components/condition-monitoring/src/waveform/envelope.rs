@@ -9,16 +9,16 @@ use super::fft::{FftPlans, fast_length};
 const TAPER: f64 = 0.05;
 
 /// |x + i H(x)|, as `abs(scipy.signal.hilbert(x))`, in the sensor's unit.
-pub fn hilbert_envelope(transforms: &mut FftPlans, samples: &[f64]) -> Vec<f64> {
+pub fn hilbert_envelope(plans: &mut FftPlans, samples: &[f64]) -> Vec<f64> {
     let count = samples.len();
     let mut work = samples.to_vec();
-    let lines = transforms.forward(&mut work);
+    let lines = plans.forward(&mut work);
     let mut values = vec![Complex64::default(); count];
     for (index, line) in lines.iter().enumerate() {
         let single = index == 0 || 2 * index == count;
         values[index] = if single { *line } else { 2.0 * line };
     }
-    transforms.inverse_complex(&mut values);
+    plans.inverse_complex(&mut values);
     values.iter().map(|value| value.norm() / count as f64).collect()
 }
 
@@ -42,7 +42,7 @@ pub struct SquaredEnvelope {
 impl WaveformSpectrum {
     /// Transforms the samples less their mean, under a Tukey taper. Without the taper the jump from end to start leaks
     /// into quiet bands as an impulse.
-    pub fn new(transforms: &mut FftPlans, samples: &[f64], rate: f64) -> Self {
+    pub fn new(plans: &mut FftPlans, samples: &[f64], rate: f64) -> Self {
         let count = samples.len();
         let mean = samples.iter().sum::<f64>() / count as f64;
         let ramp = TAPER * count as f64;
@@ -55,19 +55,19 @@ impl WaveformSpectrum {
                 (sample - mean) * weight
             })
             .collect();
-        Self { lines: transforms.forward(&mut work), count, rate }
+        Self { lines: plans.forward(&mut work), count, rate }
     }
 
     /// Returns the squared envelope of `low` to `high` Hz: the lines of the band are shifted to 0 Hz and transformed
     /// back at a rate of at least twice the bandwidth, so that the square does not alias.
-    pub fn squared_envelope(&self, transforms: &mut FftPlans, low: f64, high: f64) -> SquaredEnvelope {
+    pub fn squared_envelope(&self, plans: &mut FftPlans, low: f64, high: f64) -> SquaredEnvelope {
         let line = |frequency: f64| (frequency * self.count as f64 / self.rate).round() as usize;
         let first = line(low).max(1).min(self.lines.len());
         let last = line(high).min(self.lines.len()).max(first);
         let length = fast_length(2 * (last - first).max(1));
         let mut values = vec![Complex64::default(); length];
         values[..last - first].copy_from_slice(&self.lines[first..last]);
-        transforms.inverse_complex(&mut values);
+        plans.inverse_complex(&mut values);
         let cut = (TAPER * length as f64).ceil() as usize;
         let scale = (2.0 / self.count as f64).powi(2);
         SquaredEnvelope {
@@ -96,7 +96,7 @@ impl SquaredEnvelope {
     /// Power spectrum of the squared envelope less its mean, under a Hann window, padded at least twofold: line `i` is
     /// at `i · step` Hz. Returns the powers up to `limit` Hz and the step. (Randall & Antoni 2011, "Rolling element
     /// bearing diagnostics — a tutorial": the squared envelope spectrum.)
-    pub fn spectrum(&self, transforms: &mut FftPlans, limit: f64) -> (Vec<f64>, f64) {
+    pub fn spectrum(&self, plans: &mut FftPlans, limit: f64) -> (Vec<f64>, f64) {
         let count = self.values.len();
         let mean = self.values.iter().sum::<f64>() / count as f64;
         let length = fast_length(2 * count);
@@ -105,7 +105,7 @@ impl SquaredEnvelope {
             *slot = (value - mean) * weight;
         }
         let step = self.rate / length as f64;
-        let mut powers: Vec<f64> = transforms.forward(&mut work).iter().map(Complex64::norm_sqr).collect();
+        let mut powers: Vec<f64> = plans.forward(&mut work).iter().map(Complex64::norm_sqr).collect();
         powers.truncate(((limit / step).ceil() as usize).saturating_add(1));
         (powers, step)
     }

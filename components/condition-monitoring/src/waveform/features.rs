@@ -86,7 +86,7 @@ pub struct WaveformFeatures {
 /// Computes the features. Returns `None` for fewer than 64 samples, a sample that is not finite, or a rate that is not
 /// above 0.
 pub fn extract_features(
-    transforms: &mut FftPlans,
+    plans: &mut FftPlans,
     samples: &[f64],
     rate: f64,
     unit: Option<SampleUnit>,
@@ -96,12 +96,12 @@ pub fn extract_features(
         return None;
     }
     let velocity = match unit {
-        Some(SampleUnit::G) => GRAVITY * level::velocity_rms(transforms, samples, rate, 10.0, 1000.0),
-        Some(SampleUnit::MetrePerSecondSquared) => level::velocity_rms(transforms, samples, rate, 10.0, 1000.0),
-        Some(SampleUnit::MillimetrePerSecond) => level::band_rms(transforms, samples, rate, 10.0, 1000.0),
+        Some(SampleUnit::G) => GRAVITY * level::velocity_rms(plans, samples, rate, 10.0, 1000.0),
+        Some(SampleUnit::MetrePerSecondSquared) => level::velocity_rms(plans, samples, rate, 10.0, 1000.0),
+        Some(SampleUnit::MillimetrePerSecond) => level::band_rms(plans, samples, rate, 10.0, 1000.0),
         None => f64::NAN,
     };
-    let source = WaveformSpectrum::new(transforms, samples, rate);
+    let source = WaveformSpectrum::new(plans, samples, rate);
     let limits = machine.limits.unwrap_or_default();
     let candidates = bands::candidate_bands(rate, limits.min_bandwidth);
     let slowest = machine.shaft_speed.map_or(5.0, |shaft| (0.5 * shaft).max(1.0));
@@ -109,17 +109,17 @@ pub fn extract_features(
         levels: level::time_levels(samples),
         velocity_rms: velocity,
         zone: machine.class.and_then(|class| class.zone(velocity)),
-        impulsive_band: bands::most_impulsive_band(transforms, &source, &candidates),
-        octaves: welch::octave_levels(transforms, samples, rate, 12),
-        nominal_octaves: welch::nominal_octave_levels(transforms, samples, rate, MIN_OCTAVE_LINES),
-        rahmonic: cepstrum::cepstral_peak(transforms, samples, rate, slowest, 1000.0),
+        impulsive_band: bands::most_impulsive_band(plans, &source, &candidates),
+        octaves: welch::octave_levels(plans, samples, rate, 12),
+        nominal_octaves: welch::nominal_octave_levels(plans, samples, rate, MIN_OCTAVE_LINES),
+        rahmonic: cepstrum::cepstral_peak(plans, samples, rate, slowest, 1000.0),
         bearing_diagnosis: machine
             .shaft_speed
             .zip(machine.fault_orders)
-            .and_then(|(shaft, orders)| diagnosis::diagnose(transforms, samples, rate, shaft, &orders, &limits)),
+            .and_then(|(shaft, orders)| diagnosis::diagnose(plans, samples, rate, shaft, &orders, &limits)),
         gear_mesh: machine
             .shaft_speed
             .zip(machine.teeth)
-            .and_then(|(shaft, teeth)| gear::gear_mesh(transforms, samples, rate, shaft, teeth)),
+            .and_then(|(shaft, teeth)| gear::gear_mesh(plans, samples, rate, shaft, teeth)),
     })
 }

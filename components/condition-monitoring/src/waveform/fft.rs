@@ -24,7 +24,7 @@ pub struct FftPlans {
 
 impl fmt::Debug for FftPlans {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Transforms").finish_non_exhaustive()
+        formatter.debug_struct("FftPlans").finish_non_exhaustive()
     }
 }
 

@@ -22,13 +22,12 @@ pub struct GearMesh {
 /// Computes mesh line and sidebands of a wheel with `teeth` teeth on a shaft of `shaft` Hz, from the acceleration
 /// spectrum. Returns `None` when a line is beyond the spectrum or the waveform covers fewer than four revolutions, so
 /// that lines of the shaft are not resolved.
-pub fn gear_mesh(transforms: &mut FftPlans, samples: &[f64], rate: f64, shaft: f64, teeth: u32) -> Option<GearMesh> {
+pub fn gear_mesh(plans: &mut FftPlans, samples: &[f64], rate: f64, shaft: f64, teeth: u32) -> Option<GearMesh> {
     let duration = samples.len() as f64 / rate;
     if !is_positive(shaft) || duration * shaft < 4.0 {
         return None;
     }
-    let powers: Vec<f64> =
-        super::level::hann_spectrum(transforms, samples).iter().map(|line| line.norm_sqr()).collect();
+    let powers: Vec<f64> = super::level::hann_spectrum(plans, samples).iter().map(|line| line.norm_sqr()).collect();
     let lines = PowerSpectrum { powers: &powers, line_spacing: 1.0 / duration, duration };
     // The mesh frequency is an exact multiple of the shaft speed, so half a line of tolerance is enough.
     let centre = lines.peak_near(f64::from(teeth) * shaft, 0.0, 6.0 * shaft)?;

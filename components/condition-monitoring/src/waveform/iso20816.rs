@@ -47,12 +47,12 @@ impl MachineClass {
     /// Returns the zone of a velocity RMS in mm/s, or `None` for NaN.
     #[must_use]
     pub fn zone(self, velocity: f64) -> Option<Zone> {
-        let [good, fair, poor] = self.boundaries();
+        let [a_to_b, b_to_c, c_to_d] = self.boundaries();
         match velocity {
             v if v.is_nan() => None,
-            v if v <= good => Some(Zone::A),
-            v if v <= fair => Some(Zone::B),
-            v if v <= poor => Some(Zone::C),
+            v if v <= a_to_b => Some(Zone::A),
+            v if v <= b_to_c => Some(Zone::B),
+            v if v <= c_to_d => Some(Zone::C),
             _ => Some(Zone::D),
         }
     }

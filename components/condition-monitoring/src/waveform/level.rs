@@ -49,15 +49,15 @@ const EDGE_LINES: f64 = 1.5;
 /// divided by 2πf, v² = 2 Σ |X/(2πf)|² / (n Σw²) (Parseval). ISO 20816-1 requires 10 to 1,000 Hz (machines above 600
 /// rpm). Power of a tone in the band that spills over its edges is included, divided as if it were at the edge. NaN
 /// when the waveform is shorter than four periods of `low`, as the band is then not resolved.
-pub fn velocity_rms(transforms: &mut FftPlans, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
-    1e3 * weighted_rms(transforms, samples, rate, (low, high), |frequency| {
+pub fn velocity_rms(plans: &mut FftPlans, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
+    1e3 * weighted_rms(plans, samples, rate, (low, high), |frequency| {
         1.0 / (2.0 * std::f64::consts::PI * frequency).powi(2)
     })
 }
 
 /// RMS over a band including its edges, with the power of each line multiplied by a weight of its frequency.
 fn weighted_rms(
-    transforms: &mut FftPlans,
+    plans: &mut FftPlans,
     samples: &[f64],
     rate: f64,
     (low, high): (f64, f64),
@@ -68,7 +68,7 @@ fn weighted_rms(
     if count == 0 || 4.0 * step > low || !low.is_finite() {
         return f64::NAN;
     }
-    let lines = hann_spectrum(transforms, samples);
+    let lines = hann_spectrum(plans, samples);
     let nyquist = if count.is_multiple_of(2) { count / 2 } else { usize::MAX };
     let mut power = 0.0;
     for (index, line) in lines.iter().enumerate().skip(1) {
@@ -83,15 +83,15 @@ fn weighted_rms(
 }
 
 /// RMS of the samples over `low` to `high` Hz, in their unit; as [`velocity_rms`], but without integration.
-pub fn band_rms(transforms: &mut FftPlans, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
-    weighted_rms(transforms, samples, rate, (low, high), |_| 1.0)
+pub fn band_rms(plans: &mut FftPlans, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
+    weighted_rms(plans, samples, rate, (low, high), |_| 1.0)
 }
 
 /// Spectrum of the samples less their mean, under a Hann window.
-pub(crate) fn hann_spectrum(transforms: &mut FftPlans, samples: &[f64]) -> Vec<Complex64> {
+pub(crate) fn hann_spectrum(plans: &mut FftPlans, samples: &[f64]) -> Vec<Complex64> {
     let mean = samples.iter().sum::<f64>() / samples.len() as f64;
-    let window = transforms.hann(samples.len());
+    let window = plans.hann(samples.len());
     let mut work: Vec<f64> =
         samples.iter().zip(window.iter()).map(|(sample, weight)| (sample - mean) * weight).collect();
-    transforms.forward(&mut work)
+    plans.forward(&mut work)
 }

@@ -5,7 +5,7 @@ use super::fft::{FftPlans, hann};
 /// One-sided power spectral density in unit²/Hz, as `scipy.signal.welch(x, rate, nperseg=segment)`: Hann window, half
 /// overlap, each segment's mean removed (Welch 1967). Line `i` is at `i · rate / segment`. Empty when the waveform is
 /// shorter than a segment.
-pub fn power_spectral_density(transforms: &mut FftPlans, samples: &[f64], rate: f64, segment: usize) -> Vec<f64> {
+pub fn power_spectral_density(plans: &mut FftPlans, samples: &[f64], rate: f64, segment: usize) -> Vec<f64> {
     if segment < 2 || samples.len() < segment {
         return Vec::new();
     }
@@ -19,7 +19,7 @@ pub fn power_spectral_density(transforms: &mut FftPlans, samples: &[f64], rate: 
         let mean = segment_samples.iter().sum::<f64>() / segment as f64;
         let mut work: Vec<f64> =
             segment_samples.iter().zip(&window).map(|(sample, weight)| (sample - mean) * weight).collect();
-        for (power, line) in powers.iter_mut().zip(transforms.forward(&mut work)) {
+        for (power, line) in powers.iter_mut().zip(plans.forward(&mut work)) {
             *power += line.norm_sqr() * scale;
         }
         count += 1.0;
@@ -47,12 +47,12 @@ pub struct OctaveLevel {
 /// Levels of the octaves below `rate` / 2, highest first, down to the last with `min_lines` lines of the Hann-windowed
 /// spectrum of the whole waveform. The octaves start at the Nyquist frequency and not at the IEC 61260 centres, so that
 /// each is complete.
-pub fn octave_levels(transforms: &mut FftPlans, samples: &[f64], rate: f64, min_lines: usize) -> Vec<OctaveLevel> {
+pub fn octave_levels(plans: &mut FftPlans, samples: &[f64], rate: f64, min_lines: usize) -> Vec<OctaveLevel> {
     let count = samples.len();
     if count < 4 {
         return Vec::new();
     }
-    let lines = super::level::hann_spectrum(transforms, samples);
+    let lines = super::level::hann_spectrum(plans, samples);
     let scale = 2.0 / (count as f64 * 0.375 * count as f64);
     let mut levels = Vec::new();
     let mut high = count as f64 / 2.0;
@@ -80,7 +80,7 @@ pub const OCTAVE_CENTRES: [f64; 11] =
 /// mean square in the Hann-windowed spectrum of the whole waveform. NaN for an octave beyond `rate` / 2 or with fewer
 /// than `min_lines` lines.
 pub fn nominal_octave_levels(
-    transforms: &mut FftPlans,
+    plans: &mut FftPlans,
     samples: &[f64],
     rate: f64,
     min_lines: usize,
@@ -89,7 +89,7 @@ pub fn nominal_octave_levels(
     if count < 4 {
         return [f64::NAN; OCTAVE_CENTRES.len()];
     }
-    let lines = super::level::hann_spectrum(transforms, samples);
+    let lines = super::level::hann_spectrum(plans, samples);
     let scale = 2.0 / (count as f64 * 0.375 * count as f64);
     let line = |frequency: f64| frequency * count as f64 / rate;
     OCTAVE_CENTRES.map(|centre| {

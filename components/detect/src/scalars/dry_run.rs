@@ -28,8 +28,8 @@ impl ScalarModel {
         (learnt, self.warmup)
     }
 
-    /// Scores a window with some of the sensors; see [`crate::dry_run`]. `detector` is the copy from [`Self::cloned_detector`],
-    /// which advances from window to window.
+    /// Scores a window with some of the sensors; see [`crate::dry_run`]. `detector` is the copy from
+    /// [`Self::cloned_detector`], which advances from window to window.
     pub(crate) fn dry_run(
         &self,
         detector: &mut AnyDetector,
@@ -39,14 +39,14 @@ impl ScalarModel {
     ) -> Option<DryRunScore> {
         let model = self.model.as_ref()?;
         let mut z = model.z_of_partial_window(&training_row(window, context.columns), context)?;
-        let given: Vec<bool> = z.iter().map(|value| value.is_finite()).collect();
+        let is_present: Vec<bool> = z.iter().map(|value| value.is_finite()).collect();
         detector.impute(&mut z);
         let ratio = match member {
             Some(member) => detector.score_with_member(member, window.start, &z)?,
             None => detector.score(window.start, &z),
         };
-        let kept = detector.explain().into_iter().zip(&given);
-        let weights: Vec<f64> = kept.map(|(weight, given)| if *given { weight } else { 0.0 }).collect();
+        let weights = detector.explain().into_iter().zip(&is_present);
+        let weights: Vec<f64> = weights.map(|(weight, is_present)| if *is_present { weight } else { 0.0 }).collect();
         let mut finding = model.explanation(&weights, window, &z, context);
         if let Some(name) = member.and_then(|member| detector.members().iter().find(|name| **name == member)) {
             finding.model = name;
@@ -59,27 +59,28 @@ impl TrainedModel {
     /// z-values of a window that holds some of the sensors, possibly with few readings. Of a sensor with few readings
     /// only the levels are used, whose variance is larger by `σ² (1/n − 1/N)` than in a window of the usual `N`
     /// readings. All other values are NaN. None if the window holds nothing.
-    fn z_of_partial_window(&self, lesson: &TrainingRow, context: &AssetContext<'_>) -> Option<Vec<f64>> {
+    fn z_of_partial_window(&self, row: &TrainingRow, context: &AssetContext<'_>) -> Option<Vec<f64>> {
         let columns = context.columns;
         let width = columns.len();
-        let whole = self.z(lesson, width, columns);
-        let mut z = whole.unwrap_or_else(|| vec![f64::NAN; self.normal_ranges.len()]);
+        let complete = self.z(row, width, columns);
+        let mut z = complete.unwrap_or_else(|| vec![f64::NAN; self.normal_ranges.len()]);
         let spread = columns
             .iter()
             .position(|column| context.features.get(column.index as usize).is_some_and(|name| name == "std"));
         for (at, (normals, usual)) in self.normal_ranges.chunks(width.max(1)).zip(&self.usual_counts).enumerate() {
-            let count = f64::from(lesson.counts.get(at).copied().unwrap_or(0));
+            let count = f64::from(row.counts.get(at).copied().unwrap_or(0));
             if count <= 0.0 || count >= MIN_READINGS_SHARE * usual {
                 continue;
             }
             let std = spread.and_then(|spread| normals.get(spread)).map_or(0.0, |normal| normal.expected);
-            let more = std * std * (1.0 / count - 1.0 / usual);
-            for (place, (column, normal)) in columns.iter().zip(normals).enumerate() {
-                let value = lesson.values.get(at * width + place).copied().unwrap_or(f64::NAN);
+            let added_variance = std * std * (1.0 / count - 1.0 / usual);
+            for (column_index, (column, normal)) in columns.iter().zip(normals).enumerate() {
+                let value = row.values.get(at * width + column_index).copied().unwrap_or(f64::NAN);
                 if let Some(slot) =
-                    z.get_mut(at * width + place).filter(|_| dry_run::is_level(context.features, *column))
+                    z.get_mut(at * width + column_index).filter(|_| dry_run::is_level(context.features, *column))
                 {
-                    *slot = normal.z_with_few_readings(value, if more.is_finite() { more } else { 0.0 });
+                    *slot = normal
+                        .z_with_few_readings(value, if added_variance.is_finite() { added_variance } else { 0.0 });
                 }
             }
         }

@@ -42,10 +42,10 @@ pub(crate) struct Calibration {
 
 impl CalibrationData<'_> {
     fn fit_adjustment(&self, left_out: std::ops::Range<usize>) -> (Vec<f64>, SquareMatrix) {
-        let kept = |values: &Vec<f64>| -> Vec<f64> {
+        let remaining = |values: &Vec<f64>| -> Vec<f64> {
             values.iter().enumerate().filter(|(at, _)| !left_out.contains(at)).map(|(_, value)| *value).collect()
         };
-        let deviations: Vec<Vec<f64>> = self.deviations.iter().map(kept).collect();
+        let deviations: Vec<Vec<f64>> = self.deviations.iter().map(remaining).collect();
         let floor: Vec<f64> =
             self.noises.iter().map(|noise| self.independent_per_row * NOISE_SHARE * (noise * noise).max(0.1)).collect();
         let (matrix, scatter) = whiten::correlation(&deviations, &floor);
@@ -55,10 +55,10 @@ impl CalibrationData<'_> {
     }
 
     /// Returns the adjusted deviations of one row.
-    fn adjusted_row(&self, row: usize, scatter: &[f64], adjusting: &SquareMatrix) -> Vec<f64> {
+    fn adjusted_row(&self, row: usize, scatter: &[f64], adjustment: &SquareMatrix) -> Vec<f64> {
         let value = |(series, scatter): (&Vec<f64>, &f64)| series.get(row).copied().unwrap_or(0.0) / scatter;
         let unit: Vec<f64> = self.deviations.iter().zip(scatter).map(value).collect();
-        adjusting.mul_vector(&unit).collect()
+        adjustment.mul_vector(&unit).collect()
     }
 
     pub(crate) fn calibrate(&self, deadband: f64, limit: f64) -> Calibration {
@@ -68,8 +68,8 @@ impl CalibrationData<'_> {
         let mut validated = Vec::with_capacity(rows);
         for block in 0..blocks {
             let (from, to) = (block * rows / blocks, (block + 1) * rows / blocks);
-            let (scatter, adjusting) = self.fit_adjustment(from.saturating_sub(gap)..(to + gap).min(rows));
-            validated.extend((from..to).map(|row| self.adjusted_row(row, &scatter, &adjusting)));
+            let (scatter, adjustment) = self.fit_adjustment(from.saturating_sub(gap)..(to + gap).min(rows));
+            validated.extend((from..to).map(|row| self.adjusted_row(row, &scatter, &adjustment)));
         }
         let mut squares = vec![0.0; self.deviations.len()];
         for row in &validated {
@@ -82,12 +82,8 @@ impl CalibrationData<'_> {
             row.iter().zip(&excess).map(|(value, excess)| ((value / excess).abs() - deadband).max(0.0).powi(2)).sum()
         };
         let sums: Vec<f64> = validated.iter().map(sum).collect();
-        let (scatter, mut adjusting) = self.fit_adjustment(0..0);
-        adjusting.divide_rows(&excess);
-        Calibration {
-            scatter,
-            adjustment: adjusting,
-            sum_divisor: (MARGIN * rows::quantile(&sums, 0.99) / limit).max(1.0),
-        }
+        let (scatter, mut adjustment) = self.fit_adjustment(0..0);
+        adjustment.divide_rows(&excess);
+        Calibration { scatter, adjustment, sum_divisor: (MARGIN * rows::quantile(&sums, 0.99) / limit).max(1.0) }
     }
 }

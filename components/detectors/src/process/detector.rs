@@ -128,26 +128,26 @@ impl ProcessDetector {
         let smoothed = [smooth_levels, smooth_spreads].concat();
 
         let mut reference = Reference::new(&unsmoothed, settings.reference_rows);
-        let mut away = vec![Vec::with_capacity(rows.len()); smoothed.len()];
+        let mut residuals = vec![Vec::with_capacity(rows.len()); smoothed.len()];
         for at in 0..rows.len() {
             let features = row_at(&smoothed, at);
-            for (series, value) in away.iter_mut().zip(reference.deviations(&features)) {
+            for (series, value) in residuals.iter_mut().zip(reference.deviations(&features)) {
                 series.push(value);
             }
             reference.follow(&features);
         }
 
-        let settle = MAX_SETTLING_ROWS.min(rows.len() / 4);
-        let after = |series: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
-            series.into_iter().map(|values| values.into_iter().skip(settle).collect()).collect()
+        let settling_rows = MAX_SETTLING_ROWS.min(rows.len() / 4);
+        let without_settling = |series: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+            series.into_iter().map(|values| values.into_iter().skip(settling_rows).collect()).collect()
         };
         let fitted = CalibrationData {
-            deviations: &after(away),
+            deviations: &without_settling(residuals),
             noises: &[level_noises, spread_noises].concat(),
             independent_per_row: settings.independent_per_row(),
         };
         let calibration = fitted.calibrate(settings.deadband, settings.limit);
-        let learnt = rows::to_float(rows.len() - settle);
+        let learnt = rows::to_float(rows.len() - settling_rows);
         Ok(Self {
             max_learnt_rows: settings.memory_rows.max(learnt),
             channels,
@@ -198,18 +198,18 @@ impl ProcessDetector {
         self.spreads.step(&roots);
         let features: Vec<f64> = self.levels.levels().chain(self.spreads.levels()).collect();
 
-        let away: Vec<f64> = self.reference.deviations(&features).collect();
-        let unit: Vec<f64> = away
+        let residuals: Vec<f64> = self.reference.deviations(&features).collect();
+        let unit: Vec<f64> = residuals
             .iter()
             .zip(&self.scatter)
             .zip(missing())
-            .map(|((away, scatter), missing)| if missing { 0.0 } else { away / scatter })
+            .map(|((residual, scatter), missing)| if missing { 0.0 } else { residual / scatter })
             .collect();
-        let few = 1.0 + (UNCERTAIN_ROWS / (self.learnt_rows * self.settings.independent_per_row())).powi(2);
+        let uncertainty = 1.0 + (UNCERTAIN_ROWS / (self.learnt_rows * self.settings.independent_per_row())).powi(2);
         let adjusted = self.adjustment.mul_vector(&unit).zip(missing());
-        self.last_deviations = adjusted.map(|(value, missing)| (!missing).then_some(value / few)).collect();
-        let beyond: f64 = self.last_deviations.iter().map(|value| self.squared_excess(*value)).sum();
-        let (sum, settling) = self.attenuate_episode_end(beyond / self.sum_divisor);
+        self.last_deviations = adjusted.map(|(value, missing)| (!missing).then_some(value / uncertainty)).collect();
+        let excess: f64 = self.last_deviations.iter().map(|value| self.squared_excess(*value)).sum();
+        let (sum, settling) = self.attenuate_episode_end(excess / self.sum_divisor);
         self.sum = sum;
 
         let (deadband, freeze) = (self.settings.deadband, self.settings.freeze);
@@ -218,9 +218,9 @@ impl ProcessDetector {
         if sum < LEARNING_SHARE * self.settings.limit {
             self.learnt_rows = (self.learnt_rows + 1.0).min(self.max_learnt_rows);
             let parts =
-                self.scatter.iter_mut().zip(&away).zip(&self.last_deviations).filter(|(_, last)| last.is_some());
-            for ((scatter, away), _) in parts {
-                *scatter += 0.5 / self.learnt_rows * (away * away / *scatter - *scatter);
+                self.scatter.iter_mut().zip(&residuals).zip(&self.last_deviations).filter(|(_, last)| last.is_some());
+            for ((scatter, residual), _) in parts {
+                *scatter += 0.5 / self.learnt_rows * (residual * residual / *scatter - *scatter);
             }
         }
         1.0 - 10f64.powf(-3.0 * sum / self.settings.limit)
@@ -274,18 +274,18 @@ impl ProcessDetector {
     /// Features of the last row: the levels, then the spreads. The shares are those of the squares beyond the deadband,
     /// or of the squared deviations while all features are within it.
     pub fn features(&self) -> Vec<Feature> {
-        let beyond: Vec<f64> = self.last_deviations.iter().map(|value| self.squared_excess(*value)).collect();
+        let excesses: Vec<f64> = self.last_deviations.iter().map(|value| self.squared_excess(*value)).collect();
         let square = |value: &Option<f64>| value.map_or(0.0, |value| value * value);
-        let inside = beyond.iter().all(|value| *value <= 0.0);
-        let parts = if inside { self.last_deviations.iter().map(square).collect() } else { beyond };
+        let inside = excesses.iter().all(|value| *value <= 0.0);
+        let parts = if inside { self.last_deviations.iter().map(square).collect() } else { excesses };
         let total: f64 = parts.iter().sum();
         let width = self.channels.len();
-        let places = self.reference.levels().zip(self.levels.levels().chain(self.spreads.levels()));
-        let all = parts.iter().zip(&self.last_deviations).zip(places).enumerate();
-        all.map(|(at, ((part, last), (expected, seen)))| {
+        let expected_and_actual = self.reference.levels().zip(self.levels.levels().chain(self.spreads.levels()));
+        let all = parts.iter().zip(&self.last_deviations).zip(expected_and_actual).enumerate();
+        all.map(|(at, ((part, last), (expected, actual)))| {
             let (channel, kind) = if at < width { (at, FeatureKind::Level) } else { (at - width, FeatureKind::Spread) };
             let unit = |value: f64| match self.channels.get(channel) {
-                Some(known) if kind == FeatureKind::Level => known.center + known.scale * value,
+                Some(scaling) if kind == FeatureKind::Level => scaling.center + scaling.scale * value,
                 _ => f64::NAN,
             };
             Feature {
@@ -294,7 +294,7 @@ impl ProcessDetector {
                 share: if total > 0.0 { part / total } else { 0.0 },
                 deviation: last.unwrap_or(0.0),
                 expected: unit(expected),
-                actual: unit(seen),
+                actual: unit(actual),
             }
         })
         .collect()

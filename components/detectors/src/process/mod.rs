@@ -1,7 +1,7 @@
 //! Detects when the sensors of a group, taken together, change: online, causal, without labels.
 //!
-//! [`Process`] uses the level of each sensor. [`ProcessDetector::fit`] learns from normal rows; [`ProcessDetector::score`] then takes
-//! one row at a time. The steps, each in its own file with its source:
+//! [`Process`] uses the level of each sensor. [`ProcessDetector::fit`] learns from normal rows;
+//! [`ProcessDetector::score`] then takes one row at a time. The steps, each in its own file with its source:
 //!
 //! 1. **Scale** (`scale.rs`): median and standard deviation of the fitted rows.
 //! 2. **Smooth** (`smooth.rs`): an exponentially weighted mean of each channel that follows steps and resists outliers.

@@ -41,10 +41,10 @@ pub(crate) struct Reference {
 impl FeatureReference {
     /// Step towards `value`, with `share` of the gain.
     fn step(&self, value: f64, gain: f64, share: f64) -> f64 {
-        let away = value - self.level;
-        let slow = gain * share * away;
-        let always = (MIN_FOLLOW.0 * away).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
-        if always.abs() > slow.abs() { always } else { slow }
+        let deviation = value - self.level;
+        let step = gain * share * deviation;
+        let min_step = (MIN_FOLLOW.0 * deviation).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
+        if min_step.abs() > step.abs() { min_step } else { step }
     }
 }
 
@@ -60,48 +60,48 @@ impl Reference {
 
     /// Deviations of the features from the reference.
     pub(crate) fn deviations<'a>(&'a self, features: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        self.features.iter().zip(features).map(|(one, value)| value - one.level)
+        self.features.iter().zip(features).map(|(feature, value)| value - feature.level)
     }
 
     /// The reference of each feature.
     pub(crate) fn levels(&self) -> impl Iterator<Item = f64> {
-        self.features.iter().map(|one| one.level)
+        self.features.iter().map(|feature| feature.level)
     }
 
     /// Moves to these values at once and forgets the drift.
     pub(crate) fn move_to(&mut self, features: &[f64]) {
-        for (one, value) in self.features.iter_mut().zip(features) {
-            *one = FeatureReference { level: *value, drift: 0.0 };
+        for (feature, value) in self.features.iter_mut().zip(features) {
+            *feature = FeatureReference { level: *value, drift: 0.0 };
         }
     }
 
     /// Follows a row of the fit with the full gain.
     pub(crate) fn follow(&mut self, features: &[f64]) {
-        for (one, value) in self.features.iter_mut().zip(features) {
-            one.level += one.step(*value, self.gain, 1.0);
+        for (feature, value) in self.features.iter_mut().zip(features) {
+            feature.level += feature.step(*value, self.gain, 1.0);
         }
     }
 
     /// Follows a row with a share of the gain per feature; None for a missing feature.
     pub(crate) fn follow_partially(&mut self, features: &[f64], shares: impl Iterator<Item = Option<f64>>) {
-        for ((one, value), share) in self.features.iter_mut().zip(features).zip(shares) {
+        for ((feature, value), share) in self.features.iter_mut().zip(features).zip(shares) {
             let Some(share) = share else { continue };
-            let mut step = one.step(*value, self.gain, share);
+            let mut step = feature.step(*value, self.gain, share);
             if share >= 0.5 {
-                one.drift += (step - one.drift) / DRIFT_ROWS;
+                feature.drift += (step - feature.drift) / DRIFT_ROWS;
             } else {
-                one.drift *= 1.0 - 1.0 / DRIFT_DECAY_ROWS;
-                if one.drift * (value - one.level) > 0.0 && one.drift.abs() > step.abs() {
-                    step = one.drift;
+                feature.drift *= 1.0 - 1.0 / DRIFT_DECAY_ROWS;
+                if feature.drift * (value - feature.level) > 0.0 && feature.drift.abs() > step.abs() {
+                    step = feature.drift;
                 }
             }
-            one.level += step;
+            feature.level += step;
         }
     }
 }
 
 /// Share of the gain for an adjusted deviation.
 pub(crate) fn follow_share(adjusted: f64, deadband: f64, freeze: f64) -> f64 {
-    let along = ((adjusted.abs() - deadband) / (freeze - deadband)).max(0.0);
-    if along < 1.0 { (1.0 - along * along).powi(2) } else { 0.0 }
+    let position = ((adjusted.abs() - deadband) / (freeze - deadband)).max(0.0);
+    if position < 1.0 { (1.0 - position * position).powi(2) } else { 0.0 }
 }

@@ -29,16 +29,16 @@ impl Default for ProcessSettings {
 impl ProcessSettings {
     /// Returns the settings with every number clamped to its valid range.
     pub(crate) fn clamped(self) -> Self {
-        let or = |value: f64, default: f64| if value.is_finite() { value } else { default };
+        let or_default = |value: f64, default: f64| if value.is_finite() { value } else { default };
         let default = Self::default();
-        let deadband = or(self.deadband, default.deadband).clamp(0.0, 100.0);
+        let deadband = or_default(self.deadband, default.deadband).clamp(0.0, 100.0);
         Self {
-            smoothing: or(self.smoothing, default.smoothing).clamp(1e-4, 1.0),
-            reference_rows: or(self.reference_rows, default.reference_rows).clamp(1.0, 1e9),
-            memory_rows: or(self.memory_rows, default.memory_rows).clamp(1.0, 1e9),
+            smoothing: or_default(self.smoothing, default.smoothing).clamp(1e-4, 1.0),
+            reference_rows: or_default(self.reference_rows, default.reference_rows).clamp(1.0, 1e9),
+            memory_rows: or_default(self.memory_rows, default.memory_rows).clamp(1.0, 1e9),
             deadband,
-            freeze: or(self.freeze, default.freeze).max(deadband + 1e-3),
-            limit: or(self.limit, default.limit).max(1e-3),
+            freeze: or_default(self.freeze, default.freeze).max(deadband + 1e-3),
+            limit: or_default(self.limit, default.limit).max(1e-3),
         }
     }
 

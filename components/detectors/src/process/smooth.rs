@@ -46,19 +46,22 @@ impl Smoother {
 
     /// Adds a row; values that are not finite are missing.
     pub(crate) fn step(&mut self, row: &[f64]) {
-        for (one, value) in self.smoothers.iter_mut().zip(row).filter(|(_, value)| value.is_finite()) {
-            let error = value - one.level;
-            let within = error.clamp(-one.bound, one.bound);
-            let excess = error - within;
-            let twice =
-                if excess * one.excess > 0.0 { excess.abs().min(one.excess.abs()).copysign(excess) } else { 0.0 };
-            one.excess = excess;
-            one.level += self.weight * within + twice;
+        for (smoother, value) in self.smoothers.iter_mut().zip(row).filter(|(_, value)| value.is_finite()) {
+            let error = value - smoother.level;
+            let bounded = error.clamp(-smoother.bound, smoother.bound);
+            let excess = error - bounded;
+            let repeated_excess = if excess * smoother.excess > 0.0 {
+                excess.abs().min(smoother.excess.abs()).copysign(excess)
+            } else {
+                0.0
+            };
+            smoother.excess = excess;
+            smoother.level += self.weight * bounded + repeated_excess;
         }
     }
 
     /// Returns the smoothed values.
     pub(crate) fn levels(&self) -> impl Iterator<Item = f64> {
-        self.smoothers.iter().map(|one| one.level)
+        self.smoothers.iter().map(|smoother| smoother.level)
     }
 }

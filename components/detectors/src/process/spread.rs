@@ -39,9 +39,9 @@ impl Spread {
     pub(crate) fn fit(deviations: &[Vec<f64>]) -> (Self, Vec<Vec<f64>>) {
         let rows = deviations.first().map_or(0, Vec::len);
         let (matrix, scales) = whiten::correlation(&whiten::centered(deviations), &vec![1e-9; deviations.len()]);
-        let mut adjusting = matrix.shrunk(whiten::shrinkage(deviations.len(), rows, 0.05)).adjustment();
-        adjusting.divide_columns(&scales.iter().map(|scale| scale.max(0.05)).collect::<Vec<_>>());
-        let (all, features) = adjusting
+        let mut adjustment = matrix.shrunk(whiten::shrinkage(deviations.len(), rows, 0.05)).adjustment();
+        adjustment.divide_columns(&scales.iter().map(|scale| scale.max(0.05)).collect::<Vec<_>>());
+        let (all, features) = adjustment
             .rows()
             .map(|weights| {
                 let mut adjusted = vec![0.0; rows];
@@ -50,20 +50,21 @@ impl Spread {
                         *sum += weight * value;
                     }
                 }
-                let mut one = ChannelSpread { scale: rows::deviation(&adjusted).max(0.05), mean: 0.0, spread: 1.0 };
-                let roots: Vec<f64> = adjusted.iter().map(|value| one.root(*value)).collect();
-                one.mean = rows::mean(&roots);
-                one.spread = rows::deviation(&roots).max(0.1);
-                let feature = roots.iter().map(|root| (root - one.mean) / one.spread).collect::<Vec<_>>();
-                (one, feature)
+                let mut channel = ChannelSpread { scale: rows::deviation(&adjusted).max(0.05), mean: 0.0, spread: 1.0 };
+                let roots: Vec<f64> = adjusted.iter().map(|value| channel.root(*value)).collect();
+                channel.mean = rows::mean(&roots);
+                channel.spread = rows::deviation(&roots).max(0.1);
+                let feature = roots.iter().map(|root| (root - channel.mean) / channel.spread).collect::<Vec<_>>();
+                (channel, feature)
             })
             .unzip();
-        (Self { adjustment: adjusting, channels: all }, features)
+        (Self { adjustment, channels: all }, features)
     }
 
     /// Computes the feature of one row of deviations.
     pub(crate) fn features<'a>(&'a self, deviations: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        let standard = |(one, adjusted): (&ChannelSpread, f64)| (one.root(adjusted) - one.mean) / one.spread;
-        self.channels.iter().zip(self.adjustment.mul_vector(deviations)).map(standard)
+        let standardised =
+            |(channel, adjusted): (&ChannelSpread, f64)| (channel.root(adjusted) - channel.mean) / channel.spread;
+        self.channels.iter().zip(self.adjustment.mul_vector(deviations)).map(standardised)
     }
 }

@@ -28,7 +28,7 @@ fn alarms(detector: &mut ProcessDetector, rows: &[Vec<f64>]) -> usize {
 }
 
 #[test]
-fn sums_are_the_prototypes() {
+fn sums_match_the_prototype() {
     #[derive(serde::Deserialize)]
     struct Run {
         fit: usize,
@@ -107,11 +107,11 @@ fn a_shift_is_found_attributed_to_its_channel_and_over_afterwards() {
 fn growing_scatter_is_attributed_to_the_spread() {
     let mut pcg = Pcg(Random::new(4));
     let mut detector = fit(&pcg.rows(400, 4));
-    let mut wild = pcg.rows(200, 4);
-    for row in &mut wild {
+    let mut scattered = pcg.rows(200, 4);
+    for row in &mut scattered {
         row[2] = 200.0 + 5.0 * (row[2] - 200.0);
     }
-    assert!(alarms(&mut detector, &wild) > 150);
+    assert!(alarms(&mut detector, &scattered) > 150);
     let top = detector.features().into_iter().max_by(|a, b| a.share.total_cmp(&b.share)).unwrap();
     assert_eq!((top.channel, top.kind), (2, FeatureKind::Spread));
 }

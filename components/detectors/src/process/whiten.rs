@@ -83,7 +83,7 @@ pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (SquareMatri
     let scales: Vec<f64> = series
         .iter()
         .zip(diagonal)
-        .map(|(values, more)| (moment(values, values) + more).max(f64::MIN_POSITIVE).sqrt())
+        .map(|(values, offset)| (moment(values, values) + offset).max(f64::MIN_POSITIVE).sqrt())
         .collect();
     let unit: Vec<Vec<f64>> =
         series.iter().zip(&scales).map(|(values, scale)| values.iter().map(|value| value / scale).collect()).collect();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn correlation_and_shrinkage_are_scikit_learns() {
+    fn correlation_and_shrinkage_match_scikit_learn() {
         let reference = reference();
         let (matrix, scales) = correlation(&reference.series, &[0.0; 4]);
         scales.iter().for_each(|scale| close(*scale, 1.0));
@@ -162,21 +162,21 @@ mod tests {
     }
 
     #[test]
-    fn adjusted_deviations_are_the_residuals_of_scikit_learns_regression() {
+    fn adjusted_deviations_match_the_residuals_of_scikit_learn() {
         let reference = reference();
-        let adjusting = correlation(&reference.series, &[0.0; 4]).0.adjustment();
+        let adjustment = correlation(&reference.series, &[0.0; 4]).0.adjustment();
         for (at, expected) in reference.regression_adjusted.iter().enumerate() {
-            adjusting.mul_vector(&row(&reference.series, at)).zip(expected).for_each(|(a, b)| close(a, *b));
+            adjustment.mul_vector(&row(&reference.series, at)).zip(expected).for_each(|(a, b)| close(a, *b));
         }
     }
 
     #[test]
-    fn adjusted_deviations_give_scipys_mahalanobis_distance() {
+    fn adjusted_deviations_give_the_mahalanobis_distance_of_scipy() {
         let reference = reference();
-        let adjusting = correlation(&reference.series, &[0.0; 4]).0.shrunk(0.2).adjustment();
+        let adjustment = correlation(&reference.series, &[0.0; 4]).0.shrunk(0.2).adjustment();
         for (at, expected) in reference.shrunk_mahalanobis_squared.iter().enumerate() {
             let row = row(&reference.series, at);
-            let parts = adjusting.mul_vector(&row).zip(&row).zip(&reference.shrunk_precision_diagonal);
+            let parts = adjustment.mul_vector(&row).zip(&row).zip(&reference.shrunk_precision_diagonal);
             close(parts.map(|((adjusted, value), precision)| value * adjusted * precision.sqrt()).sum(), *expected);
         }
     }
@@ -184,13 +184,13 @@ mod tests {
     #[test]
     fn a_matrix_without_an_inverse_adjusts_nothing() {
         let twice = vec![vec![1.0, -1.0, 1.0], vec![1.0, -1.0, 1.0]];
-        let adjusting = correlation(&twice, &[0.0; 2]).0.adjustment();
-        let adjusted: Vec<f64> = adjusting.mul_vector(&[2.0, 3.0]).collect();
+        let adjustment = correlation(&twice, &[0.0; 2]).0.adjustment();
+        let adjusted: Vec<f64> = adjustment.mul_vector(&[2.0, 3.0]).collect();
         assert!(adjusted.iter().all(|value| value.is_finite()), "{adjusted:?}");
     }
 
     #[test]
-    fn order_statistics_are_numpys() {
+    fn order_statistics_match_numpy() {
         let reference = reference();
         let first = reference.series.first().unwrap();
         for (share, expected) in &reference.quantiles {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn within_the_edge_smoothing_is_pandas() {
+    fn smoothing_within_the_bound_matches_pandas() {
         let reference = reference();
         let mut smoother = Smoother::new(&reference.series, &[1.0; 4], 0.1);
         for (at, expected) in reference.ewma.iter().enumerate() {

@@ -27,9 +27,9 @@ impl BaselineChange {
         if let Some(old) = self.recent.push(value) {
             self.count = self.count.saturating_add(1);
             let rate = f64::from(self.count).min(self.memory).recip();
-            let off = old - self.mean;
-            self.mean += rate * off;
-            self.variance = (1.0 - rate) * (self.variance + rate * off * off);
+            let deviation = old - self.mean;
+            self.mean += rate * deviation;
+            self.variance = (1.0 - rate) * (self.variance + rate * deviation * deviation);
         }
     }
 
@@ -56,9 +56,9 @@ impl BaselineChange {
         if !self.is_ready() {
             return 0.0;
         }
-        let usual = self.variance.max(unit * unit);
-        let room = 1e-3 * usual;
-        ((self.recent.moments().1 + room) / (usual + room)).ln().abs()
+        let variance = self.variance.max(unit * unit);
+        let floor = 1e-3 * variance;
+        ((self.recent.moments().1 + floor) / (variance + floor)).ln().abs()
     }
 }
 

@@ -132,28 +132,32 @@ pub struct EvidenceDetector {
 }
 
 /// Replaces a setting that is not finite and positive by its default.
-fn positive_or(value: f64, instead: f64) -> f64 {
-    if value.is_finite() && value > 0.0 { value } else { instead }
+fn positive_or(value: f64, default: f64) -> f64 {
+    if value.is_finite() && value > 0.0 { value } else { default }
 }
 
 impl EvidenceDetector {
     /// Creates a detector without history. Invalid settings are replaced by their defaults.
     pub fn new(config: StreamConfig) -> Self {
-        let usual = StreamConfig::default();
+        let defaults = StreamConfig::default();
         let config = StreamConfig {
-            alarm: positive_or(config.alarm, usual.alarm),
-            exponent: positive_or(config.exponent, usual.exponent).clamp(0.5, 16.0),
-            again: positive_or(config.again, usual.again),
-            rate: positive_or(config.rate, usual.rate).min(1.0),
-            memory: positive_or(config.memory, usual.memory).max(2.0),
+            alarm: positive_or(config.alarm, defaults.alarm),
+            exponent: positive_or(config.exponent, defaults.exponent).clamp(0.5, 16.0),
+            again: positive_or(config.again, defaults.again),
+            rate: positive_or(config.rate, defaults.rate).min(1.0),
+            memory: positive_or(config.memory, defaults.memory).max(2.0),
             weights: config.weights.map(|weight| if weight.is_finite() { weight.max(0.0) } else { 1.0 }),
             half_lives: config.half_lives.map(|half_life| positive_or(half_life, 3000.0)),
             ..config
         };
         // Evidence that never matters: standard deviations, share of the range, differences of a logarithm.
         const FLOORS: [f64; 6] = [0.3, 0.3, 1e-3, 0.5, 0.5, 0.3];
-        let records =
-            config.half_lives.iter().zip(FLOORS).map(|(&half, floor)| DecayingRecord::new(half, floor)).collect();
+        let records = config
+            .half_lives
+            .iter()
+            .zip(FLOORS)
+            .map(|(&half_life, floor)| DecayingRecord::new(half_life, floor))
+            .collect();
         let ([by_day, by_week], [day_mean, week_mean]) = (config.slots, config.residuals);
         let [quiet, activity, spread] = config.recent;
         Self {
@@ -192,7 +196,7 @@ impl EvidenceDetector {
         }
         let value = value.clamp(-MAX_VALUE, MAX_VALUE);
         let evidence = self.evidence(time_ns, value);
-        let warm = self.rows >= u64::from(self.config.warmup);
+        let is_warm = self.rows >= u64::from(self.config.warmup);
         self.rows = self.rows.saturating_add(1);
 
         let mut ratios = [0.0; 6];
@@ -200,7 +204,7 @@ impl EvidenceDetector {
             ratios.iter_mut().zip(&mut self.records).zip(evidence).zip(self.config.weights)
         {
             let to_record = record.ratio(evidence);
-            if warm {
+            if is_warm {
                 *ratio = weight * to_record;
             }
         }
@@ -208,9 +212,9 @@ impl EvidenceDetector {
         let ratio = ratios.iter().map(|ratio: &f64| ratio.powf(exponent)).sum::<f64>().powf(exponent.recip());
         let ratio = if ratio.is_finite() { ratio } else { f64::MAX };
         let largest = ratios.iter().zip(ALL_EVIDENCE).max_by(|(one, _), (other, _)| one.total_cmp(other));
-        let given = if self.report(ratio) { ratio } else { 0.0 };
+        let reported_ratio = if self.report(ratio) { ratio } else { 0.0 };
         ScoredValue {
-            score: given / (given + self.config.alarm).min(f64::MAX),
+            score: reported_ratio / (reported_ratio + self.config.alarm).min(f64::MAX),
             ratio,
             evidence: largest.filter(|&(&ratio, _)| ratio > 0.0).map(|(_, evidence)| evidence),
             ratios,
@@ -231,13 +235,13 @@ impl EvidenceDetector {
         let range = self.max_value - self.min_value;
         // While the series is constant the unit is not used, but must not be 0.
         let unit = if range > 0.0 { ROUNDING_SHARE * range } else { f64::INFINITY };
-        let seen = [
+        let observed = [
             self.day.observe(time_ns, value, unit),
             self.week.observe(time_ns, value, unit),
             self.novelty.observe(value, range),
         ];
         if range > 0.0 {
-            let [day, week, novelty] = seen;
+            let [day, week, novelty] = observed;
             [
                 day,
                 week,
@@ -256,11 +260,11 @@ impl EvidenceDetector {
         if self.rows_since_report >= self.config.silence {
             self.last_reported = 0.0;
         }
-        let gives = ratio > self.last_reported * self.config.again;
-        if gives && ratio > MIN_SILENCING_RATIO {
+        let is_reported = ratio > self.last_reported * self.config.again;
+        if is_reported && ratio > MIN_SILENCING_RATIO {
             (self.last_reported, self.rows_since_report) = (ratio, 0);
         }
         self.rows_since_report = self.rows_since_report.saturating_add(1);
-        gives
+        is_reported
     }
 }

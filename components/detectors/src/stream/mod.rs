@@ -85,9 +85,9 @@ impl crate::Detector for Stream {
                 return 0.0;
             };
             let step = time.saturating_sub(first);
-            let waiting = std::mem::take(&mut self.pending_levels);
-            let mut before = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
-            for levels in &waiting {
+            let pending = std::mem::take(&mut self.pending_levels);
+            let mut before = i64::try_from(pending.len()).unwrap_or(i64::MAX);
+            for levels in &pending {
                 self.step(time.saturating_sub(step.saturating_mul(before)), levels);
                 before -= 1;
             }

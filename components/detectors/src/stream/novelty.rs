@@ -62,10 +62,10 @@ impl Novelty {
     /// Distance to the nearest window among those with at least `points` newer ones.
     fn nearest(&self) -> f64 {
         let mut best = f64::INFINITY;
-        for (place, past) in self.past_windows.chunks_exact(self.points).enumerate() {
+        for (place, past_window) in self.past_windows.chunks_exact(self.points).enumerate() {
             let age = (self.head + self.bank - 1 - place) % self.bank;
             if age >= self.points {
-                let distance = past.iter().zip(&self.window).map(|(past, now)| (past - now).abs()).sum::<f64>();
+                let distance = past_window.iter().zip(&self.window).map(|(past, now)| (past - now).abs()).sum::<f64>();
                 best = best.min(distance);
             }
         }

@@ -81,12 +81,12 @@ fn scale_and_offset_do_not_matter() {
 #[test]
 fn odd_input_is_harmless() {
     let mut detector = EvidenceDetector::new(StreamConfig::default());
-    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0, -0.0, 1.0];
+    let extreme = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 0.0, -0.0, 1.0];
     let mut row = 0_i64;
     for round in 0..3000 {
         // Times that jump, stand still and go back.
         row = row.wrapping_add([1, 0, -5, 1_000_000, i64::MAX / 7][round % 5]);
-        let value = if round % 3 == 0 { odd[round / 3 % odd.len()] } else { (round % 10) as f64 };
+        let value = if round % 3 == 0 { extreme[round / 3 % extreme.len()] } else { (round % 10) as f64 };
         let reading = detector.score_with_evidence(row, value);
         assert!((0.0..=1.0).contains(&reading.score), "{round}: {reading:?}");
         assert!(!reading.ratio.is_nan());

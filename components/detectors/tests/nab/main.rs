@@ -11,8 +11,8 @@ use scorer::{self as nab, LOW_FN, LOW_FP, STANDARD, Series};
 use wheeltapper_detectors::stream::{EvidenceDetector, StreamConfig};
 
 fn corpus() -> Option<Vec<Series>> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let data = std::env::var_os("WHEELTAPPER_TEST_DATA").map_or_else(beside, PathBuf::from).join("nab");
+    let default_folder = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let data = std::env::var_os("WHEELTAPPER_TEST_DATA").map_or_else(default_folder, PathBuf::from).join("nab");
     let Ok(windows) = std::fs::read_to_string(data.join("combined_windows.json")) else {
         eprintln!("skipped: no data set nab; set WHEELTAPPER_TEST_DATA to the folder that contains it");
         return None;

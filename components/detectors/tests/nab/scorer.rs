@@ -157,25 +157,25 @@ impl Series {
             lines: Vec::new(),
         };
         for (at, line) in csv.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
-            let wrong = || Error::Line(name.to_owned(), at + 1);
-            let (timestamp, value) = line.trim_end().split_once(',').ok_or_else(wrong)?;
-            let second = seconds(timestamp).ok_or_else(wrong)?;
+            let line_error = || Error::Line(name.to_owned(), at + 1);
+            let (timestamp, value) = line.trim_end().split_once(',').ok_or_else(line_error)?;
+            let second = seconds(timestamp).ok_or_else(line_error)?;
             series.times.push(second.saturating_mul(1_000_000_000));
-            series.values.push(value.trim().parse().map_err(|_| wrong())?);
+            series.values.push(value.trim().parse().map_err(|_| line_error())?);
             series.lines.push((timestamp.to_owned(), value.to_owned()));
         }
-        let mut free = 0;
+        let mut next_free = 0;
         for (left, right) in windows {
             let row = |edge: &String| {
-                let wanted = seconds(edge).map(|second| second.saturating_mul(1_000_000_000));
-                let found = series.times.iter().position(|&time| Some(time) == wanted);
+                let edge_time = seconds(edge).map(|second| second.saturating_mul(1_000_000_000));
+                let found = series.times.iter().position(|&time| Some(time) == edge_time);
                 found.ok_or_else(|| Error::Window(name.to_owned(), edge.clone()))
             };
             let (first, last) = (row(left)?, row(right)?);
-            if first < free || last < first {
+            if first < next_free || last < first {
                 return Err(Error::Window(name.to_owned(), left.clone()));
             }
-            free = last + 1;
+            next_free = last + 1;
             series.windows.push((first, last));
         }
         Ok(series)
@@ -223,11 +223,11 @@ impl Series {
 
     /// Reward or cost of each row if detected: the columns `S(t)_…` of NAB's results.
     pub fn row_scores(&self, profile: &Profile) -> Vec<f64> {
-        let priced = |place: RowPosition| match place.window {
-            Some(_) => place.sigmoid * profile.true_positive,
-            None => place.sigmoid * profile.false_positive,
+        let row_score = |position: RowPosition| match position.window {
+            Some(_) => position.sigmoid * profile.true_positive,
+            None => position.sigmoid * profile.false_positive,
         };
-        self.row_positions().into_iter().map(priced).collect()
+        self.row_positions().into_iter().map(row_score).collect()
     }
 
     /// Scores the file at a threshold.
@@ -236,27 +236,27 @@ impl Series {
             return Err(Error::Length(self.name.clone()));
         }
         let mut outcome = Outcome::default();
-        let mut earned = vec![None::<f64>; self.windows.len()];
-        let priced = self.row_scores(profile);
-        let rows = self.row_positions().into_iter().zip(priced).zip(scores).skip(self.probation());
-        for ((place, priced), &score) in rows {
+        let mut rewards = vec![None::<f64>; self.windows.len()];
+        let row_scores = self.row_scores(profile);
+        let rows = self.row_positions().into_iter().zip(row_scores).zip(scores).skip(self.probation());
+        for ((position, row_score), &score) in rows {
             let detected = score >= threshold;
-            match place.window.and_then(|at| earned.get_mut(at)) {
-                Some(earned) if detected => {
+            match position.window.and_then(|at| rewards.get_mut(at)) {
+                Some(reward) if detected => {
                     outcome.tp += 1;
-                    *earned = Some(earned.map_or(priced, |earned| earned.max(priced)));
+                    *reward = Some(reward.map_or(row_score, |reward| reward.max(row_score)));
                 }
                 Some(_) => outcome.r#fn += 1,
                 None if detected => {
                     outcome.fp += 1;
-                    outcome.score += priced;
+                    outcome.score += row_score;
                 }
                 None => outcome.tn += 1,
             }
         }
         let probation = self.probation();
-        let counted = self.windows.iter().zip(earned).filter(|(window, _)| window.1 >= probation);
-        outcome.score += counted.map(|(_, earned)| earned.unwrap_or(-profile.false_negative)).sum::<f64>();
+        let counted = self.windows.iter().zip(rewards).filter(|(window, _)| window.1 >= probation);
+        outcome.score += counted.map(|(_, reward)| reward.unwrap_or(-profile.false_negative)).sum::<f64>();
         Ok(outcome)
     }
 }
@@ -267,41 +267,41 @@ pub fn optimise(results: &[(&Series, &[f64])], profile: &Profile) -> Result<(f64
     struct Row {
         score: f64,
         window: Option<usize>,
-        priced: f64,
+        row_score: f64,
     }
     let mut rows = Vec::new();
-    let (mut numbered, mut windows) = (0, 0);
+    let (mut window_count, mut windows) = (0, 0);
     for (series, scores) in results {
         if scores.len() != series.values.len() {
             return Err(Error::Length(series.name.clone()));
         }
-        let priced = series.row_scores(profile);
-        let all = series.row_positions().into_iter().zip(priced).zip(scores.iter()).skip(series.probation());
-        rows.extend(all.filter(|(_, score)| !score.is_nan()).map(|((place, priced), &score)| Row {
+        let row_scores = series.row_scores(profile);
+        let all = series.row_positions().into_iter().zip(row_scores).zip(scores.iter()).skip(series.probation());
+        rows.extend(all.filter(|(_, score)| !score.is_nan()).map(|((position, row_score), &score)| Row {
             score,
-            window: place.window.map(|at| at + numbered),
-            priced,
+            window: position.window.map(|at| at + window_count),
+            row_score,
         }));
-        numbered += series.windows.len();
+        window_count += series.windows.len();
         windows += series.scored_windows();
     }
     rows.sort_by(|one, other| other.score.total_cmp(&one.score));
 
-    let mut earned = vec![-profile.false_negative; numbered];
+    let mut rewards = vec![-profile.false_negative; window_count];
     let mut total = null(windows, profile);
     let mut best = (UNREACHABLE, total);
-    for same in rows.chunk_by(|one, other| one.score == other.score) {
-        for row in same {
-            match row.window.and_then(|at| earned.get_mut(at)) {
-                Some(earned) if row.priced > *earned => {
-                    total += row.priced - *earned;
-                    *earned = row.priced;
+    for equal_scores in rows.chunk_by(|one, other| one.score == other.score) {
+        for row in equal_scores {
+            match row.window.and_then(|at| rewards.get_mut(at)) {
+                Some(reward) if row.row_score > *reward => {
+                    total += row.row_score - *reward;
+                    *reward = row.row_score;
                 }
                 Some(_) => {}
-                None => total += row.priced,
+                None => total += row.row_score,
             }
         }
-        if let Some(row) = same.first().filter(|_| total > best.1) {
+        if let Some(row) = equal_scores.first().filter(|_| total > best.1) {
             best = (row.score, total);
         }
     }
@@ -338,21 +338,21 @@ pub fn write_rows(results: &Path, detector: &str, series: &Series, scores: &[f64
     let file = series.name.rsplit('/').next().unwrap_or_default();
     let directory = results.join(detector).join(series.group());
     let path = directory.join(format!("{detector}_{file}"));
-    let probed = |cause| Error::Io(path.display().to_string(), cause);
-    fs::create_dir_all(&directory).map_err(probed)?;
-    let mut out = io::BufWriter::new(fs::File::create(&path).map_err(probed)?);
-    let heads = PROFILES.map(|profile| format!("S(t)_{}", profile.name)).join(",");
-    writeln!(out, "timestamp,value,anomaly_score,label,{heads}").map_err(probed)?;
-    let places = series.row_positions();
+    let io_error = |cause| Error::Io(path.display().to_string(), cause);
+    fs::create_dir_all(&directory).map_err(io_error)?;
+    let mut out = io::BufWriter::new(fs::File::create(&path).map_err(io_error)?);
+    let headers = PROFILES.map(|profile| format!("S(t)_{}", profile.name)).join(",");
+    writeln!(out, "timestamp,value,anomaly_score,label,{headers}").map_err(io_error)?;
+    let positions = series.row_positions();
     let [low_fp, low_fn, standard] = PROFILES.map(|profile| series.row_scores(&profile));
     let columns = low_fp.iter().zip(&low_fn).zip(&standard);
-    for ((((timestamp, value), score), place), ((low_fp, low_fn), standard)) in
-        series.lines.iter().zip(scores).zip(&places).zip(columns)
+    for ((((timestamp, value), score), position), ((low_fp, low_fn), standard)) in
+        series.lines.iter().zip(scores).zip(&positions).zip(columns)
     {
-        let label = u8::from(place.window.is_some());
-        writeln!(out, "{timestamp},{value},{score:?},{label},{low_fp:?},{low_fn:?},{standard:?}").map_err(probed)?;
+        let label = u8::from(position.window.is_some());
+        writeln!(out, "{timestamp},{value},{score:?},{label},{low_fp:?},{low_fn:?},{standard:?}").map_err(io_error)?;
     }
-    out.flush().map_err(probed)
+    out.flush().map_err(io_error)
 }
 
 /// Writes `<results>/<detector>/<detector>_<profile>_scores.csv`, with a line per file and the totals, in NAB's layout.
@@ -365,8 +365,8 @@ pub fn write_scores(
 ) -> Result<(), Error> {
     let directory = results.join(detector);
     let path = directory.join(format!("{detector}_{}_scores.csv", profile.name));
-    let probed = |cause| Error::Io(path.display().to_string(), cause);
-    fs::create_dir_all(&directory).map_err(probed)?;
+    let io_error = |cause| Error::Io(path.display().to_string(), cause);
+    fs::create_dir_all(&directory).map_err(io_error)?;
     let mut text = String::from("Detector,Profile,File,Threshold,Score,TP,TN,FP,FN,Total_Count\n");
     let mut sum = Outcome::default();
     for (series, scores) in all {
@@ -379,7 +379,7 @@ pub fn write_scores(
     }
     let rows: usize = all.iter().map(|(_, scores)| scores.len()).sum();
     text += &format!("Totals,,,,{:?},{},{},{},{},{rows}\n", sum.score, sum.tp, sum.tn, sum.fp, sum.r#fn);
-    fs::write(&path, text).map_err(probed)
+    fs::write(&path, text).map_err(io_error)
 }
 
 #[cfg(test)]
@@ -408,17 +408,17 @@ mod tests {
     #[test]
     fn row_scores_match_the_published_table() {
         let series = series(1000, &[(400, 499)]);
-        let priced = series.row_scores(&STANDARD);
+        let row_scores = series.row_scores(&STANDARD);
         // Full reward at the left edge, y = −1/100 at the right edge, and the paper's table of the scaled sigmoid in
         // between.
-        assert_eq!(priced[400], 1.0);
-        assert!((priced[450] * 0.986_614_298_151_430_3 - 0.848_283_639_957_513_1).abs() < 1e-12);
-        assert!((priced[499] - sigmoid(-0.01) / sigmoid(-1.0)).abs() < 1e-15);
+        assert_eq!(row_scores[400], 1.0);
+        assert!((row_scores[450] * 0.986_614_298_151_430_3 - 0.848_283_639_957_513_1).abs() < 1e-12);
+        assert!((row_scores[499] - sigmoid(-0.01) / sigmoid(-1.0)).abs() < 1e-15);
         // −0.11 before any window; after a window the cost falls from 0 over the window's length.
-        assert_eq!(priced[399], -0.11);
-        assert!((priced[500] + 0.11 * 0.025_249).abs() < 1e-6, "{}", priced[500]);
-        assert!((priced[598] + 0.11 * 0.986_614_298).abs() < 1e-9, "{}", priced[598]);
-        assert!(priced[796] > -0.11 && priced[797] == -0.11);
+        assert_eq!(row_scores[399], -0.11);
+        assert!((row_scores[500] + 0.11 * 0.025_249).abs() < 1e-6, "{}", row_scores[500]);
+        assert!((row_scores[598] + 0.11 * 0.986_614_298).abs() < 1e-9, "{}", row_scores[598]);
+        assert!(row_scores[796] > -0.11 && row_scores[797] == -0.11);
     }
 
     #[test]

@@ -29,15 +29,15 @@ fn is_one_of(names: &[&str], cell: &[u8]) -> bool {
 fn delimiter(header: &[u8]) -> u8 {
     *[b',', b';', b'\t']
         .iter()
-        .max_by_key(|&&mark| header.iter().filter(|&&byte| byte == mark).count())
+        .max_by_key(|&&candidate| header.iter().filter(|&&byte| byte == candidate).count())
         .unwrap_or(&b',')
 }
 
 /// Returns whether the line is a CSV header with a time or sensor column.
 pub(super) fn looks_like_csv(header: &[u8]) -> bool {
-    let mark = delimiter(header);
-    let mut cells = header.split(|&byte| byte == mark).map(|cell| cell.trim_ascii().trim_ascii_start());
-    header.contains(&mark)
+    let separator = delimiter(header);
+    let mut cells = header.split(|&byte| byte == separator).map(|cell| cell.trim_ascii().trim_ascii_start());
+    header.contains(&separator)
         && cells.any(|cell| is_one_of(&TIME_COLUMNS, unquote(cell)) || is_one_of(&SENSOR_COLUMNS, unquote(cell)))
 }
 
@@ -87,12 +87,12 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Readi
     let header = reader.headers().map_err(|error| {
         Rejection::malformed(format!("expected a header in UTF-8: {error}; export the file as UTF-8"))
     });
-    let shape = match header.and_then(|header| parse_header(header, sensor)) {
-        Ok(shape) => shape,
+    let layout = match header.and_then(|header| parse_header(header, sensor)) {
+        Ok(layout) => layout,
         Err(rejection) => return collector.reject(0, rejection, payload, 1),
     };
     let offset = |position: &csv::Position| usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let table = CsvFile { layout: shape, mapped_sensor: sensor, payload, header_len: offset(reader.position()) };
+    let table = CsvFile { layout, mapped_sensor: sensor, payload, header_len: offset(reader.position()) };
     let mut record = ByteRecord::new();
     loop {
         let start = offset(reader.position());
@@ -223,8 +223,8 @@ impl CsvFile<'_> {
         collector.reject_with(position, rejection, readings, || {
             let line_break = if header.ends_with(b"\n") { b"".as_slice() } else { b"\n" };
             // Blank lines may precede the row. A tab is not blank: it separates empty cells.
-            let blank = rows.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            let payload = [header, line_break, rows.get(blank..).unwrap_or_default()].concat();
+            let line_breaks = rows.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let payload = [header, line_break, rows.get(line_breaks..).unwrap_or_default()].concat();
             DeadLetter { payload, source: None, format: Some("csv".to_owned()) }
         });
     }

@@ -91,11 +91,11 @@ impl ParsedLine {
             ))
         };
         let (key, rest) = split_unescaped(text.as_bytes(), b' ').ok_or_else(expected)?;
-        let (fields, stamp) = split_fields(rest.trim_ascii_start());
-        let time = match (stamp.trim_ascii(), precision) {
+        let (fields, timestamp) = split_fields(rest.trim_ascii_start());
+        let time = match (timestamp.trim_ascii(), precision) {
             (b"", _) => arrival,
-            (stamp, Some(precision)) => precision.parse_time(stamp)?,
-            (stamp, None) => time::parse_text(std::str::from_utf8(stamp).map_err(|_| expected())?)?,
+            (timestamp, Some(precision)) => precision.parse_time(timestamp)?,
+            (timestamp, None) => time::parse_text(std::str::from_utf8(timestamp).map_err(|_| expected())?)?,
         };
         let mut parsed = Vec::new();
         let mut texts = 0;
@@ -146,8 +146,12 @@ fn parse_number(value: &[u8]) -> Result<f64, Rejection> {
     }
     #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
     let parsed = match (text.strip_suffix('i'), text.strip_suffix('u')) {
-        (Some(digits), _) => digits.parse::<i64>().map(|whole| whole as f64).map_err(|_| expected_integer(digits, 'i')),
-        (_, Some(digits)) => digits.parse::<u64>().map(|whole| whole as f64).map_err(|_| expected_integer(digits, 'u')),
+        (Some(digits), _) => {
+            digits.parse::<i64>().map(|number| number as f64).map_err(|_| expected_integer(digits, 'i'))
+        }
+        (_, Some(digits)) => {
+            digits.parse::<u64>().map(|number| number as f64).map_err(|_| expected_integer(digits, 'u'))
+        }
         _ => text.parse().map_err(|_| None),
     };
     parsed.map_err(|integer_message| {
@@ -241,13 +245,13 @@ fn unescape(text: &[u8]) -> String {
     if !text.contains('\\') {
         return text.into_owned();
     }
-    let mut plain = String::with_capacity(text.len());
+    let mut unescaped = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
         match char {
-            '\\' if matches!(chars.peek(), Some(',' | '=' | ' ' | '\\')) => plain.extend(chars.next()),
-            char => plain.push(char),
+            '\\' if matches!(chars.peek(), Some(',' | '=' | ' ' | '\\')) => unescaped.extend(chars.next()),
+            char => unescaped.push(char),
         }
     }
-    plain
+    unescaped
 }

@@ -262,10 +262,10 @@ fn resolve_metric(
     };
     let time = match metric.timestamp.or(message.timestamp) {
         None => Ok(arrival),
-        Some(stamp) => i64::try_from(stamp)
+        Some(timestamp) => i64::try_from(timestamp)
             .ok()
-            .and_then(|stamp| stamp.checked_mul(NANOS_PER_MILLI))
-            .ok_or_else(|| time::invalid_time(stamp.to_string().as_bytes())),
+            .and_then(|timestamp| timestamp.checked_mul(NANOS_PER_MILLI))
+            .ok_or_else(|| time::invalid_time(timestamp.to_string().as_bytes())),
     };
     Ok(Some(ResolvedMetric { sensor, time, value }))
 }

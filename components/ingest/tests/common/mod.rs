@@ -32,10 +32,10 @@ pub fn reading(name: &str, value: f64) -> (String, i64, f64) {
 }
 
 pub fn reasons(decoded: &Decoded) -> Vec<(u32, Reason)> {
-    decoded.rejected.iter().map(|refusal| (refusal.position, refusal.rejection.reason)).collect()
+    decoded.rejected.iter().map(|part| (part.position, part.rejection.reason)).collect()
 }
 
 /// The message of each rejection.
 pub fn messages(decoded: &Decoded) -> Vec<&str> {
-    decoded.rejected.iter().map(|refusal| refusal.rejection.message.as_str()).collect()
+    decoded.rejected.iter().map(|part| part.rejection.message.as_str()).collect()
 }

@@ -40,8 +40,8 @@ impl SelectBuilder {
 
     /// Restricts the rows to these sites. A range rather than LIKE, so that an index can be used: `0` is the
     /// character after `/`.
-    fn restrict_sites(&mut self, owner: SiteSource, sites: &[String]) {
-        let column = match owner {
+    fn restrict_sites(&mut self, site_source: SiteSource, sites: &[String]) {
+        let column = match site_source {
             SiteSource::Asset(column) => column,
             SiteSource::Sensor(_) => "sensors.asset",
             SiteSource::JsonAssets(_) => "named.value",
@@ -49,15 +49,15 @@ impl SelectBuilder {
         let mut alternatives = Vec::with_capacity(sites.len());
         for site in sites {
             let site = site.trim_end_matches('/');
-            let (own, from, to) = (
+            let (exact, from, to) = (
                 self.bind(Value::Text(site.to_owned())),
                 self.bind(Value::Text(format!("{site}/"))),
                 self.bind(Value::Text(format!("{site}0"))),
             );
-            alternatives.push(format!("{column} = {own} OR ({column} >= {from} AND {column} < {to})"));
+            alternatives.push(format!("{column} = {exact} OR ({column} >= {from} AND {column} < {to})"));
         }
         let any = if alternatives.is_empty() { "1 = 0".to_owned() } else { alternatives.join(" OR ") };
-        self.conditions.push(match owner {
+        self.conditions.push(match site_source {
             SiteSource::Sensor(sensor) => format!("{sensor} IN (SELECT sensors.name FROM sensors WHERE {any})"),
             SiteSource::Asset(_) => format!("({any})"),
             SiteSource::JsonAssets(json) => format!(
@@ -75,42 +75,43 @@ impl SelectBuilder {
 /// their machines belong to the sites: a plan of the whole plant is visible only to callers who may see all of it.
 /// The restriction is for SQLite, which compares texts byte by byte.
 pub fn select_statement(table: Table, filter: &Filter, sites: Option<&[String]>) -> (String, Vec<Value>) {
-    let plan = table_query(table);
-    let mut question = SelectBuilder::default();
-    question.restrict_column(plan.id, filter.id.as_ref());
-    question.restrict_column(plan.asset, filter.asset.as_ref());
-    question.restrict_column(plan.sensor, filter.sensor.as_ref());
+    let query = table_query(table);
+    let mut builder = SelectBuilder::default();
+    builder.restrict_column(query.id, filter.id.as_ref());
+    builder.restrict_column(query.asset, filter.asset.as_ref());
+    builder.restrict_column(query.sensor, filter.sensor.as_ref());
     if let Some(kind) = &filter.kind {
-        let mut either = Vec::with_capacity(plan.kind.len());
-        for column in plan.kind {
-            either.push(format!("{column} = {}", question.bind(Value::Text(kind.clone()))));
+        let mut either = Vec::with_capacity(query.kind.len());
+        for column in query.kind {
+            either.push(format!("{column} = {}", builder.bind(Value::Text(kind.clone()))));
         }
-        question.conditions.push(if either.is_empty() {
+        builder.conditions.push(if either.is_empty() {
             "1 = 0".to_owned()
         } else {
             format!("({})", either.join(" OR "))
         });
     }
-    if let Some((begin, end)) = plan.time_range {
+    if let Some((begin, end)) = query.time_range {
         for (column, operator, limit) in [(end, ">", filter.after), (begin, "<", filter.before)] {
             if let Some(limit) = limit {
-                let place = question.bind(Value::Integer(limit));
-                question.conditions.push(format!("{column} {operator} {place}"));
+                let placeholder = builder.bind(Value::Integer(limit));
+                builder.conditions.push(format!("{column} {operator} {placeholder}"));
             }
         }
     }
     if let Some(sites) = sites {
-        question.restrict_sites(plan.site_source, sites);
+        builder.restrict_sites(query.site_source, sites);
     }
-    let limit = question.bind(Value::Integer(i64::from(filter.limit.min(Filter::MAX_ROWS))));
-    let offset = question.bind(Value::Integer(i64::from(filter.offset)));
-    let SelectBuilder { conditions, parameters } = question;
-    let narrowed = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let limit = builder.bind(Value::Integer(i64::from(filter.limit.min(Filter::MAX_ROWS))));
+    let offset = builder.bind(Value::Integer(i64::from(filter.offset)));
+    let SelectBuilder { conditions, parameters } = builder;
+    let where_clause =
+        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     let statement = format!(
-        "SELECT {} FROM {}{narrowed} ORDER BY {} LIMIT {limit} OFFSET {offset}",
-        plan.columns.join(", "),
-        plan.from,
-        plan.order,
+        "SELECT {} FROM {}{where_clause} ORDER BY {} LIMIT {limit} OFFSET {offset}",
+        query.columns.join(", "),
+        query.from,
+        query.order,
     );
     (statement, parameters)
 }

@@ -40,8 +40,12 @@ impl Stage for AlertStage {
                     .map_err(|error| describe_stage_error(&error))?,
             );
         }
-        if let Some(late) = &input.tick_output {
-            alerts.extend(self.0.push(&late.scores, &late.anomalies).map_err(|error| describe_stage_error(&error))?);
+        if let Some(tick_output) = &input.tick_output {
+            alerts.extend(
+                self.0
+                    .push(&tick_output.scores, &tick_output.anomalies)
+                    .map_err(|error| describe_stage_error(&error))?,
+            );
         }
         if let Some(now) = input.tick {
             alerts.extend(self.0.tick(now).map_err(|error| describe_stage_error(&error))?);

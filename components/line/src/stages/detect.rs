@@ -33,24 +33,24 @@ impl Stage for DetectStage {
     fn process(&self, _key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
         let processed: DetectEvent = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
         let detected = self.0.push(&processed.features).map_err(|error| describe_stage_error(&error))?;
-        let late = match processed.tick {
+        let tick_output = match processed.tick {
             Some(now) => {
-                let mut late = self.0.tick(now).map_err(|error| describe_stage_error(&error))?;
-                while late.has_more {
+                let mut tick_output = self.0.tick(now).map_err(|error| describe_stage_error(&error))?;
+                while tick_output.has_more {
                     let rest = self.0.resume().map_err(|error| describe_stage_error(&error))?;
-                    append_output(&mut late, rest);
+                    append_output(&mut tick_output, rest);
                 }
-                Some(late)
+                Some(tick_output)
             }
             None => None,
         };
-        for detected in std::iter::once(&detected).chain(&late) {
+        for detected in std::iter::once(&detected).chain(&tick_output) {
             add_rows(detected, rows);
         }
         if processed.tick.is_none() && detected.scores.asset.is_empty() && detected.anomalies.is_empty() {
             return Ok(StageOutput::default());
         }
-        let next_input = AlertEvent { detected, tick_output: late, tick: processed.tick };
+        let next_input = AlertEvent { detected, tick_output, tick: processed.tick };
         let next = postcard::to_allocvec(&next_input).map_err(|error| error.to_string())?;
         Ok(StageOutput { next_event: Some(next), ..StageOutput::default() })
     }

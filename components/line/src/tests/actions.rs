@@ -44,7 +44,7 @@ fn execute(platform: &MemoryPlatform, action: Action, id: &str, text: &str) -> R
 
 fn rejection(platform: &MemoryPlatform, action: Action, id: &str, text: &str) -> ActionError {
     match execute(platform, action, id, text) {
-        Err(LineError::Rejected(refusal)) => refusal,
+        Err(LineError::Rejected(error)) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -106,8 +106,8 @@ fn a_repair_is_ordered_unless_an_order_is_pending() {
     platform.rows(
         "INSERT INTO alerts VALUES ('al', 'n/m', 's', 'high', 'open', 1, 2, NULL, 1, 0.9, 'an', 'imbalance', '', '', '', 1)",
     );
-    let more = ActionRequest { action: Action::OrderRepair, id: "an".into(), text: String::new(), now: 8 };
-    run(Line::new(platform.clone(), "", Dispatch::Bus).unwrap().execute(&more)).unwrap();
+    let second_request = ActionRequest { action: Action::OrderRepair, id: "an".into(), text: String::new(), now: 8 };
+    run(Line::new(platform.clone(), "", Dispatch::Bus).unwrap().execute(&second_request)).unwrap();
     assert_eq!((commands(&platform).len(), actions(&platform, "an").len()), (1, 2));
 }
 
@@ -130,7 +130,7 @@ fn work_order_changes_are_validated_before_they_are_queued() {
     };
     for (id, text, expected) in [
         ("x", r#"{"pinned":true}"#, "absent: there is no work order \"x\""),
-        ("o", r#"{"technician":"Eve"}"#, "conflict: technician \"Eve\" is not known; there are Ada, Bob"),
+        ("o", r#"{"technician":"Eve"}"#, "conflict: technician \"Eve\" is unknown; expected one of Ada, Bob"),
         ("o", "{}", "invalid: the change of the work order has no field"),
         ("o", r#"{"when":1}"#, "invalid: invalid change of a work order: unknown field `when`"),
         ("o", r#"{"status":"unscheduled"}"#, "invalid: "),
@@ -161,7 +161,7 @@ fn a_plan_is_a_task_in_the_planners_queue() {
     let invalid = |text: &str| matches!(rejection(&platform, Action::Plan, "", text), ActionError::Invalid(_));
     assert!(invalid("[") && invalid(r#"{"horizon_hours":0}"#) && invalid(r#"{"constraints":{"technicians":[]}}"#));
     let error = rejection(&platform, Action::Plan, "", r#"{"constraints":{"technicians":["Eve"]}}"#).to_string();
-    assert!(error.contains("there are Ada, Bob"), "{error}");
+    assert!(error.contains("expected one of Ada, Bob"), "{error}");
     assert!(matches!(rejection(&platform, Action::Plan, "", r#"{"sensor_ids":["n/m/y"]}"#), ActionError::NotFound(_)));
 }
 
@@ -169,8 +169,8 @@ fn a_plan_is_a_task_in_the_planners_queue() {
 fn a_plan_request_restricts_the_configuration_and_a_plan_is_summarised() {
     let request =
         PlanRequest::parse(r#"{"horizon_hours":24,"constraints":{"technicians":["Bob"],"not_before":50}}"#).unwrap();
-    let narrow: Json = serde_json::from_str(&request.restrict_config(CREW).unwrap()).unwrap();
-    assert_eq!(narrow, json!({ "technicians": [{ "name": "Bob" }], "horizon_hours": 24.0, "not_before": 50 }));
+    let restricted: Json = serde_json::from_str(&request.restrict_config(CREW).unwrap()).unwrap();
+    assert_eq!(restricted, json!({ "technicians": [{ "name": "Bob" }], "horizon_hours": 24.0, "not_before": 50 }));
     assert_eq!((request.start_time(7), request.start_time(90)), (50, 90));
     assert_eq!(PlanRequest::parse("{}").unwrap().restrict_config("").unwrap(), "{}");
     assert_eq!(action_rules::configured_technicians(CREW), ["Ada", "Bob"]);
@@ -195,12 +195,12 @@ fn a_plan_request_restricts_the_configuration_and_a_plan_is_summarised() {
 #[test]
 fn a_change_previews_the_work_order() {
     let order = json!({ "status": "unscheduled", "scheduled_time": null, "technician": null, "pinned": false });
-    let wish = |text: &str| WorkOrderChange::parse(text).unwrap();
-    let changed = wish(r#"{"scheduled_time":5,"technician":"Ada"}"#).preview(order.clone());
+    let change_of = |text: &str| WorkOrderChange::parse(text).unwrap();
+    let changed = change_of(r#"{"scheduled_time":5,"technician":"Ada"}"#).preview(order.clone());
     assert_eq!(changed, json!({ "status": "planned", "scheduled_time": 5, "technician": "Ada", "pinned": true }));
-    assert_eq!(wish(r#"{"status":"cancelled"}"#).preview(order.clone())["status"], "cancelled");
-    assert_eq!(wish(r#"{"status":"planned"}"#).preview(order)["status"], "unscheduled");
-    assert_eq!(wish(r#"{"status":"done"}"#).status, Some(OrderStatusChange::Done));
+    assert_eq!(change_of(r#"{"status":"cancelled"}"#).preview(order.clone())["status"], "cancelled");
+    assert_eq!(change_of(r#"{"status":"planned"}"#).preview(order)["status"], "unscheduled");
+    assert_eq!(change_of(r#"{"status":"done"}"#).status, Some(OrderStatusChange::Done));
     let critical = json!({ "id": "i", "asset": "n/m", "severity": "critical", "fault_mode": null });
     assert_eq!(
         (RepairRequest::new(&critical, "", 1).severity, RepairRequest::new(&critical, "", 1).title.as_str()),
@@ -208,6 +208,6 @@ fn a_change_previews_the_work_order() {
     );
     assert_eq!(RepairRequest::new(&critical, "", 1).id, RepairRequest::new(&critical, "other text", 2).id);
     // A command keeps its content in the queue.
-    let body = postcard::to_allocvec(&wish(r#"{"status":"done","pinned":false}"#)).unwrap();
+    let body = postcard::to_allocvec(&change_of(r#"{"status":"done","pinned":false}"#)).unwrap();
     assert_eq!(postcard::from_bytes::<WorkOrderChange>(&body).unwrap().pinned, Some(false));
 }

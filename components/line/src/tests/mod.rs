@@ -152,7 +152,7 @@ impl Stage for HashChainStage {
 
     fn process(&self, _key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
         match event.body.as_slice() {
-            b"refused" => return Err("no".into()),
+            b"rejected" => return Err("no".into()),
             b"poison" => panic!("poison"),
             _ => {}
         }
@@ -214,7 +214,7 @@ fn an_event_of_one_id_is_queued_once_and_in_order() {
     assert!(!add("a"));
     assert!(run(queue::append(&platform, Topic::Raw, "other", "a", 7, b"x")).unwrap());
     let queued = run(queue::read_after(&platform, Topic::Raw, "asset", 0)).unwrap();
-    assert_eq!(queued.iter().map(|each| (each.seq, each.id.as_str())).collect::<Vec<_>>(), [(1, "a"), (2, "b")]);
+    assert_eq!(queued.iter().map(|event| (event.seq, event.id.as_str())).collect::<Vec<_>>(), [(1, "a"), (2, "b")]);
     assert_eq!(run(queue::read_after(&platform, Topic::Raw, "asset", 1)).unwrap().len(), 1);
 }
 
@@ -279,7 +279,7 @@ fn racing_and_dying_instances_write_the_rows_of_a_single_one() {
 #[test]
 fn an_event_that_a_stage_rejects_becomes_a_dead_letter() {
     let platform = MemoryPlatform::new();
-    append_events(&platform, [vec![1], b"refused".to_vec(), vec![2]]);
+    append_events(&platform, [vec![1], b"rejected".to_vec(), vec![2]]);
     process(&platform, 0).unwrap();
     assert_eq!(platform.rows("SELECT count(*) FROM drifts"), [[Value::Integer(2)]]);
     let dead_letters =
@@ -315,11 +315,11 @@ fn the_next_stage_is_notified_on_the_bus() {
     let platform = MemoryPlatform::new();
     append_events(&platform, [vec![1]]);
     run(stage_driver::drain_queue::<HashChainStage, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
-    let nudges = || std::mem::take(&mut *platform.notifications.lock().unwrap());
-    assert_eq!(nudges(), [(Topic::Processed, "asset".to_owned()), (Topic::Alerts, "plant".to_owned())]);
-    run(queue::append(&platform, Topic::Raw, "asset", "bad", 0, b"refused")).unwrap();
+    let take_notifications = || std::mem::take(&mut *platform.notifications.lock().unwrap());
+    assert_eq!(take_notifications(), [(Topic::Processed, "asset".to_owned()), (Topic::Alerts, "plant".to_owned())]);
+    run(queue::append(&platform, Topic::Raw, "asset", "bad", 0, b"rejected")).unwrap();
     run(stage_driver::drain_queue::<HashChainStage, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
-    assert_eq!(nudges(), [(Topic::DeadLetters, "asset".to_owned())]);
+    assert_eq!(take_notifications(), [(Topic::DeadLetters, "asset".to_owned())]);
 }
 
 #[test]

@@ -75,8 +75,8 @@ fn process(line: &Line<FailingPlatform>, now: i64) -> Result<(), LineError> {
 
 fn count(platform: &MemoryPlatform, table: &str) -> i64 {
     // The table is created by the first write to it.
-    let made = platform.rows(&format!("SELECT count(*) FROM sqlite_master WHERE name = '{table}'"));
-    match (made[0][0].clone(), platform) {
+    let table_count = platform.rows(&format!("SELECT count(*) FROM sqlite_master WHERE name = '{table}'"));
+    match (table_count[0][0].clone(), platform) {
         (Value::Integer(0), _) => 0,
         _ => match platform.rows(&format!("SELECT count(*) FROM {table}"))[0][0] {
             Value::Integer(count) => count,

@@ -59,8 +59,8 @@ struct SpannedConfig {
 }
 
 pub(super) fn check(checker: &mut Checker<'_>) {
-    let Ok(SpannedConfig { access: places }) = toml::from_str(checker.text) else { return };
-    let (token, refresh) = (&places.token_lifetime, &places.refresh_lifetime);
+    let Ok(SpannedConfig { access: spanned }) = toml::from_str(checker.text) else { return };
+    let (token, refresh) = (&spanned.token_lifetime, &spanned.refresh_lifetime);
     if token.get_ref().seconds() < 60.0 {
         checker.report_at_span(
             token.span(),
@@ -76,19 +76,19 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             "leave both out for 30 days and 24 hours",
         );
     }
-    let SpannedLimits { detect, schedule, login, other, ingest } = &places.limits;
+    let SpannedLimits { detect, schedule, login, other, ingest } = &spanned.limits;
     let limits = [detect, schedule, login, other].into_iter().flatten();
     let limits = limits.filter(|limit| *limit.get_ref() == 0).map(Spanned::span);
     let ingest = ingest.iter().filter(|limit| limit.get_ref().bytes() == 0).map(Spanned::span);
     for span in limits.chain(ingest) {
         checker.report_at_span(span, "a limit of 0 rejects all requests", "write a large number for no limit");
     }
-    if let Some(syslog) = places.audit.get("syslog").filter(|target| !is_syslog_target(target.get_ref())) {
+    if let Some(syslog) = spanned.audit.get("syslog").filter(|target| !is_syslog_target(target.get_ref())) {
         let message = format!("{:?} is not a syslog target", syslog.get_ref());
         checker.report_at_span(syslog.span(), message, "write \"udp://host:514\" or \"unix:/dev/log\"");
     }
     let mut seen = BTreeSet::new();
-    for oidc in &places.oidc {
+    for oidc in &spanned.oidc {
         check_issuer(checker, oidc);
         if !seen.insert(oidc.issuer.get_ref()) {
             checker.report_at_span(oidc.issuer.span(), "this issuer occurs twice", "remove one of the two tables");

@@ -48,19 +48,19 @@ fn addresses_from_the_command_line_are_not_checked_in_the_file() {
         http: http.map(str::to_owned),
         mqtt: mqtt.map(str::to_owned),
     };
-    let told = |text: &str, listen: &ListenOverride| {
+    let load_errors = |text: &str, listen: &ListenOverride| {
         std::fs::write(&file, text).unwrap();
         load(&file, listen).err().map(|errors| errors.to_string()).unwrap_or_default()
     };
     let clash = "[http]\nlisten = \"127.0.0.1:1883\"\n";
-    assert!(told(clash, &listen(None, None)).contains("same port"));
-    assert_eq!(told(clash, &listen(Some("127.0.0.1:8080"), None)), "");
-    assert_eq!(told(clash, &listen(None, Some("127.0.0.1:1884"))), "");
+    assert!(load_errors(clash, &listen(None, None)).contains("same port"));
+    assert_eq!(load_errors(clash, &listen(Some("127.0.0.1:8080"), None)), "");
+    assert_eq!(load_errors(clash, &listen(None, Some("127.0.0.1:1884"))), "");
     // Addresses that are not overridden are still checked.
     let tls = "tls_listen = \"127.0.0.1:1883\"\ntls = { cert = \"c\", key = \"k\" }\n";
     let both = format!("{clash}[mqtt.broker]\n{tls}");
-    assert!(told(&both, &listen(None, Some("127.0.0.1:1884"))).contains("same port as [http] listen"));
-    assert_eq!(told(&both, &listen(Some("127.0.0.1:8080"), Some("127.0.0.1:1884"))), "");
+    assert!(load_errors(&both, &listen(None, Some("127.0.0.1:1884"))).contains("same port as [http] listen"));
+    assert_eq!(load_errors(&both, &listen(Some("127.0.0.1:8080"), Some("127.0.0.1:1884"))), "");
 }
 
 #[test]

@@ -59,7 +59,11 @@ proptest! {
     }
 
     #[test]
-    fn no_rule_causes_a_panic(filter in "[a+#/$é]{0,9}", sensor in "[{}#a-z0-9é]{0,9}", url in "[a-z:/@\\[\\]é.0-9]{0,12}") {
+    fn arbitrary_rules_cause_no_panic(
+        filter in "[a+#/$é]{0,9}",
+        sensor in "[{}#a-z0-9é]{0,9}",
+        url in "[a-z:/@\\[\\]é.0-9]{0,12}",
+    ) {
         errors_of(&format!(
             "[http]\nlisten = {url:?}\n[[mqtt.topic]]\nfilter = {filter:?}\nsensor = {sensor:?}\n\
              [[mqtt.client]]\nurl = {url:?}\ntopics = [{filter:?}]\n[[nats]]\nurl = {url:?}\nstream = {filter:?}\nsubjects = [{filter:?}]\n"

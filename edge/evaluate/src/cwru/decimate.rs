@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_below_and_stops_above() {
+    fn low_frequencies_pass_and_high_ones_are_removed() {
         for frequency in [300.0, 1000.0, 3000.0, 5300.0] {
             assert!((left(frequency) - 0.5_f64.sqrt()).abs() < 1e-3, "{frequency} Hz: {}", left(frequency));
         }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_mean_and_the_grid() {
+    fn decimation_keeps_the_mean_and_the_sample_grid() {
         let level = decimate(&[3.0; 10_000], 4);
         assert!(level.iter().all(|sample| (sample - 3.0).abs() < 1e-5));
         assert_eq!(level.len(), (10_000 - low_pass(4).len()) / 4 + 1);

@@ -50,15 +50,15 @@ impl RecordingName {
     #[must_use]
     pub fn parse(file: &str) -> Option<Self> {
         let parts: Vec<&str> = file.strip_suffix(".npy")?.split('_').collect();
-        let of = |race, diameter: &str, rate: &str| {
+        let faulty = |race, diameter: &str, rate: &str| {
             let kilohertz: u32 = rate.strip_prefix("DE")?.parse().ok().filter(|rate| *rate > 0)?;
             Some((Some(race), diameter.parse().ok()?, kilohertz * 1000))
         };
         let (rpm, (race, diameter, rate)) = match parts.as_slice() {
             [rpm, "Normal"] => (rpm, (None, 0, HEALTHY_RATE)),
-            [rpm, "IR", diameter, rate] => (rpm, of(DamagedPart::Inner, diameter, rate)?),
-            [rpm, "B", diameter, rate] => (rpm, of(DamagedPart::Ball, diameter, rate)?),
-            [rpm, "OR", "at", "3" | "6" | "12", diameter, rate] => (rpm, of(DamagedPart::Outer, diameter, rate)?),
+            [rpm, "IR", diameter, rate] => (rpm, faulty(DamagedPart::Inner, diameter, rate)?),
+            [rpm, "B", diameter, rate] => (rpm, faulty(DamagedPart::Ball, diameter, rate)?),
+            [rpm, "OR", "at", "3" | "6" | "12", diameter, rate] => (rpm, faulty(DamagedPart::Outer, diameter, rate)?),
             _ => return None,
         };
         Some(Self { rpm: rpm.parse().ok()?, race, diameter, rate })
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn file_names_are_parsed() {
         let name = |rpm, race, diameter, rate| Some(RecordingName { rpm, race, diameter, rate });
         assert_eq!(RecordingName::parse("1797_IR_7_DE12.npy"), name(1797, Some(DamagedPart::Inner), 7, 12_000));
         assert_eq!(RecordingName::parse("1730_B_28_DE48.npy"), name(1730, Some(DamagedPart::Ball), 28, 48_000));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn modes() {
+    fn fault_modes_are_mapped_to_damaged_parts() {
         assert_eq!(DamagedPart::from_fault_mode("bearing-inner-race"), Some(DamagedPart::Inner));
         assert_eq!(DamagedPart::from_fault_mode("BPFO"), Some(DamagedPart::Outer));
         assert_eq!(DamagedPart::from_fault_mode("rolling element"), Some(DamagedPart::Ball));

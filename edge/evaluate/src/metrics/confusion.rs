@@ -79,7 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn by_hand() {
+    fn counts_match_a_manual_calculation() {
         let alarms = [true, true, true, false, false, false, true, false];
         let labels = [true, true, false, true, false, false, false, false];
         let counts = Confusion::from_alarms(&alarms, &labels);
@@ -94,7 +94,10 @@ mod tests {
     proptest! {
         /// F1 is the harmonic mean of precision and recall; pooling equals counting all rows at once.
         #[test]
-        fn f1_and_pooling(rows in proptest::collection::vec(any::<(bool, bool)>(), 1..200), cut in 0_usize..200) {
+        fn f1_is_the_harmonic_mean_and_pooling_adds_counts(
+            rows in proptest::collection::vec(any::<(bool, bool)>(), 1..200),
+            cut in 0_usize..200,
+        ) {
             let (alarms, labels): (Vec<bool>, Vec<bool>) = rows.into_iter().unzip();
             let cut = cut.min(alarms.len());
             let whole = Confusion::from_alarms(&alarms, &labels);

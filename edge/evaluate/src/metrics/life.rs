@@ -32,7 +32,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn by_hand() {
+    fn metrics_match_a_manual_calculation() {
         assert!((rmse(&[13.0, 20.0], &[10.0, 24.0]) - 12.5_f64.sqrt()).abs() < 1e-12);
         // 13 early and 10 late each cost e - 1.
         assert!((phm08(&[0.0, 20.0], &[13.0, 10.0]) - 2.0 * (std::f64::consts::E - 1.0)).abs() < 1e-12);
@@ -42,7 +42,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn late_costs_more(truth in 0.0..300.0_f64, d in 0.01..100.0_f64) {
+        fn late_estimates_cost_more_than_early_ones(truth in 0.0..300.0_f64, d in 0.01..100.0_f64) {
             let (late, early) = (phm08(&[truth + d], &[truth]), phm08(&[truth - d], &[truth]));
             prop_assert!(late > early && early > 0.0);
             prop_assert!((rmse(&[truth + d], &[truth]) - d).abs() < 1e-9);

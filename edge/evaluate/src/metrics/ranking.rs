@@ -24,7 +24,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn by_hand() {
+    fn area_matches_known_values() {
         // scikit-learn's own example: 0.83.
         let area = auc_pr(&[0.1, 0.4, 0.35, 0.8], &[false, false, true, true]);
         assert!((area - 5.0 / 6.0).abs() < 1e-12);
@@ -36,7 +36,7 @@ mod tests {
     proptest! {
         /// By definition: precision and recall computed separately for each threshold.
         #[test]
-        fn as_defined(rows in proptest::collection::vec((0_u8..20, any::<bool>()), 1..60)) {
+        fn area_matches_its_definition(rows in proptest::collection::vec((0_u8..20, any::<bool>()), 1..60)) {
             let scores: Vec<f64> = rows.iter().map(|(score, _)| f64::from(*score)).collect();
             let labels: Vec<bool> = rows.iter().map(|(_, label)| *label).collect();
             prop_assume!(labels.contains(&true));

@@ -68,11 +68,11 @@ pub fn vus_pr(series: &[(&[f64], &[bool])], window: usize) -> f64 {
         accumulate(&mut existing);
         let mut before = 0.0;
         for at in 0..count {
-            let of = |counts: &[f64]| counts.get(at).copied().unwrap_or(0.0);
-            let tp = of(&hit) + of(&beside);
-            let positive = anomalous + of(&beside) / 2.0;
-            let recall = (tp / positive).min(1.0) * of(&existing) / ranges;
-            volume += (recall - before) * tp / of(&predicted);
+            let count_at = |counts: &[f64]| counts.get(at).copied().unwrap_or(0.0);
+            let tp = count_at(&hit) + count_at(&beside);
+            let positive = anomalous + count_at(&beside) / 2.0;
+            let recall = (tp / positive).min(1.0) * count_at(&existing) / ranges;
+            volume += (recall - before) * tp / count_at(&predicted);
             before = recall;
         }
     }

@@ -56,7 +56,7 @@ fn series(rows: usize, runs: &[(usize, usize)], shift: i64, bonus: f64, levels: 
 /// Computed by `generate_curve(labels, scores, window, 'opt', 250)` and `metric_PR` of the PyPI package TSB-AD 1.5
 /// (NumPy 2.4.6, scikit-learn 1.9.1) on the same series: VUS-PR, AUC-PR.
 #[test]
-fn as_tsb_ad() {
+fn volume_matches_tsb_ad() {
     type Case<'a> = (usize, &'a [(usize, usize)], i64, f64, usize, usize, f64, f64);
     let cases: [Case<'_>; 5] = [
         (1000, &[(300, 349), (700, 720)], 0, 300.0, 1009, 100, 0.502_574_301_179_490_3, 0.424_483_373_568_719_9),
@@ -84,7 +84,7 @@ fn as_tsb_ad() {
 }
 
 #[test]
-fn bounds() {
+fn volume_of_a_perfect_score_is_high_and_of_a_reversed_one_low() {
     let labels: Vec<bool> = (0..500).map(|row| (200..300).contains(&row)).collect();
     let perfect: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
     // With widened labels no 0/1 score reaches 1, and the reversed score is worse than a constant one.
@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn as_defined(
+    fn volume_matches_its_definition(
         rows in proptest::collection::vec((0_u8..40, 0_u8..8), 2..80),
         window in 0_usize..24,
         spread in 1_usize..6,
@@ -116,7 +116,10 @@ proptest! {
 
     /// Anomalies far apart in one series give the same result as pooled files.
     #[test]
-    fn pooled(rows in proptest::collection::vec(0_u8..200, 120..121), at in 30_usize..80) {
+    fn volume_is_pooled_over_several_series(
+        rows in proptest::collection::vec(0_u8..200, 120..121),
+        at in 30_usize..80,
+    ) {
         let scores: Vec<f64> = rows.iter().map(|score| f64::from(*score)).collect();
         let labels: Vec<bool> = (0..rows.len()).map(|row| (at..at + 5).contains(&row)).collect();
         let twice = (scores.repeat(2), labels.repeat(2));

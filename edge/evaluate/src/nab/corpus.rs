@@ -91,8 +91,8 @@ impl Corpus {
 
 fn labels_file(folder: &Path) -> Result<PathBuf, Error> {
     const NAME: &str = "combined_windows.json";
-    let places = [folder.join(NAME), folder.join("labels").join(NAME), folder.join("../labels").join(NAME)];
-    places.into_iter().find(|place| place.is_file()).ok_or_else(|| Error::layout(folder, NAME, "none"))
+    let candidates = [folder.join(NAME), folder.join("labels").join(NAME), folder.join("../labels").join(NAME)];
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| Error::layout(folder, NAME, "none"))
 }
 
 /// Reads `combined_windows.json`.
@@ -121,6 +121,6 @@ pub(crate) fn read_series(path: &Path, name: &str, windows: Vec<(i64, i64)>) -> 
     let (stamp, value) = (csv.required_column("timestamp")?, csv.required_column("value")?);
     let times = csv.times(stamp)?;
     csv.numbers(value)?;
-    let cells = |place: usize| csv.records.iter().map(|row| row.get(place).unwrap_or_default().to_owned()).collect();
+    let cells = |column: usize| csv.records.iter().map(|row| row.get(column).unwrap_or_default().to_owned()).collect();
     Ok(Series::new(name, cells(stamp), times, cells(value), windows))
 }

@@ -109,13 +109,13 @@ pub fn reward_points(series: &Series, scores: &[f64], weights: Weights, first: u
             (None, Some((last, length))) => scaled_sigmoid((row - last) as f64 / (length - 1.0)) * weights.fp,
             (None, None) => -weights.fp,
         };
-        let place = match within {
+        let position = match within {
             _ if row < unscored => WindowPosition::Probation,
             Some((number, ..)) => WindowPosition::Window(number),
             None => WindowPosition::Outside,
         };
         // Adding zero turns a negative zero, which would sort lower, into a positive one.
-        points.push(ScoredRow { score: score + 0.0, reward, position: place });
+        points.push(ScoredRow { score: score + 0.0, reward, position });
         if let Some((number, _, length)) = within
             && series.windows.get(number - first).is_some_and(|(_, end)| *end == time)
         {

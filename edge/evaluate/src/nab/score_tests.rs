@@ -17,7 +17,7 @@ fn series(rows: usize, windows: &[(usize, usize)]) -> Series {
 const STANDARD: Weights = Weights { tp: 1.0, fp: 0.11, fn_: 1.0 };
 
 #[test]
-fn sigmoid() {
+fn sigmoid_matches_the_values_in_nabs_source() {
     // Values from the comments in NAB's source.
     assert!((scaled_sigmoid(-1.0) - 0.98661).abs() < 1e-5);
     assert!((scaled_sigmoid(-0.5) - 0.84828).abs() < 1e-5);
@@ -33,7 +33,7 @@ fn probation_is_15_percent_and_at_most_750() {
 
 /// 20 rows, 3 in probation, the window from row 10 to 13.
 #[test]
-fn rewards_by_hand() {
+fn rewards_match_a_manual_calculation() {
     let points = reward_points(&series(20, &[(10, 13)]), &[0.0; 20], STANDARD, 0).unwrap();
     let e = |x: f64| (2.0 / (1.0 + (5.0 * x).exp()) - 1.0) / (2.0 / (1.0 + (-5.0_f64).exp()) - 1.0);
     // 4 rows: positions -1, -3/4, -2/4, -1/4.
@@ -52,7 +52,7 @@ fn rewards_by_hand() {
 
 /// One early detection, one false alarm just after the window, and one long before it.
 #[test]
-fn scores_by_hand() {
+fn scores_match_a_manual_calculation() {
     let mut scores = vec![0.1; 20];
     scores[11] = 0.9;
     scores[12] = 0.8;
@@ -103,7 +103,11 @@ fn a_window_that_is_not_in_the_file_is_rejected() {
 proptest! {
     /// Compares the sweep with the score of each threshold computed directly from the rows.
     #[test]
-    fn sweep_as_defined(levels in proptest::collection::vec(0_u8..12, 60..61), at in 5_usize..20, length in 2_usize..8) {
+    fn sweep_matches_the_score_of_each_threshold(
+        levels in proptest::collection::vec(0_u8..12, 60..61),
+        at in 5_usize..20,
+        length in 2_usize..8,
+    ) {
         let scores: Vec<f64> = levels.iter().map(|level| f64::from(*level) / 12.0).collect();
         let windows = [(at, at + length - 1), (at + 25, at + 24 + length)];
         let series = series(60, &windows);

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn worth_by_hand() {
+    fn reward_matches_a_manual_calculation() {
         assert!((reward(0.0, 0.11) - 1.0).abs() < 1e-12);
         assert!((reward(1.0, 0.11) + 0.11).abs() < 1e-12);
         // Half a step from the middle.
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_by_hand() {
+    fn scores_match_a_manual_calculation() {
         let times: Vec<i64> = (0..300).map(|second| second * 1_000_000_000).collect();
         let rows = |of: &dyn Fn(usize) -> bool| (0..300).map(of).collect::<Vec<bool>>();
         let changes = rows(&|row| row == 100 || row == 200);

@@ -159,9 +159,9 @@ fn evaluate_shifted(pipeline: &mut dyn Pipeline, labelled: &[Experiment], report
         let mut pooled = Confusion::default();
         for experiment in labelled.iter().filter(long) {
             let (cut, drop) = (random.below(MAX_CUT + 1) as usize, random.below(MAX_DROP + 1) as usize);
-            let judged = cut + FIT_ROWS + drop;
-            let recording = experiment.recording.join_ranges(cut..cut + FIT_ROWS, judged);
-            let labels = experiment.labels.as_deref().and_then(|labels| labels.get(judged..)).unwrap_or_default();
+            let scored_from = cut + FIT_ROWS + drop;
+            let recording = experiment.recording.join_ranges(cut..cut + FIT_ROWS, scored_from);
+            let labels = experiment.labels.as_deref().and_then(|labels| labels.get(scored_from..)).unwrap_or_default();
             let verdicts = checked_rows(pipeline, Benchmark::Skab, FIT_ROWS, &recording)?;
             pooled.add(Confusion::from_alarms(&scores_and_alarms(&verdicts).1, labels));
         }
@@ -229,8 +229,8 @@ fn read_experiment(path: &Path) -> Result<Experiment, Error> {
         columns.push(csv.numbers(csv.required_column(sensor)?)?);
     }
     let flags = |column: &str| -> Result<Option<Vec<bool>>, Error> {
-        let Some(place) = csv.column_index(column) else { return Ok(None) };
-        Ok(Some(csv.numbers(place)?.into_iter().map(|flag| flag > 0.5).collect()))
+        let Some(index) = csv.column_index(column) else { return Ok(None) };
+        Ok(Some(csv.numbers(index)?.into_iter().map(|flag| flag > 0.5).collect()))
     };
     let labels = flags("anomaly")?;
     let changes = flags("changepoint")?.unwrap_or_default();

@@ -53,10 +53,10 @@ fn distance(row: &[f64], scales: &[(f64, f64)]) -> f64 {
 
 impl Pipeline for ZScorePipeline {
     fn score_rows(&mut self, _: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error> {
-        let (fitted, judged) = recording.rows.split_at(fit);
+        let (fitted, scored) = recording.rows.split_at(fit);
         let scales = scales(fitted);
         let limit = self.margin * fitted.iter().map(|row| distance(row, &scales)).fold(0.0, f64::max);
-        let verdicts = judged.iter().zip(&recording.times[fit..]);
+        let verdicts = scored.iter().zip(&recording.times[fit..]);
         Ok(verdicts.map(|(row, end)| verdict(*end, distance(row, &scales), limit)).collect())
     }
 
@@ -80,14 +80,14 @@ impl Pipeline for ZScorePipeline {
             recordings.iter().filter(|(_, learn)| *learn).flat_map(|(w, _)| features(w)).collect();
         let scales = scales(&fitted);
         let limit = 2.0 * self.margin * fitted.iter().map(|row| distance(row, &scales)).fold(0.0, f64::max);
-        let judge = |(waveform, _): &(WaveformRecording, bool)| {
-            let judge = |row: &Vec<f64>| WindowVerdict {
+        let score_recording = |(waveform, _): &(WaveformRecording, bool)| {
+            let score_row = |row: &Vec<f64>| WindowVerdict {
                 fault_mode: Some(if row[1] > 5.0 { "bearing inner race" } else { "bearing ball" }.to_owned()),
                 ..verdict(waveform.start, distance(row, &scales), limit)
             };
-            features(waveform).iter().map(judge).collect()
+            features(waveform).iter().map(score_row).collect()
         };
-        Ok(recordings.iter().map(judge).collect())
+        Ok(recordings.iter().map(score_recording).collect())
     }
 
     /// Quantiles of the remaining lives of the histories at the same age.
@@ -120,8 +120,8 @@ pub struct FixedAlarms {
 
 impl Pipeline for FixedAlarms {
     fn score_rows(&mut self, _: Benchmark, fit: usize, recording: &Recording) -> Result<Vec<WindowVerdict>, Error> {
-        let judge = |row: usize| verdict(recording.times[row], f64::from(u8::from(self.rows.contains(&row))), 0.5);
-        Ok((fit..recording.rows.len()).map(judge).collect())
+        let score_row = |row: usize| verdict(recording.times[row], f64::from(u8::from(self.rows.contains(&row))), 0.5);
+        Ok((fit..recording.rows.len()).map(score_row).collect())
     }
 
     fn score_waveforms(

@@ -98,13 +98,13 @@ impl Partition {
         let mut found = find_segments(&*storage, folder)?;
         let newest_key = found.iter().rev().find_map(|found| Some(found.header?.key));
         let first = found.first().map_or(0, |first| first.base);
-        let fresh = SyncState { key: newest_key.unwrap_or_else(|| storage.random()), start: first, synced: 0 };
-        let (mut state_file, stored) = SyncStateFile::open(&*storage, folder, fresh)?;
+        let initial = SyncState { key: newest_key.unwrap_or_else(|| storage.random()), start: first, synced: 0 };
+        let (mut state_file, stored) = SyncStateFile::open(&*storage, folder, initial)?;
         if stored.is_none() {
             // The state is written after this, so a folder with a state is durable.
             sync_parent_folders(&*storage, folder)?;
         }
-        let state = stored.unwrap_or(fresh);
+        let state = stored.unwrap_or(initial);
         remove_dropped_segments(&*storage, folder, &mut found, state.start);
 
         let shared = Arc::new(PartitionShared {

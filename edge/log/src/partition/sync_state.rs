@@ -46,7 +46,7 @@ impl SyncStateFile {
     pub(super) fn open(
         storage: &dyn Storage,
         folder: &Path,
-        fresh: SyncState,
+        initial: SyncState,
     ) -> Result<(Self, Option<SyncState>), LogError> {
         let path = folder.join(FILE_NAME);
         let file = storage.open(&path).map_err(LogError::io("opening", &path))?;
@@ -64,7 +64,7 @@ impl SyncStateFile {
                 found = Some((number, state));
             }
         }
-        let (number, state) = found.unwrap_or((0, fresh));
+        let (number, state) = found.unwrap_or((0, initial));
         Ok((Self { file, number, state, has_uncertain_entry: false }, found.map(|(_, state)| state)))
     }
 

@@ -68,7 +68,7 @@ pub struct ReadResult {
 }
 
 pub fn read_from(reader: &mut Reader, from: u64, max_bytes: usize) -> ReadResult {
-    let mut seen = ReadResult::default();
+    let mut result = ReadResult::default();
     let mut at = from;
     let end = reader.end();
     while at < end {
@@ -79,15 +79,15 @@ pub fn read_from(reader: &mut Reader, from: u64, max_bytes: usize) -> ReadResult
                     assert_eq!(record.offset, at, "records follow each other");
                     assert!(record.next_offset > at);
                     at = record.next_offset;
-                    seen.records.push(record);
+                    result.records.push(record);
                 }
             }
             Err(LogError::Damaged { offset, resume, .. }) => {
                 assert_eq!(offset, at);
                 assert!(resume > at && resume <= end, "{at} {resume} {end}");
-                match seen.damaged.last_mut() {
+                match result.damaged.last_mut() {
                     Some(last) if last.end == at => last.end = resume,
-                    _ => seen.damaged.push(at..resume),
+                    _ => result.damaged.push(at..resume),
                 }
                 at = resume;
             }
@@ -95,7 +95,7 @@ pub fn read_from(reader: &mut Reader, from: u64, max_bytes: usize) -> ReadResult
         }
     }
     assert_eq!(at, end);
-    seen
+    result
 }
 
 pub fn read_all(partition: &Partition) -> ReadResult {
@@ -104,6 +104,6 @@ pub fn read_all(partition: &Partition) -> ReadResult {
     read_from(&mut reader, start, 300)
 }
 
-pub fn payloads(seen: &ReadResult) -> Vec<Vec<u8>> {
-    seen.records.iter().map(|record| record.payload.clone()).collect()
+pub fn payloads(result: &ReadResult) -> Vec<Vec<u8>> {
+    result.records.iter().map(|record| record.payload.clone()).collect()
 }

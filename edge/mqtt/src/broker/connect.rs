@@ -197,20 +197,20 @@ async fn authenticate(hub: &Arc<Hub>, connect: &Connect, peer: SocketAddr) -> Re
         user_name: connect.user_name.clone(),
         password: connect.password.clone(),
     };
-    let refusal = match hub.auth.authenticate(login).await {
+    let rejection = match hub.auth.authenticate(login).await {
         Ok(grant) => {
             throttle().record_success(address, name, Instant::now());
             return Ok(grant);
         }
-        Err(refusal) => refusal,
+        Err(rejection) => rejection,
     };
-    if refusal == LoginRejection::Unavailable {
+    if rejection == LoginRejection::Unavailable {
         return Err(ConnectRejection(reason::SERVER_UNAVAILABLE, None));
     }
     throttle().record_failure(address, name, Instant::now());
     increment(&hub.counters.rejected_logins);
     tracing::warn!(%peer, client = %connect.client_id, "an MQTT client sent a wrong user name, password or key");
-    Err(match refusal {
+    Err(match rejection {
         LoginRejection::CredentialsRequired => reason::NOT_AUTHORIZED.into(),
         LoginRejection::InvalidCredentials | LoginRejection::Unavailable => reason::BAD_USER_NAME_OR_PASSWORD.into(),
     })
@@ -238,13 +238,13 @@ async fn open_session(
         connect.client_id = format!("assigned-{:x}-{number:x}", since.as_nanos());
         properties.assigned_client_id = Some(connect.client_id.clone());
     }
-    let wanted_expiry = match (v5, connect.clean_start) {
+    let requested_expiry = match (v5, connect.clean_start) {
         (true, _) => Duration::from_secs(requested.session_expiry.unwrap_or(0).into()),
         (false, true) => Duration::ZERO,
         (false, false) => Duration::MAX,
     };
-    let expiry = wanted_expiry.min(hub.config.max_session_expiry);
-    if expiry < wanted_expiry {
+    let expiry = requested_expiry.min(hub.config.max_session_expiry);
+    if expiry < requested_expiry {
         properties.session_expiry = Some(u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX));
     }
     let will = connect.will.take();
@@ -255,14 +255,14 @@ async fn open_session(
     properties.receive_maximum = Some(hub.config.max_inflight);
     properties.maximum_packet_size = Some(u32::try_from(hub.config.max_packet).unwrap_or(u32::MAX));
     properties.topic_alias_maximum = Some(TOPIC_ALIAS_MAXIMUM);
-    let wanted = SessionRequest {
+    let request = SessionRequest {
         client_id: connect.client_id.as_str().into(),
         grant,
         clean_start: connect.clean_start,
         expiry,
         will,
     };
-    let attachment = hub.attach(wanted).await?;
+    let attachment = hub.attach(request).await?;
     let setup = ConnectionParams {
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         problem_information: requested.request_problem_information != Some(0),

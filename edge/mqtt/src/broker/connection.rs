@@ -174,8 +174,8 @@ impl Connection {
     /// which QoS 2 messages are already stored.
     async fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
-        while let Ok(Some((taken, outcome))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
-            self.on_verdict(taken, outcome);
+        while let Ok(Some((publish, outcome))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
+            self.on_verdict(publish, outcome);
             self.output.clear();
         }
         // A message without a verdict by now must be accepted again when the client resends it.
@@ -198,9 +198,9 @@ impl Connection {
                 return Poll::Ready(ConnectionEnd::Close(code));
             }
             let mut progress = false;
-            while let Poll::Ready(Some((taken, outcome))) = self.pending.poll_next_unpin(cx) {
+            while let Poll::Ready(Some((publish, outcome))) = self.pending.poll_next_unpin(cx) {
                 progress = true;
-                if let Some(end) = self.on_verdict(taken, outcome) {
+                if let Some(end) = self.on_verdict(publish, outcome) {
                     return Poll::Ready(end);
                 }
             }
@@ -361,11 +361,11 @@ impl Connection {
     }
 
     /// Acknowledges and delivers the message, or ends the connection, depending on the verdict.
-    pub(crate) fn on_verdict(&mut self, taken: PendingPublish, outcome: PublishOutcome) -> Option<ConnectionEnd> {
-        self.pending_bytes = self.pending_bytes.saturating_sub(taken.size);
-        if taken.qos == 2 {
-            self.awaiting_verdict.remove(&taken.id);
+    pub(crate) fn on_verdict(&mut self, publish: PendingPublish, outcome: PublishOutcome) -> Option<ConnectionEnd> {
+        self.pending_bytes = self.pending_bytes.saturating_sub(publish.size);
+        if publish.qos == 2 {
+            self.awaiting_verdict.remove(&publish.id);
         }
-        self.complete_publish(taken, outcome)
+        self.complete_publish(publish, outcome)
     }
 }

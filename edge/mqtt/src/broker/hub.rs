@@ -197,8 +197,8 @@ impl Hub {
         }
         let mut matches = Vec::new();
         let tree = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
-        let may = |session: &Arc<Session>| session.may_read(&message.topic);
-        tree.matches(&message.topic, &may, &|session| session.is_connected(), &mut matches);
+        let can_read = |session: &Arc<Session>| session.may_read(&message.topic);
+        tree.matches(&message.topic, &can_read, &|session| session.is_connected(), &mut matches);
         drop(tree);
         // A client with overlapping subscriptions gets one copy with the highest QoS and all subscription identifiers.
         matches.sort_by_key(|found: &MatchingSubscription<Arc<Session>>| (found.shared, found.key));
@@ -279,15 +279,15 @@ impl Hub {
 
     /// Attaches a new connection to the client's session. An earlier connection of the session is closed first. The
     /// error is a reason code.
-    pub(crate) async fn attach(self: &Arc<Self>, mut wanted: SessionRequest) -> Result<SessionAttachment, u8> {
+    pub(crate) async fn attach(self: &Arc<Self>, mut request: SessionRequest) -> Result<SessionAttachment, u8> {
         let deadline = tokio::time::Instant::now() + DRAIN_TIMEOUT * 2;
         loop {
-            let mut taken = match self.try_attach(&mut wanted) {
+            let mut earlier_connection = match self.try_attach(&mut request) {
                 Ok(attached) => return attached,
-                Err(taken) => taken,
+                Err(earlier_connection) => earlier_connection,
             };
             // The earlier connection drops the sender when it has released the session; it never sends a value.
-            if tokio::time::timeout_at(deadline, taken.changed()).await.is_err() {
+            if tokio::time::timeout_at(deadline, earlier_connection.changed()).await.is_err() {
                 return Err(reason::SERVER_BUSY);
             }
         }
@@ -297,44 +297,44 @@ impl Hub {
     /// close, and the channel closes when it has.
     fn try_attach(
         self: &Arc<Self>,
-        wanted: &mut SessionRequest,
+        request: &mut SessionRequest,
     ) -> Result<Result<SessionAttachment, u8>, watch::Receiver<()>> {
-        let name: Arc<str> = format!("{}\0{}", wanted.grant.owner(), wanted.client_id).into();
+        let name: Arc<str> = format!("{}\0{}", request.grant.owner(), request.client_id).into();
         let mut sessions = lock(&self.sessions);
-        let mut present = false;
+        let mut is_resumed = false;
         if let Some(session) = sessions.get(&name).map(Arc::clone) {
             let state = session.lock();
             if let Some((link, gone)) = &state.link {
                 link.close(reason::SESSION_TAKEN_OVER);
                 return Err(gone.clone());
             }
-            present = !wanted.clean_start && state.expires_at.is_none_or(|at| at > Instant::now());
+            is_resumed = !request.clean_start && state.expires_at.is_none_or(|at| at > Instant::now());
             drop(state);
-            if !present {
+            if !is_resumed {
                 sessions.remove(&name);
                 self.end_session(&session);
             }
         }
-        if !present && sessions.len() >= self.config.max_sessions {
+        if !is_resumed && sessions.len() >= self.config.max_sessions {
             return Ok(Err(reason::QUOTA_EXCEEDED));
         }
-        if wanted.clean_start {
+        if request.clean_start {
             // This also ends exchanges of a session from before the last restart of this process.
             self.sink.end_session(&name);
         }
         let session = Arc::clone(sessions.entry(Arc::clone(&name)).or_insert_with(|| {
-            let (grant, total) = (Arc::clone(&wanted.grant), Arc::clone(&self.queued_bytes));
-            Arc::new(Session::new(name, Arc::clone(&wanted.client_id), self.next_number(), grant, total))
+            let (grant, total) = (Arc::clone(&request.grant), Arc::clone(&self.queued_bytes));
+            Arc::new(Session::new(name, Arc::clone(&request.client_id), self.next_number(), grant, total))
         }));
-        session.set_grant(&wanted.grant);
-        session.set_persistent(!wanted.expiry.is_zero());
+        session.set_grant(&request.grant);
+        session.set_persistent(!request.expiry.is_zero());
         let (gone, watcher) = watch::channel(());
         let link = Arc::new(ConnectionLink::default());
         let mut state = session.lock();
         state.link = Some((Arc::clone(&link), watcher));
-        state.expiry_interval = wanted.expiry;
+        state.expiry_interval = request.expiry;
         state.expires_at = None;
-        state.will = wanted.will.take();
+        state.will = request.will.take();
         state.will_due_at = None;
         if let Some(will) = &mut state.will {
             will.message.publisher_key = session.key;
@@ -342,7 +342,7 @@ impl Hub {
         state.prepare_resend();
         session.set_connected(true);
         drop(state);
-        Ok(Ok(SessionAttachment { hub: Arc::clone(self), session, link, session_present: present, _released: gone }))
+        Ok(Ok(SessionAttachment { hub: Arc::clone(self), session, link, session_present: is_resumed, _released: gone }))
     }
 
     fn detach(&self, session: &Arc<Session>) {

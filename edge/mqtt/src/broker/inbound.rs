@@ -74,7 +74,7 @@ impl Future for PendingVerdict {
             Err(outcome) => outcome.take().unwrap_or(PublishOutcome::Duplicate),
         };
         match self.publish.take() {
-            Some(taken) => Poll::Ready((taken, outcome)),
+            Some(publish) => Poll::Ready((publish, outcome)),
             // Polled again after completion.
             None => Poll::Pending,
         }
@@ -229,7 +229,7 @@ impl Connection {
     /// to the end of the pending messages.
     fn enqueue(
         &mut self,
-        taken: PendingPublish,
+        publish: PendingPublish,
         answer: Result<VerdictFuture, PublishOutcome>,
     ) -> Result<(), ConnectionEnd> {
         let mut answer = answer.map_err(Some);
@@ -242,20 +242,24 @@ impl Connection {
                 },
             };
             if let Some(outcome) = outcome {
-                return self.complete_publish(taken, outcome).map_or(Ok(()), Err);
+                return self.complete_publish(publish, outcome).map_or(Ok(()), Err);
             }
         }
-        self.pending_bytes += taken.size;
-        if taken.qos == 2 && answer.is_ok() {
-            self.awaiting_verdict.insert(taken.id);
+        self.pending_bytes += publish.size;
+        if publish.qos == 2 && answer.is_ok() {
+            self.awaiting_verdict.insert(publish.id);
         }
-        self.pending.push_back(PendingVerdict { publish: Some(taken), verdict: answer });
+        self.pending.push_back(PendingVerdict { publish: Some(publish), verdict: answer });
         Ok(())
     }
 
     /// Acknowledges a message and delivers it to the subscribers, depending on its outcome.
-    pub(crate) fn complete_publish(&mut self, taken: PendingPublish, outcome: PublishOutcome) -> Option<ConnectionEnd> {
-        let PendingPublish { message, id, qos, .. } = taken;
+    pub(crate) fn complete_publish(
+        &mut self,
+        publish: PendingPublish,
+        outcome: PublishOutcome,
+    ) -> Option<ConnectionEnd> {
+        let PendingPublish { message, id, qos, .. } = publish;
         let (code, why) = match outcome {
             PublishOutcome::SinkVerdict(Verdict::Busy) => {
                 if qos == 0 {

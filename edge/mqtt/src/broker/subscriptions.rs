@@ -185,17 +185,17 @@ impl<T: Clone> SubscriptionTree<T> {
         removed
     }
 
-    /// Appends the subscriptions that match `topic` to `out`, except those of subscribers for which `may` is false. Of
-    /// each shared group it selects one member in round-robin order and prefers members for which `present` is true
-    /// (connected).
+    /// Appends the subscriptions that match `topic` to `out`, except those of subscribers for which `can_read` is
+    /// false. Of each shared group it selects one member in round-robin order and prefers members for which
+    /// `is_connected` is true.
     pub(crate) fn matches(
         &self,
         topic: &str,
-        may: &dyn Fn(&T) -> bool,
-        present: &dyn Fn(&T) -> bool,
+        can_read: &dyn Fn(&T) -> bool,
+        is_connected: &dyn Fn(&T) -> bool,
         out: &mut Vec<MatchingSubscription<T>>,
     ) {
-        let mut walk = MatchWalk { can_read: may, is_connected: present, out };
+        let mut walk = MatchWalk { can_read, is_connected, out };
         walk.visit_node(&self.root, Some(topic), topic.starts_with('$'));
     }
 }

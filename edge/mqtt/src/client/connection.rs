@@ -63,7 +63,7 @@ pub(crate) struct BrokerConnection<'a> {
 
 /// Offers a message to the sink until the sink accepts or rejects it. The first offer is made immediately, so that the
 /// sink gets the messages in order.
-fn offer_until_accepted(sink: &Arc<dyn Sink>, publish: SinkMessage, taken: ReceivedMessage) -> OfferFuture {
+fn offer_until_accepted(sink: &Arc<dyn Sink>, publish: SinkMessage, received: ReceivedMessage) -> OfferFuture {
     let mut answer: VerdictFuture = sink.accept(publish.clone());
     let sink = Arc::clone(sink);
     Box::pin(async move {
@@ -71,7 +71,7 @@ fn offer_until_accepted(sink: &Arc<dyn Sink>, publish: SinkMessage, taken: Recei
         loop {
             match answer.await {
                 Verdict::Busy => tracing::debug!(topic = %publish.topic, "the sink is busy; an MQTT message waits"),
-                verdict => return (taken, verdict),
+                verdict => return (received, verdict),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(MAX_RETRY_DELAY);
@@ -108,31 +108,33 @@ impl<'a> BrokerConnection<'a> {
     pub(crate) async fn serve(&mut self, mut stream: Box<dyn BrokerStream>) -> Result<Infallible, ClientError> {
         self.connect(&mut stream).await?;
         self.subscribe();
-        let mut heard = Instant::now();
+        let mut last_received = Instant::now();
         let mut pinged = false;
-        let mut ping = tokio::time::interval_at(heard + KEEP_ALIVE_INTERVAL / 2, KEEP_ALIVE_INTERVAL / 2);
+        let mut ping = tokio::time::interval_at(last_received + KEEP_ALIVE_INTERVAL / 2, KEEP_ALIVE_INTERVAL / 2);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut reader, mut writer) = tokio::io::split(stream);
         loop {
             while let Some(packet) = self.next_packet()? {
                 self.handle_packet(packet)?;
             }
-            let room = self.has_room();
+            let has_room = self.has_room();
             self.input.reserve(if self.input.is_empty() { 64 << 10 } else { 4 << 10 });
             tokio::select! {
                 biased;
-                Some((taken, verdict)) = self.pending.next(), if !self.pending.is_empty() => self.on_verdict(&taken, &verdict),
-                Some((id, code, kept)) = self.releasing.next(), if !self.releasing.is_empty() => {
-                    if !kept {
+                Some((received, verdict)) = self.pending.next(), if !self.pending.is_empty() => {
+                    self.on_verdict(&received, &verdict);
+                }
+                Some((id, code, stored)) = self.releasing.next(), if !self.releasing.is_empty() => {
+                    if !stored {
                         return Err(ClientError::ReleaseNotStored);
                     }
                     codec::encode_ack(&mut self.output, self.version, 0x70, id, code);
                 }
-                read = reader.read_buf(&mut self.input), if room && self.output.len() < 64 << 10 => {
+                read = reader.read_buf(&mut self.input), if has_room && self.output.len() < 64 << 10 => {
                     if read? == 0 {
                         return Err(ClientError::Closed);
                     }
-                    heard = Instant::now();
+                    last_received = Instant::now();
                     pinged = false;
                 }
                 written = writer.write(&self.output), if !self.output.is_empty() => {
@@ -146,9 +148,9 @@ impl<'a> BrokerConnection<'a> {
                     }
                 }
                 _ = ping.tick() => {
-                    if !room {
-                        heard = Instant::now();
-                    } else if pinged && heard.elapsed() > KEEP_ALIVE_INTERVAL {
+                    if !has_room {
+                        last_received = Instant::now();
+                    } else if pinged && last_received.elapsed() > KEEP_ALIVE_INTERVAL {
                         return Err(ClientError::NoAnswer);
                     }
                     codec::encode(&mut self.output, self.version, &Packet::PingReq);
@@ -271,11 +273,11 @@ impl<'a> BrokerConnection<'a> {
 
     fn publish(&mut self, publish: codec::Publish) {
         let codec::Publish { dup, qos, retain, topic, id, payload, properties } = publish;
-        let taken = ReceivedMessage { id, qos, size: payload.len() };
-        self.pending_bytes += taken.size;
+        let received = ReceivedMessage { id, qos, size: payload.len() };
+        self.pending_bytes += received.size;
         if qos == 2 && !self.resume_state.received_qos2.insert(id) {
             // The message is already stored; only the PUBREC was lost.
-            self.pending_bytes -= taken.size;
+            self.pending_bytes -= received.size;
             let again = ReceivedMessage { id, qos, size: 0 };
             self.pending.push_back(Box::pin(std::future::ready((again, Verdict::Stored))));
             return;
@@ -295,12 +297,12 @@ impl<'a> BrokerConnection<'a> {
             sites: None,
             exchange: (qos == 2).then(|| self.exchange(id, dup)),
         };
-        self.pending.push_back(offer_until_accepted(self.sink, publish, taken));
+        self.pending.push_back(offer_until_accepted(self.sink, publish, received));
     }
 
-    fn on_verdict(&mut self, taken: &ReceivedMessage, verdict: &Verdict) {
-        self.pending_bytes -= taken.size;
-        self.awaiting_verdict.remove(&taken.id);
+    fn on_verdict(&mut self, received: &ReceivedMessage, verdict: &Verdict) {
+        self.pending_bytes -= received.size;
+        self.awaiting_verdict.remove(&received.id);
         let code = match verdict {
             Verdict::Rejected(why) => {
                 tracing::debug!(why, "an MQTT message was rejected");
@@ -308,14 +310,14 @@ impl<'a> BrokerConnection<'a> {
             }
             _ => reason::SUCCESS,
         };
-        if taken.qos == 2 && code != reason::SUCCESS && self.version == Version::V5 && !self.is_closing {
+        if received.qos == 2 && code != reason::SUCCESS && self.version == Version::V5 && !self.is_closing {
             // Such a PUBREC ends the exchange: MQTT 5.0, section 4.3.3.
-            self.resume_state.received_qos2.remove(&taken.id);
+            self.resume_state.received_qos2.remove(&received.id);
         }
-        match taken.qos {
+        match received.qos {
             0 => {}
-            1 => codec::encode_ack(&mut self.output, self.version, 0x40, taken.id, code),
-            _ => codec::encode_ack(&mut self.output, self.version, 0x50, taken.id, code),
+            1 => codec::encode_ack(&mut self.output, self.version, 0x40, received.id, code),
+            _ => codec::encode_ack(&mut self.output, self.version, 0x50, received.id, code),
         }
     }
 
@@ -324,8 +326,8 @@ impl<'a> BrokerConnection<'a> {
     pub(crate) async fn drain(&mut self) {
         self.is_closing = true;
         let deadline = Instant::now() + DRAIN_TIMEOUT;
-        while let Ok(Some((taken, verdict))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
-            self.on_verdict(&taken, &verdict);
+        while let Ok(Some((received, verdict))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
+            self.on_verdict(&received, &verdict);
         }
         for id in self.awaiting_verdict.drain() {
             self.resume_state.received_qos2.remove(&id);

@@ -107,13 +107,13 @@ pub(crate) fn waveform(
     let mut samples = Vec::with_capacity(count);
     for at in 0..count {
         let time = at as f64 / rate;
-        let turn = TAU * shaft_hz * time;
+        let shaft_angle = TAU * shaft_hz * time;
         let mut acceleration = 0.0;
         for ((order, amplitude), phase) in (1..).map(f64::from).zip(lines).zip(phases) {
             // Convert velocity in mm/s to acceleration in m/s².
-            acceleration += amplitude * 1e-3 * TAU * order * shaft_hz * (order * turn + phase).sin();
+            acceleration += amplitude * 1e-3 * TAU * order * shaft_hz * (order * shaft_angle + phase).sin();
         }
-        let modulation = 1.0 + sidebands * (turn + phases[0]).cos();
+        let modulation = 1.0 + sidebands * (shaft_angle + phases[0]).cos();
         acceleration += signature.mesh_acceleration * load * modulation * (TAU * mesh_hz * time + mesh_phase).sin();
         acceleration += hiss * random.normal();
         if severity.cavitation > 0.0 {

@@ -113,8 +113,8 @@ impl Metronome {
     /// The real time at which a tick with this simulated time is due, in ns since 1970. Never before the simulated
     /// time.
     fn due_at(&self, time: i64) -> i64 {
-        let passed = time.saturating_sub(self.fleet_start) as f64 / self.speed;
-        self.real_start.saturating_add(passed as i64).max(time)
+        let elapsed = time.saturating_sub(self.fleet_start) as f64 / self.speed;
+        self.real_start.saturating_add(elapsed as i64).max(time)
     }
 
     /// How long to wait until a tick with this simulated time is due.

@@ -205,13 +205,13 @@ mod tests {
 
     #[test]
     fn addresses_contain_host_port_and_login() {
-        let of = |url: &str| {
+        let address_and_login = |url: &str| {
             let options = mqtt_options(url, None, 1).unwrap();
             (options.broker_address(), options.credentials().map(|login| (login.username, login.password)))
         };
-        assert_eq!(of("mqtt://broker"), (("broker".into(), 1883), None));
-        assert_eq!(of("mqtt://[::1]:99/"), (("::1".into(), 99), None));
-        assert_eq!(of("mqtt://a:b@host:1"), (("host".into(), 1), Some(("a".into(), "b".into()))));
+        assert_eq!(address_and_login("mqtt://broker"), (("broker".into(), 1883), None));
+        assert_eq!(address_and_login("mqtt://[::1]:99/"), (("::1".into(), 99), None));
+        assert_eq!(address_and_login("mqtt://a:b@host:1"), (("host".into(), 1), Some(("a".into(), "b".into()))));
         let password = |url: &str| mqtt_options(url, Some("wtk"), 1).unwrap().credentials().unwrap().password;
         assert_eq!((password("mqtt://host"), password("mqtt://a:b@host")), ("wtk".into(), "b".into()));
     }

@@ -78,26 +78,26 @@ impl CsvRecording {
         let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(file);
         let mut record = ByteRecord::new();
         let wrong =
-            |expected, came, advice| RecordingError::Csv { path: path.to_owned(), line: 1, expected, came, advice };
+            |expected, found, advice| RecordingError::Csv { path: path.to_owned(), line: 1, expected, found, advice };
         if !reader.read_byte_record(&mut record).map_err(|error| csv_error(path, error))? {
             return Err(wrong("a header", "an empty file".to_owned(), "use a recording with a header"));
         }
         let names: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let find = |requested: &str| names.iter().position(|name| name.eq_ignore_ascii_case(requested.trim()));
-        let came = || excerpt(&names.join(", "));
+        let found = || excerpt(&names.join(", "));
         let time = match &options.time_column {
             Some(requested) => find(requested).ok_or_else(|| {
-                wrong("the requested time column", came(), "select one of these columns with --time-column")
+                wrong("the requested time column", found(), "select one of these columns with --time-column")
             })?,
             None => TIME_COLUMNS.iter().find_map(|name| find(name)).ok_or_else(|| {
                 let expected = "a time column (datetime, timestamp, time or date)";
-                wrong(expected, came(), "select it with --time-column")
+                wrong(expected, found(), "select it with --time-column")
             })?,
         };
         for requested in &options.columns {
             if find(requested).is_none() {
-                let came = format!("no column {requested:?} among {}", came());
-                return Err(wrong("the requested columns", came, "select columns of the header with --columns"));
+                let found = format!("no column {requested:?} among {}", found());
+                return Err(wrong("the requested columns", found, "select columns of the header with --columns"));
             }
         }
         let among = |list: &[String], name: &str| list.iter().any(|other| other.trim().eq_ignore_ascii_case(name));
@@ -112,7 +112,7 @@ impl CsvRecording {
             .map(|(at, name)| (at, ndjson::prefix(&sensor_id(&options, &id_part(name, at, &mut used)))))
             .collect();
         if columns.is_empty() {
-            return Err(wrong("at least one sensor column", came(), "ignore fewer columns with --ignore"));
+            return Err(wrong("at least one sensor column", found(), "ignore fewer columns with --ignore"));
         }
         let beyond = options.columns.is_empty().then(|| ndjson::prefix(&sensor_id(&options, "beyond-the-header")));
         Ok(Self {
@@ -308,11 +308,15 @@ fn id_part(name: &str, at: usize, used: &mut BTreeMap<String, usize>) -> String 
 
 fn csv_error(path: &Path, error: csv::Error) -> RecordingError {
     let line = error.position().map_or(0, csv::Position::line);
-    let came = error.to_string();
+    let found = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(source) => RecordingError::Io { path: path.to_owned(), source },
-        _ => {
-            RecordingError::Csv { path: path.to_owned(), line, expected: "a CSV row", came, advice: "correct the file" }
-        }
+        _ => RecordingError::Csv {
+            path: path.to_owned(),
+            line,
+            expected: "a CSV row",
+            found,
+            advice: "correct the file",
+        },
     }
 }

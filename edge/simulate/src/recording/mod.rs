@@ -36,7 +36,7 @@ pub enum RecordingError {
         source: io::Error,
     },
     /// The file is not a CSV file with a header, or lacks the requested columns.
-    #[error("{}, line {line}: expected {expected}; got {came}; {advice}", path.display())]
+    #[error("{}, line {line}: expected {expected}; got {found}; {advice}", path.display())]
     Csv {
         /// The file.
         path: PathBuf,
@@ -45,19 +45,19 @@ pub enum RecordingError {
         /// The expected content.
         expected: &'static str,
         /// The actual content.
-        came: String,
+        found: String,
         /// How to correct it.
         advice: &'static str,
     },
     /// The file is not a NumPy file, or its array is not a recording of one sensor.
-    #[error("{}: expected {expected}; got {came}; {advice}", path.display())]
+    #[error("{}: expected {expected}; got {found}; {advice}", path.display())]
     Npy {
         /// The file.
         path: PathBuf,
         /// The expected content.
         expected: &'static str,
         /// The actual content.
-        came: String,
+        found: String,
         /// How to correct it.
         advice: &'static str,
     },

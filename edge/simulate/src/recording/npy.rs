@@ -73,7 +73,7 @@ impl NpyRecording {
         let length = file.metadata().map_err(failed)?.len();
         let mut file = BufReader::with_capacity(64 << 10, file);
         let wrong =
-            |expected, came: String, advice| RecordingError::Npy { path: path.to_owned(), expected, came, advice };
+            |expected, found: String, advice| RecordingError::Npy { path: path.to_owned(), expected, found, advice };
         if !(options.rate.is_finite() && options.rate > 0.0) {
             return Err(wrong("a sampling rate above 0 Hz", options.rate.to_string(), "set it with --rate"));
         }
@@ -81,7 +81,7 @@ impl NpyRecording {
             return Err(wrong(
                 "waveforms longer than 0 s",
                 options.waveform_seconds.to_string(),
-                "set it with --burst",
+                "set it with --waveform-seconds",
             ));
         }
         let (header, start) = read_header(&mut file).map_err(|problem| match problem {
@@ -89,16 +89,16 @@ impl NpyRecording {
             HeaderError::Io(_) => {
                 wrong("a .npy file", "a file that ends within its header".into(), "save it again with numpy.save")
             }
-            HeaderError::Invalid(came) => {
-                wrong("a .npy file of format 1, 2 or 3", came, "save it again with numpy.save")
+            HeaderError::Invalid(found) => {
+                wrong("a .npy file of format 1, 2 or 3", found, "save it again with numpy.save")
             }
         })?;
         let (kind, samples) =
             parse_header(&header).map_err(|(expected, advice)| wrong(expected, excerpt(&header), advice))?;
-        let there = length.saturating_sub(start);
-        if samples.checked_mul(kind.size()) != Some(there) {
-            let came = format!("{there} bytes for {samples} samples of {} bytes", kind.size());
-            return Err(wrong("as many samples as the header declares", came, "copy or save the file again"));
+        let available = length.saturating_sub(start);
+        if samples.checked_mul(kind.size()) != Some(available) {
+            let found = format!("{available} bytes for {samples} samples of {} bytes", kind.size());
+            return Err(wrong("as many samples as the header declares", found, "copy or save the file again"));
         }
         // The conversion saturates; a waveform is at most as long as ingest accepts.
         let samples_per_waveform =
@@ -113,8 +113,8 @@ impl NpyRecording {
             samples_per_waveform,
         };
         if new.time_of(samples.saturating_sub(1)).is_none() {
-            let came = format!("{samples} samples at {} Hz from {} ns on", new.options.rate, new.options.start_ns);
-            return Err(wrong("a recording that ends before the year 2262", came, "correct --rate or --start"));
+            let found = format!("{samples} samples at {} Hz from {} ns on", new.options.rate, new.options.start_ns);
+            return Err(wrong("a recording that ends before the year 2262", found, "correct --rate or --start"));
         }
         Ok(new)
     }

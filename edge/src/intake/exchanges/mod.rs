@@ -164,13 +164,13 @@ impl ExchangeState {
     /// Records that a part is stored.
     fn record_part(&mut self, tag: &ExchangeTag, part: u16, parts: u16, since: i64) {
         let known = self.sessions.entry(tag.session).or_default();
-        let fresh =
+        let new_exchange =
             || OpenExchange { number: tag.number, digest: tag.digest, opened: since, parts, stored: Vec::new() };
         let before = known.len();
-        let open = known.entry(tag.id).or_insert_with(fresh);
+        let open = known.entry(tag.id).or_insert_with(new_exchange);
         // A resend that stores missing parts has the number of the first attempt.
         if open.number < tag.number || (open.number == tag.number && open.parts != parts) {
-            *open = fresh();
+            *open = new_exchange();
         }
         if open.number == tag.number && !open.stored.contains(&part) {
             open.stored.push(part);
@@ -292,20 +292,25 @@ impl Exchanges {
             }
             let tag = ExchangeTag { session, id: exchange.packet_id, number: open.number, digest };
             let stored = Some((open.stored.clone(), open.parts));
-            return BeginOutcome::Store(self.offer(&mut state, tag, stored));
+            return BeginOutcome::Store(self.store_request(&mut state, tag, stored));
         }
         if known.is_none() && state.count >= MAX_OPEN_EXCHANGES {
             return BeginOutcome::Full;
         }
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        BeginOutcome::Store(self.offer(
+        BeginOutcome::Store(self.store_request(
             &mut state,
             ExchangeTag { session, id: exchange.packet_id, number, digest },
             None,
         ))
     }
 
-    fn offer(&self, state: &mut ExchangeState, tag: ExchangeTag, stored: Option<(Vec<u16>, u16)>) -> StoreRequest {
+    fn store_request(
+        &self,
+        state: &mut ExchangeState,
+        tag: ExchangeTag,
+        stored: Option<(Vec<u16>, u16)>,
+    ) -> StoreRequest {
         let exchange = (tag.session, tag.id);
         let (number, digest) = (tag.number, tag.digest);
         state.pending.insert(exchange, Pending { number, digest, waiting: Vec::new() });

@@ -55,14 +55,14 @@ impl TestHost {
             BeginOutcome::AlreadyStored => false,
             BeginOutcome::Full => panic!("full"),
             BeginOutcome::Wait(_) => panic!("an attempt has not ended"),
-            BeginOutcome::Store(offer) => {
-                let records = (0..parts).filter(|part| only.contains(part) && !offer.is_stored(*part, parts));
-                let record = |part| frame_record(&RawRecord::encode_tagged(&offer.tag, part, parts, &[4]));
+            BeginOutcome::Store(request) => {
+                let records = (0..parts).filter(|part| only.contains(part) && !request.is_stored(*part, parts));
+                let record = |part| frame_record(&RawRecord::encode_tagged(&request.tag, part, parts, &[4]));
                 let records = records.map(|part| (usize::from(part % 2), record(part))).collect();
                 commit_and_wait(&self.raw, records).unwrap();
                 // A message that did not reach all partitions was never acknowledged.
                 if usize::from(parts) == only.len() {
-                    self.exchanges.mark_stored(&offer.tag, parts);
+                    self.exchanges.mark_stored(&request.tag, parts);
                 }
                 true
             }
@@ -151,12 +151,12 @@ fn only_the_missing_part_of_a_message_is_stored() {
     let host = TestHost::new();
     assert!(host.store(&exchange("pump", 5, false), "x", 3, &[1]));
     let host = host.kill_and_restart();
-    let BeginOutcome::Store(offer) = host.exchanges.begin(&exchange("pump", 5, true), "t", b"x") else {
+    let BeginOutcome::Store(request) = host.exchanges.begin(&exchange("pump", 5, true), "t", b"x") else {
         panic!("stored")
     };
-    assert_eq!([0, 1, 2].map(|part| offer.is_stored(part, 3)), [false, true, false]);
-    assert!(![0, 1].map(|part| offer.is_stored(part, 2)).contains(&true), "another configuration, other parts");
-    drop(offer);
+    assert_eq!([0, 1, 2].map(|part| request.is_stored(part, 3)), [false, true, false]);
+    assert!(![0, 1].map(|part| request.is_stored(part, 2)).contains(&true), "another configuration, other parts");
+    drop(request);
     assert!(host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
     let host = host.kill_and_restart();
     assert!(!host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
@@ -218,21 +218,22 @@ proptest! {
         // The content of each open exchange, and the run of the host in which it was stored.
         let mut model: BTreeMap<(u8, u16), (u8, u32)> = BTreeMap::new();
         let mut run = 0;
-        let of = |session: u8, id, dup| exchange(&session.to_string(), id, dup);
+        let exchange_of = |session: u8, id, dup| exchange(&session.to_string(), id, dup);
         for step in steps.into_iter().chain([Step::Kill]) {
             match step {
                 Step::Publish { session, id, content, parts } => {
                     let all: Vec<u16> = (0..parts).collect();
                     let before = model.get(&(session, id));
                     let known = before.is_some_and(|&(known, stored)| known == content && stored < run);
-                    let stored = host.store(&of(session, id, false), &content.to_string(), parts, &all);
+                    let stored = host.store(&exchange_of(session, id, false), &content.to_string(), parts, &all);
                     prop_assert_eq!(stored, !known);
                     if stored {
                         model.insert((session, id), (content, run));
                     }
                 }
                 Step::Release { session, id } => {
-                    prop_assert_eq!(host.release(&of(session, id, false)), model.remove(&(session, id)).is_some());
+                    let released = host.release(&exchange_of(session, id, false));
+                    prop_assert_eq!(released, model.remove(&(session, id)).is_some());
                 }
                 Step::Forget { session } => {
                     host.exchanges.end_session(&session.to_string());
@@ -247,7 +248,8 @@ proptest! {
                     for session in 0..2 {
                         for id in 1..4 {
                             for content in 0..2_u8 {
-                                let outcome = host.exchanges.begin(&of(session, id, true), "t", content.to_string().as_bytes());
+                                let resent = exchange_of(session, id, true);
+                                let outcome = host.exchanges.begin(&resent, "t", content.to_string().as_bytes());
                                 let stored = matches!(outcome, BeginOutcome::AlreadyStored);
                                 prop_assert_eq!(stored, model.get(&(session, id)).is_some_and(|&(known, _)| known == content));
                             }

@@ -17,13 +17,13 @@ pub(super) struct AppendOutcomes(Arc<Mutex<BTreeMap<u64, bool>>>);
 
 impl AppendOutcomes {
     pub(super) fn record(&self, readings: &[u64], durable: bool) {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.extend(readings.iter().map(|&reading| (reading, durable)));
+        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.extend(readings.iter().map(|&reading| (reading, durable)));
     }
 
     fn acknowledged(&self) -> BTreeSet<u64> {
-        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.iter().filter_map(|(&reading, &durable)| durable.then_some(reading)).collect()
+        let outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.iter().filter_map(|(&reading, &durable)| durable.then_some(reading)).collect()
     }
 }
 
@@ -74,8 +74,8 @@ impl ExpectedState {
     ) -> Result<(), String> {
         let stored = self.stored(store, registry)?;
         let mut rejected: BTreeMap<u64, u32> = BTreeMap::new();
-        for letter in store.dead_letters(&Filter::default()).map_err(|error| error.to_string())? {
-            for value in readings_of_dead_letter(&letter.payload) {
+        for dead_letter in store.dead_letters(&Filter::default()).map_err(|error| error.to_string())? {
+            for value in readings_of_dead_letter(&dead_letter.payload) {
                 *rejected.entry(value).or_default() += 1;
             }
         }
@@ -91,8 +91,8 @@ impl ExpectedState {
                 return Err(format!("reading {reading} of {sensor} was acknowledged and is lost"));
             }
         }
-        if let Some(invented) = stored.keys().find(|reading| !self.sent.contains_key(reading)) {
-            return Err(format!("reading {invented} was never sent"));
+        if let Some(unsent) = stored.keys().find(|reading| !self.sent.contains_key(reading)) {
+            return Err(format!("reading {unsent} was never sent"));
         }
         self.verify_states(&stored, states)?;
         Self::verify_sums(store, &stored)?;
@@ -104,11 +104,15 @@ impl ExpectedState {
         let mut stored: BTreeMap<u64, u32> = BTreeMap::new();
         let sensors: BTreeSet<&String> = self.sent.values().collect();
         for sensor in sensors {
-            let Some((place, _)) = registry.find_with_asset(sensor) else { continue };
+            let Some((location, _)) = registry.find_with_asset(sensor) else { continue };
             let (times, values) =
-                store.readings(place.sensor, i64::MIN, i64::MAX).map_err(|error| error.to_string())?;
+                store.readings(location.sensor, i64::MIN, i64::MAX).map_err(|error| error.to_string())?;
             for (time, value) in times.iter().zip(values) {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as they were made")]
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "readings are whole numbers"
+                )]
                 let reading = value as u64;
                 if self.sent.get(&reading) != Some(sensor) || *time != time_of(reading) {
                     return Err(format!("reading {reading} is stored for {sensor} at {time}"));

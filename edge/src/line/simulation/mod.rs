@@ -9,7 +9,7 @@
 //!
 //! - every acknowledged reading is stored exactly once, or is in the dead letters because a stage fails on it, or was
 //!   in a record that a flipped bit damaged, or in a log that was deleted;
-//! - no other reading is stored more than once, and none is invented;
+//! - no other reading is stored more than once, and every stored reading was sent;
 //! - the stages' state counts exactly the readings that are stored;
 //! - every finding is in the store, and once in its topic; every alert has its work order, every amendment was made
 //!   once;

@@ -251,11 +251,11 @@ impl Simulation {
             let sensor = self.random.below(self.sensors);
             let name = format!("site/m{}/s{sensor}", sensor % 3);
             let Ok(located) = running.registry.locate(std::iter::once(name.as_str()), None) else { continue };
-            let Some(&Some(place)) = located.locations.first() else { continue };
+            let Some(&Some(location)) = located.locations.first() else { continue };
             self.model.sent.insert(number, name);
             numbers.push(number);
-            let (sensors, times, values) = &mut columns[usize::from(place.partition)];
-            sensors.push(place.sensor);
+            let (sensors, times, values) = &mut columns[usize::from(location.partition)];
+            sensors.push(location.sensor);
             times.push(time_of(number));
             #[allow(clippy::cast_precision_loss, reason = "numbers of readings are small")]
             values.push(number as f64);
@@ -272,11 +272,11 @@ impl Simulation {
             return;
         }
         let touched = parts.iter().fold(0, |touched, (partition, _)| touched | 1 << partition);
-        let answers = self.model.append_outcomes.clone();
+        let outcomes = self.model.append_outcomes.clone();
         let switches = Arc::clone(&running.switches);
         let appended = numbers.clone();
         let done = Box::new(move |result: Result<(), CommitError>| {
-            answers.record(&appended, result.is_ok());
+            outcomes.record(&appended, result.is_ok());
             let healthy = switches.healthy_partitions.load(Ordering::Acquire) & touched == touched;
             if healthy && matches!(result, Err(CommitError::Failed(_))) {
                 switches.wrong_rejections.fetch_add(1, Ordering::AcqRel);
@@ -585,7 +585,7 @@ impl Simulation {
                             #[allow(
                                 clippy::cast_possible_truncation,
                                 clippy::cast_sign_loss,
-                                reason = "as they were made"
+                                reason = "readings are whole numbers"
                             )]
                             readings.extend(value.iter().map(|&value| (record.offset, value as u64)));
                         }

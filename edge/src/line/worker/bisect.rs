@@ -113,8 +113,8 @@ impl Worker {
         let to = records.iter().find(|record| record.offset == last).map_or(next, |record| record.next_offset);
         for &asset in &slice.assets {
             let name = self.config.registry.asset_name(asset).unwrap_or_else(|| "".into());
-            let alone = BatchSlice { assets: vec![asset], records: slice.records.clone() };
-            for PlannedStep { step, .. } in self.batcher.plan_steps(records, &self.filter.only_slice(alone))? {
+            let asset_slice = BatchSlice { assets: vec![asset], records: slice.records.clone() };
+            for PlannedStep { step, .. } in self.batcher.plan_steps(records, &self.filter.only_slice(asset_slice))? {
                 if let Step::Push(batch) = step {
                     self.config.metrics.rejected("stage-failure").inc_by(batch.value_count());
                     self.output.quarantine(self.partition, &name, &batch, &message);

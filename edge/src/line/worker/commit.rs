@@ -118,7 +118,7 @@ impl Worker {
             (dead_letters, self.topic_ends.dead_letters),
         ] {
             if let Err(error) = topic.expire(retention, needed, now) {
-                tracing::warn!(partition = self.partition, %error, "old segments could not be dropped");
+                tracing::warn!(partition = self.partition, %error, "old segments could not be deleted");
             }
         }
     }

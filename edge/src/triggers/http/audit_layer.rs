@@ -123,10 +123,13 @@ fn entries(
 }
 
 /// Writes entries to the audit, on a thread that may wait for the disk.
-pub(super) async fn write_entries(auth: &Arc<AuthState>, tell: impl FnOnce(&dyn Fn(&AuditEvent<'_>)) + Send + 'static) {
+pub(super) async fn write_entries(
+    auth: &Arc<AuthState>,
+    write: impl FnOnce(&dyn Fn(&AuditEvent<'_>)) + Send + 'static,
+) {
     let auth = Arc::clone(auth);
     let done = tokio::task::spawn_blocking(move || {
-        tell(&|event| {
+        write(&|event| {
             if let Err(error) = auth.access.record(event, clock::now()) {
                 // The change has been made: to withhold the response would not undo it.
                 tracing::error!(%error, actor = event.actor, action = event.action, "the audit could not be written");
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn each_graphql_action_is_recorded_and_nothing_else() {
-        assert!(entries(&audited_request(true), Vec::new(), Default::default(), 200).is_empty(), "it only looked");
+        assert!(entries(&audited_request(true), Vec::new(), Default::default(), 200).is_empty(), "it only reads");
         let entries = entries(&audited_request(true), vec![outcome(true), outcome(false)], Default::default(), 200);
         let short: Vec<_> =
             entries.iter().map(|[action, target, outcome, _]| (&**action, &**target, &**outcome)).collect();
@@ -188,7 +191,7 @@ mod tests {
         assert_eq!(plain, [["POST /x", "t", "404", ""].map(str::to_owned)]);
         let note = AuditNote::default();
         note.set("bob", &serde_json::json!({ "roles": ["admin"] }));
-        let told = entries(&audited_request(false), Vec::new(), note.get(), 200);
-        assert_eq!(told, [["POST /x", "bob", "200", r#"{"roles":["admin"]}"#].map(str::to_owned)]);
+        let recorded = entries(&audited_request(false), Vec::new(), note.get(), 200);
+        assert_eq!(recorded, [["POST /x", "bob", "200", r#"{"roles":["admin"]}"#].map(str::to_owned)]);
     }
 }

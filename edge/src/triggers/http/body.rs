@@ -214,9 +214,9 @@ pub(super) struct BodyTimeouts {
 impl BodyTimeouts {
     /// When a body times out that began at `began`, has received `bytes` bytes, and received its last frame at `last`.
     fn deadline(&self, began: Instant, last: Instant, bytes: u64) -> (Instant, TimeoutCause) {
-        let earned = Duration::from_millis(bytes.saturating_mul(1_000) / self.min_rate.max(1));
+        let transfer_time = Duration::from_millis(bytes.saturating_mul(1_000) / self.min_rate.max(1));
         let stalled = (last + self.frame_timeout, TimeoutCause::Stalled);
-        let slow = (began + self.frame_timeout + earned.min(self.total_timeout), TimeoutCause::Slow);
+        let slow = (began + self.frame_timeout + transfer_time.min(self.total_timeout), TimeoutCause::Slow);
         let late = (began + self.total_timeout, TimeoutCause::Late);
         [stalled, slow, late].into_iter().min_by_key(|(at, _)| *at).unwrap_or(late)
     }

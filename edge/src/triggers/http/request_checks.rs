@@ -49,8 +49,8 @@ fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), St
 /// The path must mean the same before and after proxies normalise dots, slashes and percent signs.
 fn check_path(path: &str) -> Result<(), String> {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
-    if let Some(hidden) = decoded.chars().find(|&character| wheeltapper_api::is_hidden_character(character)) {
-        return Err(format!("the path has the control character U+{:04X}; leave it out", u32::from(hidden)));
+    if let Some(control) = decoded.chars().find(|&character| wheeltapper_api::is_hidden_character(character)) {
+        return Err(format!("the path has the control character U+{:04X}; leave it out", u32::from(control)));
     }
     if decoded.split('/').any(|part| matches!(part, "." | "..")) {
         return Err("the path has a segment of only dots; send the resolved path".into());

@@ -161,23 +161,23 @@ mod tests {
             let policy = policy_for(&route.method, &fill_template(route.path));
             assert_eq!(policy.template, route.path, "{route:?}");
             for role in Role::ALL {
-                let may = match route.permission {
+                let is_allowed = match route.permission {
                     RoutePermission::None | RoutePermission::SignedIn | RoutePermission::Read => true,
                     RoutePermission::Write => role != Role::Viewer,
                     RoutePermission::Delete => matches!(role, Role::Admin | Role::Engineer),
                     RoutePermission::Configure => role == Role::Admin,
                 };
-                assert_eq!(policy.denial(&identity_with(&[role], &[])).is_none(), may, "{role} on {route:?}");
+                assert_eq!(policy.denial(&identity_with(&[role], &[])).is_none(), is_allowed, "{role} on {route:?}");
             }
             for scope in Scope::ALL {
-                let may = match (route.permission, policy.class) {
+                let is_allowed = match (route.permission, policy.class) {
                     (RoutePermission::None | RoutePermission::SignedIn, _) => true,
                     (RoutePermission::Write, RateClass::Ingest) => scope == Scope::Ingest,
                     (RoutePermission::Read, _) => scope == Scope::Read,
                     (RoutePermission::Write, _) => scope == Scope::Write,
                     (RoutePermission::Delete | RoutePermission::Configure, _) => false,
                 };
-                assert_eq!(policy.denial(&identity_with(&[], &[scope])).is_none(), may, "{scope} on {route:?}");
+                assert_eq!(policy.denial(&identity_with(&[], &[scope])).is_none(), is_allowed, "{scope} on {route:?}");
             }
             let without_roles = identity_with(&[], &[]);
             let open = matches!(route.permission, RoutePermission::None | RoutePermission::SignedIn);
@@ -189,8 +189,8 @@ mod tests {
     fn an_admin_of_some_sites_cannot_manage_users() {
         let of_south = Identity { sites: Some(vec!["south".into()]), ..identity_with(&[Role::Admin], &[]) };
         for route in ROUTES {
-            let may = policy_for(&route.method, &fill_template(route.path)).denial(&of_south).is_none();
-            assert_eq!(may, route.permission != RoutePermission::Configure, "{route:?}");
+            let is_allowed = policy_for(&route.method, &fill_template(route.path)).denial(&of_south).is_none();
+            assert_eq!(is_allowed, route.permission != RoutePermission::Configure, "{route:?}");
         }
     }
 
@@ -199,10 +199,10 @@ mod tests {
         let mut new_admin = identity_with(&[Role::Admin], &[]);
         new_admin.must_change_password = true;
         for route in ROUTES {
-            let may = route.permission == RoutePermission::None || route.path.starts_with(AUTH_PREFIX);
+            let is_allowed = route.permission == RoutePermission::None || route.path.starts_with(AUTH_PREFIX);
             assert_eq!(
                 policy_for(&route.method, &fill_template(route.path)).denial(&new_admin).is_none(),
-                may,
+                is_allowed,
                 "{route:?}"
             );
         }

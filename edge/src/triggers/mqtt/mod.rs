@@ -72,7 +72,7 @@ impl Sink for IntakeSink {
                 BeginOutcome::Wait(stored) => {
                     return Box::pin(async move { stored.await.map_or(Verdict::Busy, |()| Verdict::Stored) });
                 }
-                BeginOutcome::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sender, offer),
+                BeginOutcome::Store(request) => self.host.intake.submit_exchange(lane, envelope, sender, request),
             },
         };
         Box::pin(async move {
@@ -108,8 +108,8 @@ fn verdict_of(receipts: &[Receipt]) -> Verdict {
     let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
     match receipts.iter().flat_map(|receipt| &receipt.rejected).next() {
         None => Verdict::Stored,
-        Some(refused) => {
-            let why = format!("{}: {}", refused.reason, refused.message);
+        Some(rejected) => {
+            let why = format!("{}: {}", rejected.reason, rejected.message);
             if accepted > 0 { Verdict::PartlyStored(why) } else { Verdict::Rejected(why) }
         }
     }
@@ -235,15 +235,15 @@ mod tests {
 
     #[test]
     fn a_partly_accepted_event_counts_as_accepted() {
-        let refused = RejectedPart { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
+        let rejected = RejectedPart { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
         let verdict_for =
-            |accepted, refused: &[RejectedPart]| verdict_of(&[Receipt { accepted, rejected: refused.to_vec() }]);
+            |accepted, rejected: &[RejectedPart]| verdict_of(&[Receipt { accepted, rejected: rejected.to_vec() }]);
         assert_eq!(verdict_for(1, &[]), Verdict::Stored);
         assert_eq!(verdict_for(0, &[]), Verdict::Stored, "for example a Sparkplug death");
         assert_eq!(
-            verdict_for(1, std::slice::from_ref(&refused)),
+            verdict_for(1, std::slice::from_ref(&rejected)),
             Verdict::PartlyStored("malformed: no number".into())
         );
-        assert_eq!(verdict_for(0, &[refused]), Verdict::Rejected("malformed: no number".into()));
+        assert_eq!(verdict_for(0, &[rejected]), Verdict::Rejected("malformed: no number".into()));
     }
 }

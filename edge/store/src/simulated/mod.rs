@@ -124,7 +124,7 @@ impl SimulatedDisk {
 
     /// The name for [`crate::StoreOptions::vfs`].
     pub fn name(&self) -> &str {
-        debug_assert!(self.vfs.is_registered(), "it is until this is dropped");
+        debug_assert!(self.vfs.is_registered(), "it stays registered until this is dropped");
         &self.name
     }
 
@@ -193,7 +193,7 @@ impl Store {
     ///
     /// # Panics
     /// Always, unless the store cannot be written.
-    #[allow(clippy::panic, reason = "this is what it is for")]
+    #[allow(clippy::panic, reason = "the test requested it")]
     pub fn panic_while_writing(&self) {
         let _ = self.write(|to| -> Result<(), StoreError> {
             to.execute("INSERT OR REPLACE INTO state VALUES ('panic', x'00')", [])?;
@@ -343,7 +343,7 @@ impl SimulatedDiskState {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "any eight bits will do")]
+    #[allow(clippy::cast_possible_truncation, reason = "any eight bits are suitable")]
     fn on_write(&mut self, life: u64) -> CallOutcome {
         self.calls.writes += 1;
         if self.is_dead_process(life) {

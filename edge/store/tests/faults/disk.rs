@@ -180,8 +180,8 @@ fn history(disk: &SimulatedDisk, seed: u64) {
     for partition in [0, 1] {
         for sensor in sensors(partition) {
             let (times, _) = store.readings(sensor, i64::MIN, i64::MAX).unwrap();
-            let wanted: Vec<i64> = (0..goal as i64 * 4).map(|second| second * super::SECOND).collect();
-            assert_eq!(times, wanted, "seed {seed}, sensor {sensor}");
+            let expected_times: Vec<i64> = (0..goal as i64 * 4).map(|second| second * super::SECOND).collect();
+            assert_eq!(times, expected_times, "seed {seed}, sensor {sensor}");
         }
     }
     assert_eq!(store.counts().unwrap().readings, goal * 4 * 17, "seed {seed}");

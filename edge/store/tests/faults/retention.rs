@@ -208,8 +208,8 @@ fn old_rows_are_deleted_from_each_table_and_open_ones_kept() {
 #[test]
 fn the_oldest_dead_letters_are_deleted_above_the_payload_limit() {
     let (_folder, store) = open();
-    let letters: Vec<DeadLetter> = (0..1_000).map(|id| dead_letter(id, id as i64, 1_000)).collect();
-    store.commit(&Commit { dead_letters: &letters, ..Commit::default() }).unwrap();
+    let dead_letters: Vec<DeadLetter> = (0..1_000).map(|id| dead_letter(id, id as i64, 1_000)).collect();
+    store.commit(&Commit { dead_letters: &dead_letters, ..Commit::default() }).unwrap();
     assert_eq!(store.sizes().unwrap().dead_letter_bytes, 1_000_000);
     let retention =
         StoreRetention { dead_letters: None, dead_letter_bytes: Some(500_000), ..StoreRetention::default() };
@@ -324,7 +324,7 @@ fn old_skipped_ranges_are_deleted() {
 fn waiting_planner_commands_are_bounded() {
     let (_folder, store) = open();
     let request = ActionWrite { planner_command: Some(vec![1]), ..ActionWrite::default() };
-    let raw_rows = "INSERT INTO requests (body) WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) SELECT x'00' FROM n";
+    let raw_rows = "INSERT INTO planner_commands (body) WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) SELECT x'00' FROM n";
     let (folder, bounded) = open();
     rusqlite::Connection::open(folder.path().join("s.db")).unwrap().execute_batch(raw_rows).unwrap();
     let error = bounded.record_action(&request).unwrap_err();

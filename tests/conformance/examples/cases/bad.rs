@@ -7,13 +7,14 @@ use crate::{
 };
 
 pub(crate) fn scripts() -> Vec<CaseScript> {
-    vec![bad(), rejected()]
+    vec![invalid_events(), unknown_sensors()]
 }
 
-fn bad() -> CaseScript {
+fn invalid_events() -> CaseScript {
     let mut script = CaseScript::new(
         "bad-events",
-        "malformed, not finite, out of range, too old, of no format, and half good: each is told why, the good half is kept",
+        "malformed, non-finite, out of range, too old, of unknown format, partly valid: each is rejected with its \
+         reason, and valid parts are stored",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let reading = |time: &str, value: &str| {
@@ -59,10 +60,10 @@ fn bad() -> CaseScript {
     script
 }
 
-fn rejected() -> CaseScript {
+fn unknown_sensors() -> CaseScript {
     let mut script = CaseScript::new(
-        "unknown-sensors-refused",
-        "where only configured sensors are taken, a misspelt one is refused and its neighbours are kept",
+        "unknown-sensors-rejected",
+        "only configured sensors are accepted: a misspelt one is rejected, and the other readings are stored",
         plant::pumps("unknown_sensors = \"reject\"\n\n", &[("pump-1", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");

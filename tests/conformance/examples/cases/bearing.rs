@@ -46,8 +46,8 @@ const RESONANCE_FREQUENCY: f64 = 3_100.0;
 
 pub(crate) fn script() -> CaseScript {
     let mut script = CaseScript::new(
-        "bearing-bursts",
-        "bursts of vibration from a motor whose outer race breaks: the fault is named from its frequency",
+        "bearing-waveforms",
+        "vibration waveforms of a motor with a failing outer race: the fault is identified by its frequency",
         PLANT,
     );
     let mut noise = Noise::new(11);
@@ -72,6 +72,6 @@ pub(crate) fn script() -> CaseScript {
 fn sample(time: f64, impact: f64, noise: &mut Noise) -> f32 {
     let since = (time * SHAFT_FREQUENCY * BPFO_ORDER).fract() / (SHAFT_FREQUENCY * BPFO_ORDER);
     let ring = impact * (-since * 900.0).exp() * (TAU * RESONANCE_FREQUENCY * since).sin();
-    let turn = 1.5 * (TAU * SHAFT_FREQUENCY * time).sin();
-    ((turn + ring + noise.next(1_000) as f64 / 1_500.0) * 256.0).round() as f32 / 256.0
+    let imbalance = 1.5 * (TAU * SHAFT_FREQUENCY * time).sin();
+    ((imbalance + ring + noise.next(1_000) as f64 / 1_500.0) * 256.0).round() as f32 / 256.0
 }

@@ -16,7 +16,7 @@ pub(crate) fn scripts() -> Vec<CaseScript> {
 fn quiet() -> CaseScript {
     let mut script = CaseScript::new(
         "quiet-machine",
-        "a machine that stays as it is: windows and nothing else",
+        "a machine that does not change: windows and nothing else",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -30,7 +30,7 @@ fn quiet() -> CaseScript {
 fn hot_pump() -> CaseScript {
     let mut script = CaseScript::new(
         "fault-to-work-order",
-        "a pump runs hot: anomalies, an alert, and a work order in the next shift that has room",
+        "a pump runs hot: anomalies, an alert, and a work order in the next shift with free time",
         plant::pumps("", &[("pump-1", 4)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -48,7 +48,7 @@ fn hot_pump() -> CaseScript {
 fn resolved() -> CaseScript {
     let mut script = CaseScript::new(
         "alert-that-resolves",
-        "a pump draws more current for half a minute, then none of it: the alert resolves and its order is cancelled",
+        "a pump draws more current for 20 seconds, then normal current: the alert resolves and its order is cancelled",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -69,7 +69,7 @@ fn resolved() -> CaseScript {
 fn several() -> CaseScript {
     let mut script = CaseScript::new(
         "several-machines-in-one-event",
-        "three pumps in every event, two of which fail at once: orders by what a machine matters",
+        "three pumps in every event, two of which fail at once: orders by the criticality of the machine",
         plant::pumps("", &[("pump-1", 1), ("pump-2", 3), ("pump-3", 5)]),
     );
     let names = ["north/hall/pump-1", "north/hall/pump-2", "north/hall/pump-3"];
@@ -92,8 +92,8 @@ fn no_technician() -> CaseScript {
         _ => config,
     };
     let mut script = CaseScript::new(
-        "nobody-to-repair",
-        "a fault where no technician is configured: the order has no time, and says why",
+        "no-technician",
+        "a fault without configured technicians: the order is not scheduled, and its notes contain the reason",
         without_technicians,
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -110,7 +110,7 @@ fn no_technician() -> CaseScript {
 fn wear() -> CaseScript {
     let mut script = CaseScript::new(
         "slow-wear",
-        "a motor that gets a little warmer all the time: an alert, and how long it has left",
+        "a motor that slowly gets warmer: an alert and a prognosis of the remaining time",
         plant::motor(),
     );
     let mut sensors = [Sensor::new("north/hall/motor-1/temperature", 60_000, 500)];
@@ -124,8 +124,9 @@ fn wear() -> CaseScript {
 
 fn drift() -> CaseScript {
     let mut script = CaseScript::new(
-        "what-is-normal-moves",
-        "a motor's level moves by less than an anomaly, for good: a drift is told, and what became of the shadow that learns",
+        "baseline-drift",
+        "a motor's level changes permanently, by less than an anomaly: a drift is reported, and the outcome of \
+         relearning",
         plant::motor(),
     );
     let mut sensors = [Sensor::new("north/hall/motor-1/temperature", 60_000, 500)];

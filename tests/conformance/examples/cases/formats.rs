@@ -14,8 +14,8 @@ pub(crate) fn scripts() -> Vec<CaseScript> {
 
 fn json() -> CaseScript {
     let mut script = CaseScript::new(
-        "json-in-its-shapes",
-        "objects, arrays, objects one after the other, values by name, bare numbers, samples with a rate; times in every unit",
+        "json-variants",
+        "objects, arrays, concatenated objects, values by name, bare numbers, samples with a rate; times in every unit",
         plant::unknown(),
     );
     for second in 0..8 {
@@ -57,7 +57,8 @@ fn json() -> CaseScript {
 fn text() -> CaseScript {
     let mut script = CaseScript::new(
         "text-formats",
-        "NDJSON, InfluxDB line protocol, SenML, and CSV both long and wide, by media type, by short name and by their bytes",
+        "NDJSON, InfluxDB line protocol, SenML, long and wide CSV, identified by media type, by short name and by \
+         their bytes",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let asset = "north/hall/pump-1";
@@ -109,7 +110,7 @@ fn text() -> CaseScript {
 fn big() -> CaseScript {
     let mut script = CaseScript::new(
         "big-batch",
-        "1,500 readings in one event: a table of five columns, with all its windows closing at once",
+        "1,500 readings in one event: a table of five columns, whose windows all close at once",
         plant::unknown(),
     );
     let mut sensors: Vec<Sensor> =

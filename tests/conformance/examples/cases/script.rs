@@ -11,14 +11,17 @@ pub(crate) const START: i64 = 1_767_600_000;
 /// A case.
 pub(crate) struct CaseScript {
     name: &'static str,
-    shows: &'static str,
+    /// What the case tests, in one sentence.
+    description: &'static str,
+    /// The content of `plant.toml`.
     plant: String,
+    /// The content of `events.ndjson`.
     lines: String,
 }
 
 impl CaseScript {
-    pub(crate) fn new(name: &'static str, shows: &'static str, plant: impl Into<String>) -> Self {
-        Self { name, shows, plant: plant.into(), lines: String::new() }
+    pub(crate) fn new(name: &'static str, description: &'static str, plant: impl Into<String>) -> Self {
+        Self { name, description, plant: plant.into(), lines: String::new() }
     }
 
     /// Adds an event whose format is detected from its bytes.
@@ -51,7 +54,7 @@ impl CaseScript {
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         let folder = folder.join(self.name);
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("case.toml"), format!("shows = {:?}\n", self.shows))?;
+        fs::write(folder.join("case.toml"), format!("description = {:?}\n", self.description))?;
         fs::write(folder.join("plant.toml"), &self.plant)?;
         fs::write(folder.join("events.ndjson"), &self.lines)
     }

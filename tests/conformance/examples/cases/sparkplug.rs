@@ -9,7 +9,8 @@ use crate::{
 pub(crate) fn script() -> CaseScript {
     let mut script = CaseScript::new(
         "sparkplug",
-        "data before any birth is refused; after the births it is read by alias, until a new birth deals the aliases anew",
+        "data before any birth is rejected; after the births it is read by alias, until a new birth reassigns the \
+         aliases",
         plant::unknown(),
     );
     let mut noise = Noise::new(5);

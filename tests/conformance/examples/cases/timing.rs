@@ -1,4 +1,4 @@
-//! Cases with readings that are late, repeated or out of order, and with sensors that fall silent.
+//! Cases with readings that are late, repeated or out of order, and with sensors that stop sending.
 
 use crate::{
     plant,
@@ -7,13 +7,14 @@ use crate::{
 };
 
 pub(crate) fn scripts() -> Vec<CaseScript> {
-    vec![late(), reordered(), newest_first(), silent(), unicode()]
+    vec![late_and_duplicate(), reordered(), newest_first(), silent(), unicode()]
 }
 
-fn late() -> CaseScript {
+fn late_and_duplicate() -> CaseScript {
     let mut script = CaseScript::new(
-        "late-and-repeated",
-        "late readings are kept, and are in no window that had closed; readings that are sent again are dropped; those that contradict one of the same time are refused one by one, and the rest of their event stands",
+        "late-and-duplicate",
+        "late readings are stored, but closed windows do not contain them; repeated readings are dropped; readings \
+         that contradict an earlier one of the same time are rejected one by one, and the rest of the event is stored",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -21,9 +22,9 @@ fn late() -> CaseScript {
         let lines = seconds(&mut sensors, from, from + 5, |_, _| 0);
         script.event(&lines);
         // The first three lines again, in another event.
-        let again: Vec<&str> = lines.lines().take(3).collect();
+        let repeated: Vec<&str> = lines.lines().take(3).collect();
         let fresh = sensors[0].line(from + 5, 0);
-        script.event(&format!("{}\n{fresh}", again.join("\n")));
+        script.event(&format!("{}\n{fresh}", repeated.join("\n")));
         // The next event contains another value for the time of the fresh reading, and a reading that is older than
         // the newest by more than the lateness.
         let old = sensors[1].line(from - 7, 0);
@@ -44,7 +45,7 @@ fn late() -> CaseScript {
 fn reordered() -> CaseScript {
     let mut script = CaseScript::new(
         "reordered-within-the-lateness",
-        "a radio that sends neighbours in the wrong order: every reading is in its window, as if they had come in order",
+        "a radio that sends readings slightly out of order: every reading is in its window, as if they were in order",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -61,7 +62,7 @@ fn reordered() -> CaseScript {
 fn newest_first() -> CaseScript {
     let mut script = CaseScript::new(
         "newest-first-in-one-event",
-        "an export that begins with the newest reading: none of the event is late, as it is put in order before anything else",
+        "an export that begins with the newest reading: no reading is late, because the event is sorted first",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -76,7 +77,8 @@ fn newest_first() -> CaseScript {
 fn silent() -> CaseScript {
     let mut script = CaseScript::new(
         "silent-sensor",
-        "a sensor falls silent: the second tick without it closes its windows, and the machine is judged by the others",
+        "a sensor stops sending: the second tick without readings closes its windows, and the machine is scored by \
+         the others",
         plant::pumps("", &[("pump-1", 3), ("pump-2", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -98,8 +100,8 @@ fn silent() -> CaseScript {
 
 fn unicode() -> CaseScript {
     let mut script = CaseScript::new(
-        "names-of-all-scripts",
-        "machines and sensors named in any script, with blanks, quotes and dots, or in one word",
+        "unicode-names",
+        "names of machines and sensors in any script, with spaces, quotes and dots, or of one word",
         plant::unknown(),
     );
     let names = [

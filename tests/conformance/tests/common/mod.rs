@@ -1,4 +1,4 @@
-//! What the tests of the hosts have in common.
+//! Code that the tests of all hosts share.
 #![allow(dead_code, reason = "each test uses a part of this module")]
 
 pub mod postgres;
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use wheeltapper_conformance::{Case, Host, run_case};
 
-/// Runs every case on a host and panics with the errors of all that failed.
+/// Runs every case on a host and panics with the errors of all failed cases.
 pub fn run_all_cases(host: &mut dyn Host) {
     let mut failed = Vec::new();
     for case in Case::all().unwrap() {

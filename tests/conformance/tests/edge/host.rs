@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Edge {
     running: Option<(host::Host, TempDir)>,
-    /// The compiled components, shared by all cases.
+    /// The compiled components, which all cases share.
     cache: Option<TempDir>,
 }
 
@@ -74,13 +74,13 @@ impl Host for Edge {
         let receipts = host.intake.submit(0, vec![envelope])?.blocking_recv()??;
         host.wait_until_stored(TIMEOUT)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
-        let rejected = receipt.rejected.iter().map(|refused| u64::from(refused.readings)).sum();
-        let refused = receipt.rejected.into_iter().map(|refused| RejectedPart {
-            position: u64::from(refused.position),
-            reason: refused.reason.to_owned(),
-            message: refused.message,
+        let rejected = receipt.rejected.iter().map(|part| u64::from(part.readings)).sum();
+        let rejected_parts = receipt.rejected.into_iter().map(|part| RejectedPart {
+            position: u64::from(part.position),
+            reason: part.reason.to_owned(),
+            message: part.message,
         });
-        Ok(Some(Receipt { accepted: receipt.accepted, rejected, rejected_parts: refused.collect() }))
+        Ok(Some(Receipt { accepted: receipt.accepted, rejected, rejected_parts: rejected_parts.collect() }))
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {

@@ -28,5 +28,5 @@ use crate::host_state::HostState;
 
 /// Adds all interfaces to the linker.
 pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    bindings::Platform::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)
+    bindings::Platform::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }

@@ -32,8 +32,8 @@ impl App {
             allowed_outbound_hosts: outbound.iter().map(|&each| each.to_owned()).collect(),
             ..Settings::default()
         };
-        let world = SpinTestHost::open(folder.path(), settings).unwrap();
-        Self { _folder: folder, host: world }
+        let host = SpinTestHost::open(folder.path(), settings).unwrap();
+        Self { _folder: folder, host }
     }
 
     pub fn load(&self, name: &str, variables: &[(&str, &str)]) -> LoadedComponent {

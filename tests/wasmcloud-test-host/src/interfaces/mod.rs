@@ -35,7 +35,7 @@ use wasmtime::component::{HasData, Linker};
 
 use crate::host_state::HostState;
 
-/// Tells wasmtime how to find the state of an instance.
+/// Gives wasmtime access to the state of an instance.
 #[derive(Debug)]
 pub(crate) struct HostStateView;
 
@@ -45,5 +45,5 @@ impl HasData for HostStateView {
 
 /// Adds all interfaces to the linker.
 pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    bindings::Platform::add_to_linker::<HostState, HostStateView>(linker, |guest| guest)
+    bindings::Platform::add_to_linker::<HostState, HostStateView>(linker, |state| state)
 }

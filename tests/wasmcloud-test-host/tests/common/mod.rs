@@ -33,8 +33,8 @@ impl App {
     pub fn new(config: &[(&str, &str)]) -> Self {
         let postgres = PostgresServer::start().unwrap();
         let settings = Settings { config: to_map(config), postgres: postgres.database_url() };
-        let world = WasmCloudTestHost::open(settings).unwrap();
-        Self { host: world, _postgres: postgres }
+        let host = WasmCloudTestHost::open(settings).unwrap();
+        Self { host, _postgres: postgres }
     }
 
     pub fn load(&self, name: &str) -> LoadedComponent {

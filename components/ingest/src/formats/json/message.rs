@@ -114,8 +114,8 @@ impl Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct StampVisitor;
-        impl Visitor<'_> for StampVisitor {
+        struct TimestampVisitor;
+        impl Visitor<'_> for TimestampVisitor {
             type Value = Timestamp;
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str("a time, RFC 3339 or a number since 1970")
@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for Timestamp {
                 Ok(Timestamp::from_parsed(time::parse_text(text).ok(), text))
             }
         }
-        reader.deserialize_any(StampVisitor)
+        reader.deserialize_any(TimestampVisitor)
     }
 }
 

@@ -71,14 +71,14 @@ pub(crate) fn decode_lines(payload: &[u8], sensor: Option<&str>, collector: &mut
 /// Decodes an array in one pass if all its elements are valid. Otherwise decodes it again element by element, so that
 /// only the invalid elements are rejected.
 fn decode_array(text: &[u8], sensor: Option<&str>, collector: &mut ReadingCollector<'_>) {
-    let mark = collector.savepoint();
+    let savepoint = collector.savepoint();
     collector.event.is_dry_run = true;
     let mut reader = serde_json::Deserializer::from_slice(text);
     let result =
         ArrayVisitor { sensor, collector: &mut *collector }.deserialize(&mut reader).and_then(|()| reader.end());
     collector.event.is_dry_run = false;
     if result.is_err() && !collector.is_event_rejected() {
-        collector.rollback(mark);
+        collector.rollback(savepoint);
         decode_elements(text, sensor, collector);
     }
 }

@@ -23,11 +23,11 @@ impl Message<'_> {
         self,
         text: &[u8],
         position: usize,
-        mapped: Option<&str>,
+        mapped_sensor: Option<&str>,
         collector: &mut ReadingCollector<'_>,
     ) {
         let count = self.values.as_ref().map_or(1, Values::count);
-        let Some(name) = self.sensor.as_deref().or(mapped) else {
+        let Some(name) = self.sensor.as_deref().or(mapped_sensor) else {
             let message = format!("the message names no sensor; expected {EXPECTED_MESSAGE}; got {:?}", excerpt(text));
             return collector.reject(position, Rejection::malformed(message), text, count);
         };

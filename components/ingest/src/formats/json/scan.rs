@@ -27,10 +27,10 @@ fn non_finite_token(text: &[u8]) -> Option<&'static str> {
             b'"' => quoted = !quoted,
             b'N' | b'n' | b'I' | b'i' if !quoted => {
                 let rest = text.get(at..).unwrap_or_default();
-                let is = |token: &str| {
+                let starts_with = |token: &str| {
                     rest.get(..token.len()).is_some_and(|head| head.eq_ignore_ascii_case(token.as_bytes()))
                 };
-                if let Some(token) = ["NaN", "Infinity", "inf"].into_iter().find(|token| is(token)) {
+                if let Some(token) = ["NaN", "Infinity", "inf"].into_iter().find(|token| starts_with(token)) {
                     return Some(token);
                 }
             }

@@ -61,7 +61,7 @@ impl SimulatedStorage {
 
     /// An empty file system with pages of `page` bytes.
     pub fn with_page_size(seed: u64, page: usize) -> Self {
-        let world = SimulationState {
+        let state = SimulationState {
             folders: BTreeSet::new(),
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
@@ -78,7 +78,7 @@ impl SimulatedStorage {
             random: seed,
             trace: None,
         };
-        Self { state: Arc::new(Mutex::new(world)) }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// The process dies: written data stays, open files become unusable.
@@ -114,32 +114,32 @@ impl SimulatedStorage {
 
     /// Flips a bit of a file, on the disk and in memory. Does nothing if the file is too short.
     pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) {
-        let mut world = self.lock_state();
-        if let (Some(&node), Ok(byte)) = (world.names.get(path), usize::try_from(byte)) {
-            world.files[node].flip_bit(byte, bit);
+        let mut state = self.lock_state();
+        if let (Some(&node), Ok(byte)) = (state.names.get(path), usize::try_from(byte)) {
+            state.files[node].flip_bit(byte, bit);
         }
     }
 
     /// Changes a file without the log's knowledge, on the disk and in memory.
     pub fn corrupt(&self, path: &Path, change: impl Fn(&mut Vec<u8>)) {
-        let mut world = self.lock_state();
-        if let Some(&node) = world.names.get(path) {
-            world.files[node].corrupt(change);
+        let mut state = self.lock_state();
+        if let Some(&node) = state.names.get(path) {
+            state.files[node].corrupt(change);
         }
     }
 
     /// Removes a file durably, without the log's knowledge.
     pub fn remove_behind_log(&self, path: &Path) {
-        let mut world = self.lock_state();
-        world.names.remove(path);
-        world.durable_names.remove(path);
-        world.name_changes.retain(|change| change.path() != path);
+        let mut state = self.lock_state();
+        state.names.remove(path);
+        state.durable_names.remove(path);
+        state.name_changes.retain(|change| change.path() != path);
     }
 
     /// The content of a file.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
-        let world = self.lock_state();
-        world.names.get(path).map(|&node| world.files[node].cached().to_vec())
+        let state = self.lock_state();
+        state.names.get(path).map(|&node| state.files[node].cached().to_vec())
     }
 
     /// Paths of all files.
@@ -149,9 +149,9 @@ impl SimulatedStorage {
 
     /// Advances both clocks.
     pub fn advance(&self, time: Duration) {
-        let mut world = self.lock_state();
-        world.now += time;
-        world.monotonic += time;
+        let mut state = self.lock_state();
+        state.now += time;
+        state.monotonic += time;
     }
 
     /// Sets the wall clock; it may go back.
@@ -187,19 +187,19 @@ impl SimulatedStorage {
         path: &Path,
         work: impl FnOnce(&mut SimulationState) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut world = self.lock_state();
-        let result = match world.take_fault(operation, path) {
-            None => work(&mut world),
+        let mut state = self.lock_state();
+        let result = match state.take_fault(operation, path) {
+            None => work(&mut state),
             Some(fault) => fault.trigger(),
         };
-        world.trace_call(operation, path, 0, 0, result.is_ok());
+        state.trace_call(operation, path, 0, 0, result.is_ok());
         result
     }
 }
 
 impl Fault {
     fn trigger<T>(&self) -> io::Result<T> {
-        #[expect(clippy::panic, reason = "a test wants it")]
+        #[expect(clippy::panic, reason = "the test requested it")]
         if self.panics {
             panic!("an injected panic");
         }
@@ -306,83 +306,83 @@ fn split_mix(state: &mut u64) -> u64 {
 
 impl Storage for SimulatedStorage {
     fn create_dir_all(&self, folder: &Path) -> io::Result<()> {
-        self.call(Operation::CreateDir, folder, |world| {
-            if world.folders.contains(folder) {
+        self.call(Operation::CreateDir, folder, |state| {
+            if state.folders.contains(folder) {
                 return Ok(());
             }
-            world.writable()?;
+            state.writable()?;
             for folder in folder.ancestors() {
-                world.folders.insert(folder.to_owned());
+                state.folders.insert(folder.to_owned());
             }
             Ok(())
         })
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        self.call(Operation::List, folder, |world| {
-            if !world.folders.contains(folder) {
+        self.call(Operation::List, folder, |state| {
+            if !state.folders.contains(folder) {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            let inside = world.names.keys().filter(|path| path.parent() == Some(folder));
+            let inside = state.names.keys().filter(|path| path.parent() == Some(folder));
             Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
         })
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        let (node, life) = self.call(Operation::Open, path, |world| {
-            world.writable()?;
-            if let Some(&node) = world.names.get(path) {
-                return Ok((node, world.process_epoch));
+        let (node, life) = self.call(Operation::Open, path, |state| {
+            state.writable()?;
+            if let Some(&node) = state.names.get(path) {
+                return Ok((node, state.process_epoch));
             }
-            if path.parent().is_some_and(|folder| !world.folders.contains(folder)) {
+            if path.parent().is_some_and(|folder| !state.folders.contains(folder)) {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            let node = world.files.len();
-            world.files.push(FileContent::new(world.page_size));
-            world.modified.insert(node, world.now);
-            world.change_name(NameChange::Link { path: path.to_owned(), node });
-            Ok((node, world.process_epoch))
+            let node = state.files.len();
+            state.files.push(FileContent::new(state.page_size));
+            state.modified.insert(node, state.now);
+            state.change_name(NameChange::Link { path: path.to_owned(), node });
+            Ok((node, state.process_epoch))
         })?;
         Ok(Box::new(SimulatedFile::new(self.clone(), path, node, life)))
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        let (node, life) = self.call(Operation::Open, path, |world| {
-            Ok((*world.names.get(path).ok_or(io::ErrorKind::NotFound)?, world.process_epoch))
+        let (node, life) = self.call(Operation::Open, path, |state| {
+            Ok((*state.names.get(path).ok_or(io::ErrorKind::NotFound)?, state.process_epoch))
         })?;
         Ok(Box::new(SimulatedFile::new(self.clone(), path, node, life)))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.call(Operation::Remove, path, |world| {
-            world.writable()?;
-            let node = *world.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-            let length = world.files[node].cached().len() as u64;
-            world.release_space(length);
-            world.change_name(NameChange::Unlink { path: path.to_owned() });
+        self.call(Operation::Remove, path, |state| {
+            state.writable()?;
+            let node = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+            let length = state.files[node].cached().len() as u64;
+            state.release_space(length);
+            state.change_name(NameChange::Unlink { path: path.to_owned() });
             Ok(())
         })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(Operation::Rename, from, |world| {
-            world.writable()?;
-            if !world.names.contains_key(from) {
+        self.call(Operation::Rename, from, |state| {
+            state.writable()?;
+            if !state.names.contains_key(from) {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            world.change_name(NameChange::Rename { from: from.to_owned(), to: to.to_owned() });
+            state.change_name(NameChange::Rename { from: from.to_owned(), to: to.to_owned() });
             Ok(())
         })
     }
 
     fn sync_dir(&self, folder: &Path) -> io::Result<()> {
-        self.call(Operation::SyncDir, folder, |world| {
-            let changes = std::mem::take(&mut world.name_changes);
+        self.call(Operation::SyncDir, folder, |state| {
+            let changes = std::mem::take(&mut state.name_changes);
             for change in changes {
                 if change.path().parent() == Some(folder) {
-                    change.apply(&mut world.durable_names);
+                    change.apply(&mut state.durable_names);
                 } else {
-                    world.name_changes.push(change);
+                    state.name_changes.push(change);
                 }
             }
             Ok(())
@@ -390,9 +390,9 @@ impl Storage for SimulatedStorage {
     }
 
     fn modified(&self, path: &Path) -> io::Result<SystemTime> {
-        self.call(Operation::Modified, path, |world| {
-            let node = world.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-            world.modified.get(node).copied().ok_or(io::ErrorKind::NotFound.into())
+        self.call(Operation::Modified, path, |state| {
+            let node = state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+            state.modified.get(node).copied().ok_or(io::ErrorKind::NotFound.into())
         })
     }
 

@@ -27,25 +27,25 @@ impl SimulatedFile {
         length: u64,
         work: impl FnOnce(&mut SimulationState) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut world = self.storage.lock_state();
-        if world.process_epoch != self.process_epoch {
+        let mut state = self.storage.lock_state();
+        if state.process_epoch != self.process_epoch {
             return Err(io::Error::other("the process that opened this file is dead"));
         }
-        let result = work(&mut world);
-        world.trace_call(operation, &self.path, at, length, result.is_ok());
+        let result = work(&mut state);
+        state.trace_call(operation, &self.path, at, length, result.is_ok());
         result
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.call(Operation::Sync, 0, 0, |world| {
-            let dirty = world.files[self.file_index].is_dirty();
-            let fault = world.take_fault(Operation::Sync, &self.path);
-            if fault.is_none() && !(world.read_only && dirty) {
-                world.files[self.file_index].sync();
+        self.call(Operation::Sync, 0, 0, |state| {
+            let dirty = state.files[self.file_index].is_dirty();
+            let fault = state.take_fault(Operation::Sync, &self.path);
+            if fault.is_none() && !(state.read_only && dirty) {
+                state.files[self.file_index].sync();
                 return Ok(());
             }
-            let mut random = world.next_random();
-            world.files[self.file_index].fail_sync(|| super::split_mix(&mut random));
+            let mut random = state.next_random();
+            state.files[self.file_index].fail_sync(|| super::split_mix(&mut random));
             fault.map_or_else(|| Err(io::ErrorKind::ReadOnlyFilesystem.into()), |fault| fault.trigger())
         })
     }
@@ -53,19 +53,19 @@ impl SimulatedFile {
 
 impl StorageFile for SimulatedFile {
     fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.call(Operation::Write, at, bytes.len() as u64, |world| {
-            world.writable()?;
-            let fault = world.take_fault(Operation::Write, &self.path);
+        self.call(Operation::Write, at, bytes.len() as u64, |state| {
+            state.writable()?;
+            let fault = state.take_fault(Operation::Write, &self.path);
             let to_write = fault.as_ref().map_or(bytes.len(), |fault| fault.partial_bytes.min(bytes.len()));
             let position = position(at)?;
-            let old_length = world.files[self.file_index].cached().len();
+            let old_length = state.files[self.file_index].cached().len();
             let inside = old_length.saturating_sub(position).min(to_write);
             // The space between the end of the file and `at` is a hole, which takes no space.
-            let room = usize::try_from(world.reserve_space((to_write - inside) as u64)).unwrap_or(usize::MAX);
+            let room = usize::try_from(state.reserve_space((to_write - inside) as u64)).unwrap_or(usize::MAX);
             let written = inside + room;
-            let now = world.now;
-            world.files[self.file_index].write(position, bytes.get(..written).unwrap_or(bytes));
-            world.modified.insert(self.file_index, now);
+            let now = state.now;
+            state.files[self.file_index].write(position, bytes.get(..written).unwrap_or(bytes));
+            state.modified.insert(self.file_index, now);
             match fault {
                 Some(fault) => fault.trigger(),
                 None if written < to_write => Err(io::ErrorKind::StorageFull.into()),
@@ -75,36 +75,36 @@ impl StorageFile for SimulatedFile {
     }
 
     fn read_exact_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        self.call(Operation::Read, at, bytes.len() as u64, |world| {
-            if let Some(fault) = world.take_fault(Operation::Read, &self.path) {
+        self.call(Operation::Read, at, bytes.len() as u64, |state| {
+            if let Some(fault) = state.take_fault(Operation::Read, &self.path) {
                 return fault.trigger();
             }
             let position = position(at)?;
-            let from = world.files[self.file_index].cached().get(position..).and_then(|rest| rest.get(..bytes.len()));
+            let from = state.files[self.file_index].cached().get(position..).and_then(|rest| rest.get(..bytes.len()));
             bytes.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
             Ok(())
         })
     }
 
     fn len(&self) -> io::Result<u64> {
-        let world = self.storage.lock_state();
-        if world.process_epoch != self.process_epoch {
+        let state = self.storage.lock_state();
+        if state.process_epoch != self.process_epoch {
             return Err(io::Error::other("the process that opened this file is dead"));
         }
-        Ok(world.files[self.file_index].cached().len() as u64)
+        Ok(state.files[self.file_index].cached().len() as u64)
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.call(Operation::SetLen, 0, length, |world| {
-            world.writable()?;
-            if let Some(fault) = world.take_fault(Operation::SetLen, &self.path) {
+        self.call(Operation::SetLen, 0, length, |state| {
+            state.writable()?;
+            if let Some(fault) = state.take_fault(Operation::SetLen, &self.path) {
                 return fault.trigger();
             }
-            let old_length = world.files[self.file_index].cached().len() as u64;
-            world.release_space(old_length.saturating_sub(length));
-            let now = world.now;
-            world.files[self.file_index].set_len(position(length)?);
-            world.modified.insert(self.file_index, now);
+            let old_length = state.files[self.file_index].cached().len() as u64;
+            state.release_space(old_length.saturating_sub(length));
+            let now = state.now;
+            state.files[self.file_index].set_len(position(length)?);
+            state.modified.insert(self.file_index, now);
             Ok(())
         })
     }
