@@ -1,4 +1,7 @@
-"""Reads the schema by introspection, builds queries of its own from it, and runs them: python graphql.py URL."""
+"""Reads the schema by introspection, builds queries from it and runs them.
+
+Usage: python graphql_client.py URL.
+"""
 
 import json
 import os
@@ -13,19 +16,19 @@ headers = {"Authorization": f"Bearer {token}"} if token else {}
 client = Client(transport=RequestsHTTPTransport(url=sys.argv[1], headers=headers), fetch_schema_from_transport=True)
 
 
-def fields(of, depth=3):
-    """All fields that need no arguments, so deep."""
+def fields(object_type, depth=3):
+    """Selects all fields without required arguments, up to `depth` levels."""
     chosen = []
-    for name, field in of.fields.items():
+    for name, field in object_type.fields.items():
         inner = get_named_type(field.type)
         if any(argument.type.__class__.__name__ == "GraphQLNonNull" for argument in field.args.values()):
             continue
         if isinstance(inner, (GraphQLScalarType, GraphQLEnumType)):
             chosen.append(name)
         elif isinstance(inner, GraphQLObjectType) and depth > 0:
-            below = fields(inner, depth - 1)
-            if below:
-                chosen.append(f"{name} {{ {below} }}")
+            nested = fields(inner, depth - 1)
+            if nested:
+                chosen.append(f"{name} {{ {nested} }}")
     return " ".join(chosen)
 
 

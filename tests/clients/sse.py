@@ -1,6 +1,6 @@
-"""Listens to Server-Sent Events with httpx-sse: python sse.py URL COUNT [LAST_EVENT_ID]; prints one JSON line an event.
+"""Receives Server-Sent Events with httpx-sse and prints one JSON line per event.
 
-The token, where one is needed, comes from the environment variable TOKEN.
+Usage: python sse.py URL COUNT [LAST_EVENT_ID]. The environment variable TOKEN sets a bearer token.
 """
 
 import json

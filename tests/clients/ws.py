@@ -1,4 +1,7 @@
-"""Listens to the WebSocket: python socket.py URL COUNT; prints one JSON line a message."""
+"""Receives WebSocket messages and prints one JSON line per message.
+
+Usage: python ws.py URL COUNT. The environment variable TOKEN sets a bearer token.
+"""
 
 import json
 import os

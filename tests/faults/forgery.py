@@ -1,6 +1,6 @@
-"""Attacks that want to be taken for somebody else: forged signatures, births, deaths and events, and guessed passwords.
+"""Impersonation attacks: forged signatures, births, deaths and events, and password guessing.
 
-Each is a generator over an `Attack`: it starts, yields while the attack goes on, then says what is wanted.
+Each attack is a generator over an `Attack`: it starts the attack, yields while it runs, then checks the results.
 """
 
 import hashlib
@@ -11,24 +11,24 @@ import time
 from collections import Counter
 
 import mqtt
-from plant import PASSWORD
+from secured_host import PASSWORD
 
 
 def forged_signatures(attack):
-    """Requests of nobody with a signature that is wrong, and bodies of 4 MB."""
-    plant = attack.plant
+    """Unauthenticated requests with a wrong signature and bodies of 4 MB."""
+    target = attack.target
     body = json.dumps([{"sensor_id": "north/pump/t", "values": 666}]).encode() + b" " * (4 << 20)
-    wrong = hmac.new(b"guessed", body, hashlib.sha256).hexdigest()
+    signature = hmac.new(b"guessed", body, hashlib.sha256).hexdigest()
     headers = {
         "Content-Type": "application/json",
         "X-Wheeltapper-Source": "gateway",
-        "X-Wheeltapper-Signature": f"sha256={wrong}",
+        "X-Wheeltapper-Signature": f"sha256={signature}",
     }
-    attack.repeat(lambda: plant.ask("POST", "/api/v1/ingest", body, headers)[0], threads=4)
+    attack.repeat(lambda: target.send_request("POST", "/api/v1/ingest", body, headers)[0], threads=4)
     yield
-    attack.want(attack.outcomes[202] == 0, f"{attack.outcomes[202]} were taken")
-    rows = plant.host.sql("SELECT count(*) AS letters FROM dead_letters")
-    attack.notes.append(f"{rows[0]['letters']} dead letters")
+    attack.check(attack.outcomes[202] == 0, f"{attack.outcomes[202]} were accepted")
+    rows = target.host.sql("SELECT count(*) AS count FROM dead_letters")
+    attack.notes.append(f"{rows[0]['count']} dead letters")
 
 
 def _number(field, value):
@@ -51,57 +51,59 @@ def _bytes(field, value):
 
 
 def metric(name, alias, value):
-    """A metric of Sparkplug B: a double."""
+    """A Sparkplug B metric of type double."""
     out = _bytes(1, name.encode()) if name else b""
     return out + _number(2, alias) + (_number(4, 10) if name else b"") + bytes([13 << 3 | 1]) + struct.pack("<d", value)
 
 
 def sparkplug(metrics, sequence=0):
-    """A payload of Sparkplug B."""
+    """A Sparkplug B payload."""
     body = _number(1, int(time.time() * 1000)) + b"".join(_bytes(2, each) for each in metrics)
     return body + _number(3, sequence)
 
 
 def sparkplug_over_http(attack):
-    """A key of another site sends births and deaths of north's node."""
-    plant = attack.plant
-    kind = "application/vnd.sparkplug"
+    """A key of another site sends births and deaths of a node of site north."""
+    target = attack.target
+    content_type = "application/vnd.sparkplug"
 
     def send(topic, payload, key):
-        return plant.post(payload, key, kind, f"?topic={topic}")[0]
+        return target.post(payload, key, content_type, f"?topic={topic}")[0]
 
-    north = plant.api_key("north", "--site", "north")
+    north = target.api_key("north", "--site", "north")
     first = send("spBv1.0/north/NBIRTH/edge", sparkplug([metric("temperature", 1, 20.0)]), north)
-    attack.want(first == 202, f"north's own birth was answered {first}")
+    attack.check(first == 202, f"the birth with a key of site north was answered {first}")
     attack.repeat(
-        lambda: send("spBv1.0/north/NBIRTH/edge", sparkplug([metric("pressure", 1, 1.0)]), plant.south), pause=0.05
+        lambda: send("spBv1.0/north/NBIRTH/edge", sparkplug([metric("pressure", 1, 1.0)]), target.south), pause=0.05
     )
-    attack.repeat(lambda: send("spBv1.0/north/NDEATH/edge", sparkplug([metric("bdSeq", 9, 0.0)]), plant.south), pause=0.05)
+    attack.repeat(
+        lambda: send("spBv1.0/north/NDEATH/edge", sparkplug([metric("bdSeq", 9, 0.0)]), target.south), pause=0.05
+    )
     outcomes = Counter()
     for number in range(20):
         outcomes[send("spBv1.0/north/NDATA/edge", sparkplug([metric(None, 1, 30.0 + number)]), north)] += 1
         time.sleep(0.05)
     yield
-    attack.want(outcomes[202] == 20, f"north's own data was answered {dict(outcomes)}")
-    names_found = {row["name"] for row in plant.host.sql("SELECT name FROM sensors WHERE name LIKE 'north/edge%'")}
-    attack.want(not any("pressure" in name for name in names_found), f"forged births made sensors: {names_found}")
+    attack.check(outcomes[202] == 20, f"data with the key of site north was answered {dict(outcomes)}")
+    names_found = {row["name"] for row in target.host.sql("SELECT name FROM sensors WHERE name LIKE 'north/edge%'")}
+    attack.check(not any("pressure" in name for name in names_found), f"forged births created sensors: {names_found}")
 
 
-def entered(plant, client, logins):
-    """A connection with the first of these logins that the host takes; None when it takes none."""
+def connect_any(target, client, logins):
+    """Connects with the first login that the host accepts; None if it accepts none."""
     for login in logins:
         try:
-            return plant.broker(client, **login)
-        except mqtt.Refused:
+            return target.broker(client, **login)
+        except mqtt.ConnectRejected:
             pass
     return None
 
 
 def sparkplug_over_mqtt(attack):
-    """An MQTT client of another site sends births and deaths of north's node."""
-    plant = attack.plant
-    logins = lambda key: [{"user": "device", "password": key}, plant.login]
-    north = entered(plant, "north", logins(plant.api_key("north", "--site", "north")))
+    """An MQTT client of another site sends births and deaths of a node of site north."""
+    target = attack.target
+    logins = lambda key: [{"user": "device", "password": key}, target.login]
+    north = connect_any(target, "north", logins(target.api_key("north", "--site", "north")))
     answered = Counter()
 
     def send(connection, topic, payload):
@@ -110,9 +112,9 @@ def sparkplug_over_mqtt(attack):
         answered[found is not None] += 1
 
     def forge():
-        forger = entered(plant, "forger", logins(plant.south))
+        forger = connect_any(target, "forger", logins(target.south))
         if forger is None:
-            return "refused"
+            return "rejected"
         try:
             forger.send(forger.publish("spBv1.0/north/NBIRTH/edge", sparkplug([metric("pressure", 1, 1.0)]), 1, 1))
             forger.send(forger.publish("spBv1.0/north/NDEATH/edge", sparkplug([metric("bdSeq", 9, 0.0)]), 2, 1))
@@ -129,31 +131,32 @@ def sparkplug_over_mqtt(attack):
         time.sleep(0.05)
     yield
     north.close()
-    rows = lambda: plant.host.sql(
+    rows = lambda: target.host.sql(
         "SELECT name, sum(count) AS readings FROM sensors JOIN reading_chunks ON sensor = id "
         "WHERE name LIKE 'north/edge/%' GROUP BY name"
     )
     time.sleep(2)
     found = {row["name"]: row["readings"] for row in rows()}
-    attack.want(found == {"north/edge/temperature": 21}, f"21 readings of north/edge/temperature are wanted, stored is {found}")
+    expected = {"north/edge/temperature": 21}
+    attack.check(found == expected, f"expected readings {expected}, stored {found}")
 
 
 def events_over_mqtt(attack):
-    """Strangers on the broker of a host with access on, and a user who forges events of the host."""
-    plant = attack.plant
-    refused = 0
+    """Anonymous clients at the broker of a host with access on, and a user who forges events of the host."""
+    target = attack.target
+    rejected = 0
     for number in range(5):
         try:
-            connection = plant.broker(f"stranger-{number}")
+            connection = target.broker(f"anonymous-{number}")
             codes = connection.subscribe(["wheeltapper/events/#"])
-            attack.notes.append(f"a stranger subscribed with {codes}")
+            attack.notes.append(f"an anonymous client subscribed with {codes}")
             connection.close()
-        except mqtt.Refused:
-            refused += 1
+        except mqtt.ConnectRejected:
+            rejected += 1
     yield
-    attack.want(refused == 5, f"{5 - refused} of 5 strangers were let in")
-    listener = entered(plant, "listener", [plant.login or {}])
-    forger = entered(plant, "device", [plant.login or {}])
+    attack.check(rejected == 5, f"{5 - rejected} of 5 anonymous clients were accepted")
+    listener = connect_any(target, "listener", [target.login or {}])
+    forger = connect_any(target, "device", [target.login or {}])
     if listener is None or forger is None:
         return
     codes = listener.subscribe(["wheeltapper/events/#"])
@@ -166,59 +169,60 @@ def events_over_mqtt(attack):
             got.append(found)
             found = listener.receive(0.5)
     except OSError as error:
-        attack.notes.append(f"the forger was cut off: {error}")
-    attack.want(not any(head & 0xF0 == 0x30 and b"forged" in body for head, body in got), "a forged alert was passed on")
+        attack.notes.append(f"the forger was disconnected: {error}")
+    forwarded = any(head & 0xF0 == 0x30 and b"forged" in body for head, body in got)
+    attack.check(not forwarded, "a forged alert was forwarded")
     listener.close()
-    forger.close(politely=False)
+    forger.close(send_disconnect=False)
 
 
 def logins_over_http(attack):
-    """Wrong passwords for alice and admin without end, from another address than theirs."""
-    plant = attack.plant
+    """Continuous wrong passwords for alice and admin from an attacker's address."""
+    target = attack.target
     count = Counter()
 
     def guess():
         count["n"] += 1
         body = json.dumps({"user": ["alice", "admin"][count["n"] % 2], "password": f"guess {count['n']}"})
-        return plant.ask("POST", "/api/v1/auth/login", body, {"Content-Type": "application/json"})[0]
+        return target.send_request("POST", "/api/v1/auth/login", body, {"Content-Type": "application/json"})[0]
 
     attack.repeat(guess, threads=8)
-    # Also from ten addresses, so that the limit of one address is not what saves the day.
+    # Also from ten addresses, so that the limit per address alone does not stop the attack.
     for number in range(67, 77):
         source = (f"127.0.0.{number}", 0)
         body = json.dumps({"user": "alice", "password": "guess"})
         attack.repeat(
-            lambda source=source, body=body: plant.ask(
+            lambda source=source, body=body: target.send_request(
                 "POST", "/api/v1/auth/login", body, {"Content-Type": "application/json"}, source
             )[0],
             pause=0.5,
         )
     yield
-    answer = plant.sign_in("alice", PASSWORD)
-    attack.want(answer.status == 200, f"alice herself, from her own address, is answered {answer.status}: {answer.text[:150]}")
-    tried = attack.outcomes[401]
-    attack.notes.append(f"{tried} guesses were checked")
-    attack.want(attack.outcomes[200] == 0, "a guess was right")
+    answer = target.sign_in("alice", PASSWORD)
+    attack.check(answer.status == 200, f"alice from her own address was answered {answer.status}: {answer.text[:150]}")
+    guesses = attack.outcomes[401]
+    attack.notes.append(f"{guesses} guesses were checked")
+    attack.check(attack.outcomes[200] == 0, "a guess was accepted")
 
 
 def logins_over_mqtt(attack):
-    """Wrong passwords in CONNECT without end."""
-    plant = attack.plant
+    """Continuous wrong passwords in CONNECT."""
+    target = attack.target
     count = Counter()
 
     def guess():
         count["n"] += 1
         try:
-            plant.broker(f"guess-{count['n']}", user="plc", password=f"guess {count['n']}").close()
-            return "let in"
-        except mqtt.Refused as error:
+            target.broker(f"guess-{count['n']}", user="plc", password=f"guess {count['n']}").close()
+            return "accepted"
+        except mqtt.ConnectRejected as error:
             return f"CONNACK {error.code}"
 
     began = time.monotonic()
     attack.repeat(guess, threads=4)
     yield
     seconds = time.monotonic() - began
-    tried = attack.outcomes["CONNACK 4"] + attack.outcomes["CONNACK 5"]
-    attack.notes.append(f"{tried} guesses were answered in {seconds:.0f} s")
-    attack.want(attack.outcomes["let in"] == 0, "a guess was let in")
-    attack.want(tried < 20 * seconds + 100, f"{tried / seconds:.0f} guesses a second are answered: nothing slows them down")
+    guesses = attack.outcomes["CONNACK 4"] + attack.outcomes["CONNACK 5"]
+    attack.notes.append(f"{guesses} guesses were answered in {seconds:.0f} s")
+    attack.check(attack.outcomes["accepted"] == 0, "a guess was accepted")
+    attack.check(guesses < 20 * seconds + 100, f"{guesses / seconds:.0f} guesses/s were answered: no rate limit")

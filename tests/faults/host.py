@@ -1,6 +1,6 @@
-"""The host under test: starts the binary in a folder of its own, and reads what it stored.
+"""The host under test: starts the binary in a temporary folder and reads the stored data.
 
-Only the standard library of Python 3.10 or later is used, so that what the scripts count shares no code with the product.
+Uses only the standard library of Python 3.10 or later, so that the counts share no code with the product.
 """
 
 import atexit
@@ -18,24 +18,24 @@ import time
 from pathlib import Path
 
 SKIPPED = 77
-"""Exit status of a script that cannot run here (as automake has it)."""
+"""Exit status of a script that cannot run here (same value as in automake)."""
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Failure(Exception):
-    """The host did not do what it promises."""
+    """The host did not behave as documented."""
 
 
 def skip(why):
-    """Ends the script: what it needs is not here."""
+    """Ends the script because a requirement is missing."""
     print(f"SKIPPED: {why}", flush=True)
     sys.exit(SKIPPED)
 
 
-def say(*words):
-    """Prints a line with the seconds since the start."""
+def report(*words):
+    """Prints a line with the time since the start."""
     print(f"[{time.monotonic() - _BEGAN:7.1f}s]", *words, flush=True)
 
 
@@ -43,7 +43,7 @@ _BEGAN = time.monotonic()
 
 
 def table(heads, rows):
-    """Prints rows below their heads."""
+    """Prints a table with column heads."""
     cells = [[str(cell) for cell in row] for row in [heads, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     for number, row in enumerate(cells):
@@ -58,18 +58,18 @@ def _die_with_parent():
 
 
 def default_binary():
-    """The built binary of this checkout, or `WHEELTAPPER_BINARY`."""
+    """`WHEELTAPPER_BINARY` if set, otherwise the built binary of this checkout."""
     return os.environ.get("WHEELTAPPER_BINARY", str(Path(__file__).parents[2] / "target/release/wheeltapper"))
 
 
 class Answer:
-    """What HTTP answered: `status`, `headers` (lower case) and `text`."""
+    """An HTTP answer: `status`, `headers` (lower case) and `text`."""
 
     def __init__(self, status, headers, text):
         self.status, self.headers, self.text = status, headers, text
 
     def json(self):
-        """The body as JSON; None when it is none."""
+        """The body as JSON; None if it is not JSON."""
         try:
             return json.loads(self.text)
         except ValueError:
@@ -77,12 +77,12 @@ class Answer:
 
 
 class Host:
-    """A host in a folder of its own. `data` may lie elsewhere, such as on a mounted file system."""
+    """A host in a temporary folder. `data` may be elsewhere, such as on a mounted file system."""
 
     def __init__(self, binary, config="", data=None, environment=None, keep=False):
         self.binary = str(Path(binary).resolve())
         if not os.access(self.binary, os.X_OK):
-            raise SystemExit(f"{self.binary} is no program; build it, or name one with --binary")
+            raise SystemExit(f"{self.binary} is not an executable; build it or specify --binary")
         self.folder = Path(tempfile.mkdtemp(prefix="wheeltapper-faults-"))
         self.data = Path(data) if data else self.folder / "data"
         self.environment = {**os.environ, **(environment or {})}
@@ -96,36 +96,37 @@ class Host:
             atexit.register(shutil.rmtree, self.folder, True)
         atexit.register(self.kill)
 
-    def _compiled(self):
-        """Where compiled components of this binary are kept between runs: compiling takes long on a busy machine."""
-        seen = os.stat(self.binary)
-        return Path(tempfile.gettempdir()) / f"wheeltapper-faults-cache-{os.getuid()}" / f"{seen.st_size}-{seen.st_mtime_ns}"
+    def _cache_folder(self):
+        """Folder of this binary's compiled components, kept between runs because compilation is slow."""
+        stat = os.stat(self.binary)
+        parent = Path(tempfile.gettempdir()) / f"wheeltapper-faults-cache-{os.getuid()}"
+        return parent / f"{stat.st_size}-{stat.st_mtime_ns}"
 
-    def _put_compiled(self):
+    def _restore_cache(self):
         cache = self.data / "cache"
-        if not cache.exists() and self._compiled().exists():
-            shutil.copytree(self._compiled(), cache)
+        if not cache.exists() and self._cache_folder().exists():
+            shutil.copytree(self._cache_folder(), cache)
 
-    def _keep_compiled(self):
-        kept, cache = self._compiled(), self.data / "cache"
-        if cache.exists() and not kept.exists():
-            kept.parent.mkdir(exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(dir=kept.parent))
+    def _save_cache(self):
+        saved, cache = self._cache_folder(), self.data / "cache"
+        if cache.exists() and not saved.exists():
+            saved.parent.mkdir(exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(dir=saved.parent))
             shutil.copytree(cache, fresh, dirs_exist_ok=True)
             try:
-                fresh.rename(kept)
+                fresh.rename(saved)
             except OSError:
-                # Another script was faster.
+                # Another script has created the folder.
                 shutil.rmtree(fresh, True)
 
     def command(self, *arguments):
-        """The command line with this host's configuration and data."""
+        """A command line with this host's configuration and data."""
         head = [self.binary, "--config", str(self.config), "--data", str(self.data), "--log", "info"]
         return [*head, *arguments]
 
     def start(self, within=300, check=True):
-        """Starts it and waits until it is up; gives False when it ends instead and `check` is off."""
-        self._put_compiled()
+        """Starts the host and waits until it is ready. If it exits, returns False if `check` is off."""
+        self._restore_cache()
         ready = self.folder / "ready.json"
         ready.unlink(missing_ok=True)
         run = ["run", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ready-file", str(ready)]
@@ -144,7 +145,7 @@ class Host:
             try:
                 addresses = json.loads(ready.read_text())
                 self.http, self.mqtt = addresses["http"], addresses.get("mqtt")
-                self._keep_compiled()
+                self._save_cache()
                 return True
             except (OSError, ValueError):
                 pass
@@ -152,22 +153,22 @@ class Host:
                 status = self.process.returncode
                 self.process = None
                 if check:
-                    raise Failure(f"the host ended with {status}:\n{self.tail()}")
+                    raise Failure(f"the host exited with {status}:\n{self.tail()}")
                 return False
             time.sleep(0.005)
         self.kill()
-        raise Failure(f"the host did not come up within {within} s:\n{self.tail()}")
+        raise Failure(f"the host did not start within {within} s:\n{self.tail()}")
 
     def alive(self):
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self.process is not None and self.process.poll() is None
 
     def send_signal(self, number):
-        """Sends a signal to it."""
+        """Sends a signal to the process."""
         self.process.send_signal(number)
 
     def kill(self):
-        """kill -9."""
+        """Kills the process with SIGKILL."""
         self.http = self.mqtt = None
         if self.process is not None:
             self.process.kill()
@@ -175,7 +176,7 @@ class Host:
             self.process = None
 
     def stop(self, within=120):
-        """Stops it in order; gives its exit status."""
+        """Stops the process with SIGTERM; returns its exit status."""
         process, self.process = self.process, None
         self.http = self.mqtt = None
         process.terminate()
@@ -187,17 +188,17 @@ class Host:
             raise Failure(f"the host did not stop within {within} s:\n{self.tail()}") from None
 
     def tail(self, lines=15):
-        """The end of its log."""
+        """The last lines of the log."""
         return "\n".join(self.log_text().splitlines()[-lines:])
 
     def log_text(self, since=0):
-        """Its log from byte `since` on, without colours."""
+        """The log from byte `since`, without colours."""
         with open(self.log, "rb") as log:
             log.seek(since)
             return re.sub(r"\x1b\[[0-9;]*m", "", log.read().decode(errors="replace"))
 
     def run(self, *arguments, within=300, check=True, text=True):
-        """Runs a command of the binary to its end."""
+        """Runs a command of the binary and waits for it."""
         done = subprocess.run(
             self.command(*arguments),
             capture_output=True,
@@ -211,11 +212,11 @@ class Host:
         return done
 
     def sql(self, statement):
-        """Rows of a SELECT, as dicts."""
+        """Rows of a SELECT as dicts."""
         return [json.loads(line) for line in self.run("query", "sql", statement).stdout.splitlines()]
 
     def request(self, method, path, body=None, headers=None, within=30):
-        """One request on a connection of its own."""
+        """Sends a request on a new connection."""
         host, port = self.http.rsplit(":", 1)
         connection = http.client.HTTPConnection(host, int(port), timeout=within)
         try:
@@ -227,14 +228,14 @@ class Host:
             connection.close()
 
     def post(self, readings, headers=None, within=30):
-        """Sends readings (a list, or text) to the ingest route."""
+        """Sends readings (a list or text) to the ingest route."""
         body = readings if isinstance(readings, (str, bytes)) else json.dumps(readings)
         return self.request(
             "POST", "/api/v1/ingest", body, {"Content-Type": "application/json", **(headers or {})}, within
         )
 
     def ready(self, within=10):
-        """Status and text of `/ready`; 0 when it does not answer."""
+        """Status and text of `/ready`; status 0 without an answer."""
         try:
             answer = self.request("GET", "/ready", within=within)
             return answer.status, answer.text
@@ -242,7 +243,7 @@ class Host:
             return 0, repr(error)
 
     def metrics(self, within=10, headers=None):
-        """All samples of `/metrics`: name with labels to number."""
+        """All samples of `/metrics`, from name with labels to number."""
         text = self.request("GET", "/metrics", within=within, headers=headers).text
         samples = {}
         for line in text.splitlines():
@@ -252,11 +253,11 @@ class Host:
         return samples
 
     def metric(self, start):
-        """The sum of the samples whose name starts so."""
+        """Sum of the samples whose name starts with `start`."""
         return sum(number for name, number in self.metrics().items() if name.startswith(start))
 
     def memory(self):
-        """Resident memory in MB, now and at its highest."""
+        """Resident memory in MB: current and peak."""
         if not self.alive():
             return 0.0, 0.0
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -264,7 +265,7 @@ class Host:
         return int(parts.get("VmRSS", 0)) / 1024, int(parts.get("VmHWM", 0)) / 1024
 
     def cpu(self):
-        """Seconds of CPU time that it has used."""
+        """Used CPU time in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -274,15 +275,15 @@ class Host:
         last = None
         while time.monotonic() - began < within:
             if not self.alive():
-                raise Failure(f"the host ended by itself:\n{self.tail()}")
+                raise Failure(f"the host exited unexpectedly:\n{self.tail()}")
             last = self.ready()
             if last[0] == 200:
                 return time.monotonic() - began
             time.sleep(0.1)
-        raise Failure(f"the host was not ready again within {within} s; /ready says {last}")
+        raise Failure(f"the host was not ready within {within} s; /ready answered {last}")
 
     def wait_settled(self, within=120):
-        """Waits until the line has gone through all of the log; gives the lag in bytes that is left."""
+        """Waits until the line has processed the whole log; returns the remaining lag in bytes."""
         end = time.monotonic() + within
         lag = None
         while time.monotonic() < end:
@@ -294,18 +295,18 @@ class Host:
 
 
 def wait_for(what, within, done, pause=0.05):
-    """Waits until `done()` is true."""
+    """Waits until `done()` is true; returns its value."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         value = done()
         if value:
             return value
         time.sleep(pause)
-    raise Failure(f"{what} did not happen within {within} s")
+    raise Failure(f"{what}: not reached within {within} s")
 
 
 def folder_size(path):
-    """Bytes of the files below a folder; those that go away meanwhile count as none."""
+    """Total size of the files below a folder; a file deleted meanwhile counts as 0."""
     total = 0
     for root, _, files in os.walk(path):
         for name in files:

@@ -1,9 +1,9 @@
-"""What was sent and what was acknowledged, and the comparison with what is stored.
+"""Records sent and acknowledged readings and compares them with the stored readings.
 
-A group is a set of sensors whose readings travel together; message `n` of a group holds one reading of each of its sensors,
-whose value stands for `n`. So each stored reading says which message it came from, and how often a message was stored can be
-counted sensor by sensor. Some stretches of values lie far above the others, so that the line finds anomalies and commits
-them all the time.
+A group is a set of sensors whose readings are sent together. Message `n` of a group contains one reading of each of its
+sensors, whose value encodes `n`. Each stored reading therefore identifies its message, and the number of stored copies
+of a message can be counted for each sensor. Some ranges of messages have values far above the others, so that the line
+finds anomalies and commits them continuously.
 """
 
 import csv
@@ -15,29 +15,28 @@ SECOND = 1_000_000_000
 T0 = 1_767_225_600 * SECOND
 """2026-01-01T00:00:00Z; message `n` of a group with timestamps has `T0 + n` seconds."""
 
+ABNORMAL_OFFSET = 1_000_000
+"""Offset of abnormal values."""
 
-APART = 1_000_000
-"""What is added to the values of an abnormal stretch."""
-
-LEARNT = 90
-"""Messages before the first abnormal one."""
+LEARNING_MESSAGES = 90
+"""Number of messages before the first abnormal one."""
 
 
 def value_of(number, phase=0):
-    """The value of a message's readings: unique; abnormal for eight messages in forty, once machines have learnt.
+    """The value of a message's readings: unique; after the learning phase, abnormal for 8 of every 40 messages.
 
-    Groups have phases of their own, so that there is always one which has just become abnormal.
+    Groups have different phases, so that there is always a group that has just become abnormal.
     """
-    return number + APART * (number >= LEARNT and (number + phase) % 40 >= 32)
+    return number + ABNORMAL_OFFSET * (number >= LEARNING_MESSAGES and (number + phase) % 40 >= 32)
 
 
 def number_of(value):
-    """The message that a value stands for."""
-    return int(value) % APART
+    """The message number that a value encodes."""
+    return int(value) % ABNORMAL_OFFSET
 
 
 class Group:
-    """Some sensors of one asset. `repeats`: whether at-least-once delivery allows a reading for each transmission."""
+    """Sensors of one asset. `repeats`: whether at-least-once delivery allows one stored reading per transmission."""
 
     def __init__(self, asset, sensors, stamped, repeats, step=SECOND, base=T0):
         self.asset, self.stamped, self.repeats, self.step, self.base = asset, stamped, repeats, step, base
@@ -47,8 +46,8 @@ class Group:
         self.sent = array("B")
         self.acknowledged = bytearray()
 
-    def take(self):
-        """The number of the next message."""
+    def next_message(self):
+        """Adds a message and returns its number."""
         number = self.next
         self.next += 1
         self.sent.append(0)
@@ -67,21 +66,21 @@ class Group:
 
 
 class Count:
-    """How the stored readings compare with those acknowledged; each number counts readings."""
+    """Result of the comparison; each field is a number of readings."""
 
     def __init__(self):
         self.sent = self.acknowledged = self.stored = 0
         self.lost = self.doubled = self.repeated = self.unacknowledged_stored = self.strange = 0
         self.examples = []
 
-    def sound(self):
-        """Whether each acknowledged reading is there exactly once, and no other twice."""
+    def correct(self):
+        """Whether each acknowledged reading is stored exactly once and no other reading twice."""
         return self.lost == 0 and self.doubled == 0 and self.strange == 0
 
     HEADS = ["sent", "acknowledged", "stored", "LOST", "DOUBLED", "STRANGE", "unacked stored", "QoS 1 repeats"]
 
     def row(self):
-        """Cells below `HEADS`."""
+        """Table cells in the order of `HEADS`."""
         return [
             self.sent,
             self.acknowledged,
@@ -103,50 +102,50 @@ class Ledger:
         self.acknowledged = 0
 
     def group(self, *arguments, **named):
-        """Makes a group."""
+        """Creates a group."""
         group = Group(*arguments, **named)
         group.phase = len(self.groups) * 7 % 40
         self.groups.append(group)
         return group
 
     def sending(self, group, number):
-        """A message is about to be handed to the network."""
+        """Records that a message is about to be sent."""
         group.sent[number] = min(group.sent[number] + 1, 255)
 
     def acknowledge(self, group, number):
-        """The host acknowledged a message."""
+        """Records that the host acknowledged a message."""
         if not group.acknowledged[number]:
             group.acknowledged[number] = 1
             with self.lock:
                 self.acknowledged += len(group.names)
 
     def compare(self, rows):
-        """Compares with stored rows of (time, sensor, value), in any order."""
+        """Compares with stored rows (time, sensor, value) in any order."""
         count = Count()
         stored = {name: bytearray(group.next) for group in self.groups for name in group.names}
         owner = {name: group for group in self.groups for name in group.names}
         for time, sensor, value in rows:
-            seen = stored.get(sensor)
+            copies = stored.get(sensor)
             number = number_of(float(value))
-            if seen is None:
+            if copies is None:
                 continue
             group = owner[sensor]
             count.stored += 1
-            if number >= len(seen) or value_of(number, group.phase) != float(value):
+            if number >= len(copies) or value_of(number, group.phase) != float(value):
                 count.strange += 1
                 self._example(count, f"{sensor}: the value {value} was never sent")
                 continue
             if group.stamped and int(time) != group.base + number * group.step:
                 count.strange += 1
                 self._example(count, f"{sensor}: value {value} is stored at {time}")
-            seen[number] = min(seen[number] + 1, 255)
+            copies[number] = min(copies[number] + 1, 255)
         for group in self.groups:
             for name in group.names:
                 self._compare_sensor(count, group, name, stored[name])
         return count
 
-    def _compare_sensor(self, count, group, name, seen):
-        for number, times in enumerate(seen):
+    def _compare_sensor(self, count, group, name, copies):
+        for number, times in enumerate(copies):
             sent, acknowledged = group.sent[number], group.acknowledged[number]
             count.sent += 1
             count.acknowledged += acknowledged
@@ -156,7 +155,7 @@ class Ledger:
             elif not acknowledged and times:
                 count.unacknowledged_stored += 1
             if times > 1:
-                # Without a timestamp a message that was sent again cannot be told from a new one at QoS 1.
+                # Without timestamps at QoS 1, a resent message cannot be distinguished from a new one.
                 allowed = sent if group.repeats and not group.stamped else 1
                 count.repeated += min(times, allowed) - 1
                 if times > allowed:
@@ -170,9 +169,13 @@ class Ledger:
 
 
 def exported(host):
-    """Stored readings by `wheeltapper export readings -`: (time, sensor, value) as text."""
+    """Yields the rows of `wheeltapper export readings -`: (time, sensor, value) as text."""
     process = subprocess.Popen(
-        host.command("export", "readings", "-"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=host.environment
+        host.command("export", "readings", "-"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=host.environment,
     )
     rows = csv.reader(process.stdout)
     next(rows, None)
@@ -182,6 +185,6 @@ def exported(host):
 
 
 def dead_letters(host):
-    """Readings in the dead letters, by reason."""
-    rows = host.sql("SELECT reason, count(*) AS letters, sum(readings) AS readings FROM dead_letters GROUP BY reason")
+    """Number of readings in dead letters by reason."""
+    rows = host.sql("SELECT reason, sum(readings) AS readings FROM dead_letters GROUP BY reason")
     return {row["reason"]: row["readings"] for row in rows}

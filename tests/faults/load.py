@@ -1,4 +1,4 @@
-"""Senders that go on through kills and refusals, and enter in the ledger what was acknowledged."""
+"""Senders that continue across kills and rejections and record acknowledged messages in the ledger."""
 
 import http.client
 import random
@@ -9,23 +9,23 @@ from collections import Counter
 import mqtt
 
 GROUP = 50
-"""Sensors of one asset, whose readings travel together."""
+"""Sensors of one asset, whose readings are sent together."""
 
 SENDERS = 3
-"""Connections of a transport with timestamps, and as many without; each has groups of its own."""
+"""Connections per transport with timestamps, and the same number without; each has its own groups."""
 
 
 class Sender(threading.Thread):
-    """Base: `place` gives the address or None; `stop` ends it, then what is under way is finished or given up."""
+    """Base class. `get_address` returns the address or None; `finish` completes or discards unfinished messages."""
 
-    def __init__(self, name, place, ledger, groups, rate=None):
+    def __init__(self, name, get_address, ledger, groups, rate=None):
         super().__init__(name=name, daemon=True)
-        self.place, self.ledger, self.groups = place, ledger, groups
+        self.get_address, self.ledger, self.groups = get_address, ledger, groups
         self.stopping = threading.Event()
-        self.give_up = threading.Event()
-        self.deaf = threading.Event()
+        self.abort = threading.Event()
+        self.ignore_acks = threading.Event()
         self.outcomes = Counter()
-        self.refusals_without_retry = 0
+        self.rejections_without_retry = 0
         self.failure = None
         self.rate = rate
         self.readings = 0
@@ -36,38 +36,38 @@ class Sender(threading.Thread):
         try:
             self.work()
         except Exception as error:  # pylint: disable=broad-exception-caught
-            # A sender that ends early would make a test of nothing.
+            # The test must not pass if a sender ends early.
             self.failure = error
 
     def work(self):
-        """What subclasses do."""
+        """Implemented by subclasses."""
         raise NotImplementedError
 
     def pace(self, readings):
-        """Keeps to the rate, where there is one."""
+        """Limits the rate, if one is set."""
         self.readings += readings
         if self.rate:
             ahead = self.readings / self.rate - (time.monotonic() - self.began)
             if ahead > 0:
                 time.sleep(min(ahead, 1))
             elif ahead < -1:
-                # What could not be sent during an outage is not caught up with.
+                # The backlog of an outage is skipped.
                 self.began = time.monotonic() - self.readings / self.rate
 
     def finish(self, within):
-        """Stops and waits; messages under way get so many seconds to be acknowledged."""
+        """Stops and waits; unacknowledged messages have `within` seconds."""
         self.stopping.set()
         self.join(within)
-        self.give_up.set()
+        self.abort.set()
         self.join(30)
         if self.failure:
             raise self.failure
 
 
 class OverHttp(Sender):
-    """Posts one body after another: a few messages of each of its groups.
+    """Posts one body at a time, with a few messages of each group.
 
-    With timestamps a body is sent again until it is taken. Without, it is not: it would be another reading then.
+    With timestamps, a body is resent until it is accepted. Without timestamps, a resent body would be new readings.
     """
 
     BODIES = 2
@@ -75,8 +75,8 @@ class OverHttp(Sender):
     def work(self):
         connection = None
         batch = None
-        while not self.stopping.is_set() or (batch is not None and self.stamped() and not self.give_up.is_set()):
-            address = self.place()
+        while not self.stopping.is_set() or (batch is not None and self.stamped() and not self.abort.is_set()):
+            address = self.get_address()
             if address is None:
                 connection = None
                 time.sleep(0.005)
@@ -104,58 +104,58 @@ class OverHttp(Sender):
                 continue
             self.outcomes[answer.status] += 1
             if answer.status == 202:
-                self.took(text, messages)
+                self.on_accepted(text, messages)
                 self.pace(sum(len(group.names) for group, _ in messages))
                 batch = None
             else:
-                self.refused(answer, text)
+                self.on_rejected(answer, text)
                 if not self.stamped():
                     batch = None
 
     def stamped(self):
-        """Whether its groups have timestamps."""
+        """Whether the groups have timestamps."""
         return self.groups[0].stamped
 
     def batch(self):
-        """Messages and the body that holds them."""
+        """Creates messages; returns them and the body."""
         times = self.BODIES if self.stamped() else 1
-        messages = [(group, group.take()) for _ in range(times) for group in self.groups]
+        messages = [(group, group.next_message()) for _ in range(times) for group in self.groups]
         body = "[" + ",".join(group.readings(number) for group, number in messages) + "]"
         return messages, body.encode()
 
-    def took(self, text, messages):
-        """A 202: all of it is acknowledged, unless it says that a part was refused."""
+    def on_accepted(self, text, messages):
+        """Handles 202: all messages are acknowledged unless a part was rejected."""
         if b'"rejected":0' not in text.replace(b" ", b""):
-            self.outcomes["202 with refusals"] += 1
-            self.last_refusal = text[:500]
+            self.outcomes["202 with rejections"] += 1
+            self.last_rejection = text[:500]
             if b'"duplicate"' not in text:
                 return
         for group, number in messages:
             self.ledger.acknowledge(group, number)
 
-    last_refusal = b""
+    last_rejection = b""
 
-    def refused(self, answer, text):
-        """Anything but 202."""
-        self.last_refusal = text[:500]
+    def on_rejected(self, answer, text):
+        """Handles a status other than 202."""
+        self.last_rejection = text[:500]
         retry = answer.getheader("Retry-After")
         if retry is None:
-            self.refusals_without_retry += 1
-        # Not the whole time: a test is to see how soon it goes on.
+            self.rejections_without_retry += 1
+        # Waits less than requested, so that the test measures the recovery time.
         time.sleep(min(float(retry or 0.2), 0.2))
 
 
 class OverMqtt(Sender):
-    """Publishes with QoS 1 or 2 and many messages under way.
+    """Publishes with QoS 1 or 2 and a window of unacknowledged messages.
 
-    After a break it connects to its session again and sends what the protocol says: PUBLISH with DUP where no PUBACK or
-    PUBREC came, PUBREL where a PUBREC came. Where the host has lost the session, what had no PUBREC is sent anew.
+    After a lost connection, it resumes its session and resends as the protocol requires: PUBLISH with DUP without
+    PUBACK or PUBREC, PUBREL after PUBREC. If the host has lost the session, messages without PUBREC are sent as new.
     """
 
-    def __init__(self, name, place, ledger, groups, qos, version=4, window=100, rate=None, login=None):
-        super().__init__(name, place, ledger, groups, rate)
+    def __init__(self, name, get_address, ledger, groups, qos, version=4, window=100, rate=None, login=None):
+        super().__init__(name, get_address, ledger, groups, rate)
         self.qos, self.version, self.window, self.login = qos, version, window, login or {}
-        self.under_way = {}
+        self.in_flight = {}
         self.identifier = 0
         self.sessions_lost = 0
         self.connects = 0
@@ -163,8 +163,8 @@ class OverMqtt(Sender):
         self.progress = time.monotonic()
 
     def work(self):
-        while not self.stopping.is_set() or (self.under_way and not self.give_up.is_set()):
-            address = self.place()
+        while not self.stopping.is_set() or (self.in_flight and not self.abort.is_set()):
+            address = self.get_address()
             if address is None:
                 time.sleep(0.005)
                 continue
@@ -175,94 +175,94 @@ class OverMqtt(Sender):
                 self.resume(connection)
                 self.exchange(connection)
             except OSError as error:
-                # A break, a refused connection, or a time-out: all are tried again.
+                # Retries after a lost connection, a rejected connection or a timeout.
                 self.outcomes[f"{type(error).__name__}"] += 1
                 time.sleep(0.005)
             finally:
                 if connection is not None:
-                    connection.close(politely=self.stopping.is_set())
+                    connection.close(send_disconnect=self.stopping.is_set())
 
     def resume(self, connection):
-        """Sends again what is unfinished, in the order in which it was first sent."""
+        """Resends unfinished messages in their original order."""
         if self.connects > 1 and not connection.session_present:
             self.sessions_lost += 1
-            for identifier in [key for key, item in self.under_way.items() if item[3]]:
-                # The host has taken it over with its PUBREC, and forgotten the exchange.
-                del self.under_way[identifier]
+            for identifier in [key for key, item in self.in_flight.items() if item[3]]:
+                # The host accepted the message with PUBREC and has lost the exchange.
+                del self.in_flight[identifier]
         out = bytearray()
-        for identifier, (group, number, payload, released) in self.under_way.items():
+        for identifier, (group, number, payload, released) in self.in_flight.items():
             if released:
                 out += connection.release(identifier)
             else:
                 self.ledger.sending(group, number)
-                again = connection.session_present
-                out += connection.publish(group.asset, payload, identifier, self.qos, again)
+                dup = connection.session_present
+                out += connection.publish(group.asset, payload, identifier, self.qos, dup)
         connection.send(bytes(out))
 
     def exchange(self, connection):
-        """Keeps the window full, and takes acknowledgements."""
+        """Keeps the window full and handles acknowledgements."""
         self.progress = time.monotonic()
-        while self.place() is not None:
-            if not self.stopping.is_set() and len(self.under_way) < self.window:
+        while self.get_address() is not None:
+            if not self.stopping.is_set() and len(self.in_flight) < self.window:
                 connection.send(self.more(connection))
-            if self.deaf.is_set():
-                # What the host answers now is lost with the connection.
+            if self.ignore_acks.is_set():
+                # Answers of the host are lost with the connection.
                 time.sleep(0.002)
                 continue
-            if not self.under_way:
+            if not self.in_flight:
                 if self.stopping.is_set():
                     return
                 continue
             found = connection.receive(0.05)
-            while found is not None and not self.deaf.is_set():
+            while found is not None and not self.ignore_acks.is_set():
                 self.progress = time.monotonic()
-                self.heard(connection, *found)
+                self.on_packet(connection, *found)
                 found = connection.receive(0)
-            if self.give_up.is_set() or time.monotonic() - self.progress > 20:
-                raise OSError("no acknowledgement came within 20 s")
+            if self.abort.is_set() or time.monotonic() - self.progress > 20:
+                raise OSError("no acknowledgement within 20 s")
 
     def more(self, connection):
-        """Messages up to the window, at most some at a time."""
+        """Encodes new messages up to the window, at most 20."""
         out = bytearray()
-        for _ in range(min(self.window - len(self.under_way), 20)):
+        for _ in range(min(self.window - len(self.in_flight), 20)):
             group = self.groups[self.round % len(self.groups)]
             self.round += 1
-            number = group.take()
+            number = group.next_message()
             payload = ("[" + group.readings(number) + "]").encode()
             self.identifier = self.identifier % 65535 + 1
-            while self.identifier in self.under_way:
+            while self.identifier in self.in_flight:
                 self.identifier = self.identifier % 65535 + 1
-            self.under_way[self.identifier] = (group, number, payload, False)
+            self.in_flight[self.identifier] = (group, number, payload, False)
             self.ledger.sending(group, number)
             out += connection.publish(group.asset, payload, self.identifier, self.qos)
             self.pace(len(group.names))
         return bytes(out)
 
-    def heard(self, connection, head, body):
-        """A packet of the host."""
+    def on_packet(self, connection, head, body):
+        """Handles a packet from the host."""
         kind, identifier, code = mqtt.acknowledged(head, body, self.version)
-        item = self.under_way.get(identifier)
+        item = self.in_flight.get(identifier)
         if item is None:
             return
         group, number, payload, released = item
         if kind == mqtt.PUBACK and self.qos == 1 or kind == mqtt.PUBREC and self.qos == 2:
             if code >= 0x80:
-                self.outcomes[f"refused with {code:#x}"] += 1
-                del self.under_way[identifier]
+                self.outcomes[f"rejected with {code:#x}"] += 1
+                del self.in_flight[identifier]
                 return
             self.outcomes["acknowledged"] += 1
             self.ledger.acknowledge(group, number)
             if kind == mqtt.PUBREC:
-                self.under_way[identifier] = (group, number, payload, True)
+                self.in_flight[identifier] = (group, number, payload, True)
                 connection.send(connection.release(identifier))
             else:
-                del self.under_way[identifier]
+                del self.in_flight[identifier]
         elif kind == mqtt.PUBCOMP and released:
-            del self.under_way[identifier]
+            del self.in_flight[identifier]
 
 
 class Load:
-    """Senders of one transport, half of the groups with timestamps and half without."""
+    """Senders of one transport; by default half of the groups have timestamps."""
 
     def __init__(self, ledger, transport, sensors, stamps="both", version=4, rate=None, window=100, prefix="load"):
         self.ledger = ledger
@@ -286,28 +286,28 @@ class Load:
                 name = f"{prefix}-{transport}-{'stamped' if stamped else 'plain'}-{number}"
                 share = rate / len(kinds) / len(parts) if rate else None
                 if transport == "http":
-                    self.senders.append(OverHttp(name, self.place, ledger, part, share))
+                    self.senders.append(OverHttp(name, self.get_address, ledger, part, share))
                 else:
                     qos = int(transport[-1])
-                    self.senders.append(OverMqtt(name, self.place, ledger, part, qos, version, window, share))
+                    self.senders.append(OverMqtt(name, self.get_address, ledger, part, qos, version, window, share))
         self.transport = transport
 
-    def place(self):
-        """Where the host is now."""
+    def get_address(self):
+        """The current address of the host, or None."""
         return self.address
 
-    def to(self, host):
-        """The host is up (or None: it is down)."""
+    def set_host(self, host):
+        """Sets the running host; None if it is down."""
         if host is None:
             self.address = None
         else:
-            self.deaf(False)
+            self.ignore_acks(False)
             self.address = host.http if self.transport == "http" else host.mqtt
 
-    def deaf(self, deaf=True):
-        """MQTT senders go on sending, and hear no acknowledgement: it stays in the network when the host is killed."""
+    def ignore_acks(self, ignore_acks=True):
+        """MQTT senders continue to send but do not read acknowledgements, as if these were lost in the network."""
         for sender in self.senders:
-            (sender.deaf.set if deaf else sender.deaf.clear)()
+            (sender.ignore_acks.set if ignore_acks else sender.ignore_acks.clear)()
 
     def start(self):
         """Starts the senders."""
@@ -315,24 +315,24 @@ class Load:
             sender.start()
 
     def finish(self, within=60):
-        """Stops them, once what is under way is done."""
+        """Stops the senders after their unfinished messages."""
         for sender in self.senders:
             sender.stopping.set()
         for sender in self.senders:
             sender.finish(within)
 
     def outcomes(self):
-        """What came back, summed."""
+        """Total outcomes of all senders."""
         total = Counter()
         for sender in self.senders:
             total += sender.outcomes
         return dict(total)
 
     def sessions_lost(self):
-        """How often a kept MQTT session was gone."""
+        """How often an MQTT session was lost."""
         return sum(getattr(sender, "sessions_lost", 0) for sender in self.senders)
 
 
-def pause_before_kill(longest, noise=random):
-    """A moment within a host's life, more often early than late: restarts are where much happens."""
-    return 0.05 + longest * noise.random() ** 1.5
+def pause_before_kill(longest, rng=random):
+    """A random time within a host's lifetime, more often early, because most code runs during a restart."""
+    return 0.05 + longest * rng.random() ** 1.5

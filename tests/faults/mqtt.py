@@ -1,6 +1,6 @@
-"""A client of MQTT 3.1.1 and 5 for publishing, that keeps its part of a session and tells exactly what was acknowledged.
+"""A publishing client for MQTT 3.1.1 and 5 that keeps its session state and reports exactly what was acknowledged.
 
-A library would hide which messages it sends again and when; here that is what is tested.
+A client library hides which messages it resends and when, which is what the scripts test.
 """
 
 import select
@@ -12,11 +12,11 @@ KEEP_ALIVE = 60
 CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP = 0x20, 0x40, 0x50, 0x62, 0x70
 
 
-class Refused(OSError):
+class ConnectRejected(OSError):
     """CONNACK with a code other than 0."""
 
     def __init__(self, code):
-        super().__init__(f"CONNACK says {code}")
+        super().__init__(f"CONNACK with code {code}")
         self.code = code
 
 
@@ -35,12 +35,12 @@ def _length(number):
 
 
 def packet(head, body):
-    """A whole packet."""
+    """Encodes a packet."""
     return bytes([head]) + _length(len(body)) + body
 
 
 class Connection:
-    """One connection; all calls belong to one thread."""
+    """One connection, used by one thread."""
 
     def __init__(self, address, client, version=4, clean=False, user=None, password=None, within=20, source=None):
         host, port = address.rsplit(":", 1)
@@ -52,7 +52,7 @@ class Connection:
         flags = (0x02 if clean else 0) | (0x80 if user is not None else 0) | (0x40 if password is not None else 0)
         body = _text("MQTT") + bytes([version, flags]) + struct.pack(">H", KEEP_ALIVE)
         if version == 5:
-            # Session expiry: an hour.
+            # Session expiry: one hour.
             body += bytes([5, 0x11]) + struct.pack(">I", 0 if clean else 3600)
         body += _text(client)
         if user is not None:
@@ -68,21 +68,21 @@ class Connection:
         if head & 0xF0 != CONNACK:
             raise OSError(f"expected CONNACK, got {head:#x}")
         if answer[1] != 0:
-            raise Refused(answer[1])
+            raise ConnectRejected(answer[1])
         self.session_present = bool(answer[0] & 1)
 
-    def publish(self, topic, payload, identifier=0, qos=1, again=False):
-        """A PUBLISH; `again` sets DUP."""
+    def publish(self, topic, payload, identifier=0, qos=1, dup=False):
+        """Encodes PUBLISH; `dup` sets DUP."""
         body = _text(topic) + (struct.pack(">H", identifier) if qos else b"")
         body += b"\x00" if self.version == 5 else b""
-        return packet(0x30 | (8 if again else 0) | qos << 1, body + payload)
+        return packet(0x30 | (8 if dup else 0) | qos << 1, body + payload)
 
     def release(self, identifier):
-        """A PUBREL."""
+        """Encodes PUBREL."""
         return packet(PUBREL, struct.pack(">H", identifier))
 
     def subscribe(self, filters, qos=1):
-        """Subscribes and gives the codes of SUBACK."""
+        """Subscribes; returns the codes of SUBACK."""
         body = struct.pack(">H", 1) + (b"\x00" if self.version == 5 else b"")
         body += b"".join(_text(name) + bytes([qos]) for name in filters)
         self.send(packet(0x82, body))
@@ -96,7 +96,7 @@ class Connection:
         self.socket.sendall(data)
 
     def receive(self, within=None):
-        """The next packet as (first byte, body); None when none comes within that many seconds."""
+        """Reads the next packet as (first byte, body); None if none arrives within that many seconds."""
         while True:
             found = self._next()
             if found is not None:
@@ -125,10 +125,10 @@ class Connection:
         del self.input[: at + length]
         return head, body
 
-    def close(self, politely=True):
-        """Closes it, with DISCONNECT unless told not to."""
+    def close(self, send_disconnect=True):
+        """Closes the connection, by default after sending DISCONNECT."""
         try:
-            if politely:
+            if send_disconnect:
                 self.send(b"\xe0\x00")
         except OSError:
             pass
@@ -136,6 +136,6 @@ class Connection:
 
 
 def acknowledged(head, body, version):
-    """(kind, identifier, code) of a PUBACK, PUBREC or PUBCOMP."""
+    """Returns (type, identifier, code) of a PUBACK, PUBREC or PUBCOMP."""
     code = body[2] if version == 5 and len(body) > 2 else 0
     return head & 0xF0, struct.unpack(">H", body[:2])[0], code

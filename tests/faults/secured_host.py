@@ -1,4 +1,4 @@
-"""A host with access on, its users and keys, and an attack on it."""
+"""A host with access control on, its users and keys, and an attack on it."""
 
 import http.client
 import json
@@ -13,7 +13,7 @@ from host import Failure, Host
 
 SECRET = "a secret of sixteen bytes or more"
 PASSWORD = "correct horse battery staple"
-FROM = ("127.0.0.66", 0)
+ATTACKER_ADDRESS = ("127.0.0.66", 0)
 CONFIG = """
 partitions = 2
 [line]
@@ -32,8 +32,8 @@ password_env = "FAULTS_MQTT_PASSWORD"
 """
 
 
-class Plant:
-    """A host with access on, its users and keys."""
+class SecuredHost:
+    """A host with access control on, its users and keys."""
 
     def __init__(self, options, broker_user=True):
         config = CONFIG + (BROKER_USER if broker_user else "")
@@ -49,14 +49,14 @@ class Plant:
         self.post([{"sensor_id": "north/pump/t", "values": 1}], self.key)
 
     def user(self, name, role):
-        """A user with a password of their own; gives a token."""
-        told = self.host.run("user", "add", name, "--role", role).stdout
-        first = re.search(r"(?:[A-Za-z0-9]{5}-){3}[A-Za-z0-9]{5}", told).group()
-        token = self.sign_in(name, first).json()["token"]
-        body = json.dumps({"old_password": first, "new_password": PASSWORD})
+        """Adds a user and sets the password; returns a token."""
+        output = self.host.run("user", "add", name, "--role", role).stdout
+        one_time_password = re.search(r"(?:[A-Za-z0-9]{5}-){3}[A-Za-z0-9]{5}", output).group()
+        token = self.sign_in(name, one_time_password).json()["token"]
+        body = json.dumps({"old_password": one_time_password, "new_password": PASSWORD})
         answer = self.host.request("POST", "/api/v1/auth/password", body, self.headers(token))
         if answer.status != 200:
-            raise Failure(f"no new password for {name}: {answer.status} {answer.text}")
+            raise Failure(f"the password of {name} was not changed: {answer.status} {answer.text}")
         return answer.json()["token"]
 
     def sign_in(self, name, password):
@@ -65,21 +65,22 @@ class Plant:
         return self.host.request("POST", "/api/v1/auth/login", body, {"Content-Type": "application/json"})
 
     def api_key(self, name, *more):
-        """A key that may send readings."""
+        """Creates an API key with scope ingest."""
         return self.host.run("key", "add", name, "--scope", "ingest", *more).stdout.strip()
 
     @staticmethod
     def headers(token, kind="application/json"):
-        """Of a request by somebody."""
+        """Headers of an authenticated request."""
         return {"Authorization": f"Bearer {token}", "Content-Type": kind}
 
-    def post(self, readings, key, kind="application/json", query="", source=FROM, within=30, more=None):
-        """Sends readings from an attacker's address; (status, text)."""
+    def post(self, readings, key, kind="application/json", query="", source=ATTACKER_ADDRESS, within=30, more=None):
+        """Sends readings from the attacker's address; returns (status, text)."""
         body = readings if isinstance(readings, (str, bytes)) else json.dumps(readings)
-        return self.ask("POST", f"/api/v1/ingest{query}", body, {**self.headers(key, kind), **(more or {})}, source, within)
+        headers = {**self.headers(key, kind), **(more or {})}
+        return self.send_request("POST", f"/api/v1/ingest{query}", body, headers, source, within)
 
-    def ask(self, method, path, body, headers, source=FROM, within=30):
-        """A request from an attacker's address; (status, text), status 0 when the connection breaks."""
+    def send_request(self, method, path, body, headers, source=ATTACKER_ADDRESS, within=30):
+        """Sends a request from the attacker's address; returns (status, text), status 0 if the connection breaks."""
         address, port = self.host.http.rsplit(":", 1)
         connection = http.client.HTTPConnection(address, int(port), timeout=within, source_address=source)
         try:
@@ -91,32 +92,32 @@ class Plant:
         finally:
             connection.close()
 
-    def socket(self, source=FROM, within=20):
-        """A bare connection to HTTP from an attacker's address."""
+    def socket(self, source=ATTACKER_ADDRESS, within=20):
+        """A TCP connection to the HTTP port from the attacker's address."""
         host, port = self.host.http.rsplit(":", 1)
         return socket.create_connection((host, int(port)), within, source_address=source)
 
-    def broker(self, client, source=FROM, clean=True, **login):
-        """An MQTT connection from an attacker's address."""
+    def broker(self, client, source=ATTACKER_ADDRESS, clean=True, **login):
+        """An MQTT connection from the attacker's address."""
         return mqtt.Connection(self.host.mqtt, client, clean=clean, source=source, **login)
 
 
 class Attack:
-    """What an attack did: `outcomes` of its requests, `faults` that it found, `notes`."""
+    """Results of an attack: `outcomes` of its requests, `faults` found, `notes`."""
 
-    def __init__(self, plant, options):
-        self.plant, self.options = plant, options
+    def __init__(self, target, options):
+        self.target, self.options = target, options
         self.outcomes, self.faults, self.notes = Counter(), [], []
         self.stopping = threading.Event()
         self.threads = []
 
-    def repeat(self, act, threads=1, pause=0.0):
-        """Does it again and again on some threads until the attack is over."""
+    def repeat(self, action, threads=1, pause=0.0):
+        """Repeats an action on some threads until the attack ends."""
 
         def run():
             while not self.stopping.is_set():
                 try:
-                    self.outcomes[act()] += 1
+                    self.outcomes[action()] += 1
                 except OSError as error:
                     self.outcomes[type(error).__name__] += 1
                     time.sleep(0.01)
@@ -129,14 +130,14 @@ class Attack:
             self.threads.append(thread)
 
     def end(self):
-        """Ends it."""
+        """Stops the threads."""
         self.stopping.set()
         end = time.monotonic() + 20
         for thread in self.threads:
-            # An attacker who still waits for an answer is left alone.
+            # Threads that still wait for an answer are not joined.
             thread.join(max(end - time.monotonic(), 0))
 
-    def want(self, true, what):
-        """Notes a fault unless it is so."""
-        if not true:
+    def check(self, condition, what):
+        """Records a fault if the condition is false."""
+        if not condition:
             self.faults.append(what)

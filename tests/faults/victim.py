@@ -1,4 +1,4 @@
-"""Another user: does ordinary reads and sends readings while somebody attacks, and measures how long each takes."""
+"""Another user who queries data and sends readings during an attack, and measures the response times."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ import mqtt
 
 
 class Victim(threading.Thread):
-    """One thread, one request after the other at an even pace, over a kept connection from 127.0.0.1."""
+    """Sends one request at a time at a constant rate over a persistent connection from 127.0.0.1."""
 
     READS = [
         "/api/v1/machines?limit=5",
@@ -20,24 +20,24 @@ class Victim(threading.Thread):
         "/api/v1/anomalies?limit=5",
     ]
 
-    def __init__(self, host, token, key, login=None, a_second=6):
+    def __init__(self, host, token, key, login=None, rate=6):
         super().__init__(daemon=True)
-        self.host, self.token, self.key, self.login, self.a_second = host, token, key, login, a_second
+        self.host, self.token, self.key, self.login, self.rate = host, token, key, login, rate
         self.stopping = threading.Event()
         self.times = []
         self.began = None
-        self.wrong = Counter()
+        self.failures = Counter()
         self.sent = 0
         self.number = 0
         self.connection = None
         self.broker = None
 
     def run(self):
-        """Reads, sends over HTTP and over MQTT in turn."""
+        """Alternates between queries, readings over HTTP and readings over MQTT."""
         step = 0
         due = time.monotonic()
         while not self.stopping.is_set():
-            due = max(due + 1 / self.a_second, time.monotonic() - 1)
+            due = max(due + 1 / self.rate, time.monotonic() - 1)
             time.sleep(max(due - time.monotonic(), 0))
             self.began = began = time.monotonic()
             kind = "read"
@@ -49,16 +49,16 @@ class Victim(threading.Thread):
                     kind = "ingest"
                     self.send()
                 else:
-                    self.ask(self.READS[step % len(self.READS)])
+                    self.read(self.READS[step % len(self.READS)])
             except (OSError, http.client.HTTPException) as error:
-                self.wrong[f"{kind}: {type(error).__name__}"] += 1
+                self.failures[f"{kind}: {type(error).__name__}"] += 1
                 self.connection = self.broker = None
             self.times.append((kind, time.monotonic() - began))
             self.began = None
             step += 1
 
     def request(self, method, path, body, headers):
-        """One request on the kept connection."""
+        """Sends a request on the persistent connection."""
         if self.connection is None:
             address, port = self.host.http.rsplit(":", 1)
             self.connection = http.client.HTTPConnection(address, int(port), timeout=60)
@@ -66,14 +66,14 @@ class Victim(threading.Thread):
         answer = self.connection.getresponse()
         return answer.status, answer.read()
 
-    def ask(self, path):
-        """A read."""
+    def read(self, path):
+        """Sends a query."""
         status, _ = self.request("GET", path, None, {"Authorization": f"Bearer {self.token}"})
         if status != 200:
-            self.wrong[f"read: {status}"] += 1
+            self.failures[f"read: {status}"] += 1
 
     def send(self):
-        """A reading by HTTP."""
+        """Sends a reading over HTTP."""
         self.number += 1
         body = json.dumps({"sensor_id": "north/pump/t", "values": self.number})
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
@@ -81,10 +81,10 @@ class Victim(threading.Thread):
         if status == 202:
             self.sent += 1
         else:
-            self.wrong[f"ingest: {status}"] += 1
+            self.failures[f"ingest: {status}"] += 1
 
     def publish(self):
-        """A reading by MQTT with QoS 1."""
+        """Sends a reading over MQTT with QoS 1."""
         if self.broker is None:
             self.broker = mqtt.Connection(self.host.mqtt, "victim", clean=True, within=60, **self.login)
         self.number += 1
@@ -95,7 +95,7 @@ class Victim(threading.Thread):
         self.sent += 1
 
     def figures(self):
-        """(p50, p99, slowest, number) in ms of all kinds together; a request that still waits counts as it stands."""
+        """(p50, p99, maximum, number) in ms of all requests; a waiting request counts with its time so far."""
         began = self.began
         waiting = [time.monotonic() - began] if began is not None else []
         times = sorted([seconds for _, seconds in self.times] + waiting)

@@ -1,4 +1,4 @@
-"""A small file system of its own, mounted for a test: it can be filled, made read-only and frozen. Needs root on Linux."""
+"""A small file system, mounted for a test, that can be filled, made read-only and frozen. Requires root on Linux."""
 
 import atexit
 import errno
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def can_mount(kind):
-    """None, or why such a volume cannot be had here."""
+    """None, or the reason why this kind of volume cannot be mounted here."""
     if os.geteuid() != 0:
-        return "mounting needs root"
+        return "mounting requires root"
     try:
         volume = Volume(kind, 16)
     except (OSError, subprocess.CalledProcessError) as error:
         detail = getattr(error, "stderr", None) or error
-        return f"no {kind} can be mounted here: {detail}"
+        return f"{kind} cannot be mounted here: {detail}"
     volume.close()
     return None
 
@@ -26,7 +26,7 @@ def _run(*command, check=True):
 
 
 class Volume:
-    """`kind` is tmpfs, or ext4 in a file by way of a loop device; `megabytes` its size."""
+    """A volume of `megabytes`. `kind` is tmpfs, or ext4 in a file with a loop device."""
 
     def __init__(self, kind, megabytes):
         self.kind = kind
@@ -58,7 +58,7 @@ class Volume:
         return found.f_bavail * found.f_frsize
 
     def fill(self, leave=0):
-        """Takes all room but `leave` bytes with a file of no use."""
+        """Fills the volume except for `leave` bytes."""
         with open(self.mount / "ballast", "ab", buffering=0) as ballast:
             chunk = b"\xa5" * (256 << 10)
             try:
@@ -69,23 +69,23 @@ class Volume:
                     raise
 
     def empty(self):
-        """Gives the room back."""
+        """Deletes the file that fills the volume."""
         (self.mount / "ballast").unlink(missing_ok=True)
 
     def read_only(self):
-        """Lets nothing be written any more; tells how.
+        """Makes the volume read-only; returns the method.
 
-        The kernel refuses to remount while files are open for writing, which the host has; then all files and folders are
-        marked immutable, which ext4 enforces on open files as well (EPERM instead of EROFS). SQLite's shared memory stays
-        writable: a write to an immutable mapping is a SIGBUS, which no read-only remount gives.
+        The kernel rejects a remount while files are open for writing, as they are by the host. In that case all files
+        and folders are marked immutable, which ext4 enforces on open files as well (EPERM instead of EROFS). SQLite's
+        shared memory stays writable: a write to an immutable mapping causes SIGBUS, which a read-only remount does not.
         """
         if _run("mount", "-o", "remount,ro", str(self.mount), check=False).returncode == 0:
             return "remount,ro"
         paths = [self.data, *self.data.rglob("*")]
         self.immutable = [str(path) for path in paths if not path.name.endswith("-shm") and not path.is_symlink()]
-        # Files that vanish meanwhile are no error.
+        # A file deleted meanwhile is not an error.
         _run("chattr", "+i", *self.immutable, check=False)
-        return "chattr +i (a remount is refused while files are open for writing)"
+        return "chattr +i (a remount is rejected while files are open for writing)"
 
     def writable(self):
         """Undoes `read_only`."""
@@ -97,7 +97,7 @@ class Volume:
             _run("mount", "-o", "remount,rw", str(self.mount))
 
     def freeze(self):
-        """Every write blocks from now on, as on a disk that hangs."""
+        """Blocks all writes, like a hanging disk."""
         _run("fsfreeze", "-f", str(self.mount))
         self.frozen = True
 
@@ -108,7 +108,7 @@ class Volume:
             _run("fsfreeze", "-u", str(self.mount), check=False)
 
     def close(self):
-        """Unmounts it; the host has to be gone. Runs also when the script ends by an error."""
+        """Unmounts the volume, after the host has stopped. Also runs if the script fails."""
         if not self.mounted:
             return
         self.thaw()

@@ -1,38 +1,39 @@
-//! Asking a running host as a user does: signing in, and requests in somebody's name.
+//! HTTP client for a running host: signs in and sends requests as a user.
 
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "helpers of tests, which fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test helpers fail by panicking")]
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use wheeltapper_access::{Access, Role, Settings};
 
-use crate::{Plant, Running};
+use crate::{RunningHost, TestHost};
 
-/// Everybody's.
+/// Password of all test users.
 pub const PASSWORD: &str = "correct horse battery";
-/// A door without limits that a test would run into.
-pub const ON: &str =
+/// Configuration with access control on and rate limits so high that no test reaches them.
+pub const ACCESS_ON: &str =
     "[access]\nmode = \"on\"\n[access.limits]\nlogin = 100000\nother = 100000\ndetect = 1000\nschedule = 1000\n";
-/// Nanoseconds since 1970.
+
+/// The current time in nanoseconds since 1970.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_nanos()).unwrap()
 }
 
-/// What came back.
+/// The answer to an HTTP request.
 #[derive(Debug)]
 pub struct Answer {
-    /// Of HTTP.
+    /// HTTP status.
     pub status: u16,
-    /// Of HTTP.
+    /// HTTP headers.
     pub headers: ureq::http::HeaderMap,
-    /// Null where it is no JSON.
+    /// Body as JSON; null if it is not JSON.
     pub body: Value,
 }
 
 impl Answer {
-    /// One header; empty where it is not there.
+    /// A header's value; empty if the header is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -47,8 +48,8 @@ fn agent() -> ureq::Agent {
         .into()
 }
 
-/// A request with these headers, and a body of JSON.
-pub fn send(host: &Running, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+/// Sends a request with headers and a JSON body.
+pub fn send(host: &RunningHost, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
     let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", host.http));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -60,44 +61,44 @@ pub fn send(host: &Running, method: &str, path: &str, headers: &[(&str, &str)], 
         }
         None => agent().run(request.body(()).unwrap()).unwrap(),
     };
-    // A stream has no end.
+    // The body of an event stream does not end.
     let stream = answer.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
     let text = if stream { String::new() } else { answer.body_mut().read_to_string().unwrap_or_default() };
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
     Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body }
 }
 
-/// A request with a token.
-pub fn with(host: &Running, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
+/// Sends a request with a bearer token.
+pub fn send_as(host: &RunningHost, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
     send(host, method, path, &[("Authorization", &format!("Bearer {token}"))], body)
 }
 
 /// Signs in.
-pub fn login(host: &Running, user: &str, password: &str) -> Answer {
+pub fn login(host: &RunningHost, user: &str, password: &str) -> Answer {
     send(host, "POST", "/api/v1/auth/login", &[], Some(&json!({"user": user, "password": password})))
 }
 
-/// The token of a user whose password is [`PASSWORD`].
-pub fn token(host: &Running, user: &str) -> String {
+/// Signs in with [`PASSWORD`] and returns the token.
+pub fn token(host: &RunningHost, user: &str) -> String {
     let answer = login(host, user, PASSWORD);
     assert_eq!(answer.status, 200, "{user}: {}", answer.body);
     answer.body["token"].as_str().unwrap().to_owned()
 }
 
-/// The door's files, opened beside the host as a command does.
-pub fn door(plant: &Plant) -> Access {
-    Access::open(&plant.path().join("data"), Settings::default(), now()).unwrap()
+/// Opens the access store while the host runs, as the commands do.
+pub fn open_access(test_host: &TestHost) -> Access {
+    Access::open(&test_host.path().join("data"), Settings::default(), now()).unwrap()
 }
 
-/// A user with a password of their own.
-pub fn add(plant: &Plant, name: &str, role: Role, sites: Option<Vec<String>>) {
-    let door = door(plant);
-    let first = door.add_user(name, &[role], sites, now()).unwrap();
-    door.change_password(name, &first, PASSWORD, now()).unwrap();
+/// Adds a user and sets the password to [`PASSWORD`].
+pub fn add_user(test_host: &TestHost, name: &str, role: Role, sites: Option<Vec<String>>) {
+    let access = open_access(test_host);
+    let one_time_password = access.add_user(name, &[role], sites, now()).unwrap();
+    access.change_password(name, &one_time_password, PASSWORD, now()).unwrap();
 }
 
-/// A route's template with `nothing` in it.
-pub fn filled(path: &str) -> String {
+/// A route's template with its parameter replaced by `nothing`.
+pub fn fill_template(path: &str) -> String {
     match (path.find('{'), path.find('}')) {
         (Some(start), Some(end)) => format!("{}nothing{}", &path[..start], &path[end + 1..]),
         _ => path.to_owned(),

@@ -1,5 +1,5 @@
-//! Runs the scripts of `tests/faults`, which attack the built binary from outside and count in Python, so that what they
-//! count shares no code with the product.
+//! Runs the scripts in `tests/faults`. They test the built binary from outside and count in Python, so that the counts
+//! share no code with the product.
 
 use std::{
     env,
@@ -13,18 +13,18 @@ use anyhow::{Context as _, bail};
 
 use crate::binary;
 
-/// Exit status of a script that lacks what it needs, such as root.
+/// Exit status of a script whose requirements are missing, such as root.
 const SKIPPED: i32 = 77;
 
-/// Scripts run one at a time: they load the machine, and some measure how long answers take.
-static TURN: Mutex<()> = Mutex::new(());
+/// Scripts run one at a time, because they load the machine and some measure response times.
+static SCRIPT_LOCK: Mutex<()> = Mutex::new(());
 
-/// Runs a script against the built binary. A script that cannot run here says so and counts as passed.
+/// Runs a script against the built binary. A script that exits with [`SKIPPED`] counts as passed.
 ///
 /// # Errors
-/// When Python is missing, or the script found a defect; with all that it printed.
-pub fn script(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+/// If Python is missing or the script found a defect; the error includes its output.
+pub fn run_script(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let _guard = SCRIPT_LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let python = env::var_os("WHEELTAPPER_PYTHON").unwrap_or_else(|| OsString::from("python3"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults").join(name);
     let output = Command::new(&python)
@@ -44,7 +44,7 @@ pub fn script(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
             Ok(())
         }
         _ => bail!(
-            "{name} {arguments:?} ended with {}:\n{text}{}",
+            "{name} {arguments:?} exited with {}:\n{text}{}",
             output.status,
             String::from_utf8_lossy(&output.stderr)
         ),

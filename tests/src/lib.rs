@@ -1,13 +1,16 @@
-//! What the end-to-end tests and the benchmarks share: the built binary in a folder of its own, and ways to feed it.
+//! Shared code of the end-to-end tests and the benchmarks: runs the built binary in a separate folder and sends data to
+//! it.
 
-pub mod door;
+pub mod client;
 pub mod faults;
 pub mod mqtt;
-mod plant;
+mod test_host;
 
-pub use plant::{Answer, Plant, Running, binary, data_folder, free_port, hostile_featurize, wait_until};
+pub use test_host::{
+    IngestAnswer, RunningHost, TestHost, binary, data_folder, faulty_featurize, free_port, wait_until,
+};
 
-/// A base time for made-up readings: 2026-01-01T00:00:00Z, in nanoseconds since 1970.
+/// Base time of synthetic readings: 2026-01-01T00:00:00Z, in nanoseconds since 1970.
 pub const T0: i64 = 1_767_225_600_000_000_000;
-/// A second, in nanoseconds.
+/// One second in nanoseconds.
 pub const SECOND: i64 = 1_000_000_000;

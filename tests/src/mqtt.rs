@@ -1,5 +1,5 @@
-//! A publisher of MQTT 3.1.1 with QoS 1 that tells exactly which messages were acknowledged: for tests of losses and for
-//! load, for which a client library would hide or cost too much.
+//! An MQTT 3.1.1 publisher with QoS 1 that reports exactly which messages were acknowledged. Tests of lost messages and
+//! load tests use it, because a client library hides resends and costs more CPU time.
 
 use std::{
     collections::VecDeque,
@@ -15,15 +15,15 @@ pub struct Publisher {
     input: BufReader<TcpStream>,
     buffer: Vec<u8>,
     next: u16,
-    /// Packet ids that wait for their PUBACK, oldest first.
-    waiting: VecDeque<u16>,
+    /// Packet IDs without PUBACK, oldest first.
+    unacknowledged: VecDeque<u16>,
 }
 
 impl Publisher {
     /// Connects with a clean session.
     ///
     /// # Errors
-    /// When the connection is refused.
+    /// If the connection is rejected.
     pub fn connect(address: &str, client: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -34,80 +34,80 @@ impl Publisher {
             input: BufReader::new(stream),
             buffer: Vec::new(),
             next: 0,
-            waiting: VecDeque::new(),
+            unacknowledged: VecDeque::new(),
         };
         let mut body = b"\x00\x04MQTT\x04\x02\x00\x3c".to_vec();
-        text(client, &mut body)?;
+        write_string(client, &mut body)?;
         publisher.buffer.push(0x10);
-        length(body.len(), &mut publisher.buffer);
+        write_length(body.len(), &mut publisher.buffer);
         publisher.buffer.extend(body);
         publisher.flush()?;
-        let mut answer = [0; 4];
-        publisher.input.read_exact(&mut answer)?;
-        if answer != [0x20, 2, 0, 0] {
-            return Err(io::Error::other(format!("CONNACK says {answer:?}")));
+        let mut connack = [0; 4];
+        publisher.input.read_exact(&mut connack)?;
+        if connack != [0x20, 2, 0, 0] {
+            return Err(io::Error::other(format!("CONNACK says {connack:?}")));
         }
         Ok(publisher)
     }
 
-    /// Puts a message into the buffer; [`Publisher::flush`] sends it.
+    /// Adds a message to the buffer; [`Publisher::flush`] sends it.
     ///
     /// # Errors
-    /// When the topic is too long.
+    /// If the topic is too long.
     pub fn publish(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
         self.next = self.next.checked_add(1).unwrap_or(1);
         self.buffer.push(0x32);
-        length(4 + topic.len() + payload.len(), &mut self.buffer);
-        text(topic, &mut self.buffer)?;
+        write_length(4 + topic.len() + payload.len(), &mut self.buffer);
+        write_string(topic, &mut self.buffer)?;
         self.buffer.extend(self.next.to_be_bytes());
         self.buffer.extend_from_slice(payload);
-        self.waiting.push_back(self.next);
+        self.unacknowledged.push_back(self.next);
         Ok(())
     }
 
-    /// Sends what is in the buffer.
+    /// Sends the buffered messages.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// If the connection breaks.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.buffer.clear();
         Ok(())
     }
 
-    /// How many messages wait for their acknowledgement.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// Number of messages without PUBACK.
+    pub fn unacknowledged(&self) -> usize {
+        self.unacknowledged.len()
     }
 
-    /// Waits for the next acknowledgement; they come in the order of the messages.
+    /// Waits for the next PUBACK. PUBACKs arrive in the order of the messages.
     ///
     /// # Errors
-    /// When the connection breaks, or something else comes.
-    pub fn acknowledged(&mut self) -> io::Result<()> {
+    /// If the connection breaks or another packet arrives.
+    pub fn wait_for_puback(&mut self) -> io::Result<()> {
         let mut packet = [0; 4];
         self.input.read_exact(&mut packet)?;
-        let wanted = self.waiting.pop_front();
+        let expected = self.unacknowledged.pop_front();
         let [0x40, 2, high, low] = packet else {
             return Err(io::Error::other(format!("expected a PUBACK, got {packet:?}")));
         };
-        let got = u16::from_be_bytes([high, low]);
-        if wanted == Some(got) {
+        let id = u16::from_be_bytes([high, low]);
+        if expected == Some(id) {
             Ok(())
         } else {
-            Err(io::Error::other(format!("expected PUBACK {wanted:?}, got {got}")))
+            Err(io::Error::other(format!("expected PUBACK {expected:?}, got {id}")))
         }
     }
 }
 
-fn text(text: &str, out: &mut Vec<u8>) -> io::Result<()> {
+fn write_string(text: &str, out: &mut Vec<u8>) -> io::Result<()> {
     let length = u16::try_from(text.len()).map_err(io::Error::other)?;
     out.extend(length.to_be_bytes());
     out.extend(text.bytes());
     Ok(())
 }
 
-fn length(mut number: usize, out: &mut Vec<u8>) {
+fn write_length(mut number: usize, out: &mut Vec<u8>) {
     loop {
         let byte = u8::try_from(number & 0x7f).unwrap_or(0);
         number >>= 7;

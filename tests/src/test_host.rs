@@ -1,4 +1,4 @@
-//! The binary, run in a folder of its own.
+//! Runs the built binary in a temporary folder.
 
 use std::{
     fs,
@@ -15,36 +15,38 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wheeltapper_wasm::Build;
 
-/// The built binary, which lies beside this test's own folder.
+/// Path of the built binary, in the parent of the folder that contains this test.
 ///
 /// # Errors
-/// When it was not built.
+/// If the binary has not been built.
 pub fn binary() -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let found = this.ancestors().skip(1).take(2).map(|folder| folder.join("wheeltapper")).find(|path| path.is_file());
+    let test = std::env::current_exe()?;
+    let found = test.ancestors().skip(1).take(2).map(|folder| folder.join("wheeltapper")).find(|path| path.is_file());
     found.context("the binary is not built; run `cargo xtask test`, or `cargo build --release -p wheeltapper` first")
 }
 
-/// Real recordings: `WHEELTAPPER_TEST_DATA`, else `../shared/data` beside the repository. None when they are not there.
+/// The folder of the public recordings: `WHEELTAPPER_TEST_DATA` if set, otherwise `../shared/data` next to the
+/// repository. `None` if the folder does not exist.
 pub fn data_folder() -> Option<PathBuf> {
-    let named = std::env::var_os("WHEELTAPPER_TEST_DATA").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let configured = std::env::var_os("WHEELTAPPER_TEST_DATA").map(PathBuf::from);
+    let folder = configured.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
     folder.is_dir().then_some(folder)
 }
 
-/// A port that is free now.
+/// A TCP port that is free at the moment.
 ///
 /// # Errors
-/// When there is none.
+/// If no port is free.
 pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// A featurize component that panics at the value 666, loops at 667 and fills its memory at 668; built once.
+/// Path of a featurize component that panics at the value 666, loops at 667 and exhausts its memory at 668. The first
+/// call builds it.
 ///
 /// # Errors
-/// When it does not build.
-pub fn hostile_featurize() -> anyhow::Result<PathBuf> {
+/// If the build fails.
+pub fn faulty_featurize() -> anyhow::Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -57,63 +59,67 @@ pub fn hostile_featurize() -> anyhow::Result<PathBuf> {
     built.clone().map_err(anyhow::Error::msg)
 }
 
-/// Waits until `done`, at most `most`.
+/// Waits until `condition` returns true. `what` names the condition in the error message.
 ///
 /// # Errors
-/// When that time is over; `what` says what was waited for.
-pub fn wait_until(what: &str, most: Duration, mut done: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+/// If the condition fails, or is not true within `timeout`.
+pub fn wait_until(
+    what: &str,
+    timeout: Duration,
+    mut condition: impl FnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
     let began = Instant::now();
-    while !done()? {
-        ensure!(began.elapsed() < most, "{what} did not happen within {most:?}");
+    while !condition()? {
+        ensure!(began.elapsed() < timeout, "{what}: not reached within {timeout:?}");
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
 
-/// A folder with a configuration and the data of a host.
+/// A temporary folder with the configuration and the data of a host.
 #[derive(Debug)]
-pub struct Plant {
+pub struct TestHost {
     folder: TempDir,
 }
 
-impl Plant {
-    /// A new one, with this configuration.
+impl TestHost {
+    /// Creates the folder and writes the configuration.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// If the folder cannot be created.
     pub fn new(config: &str) -> anyhow::Result<Self> {
-        let plant = Self { folder: tempfile::tempdir()? };
-        plant.configure(config)?;
-        Ok(plant)
+        let test_host = Self { folder: tempfile::tempdir()? };
+        test_host.configure(config)?;
+        Ok(test_host)
     }
 
-    /// Writes another configuration.
+    /// Replaces the configuration.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub fn configure(&self, config: &str) -> anyhow::Result<()> {
         Ok(fs::write(self.folder.path().join("wheeltapper.toml"), config)?)
     }
 
-    /// The folder.
+    /// The temporary folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The binary with this plant's configuration and data.
+    /// A command of the binary with this host's configuration and data.
     ///
     /// # Errors
-    /// When the binary was not built.
+    /// If the binary has not been built.
     pub fn command(&self) -> anyhow::Result<Command> {
         let mut command = Command::new(binary()?);
         command.current_dir(self.path()).args(["--config", "wheeltapper.toml", "--log", "warn"]);
         Ok(command)
     }
 
-    /// Runs a command to its end and gives what it printed.
+    /// Runs a command and returns its standard output.
     ///
     /// # Errors
-    /// When it fails, with what it said.
+    /// If the command fails; the error includes its output.
     pub fn output(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let out = self.command()?.args(arguments).output()?;
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -121,28 +127,28 @@ impl Plant {
         Ok(text)
     }
 
-    /// `wheeltapper query …`, each line as JSON.
+    /// Runs `wheeltapper query …` and parses each line as JSON.
     ///
     /// # Errors
-    /// When it fails.
+    /// If the command fails.
     pub fn query(&self, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
         let text = self.output(&[&["query"], arguments].concat())?;
         text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
-    /// `wheeltapper query counts`.
+    /// Runs `wheeltapper query counts`.
     ///
     /// # Errors
-    /// When it fails.
+    /// If the command fails.
     pub fn counts(&self) -> anyhow::Result<Value> {
         self.query(&["counts"])?.pop().context("no counts")
     }
 
-    /// Starts `wheeltapper run` on free ports and waits until it is up.
+    /// Starts `wheeltapper run` on free ports and waits until the host is ready.
     ///
     /// # Errors
-    /// When it does not come up.
-    pub fn start(&self) -> anyhow::Result<Running> {
+    /// If the host does not start within a minute.
+    pub fn start(&self) -> anyhow::Result<RunningHost> {
         let ready = self.path().join("ready.json");
         let _ = fs::remove_file(&ready);
         let log = fs::File::options().create(true).append(true).open(self.path().join("host.log"))?;
@@ -159,11 +165,11 @@ impl Plant {
                 break value;
             }
             if let Some(status) = child.try_wait()? {
-                bail!("the host ended ({status}):\n{}", fs::read_to_string(self.path().join("host.log"))?);
+                bail!("the host exited ({status}):\n{}", fs::read_to_string(self.path().join("host.log"))?);
             }
             if began.elapsed() > Duration::from_secs(60) {
                 let _ = child.kill();
-                bail!("the host did not come up:\n{}", fs::read_to_string(self.path().join("host.log"))?);
+                bail!("the host did not start:\n{}", fs::read_to_string(self.path().join("host.log"))?);
             }
             thread::sleep(Duration::from_millis(2));
         };
@@ -173,46 +179,52 @@ impl Plant {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        Ok(Running { child: Some(child), http: address("http"), mqtt: address("mqtt"), agent, took: began.elapsed() })
+        Ok(RunningHost {
+            child: Some(child),
+            http: address("http"),
+            mqtt: address("mqtt"),
+            agent,
+            startup_time: began.elapsed(),
+        })
     }
 }
 
-/// A running host; it is killed when this is dropped.
+/// A running host. Dropping it kills the process.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningHost {
     child: Option<Child>,
-    /// Address of HTTP.
+    /// HTTP address.
     pub http: String,
-    /// Address of MQTT.
+    /// MQTT address.
     pub mqtt: String,
-    /// How long it took to come up.
-    pub took: Duration,
+    /// Time from the start of the process until it was ready.
+    pub startup_time: Duration,
     agent: ureq::Agent,
 }
 
-/// What HTTP answered.
+/// The answer of the ingest route.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// Status.
+pub struct IngestAnswer {
+    /// HTTP status.
     pub status: u16,
-    /// Body as JSON; null when it is none.
+    /// Body as JSON; null if it is not JSON.
     pub body: Value,
 }
 
-impl Running {
-    /// Posts to the ingest route.
+impl RunningHost {
+    /// Posts to the ingest route with a content type.
     ///
     /// # Errors
-    /// When the connection fails.
-    pub fn post(&self, kind: &str, body: &[u8]) -> anyhow::Result<Answer> {
-        self.post_with(&[("Content-Type", kind)], body)
+    /// If the connection fails.
+    pub fn post(&self, content_type: &str, body: &[u8]) -> anyhow::Result<IngestAnswer> {
+        self.post_with(&[("Content-Type", content_type)], body)
     }
 
     /// Posts to the ingest route with headers.
     ///
     /// # Errors
-    /// When the connection fails.
-    pub fn post_with(&self, headers: &[(&str, &str)], body: &[u8]) -> anyhow::Result<Answer> {
+    /// If the connection fails.
+    pub fn post_with(&self, headers: &[(&str, &str)], body: &[u8]) -> anyhow::Result<IngestAnswer> {
         let mut request = self.agent.post(format!("http://{}/api/v1/ingest", self.http));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -220,22 +232,22 @@ impl Running {
         let mut answer = request.send(body)?;
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string()?;
-        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+        Ok(IngestAnswer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
 
-    /// Gets a path as text.
+    /// Sends a GET request; returns the status and the body.
     ///
     /// # Errors
-    /// When the connection fails.
+    /// If the connection fails.
     pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let mut answer = self.agent.get(format!("http://{}{path}", self.http)).call()?;
         Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
     }
 
-    /// One of Prometheus's numbers, summed over the samples whose line starts with `name`.
+    /// Sum of all samples in `/metrics` whose line starts with `name`.
     ///
     /// # Errors
-    /// When the connection fails.
+    /// If the connection fails.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let (_, text) = self.get("/metrics")?;
         Ok(text
@@ -245,25 +257,25 @@ impl Running {
             .sum())
     }
 
-    /// The process's number.
+    /// Process ID; 0 after the process ended.
     pub fn id(&self) -> u32 {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// Sends it a signal by name, such as `HUP`.
+    /// Sends the process a signal, given by name such as `HUP`.
     ///
     /// # Errors
-    /// When it cannot be sent.
+    /// If the signal cannot be sent.
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status()?;
         ensure!(status.success(), "kill -{name} failed");
         Ok(())
     }
 
-    /// kill -9.
+    /// Kills the process with SIGKILL.
     ///
     /// # Errors
-    /// When it cannot be killed.
+    /// If the process cannot be killed.
     pub fn kill(mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill()?;
@@ -272,17 +284,17 @@ impl Running {
         Ok(())
     }
 
-    /// Stops it in order and waits for its end.
+    /// Stops the process with SIGTERM and waits until it exits.
     ///
     /// # Errors
-    /// When it does not end well within a minute.
+    /// If the process fails or does not exit within a minute.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.signal("TERM")?;
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let began = Instant::now();
         loop {
             if let Some(status) = child.try_wait()? {
-                ensure!(status.success(), "the host ended with {status}");
+                ensure!(status.success(), "the host exited with {status}");
                 return Ok(());
             }
             if began.elapsed() > Duration::from_secs(60) {
@@ -294,7 +306,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningHost {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();

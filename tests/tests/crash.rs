@@ -1,5 +1,5 @@
-//! Twenty times kill -9 at random moments, under load over MQTT QoS 1 and HTTP: every acknowledged reading is stored
-//! exactly once, every expected anomaly and alert is there exactly once.
+//! Kills the host 20 times with SIGKILL at random times under load over MQTT QoS 1 and HTTP. Each acknowledged reading
+//! must be stored exactly once, and each expected anomaly and alert must exist exactly once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -13,15 +13,15 @@ use std::{
     time::Duration,
 };
 
-use wheeltapper_tests::{Plant, Running, SECOND, T0, mqtt::Publisher, wait_until};
+use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost, mqtt::Publisher, wait_until};
 
 const KILLS: usize = 20;
-/// Machines for each way in; their order of readings is that of one sender.
+/// Machines per transport; one sender per transport keeps their readings in order.
 const MACHINES: usize = 3;
 const SENSORS: usize = 3;
 const CONFIG: &str = "[line]\ncheckpoint = \"300ms\"\n[detect]\nwarmup_windows = 10\n";
 
-/// What a sensor reads: noise, and from time to time a stretch that no healthy machine has.
+/// The value of a sensor: noise, with an abnormal offset for 99 of every 500 seconds after second 300.
 fn value(machine: usize, sensor: usize, second: i64) -> f64 {
     let mut noise = (second as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
         ^ ((machine * 17 + sensor) as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -31,11 +31,11 @@ fn value(machine: usize, sensor: usize, second: i64) -> f64 {
     if second > 300 && second % 500 > 400 { healthy + 8.0 } else { healthy }
 }
 
-/// All readings of one second of one way's machines, as one message a machine.
-fn messages(way: &str, second: i64) -> Vec<(String, String)> {
+/// All readings of one second of one transport's machines, one message per machine.
+fn messages(transport: &str, second: i64) -> Vec<(String, String)> {
     (0..MACHINES)
         .map(|machine| {
-            let asset = format!("{way}/m{machine}");
+            let asset = format!("{transport}/m{machine}");
             let readings: Vec<String> = (0..SENSORS)
                 .map(|sensor| {
                     let (time, value) = (T0 + second * SECOND, value(machine, sensor, second));
@@ -51,8 +51,9 @@ fn messages(way: &str, second: i64) -> Vec<(String, String)> {
 struct Shared {
     host: Mutex<Option<(String, String)>>,
     stop: AtomicBool,
-    /// Seconds acknowledged, by way.
+    /// Number of acknowledged seconds over HTTP.
     http: AtomicU64,
+    /// Number of acknowledged seconds over MQTT.
     mqtt: AtomicU64,
 }
 
@@ -62,8 +63,8 @@ impl Shared {
     }
 }
 
-/// Posts second after second; each again until it is acknowledged.
-fn over_http(shared: &Shared) {
+/// Posts five seconds of readings at a time; repeats each request until it is acknowledged.
+fn send_over_http(shared: &Shared) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(5)))
@@ -88,8 +89,8 @@ fn over_http(shared: &Shared) {
     }
 }
 
-/// Publishes second after second with many messages under way; after a loss goes on behind the last acknowledged one.
-fn over_mqtt(shared: &Shared) {
+/// Publishes up to 50 seconds ahead; after a lost connection continues after the last acknowledged second.
+fn send_over_mqtt(shared: &Shared) {
     let mut second = 0;
     while !shared.stop.load(Ordering::Relaxed) {
         let Some((_, mqtt)) = shared.address() else {
@@ -108,7 +109,7 @@ fn over_mqtt(shared: &Shared) {
                 }
                 publisher.flush()?;
                 for _ in 0..MACHINES {
-                    publisher.acknowledged()?;
+                    publisher.wait_for_puback()?;
                 }
                 second += 1;
                 shared.mqtt.store(second as u64, Ordering::Relaxed);
@@ -119,38 +120,38 @@ fn over_mqtt(shared: &Shared) {
     }
 }
 
-fn start(plant: &Plant, shared: &Shared) -> Running {
-    let host = plant.start().unwrap();
+fn start(test_host: &TestHost, shared: &Shared) -> RunningHost {
+    let host = test_host.start().unwrap();
     *shared.host.lock().unwrap() = Some((host.http.clone(), host.mqtt.clone()));
     host
 }
 
-/// What was found: anomalies and alerts by id, as they were exported.
-fn findings(plant: &Plant) -> BTreeMap<String, String> {
+/// Anomalies and alerts by ID, as returned by `query`.
+fn findings(test_host: &TestHost) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for table in ["anomalies", "alerts"] {
-        let rows = plant.query(&[table]).unwrap();
+        let rows = test_host.query(&[table]).unwrap();
         for mut row in rows {
-            // A person's mark, and when this run happened to see it, are not part of the finding.
+            // `handled` is set by a user and is not part of the finding.
             row.as_object_mut().unwrap().remove("handled");
             let id = format!("{table} {}", row["id"].as_str().unwrap());
-            assert!(all.insert(id.clone(), row.to_string()).is_none(), "{id} is there twice");
+            assert!(all.insert(id.clone(), row.to_string()).is_none(), "{id} exists twice");
         }
     }
     all
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_by_kills() {
-    let plant = Plant::new(CONFIG).unwrap();
+fn kills_neither_lose_nor_duplicate_readings_and_findings() {
+    let test_host = TestHost::new(CONFIG).unwrap();
     let shared = Arc::new(Shared::default());
-    let senders = [over_http, over_mqtt].map(|send| {
+    let senders = [send_over_http, send_over_mqtt].map(|send| {
         let shared = Arc::clone(&shared);
         thread::spawn(move || send(&shared))
     });
     let mut noise = u64::from(std::process::id()) | 1;
     for _ in 0..KILLS {
-        let host = start(&plant, &shared);
+        let host = start(&test_host, &shared);
         noise ^= noise << 13;
         noise ^= noise >> 7;
         noise ^= noise << 17;
@@ -158,7 +159,7 @@ fn nothing_is_lost_or_doubled_by_kills() {
         *shared.host.lock().unwrap() = None;
         host.kill().unwrap();
     }
-    let host = start(&plant, &shared);
+    let host = start(&test_host, &shared);
     let enough = || Ok(shared.http.load(Ordering::Relaxed) > 1000 && shared.mqtt.load(Ordering::Relaxed) > 1000);
     wait_until("enough readings", Duration::from_secs(120), enough).unwrap();
     shared.stop.store(true, Ordering::Relaxed);
@@ -167,18 +168,18 @@ fn nothing_is_lost_or_doubled_by_kills() {
     }
     host.stop().unwrap();
 
-    // Every acknowledged reading, exactly once and as it was sent.
-    let ways = [("http", shared.http.load(Ordering::Relaxed)), ("mqtt", shared.mqtt.load(Ordering::Relaxed))];
+    // Each acknowledged reading is stored exactly once with the sent value.
+    let transports = [("http", shared.http.load(Ordering::Relaxed)), ("mqtt", shared.mqtt.load(Ordering::Relaxed))];
     let mut last = BTreeMap::new();
-    for (way, acknowledged) in ways {
+    for (transport, acknowledged) in transports {
         for machine in 0..MACHINES {
             for sensor in 0..SENSORS {
-                let name = format!("{way}/m{machine}/s{sensor}");
-                let rows = plant.query(&["readings", "--sensor", &name]).unwrap();
-                let mut seen = HashSet::new();
+                let name = format!("{transport}/m{machine}/s{sensor}");
+                let rows = test_host.query(&["readings", "--sensor", &name]).unwrap();
+                let mut times = HashSet::new();
                 for row in &rows {
                     let time: String = row["time"].as_str().unwrap().to_owned();
-                    assert!(seen.insert(time.clone()), "{name} has two readings at {time}");
+                    assert!(times.insert(time.clone()), "{name} has two readings at {time}");
                 }
                 assert!(
                     rows.len() as u64 >= acknowledged,
@@ -197,8 +198,8 @@ fn nothing_is_lost_or_doubled_by_kills() {
         }
     }
 
-    // The same readings without any kill give the same findings.
-    let clean = Plant::new(CONFIG).unwrap();
+    // The same readings without kills give the same findings.
+    let clean = TestHost::new(CONFIG).unwrap();
     let host = clean.start().unwrap();
     let longest = last.values().copied().max().unwrap();
     for from in (0..longest).step_by(200) {
@@ -215,12 +216,12 @@ fn nothing_is_lost_or_doubled_by_kills() {
         assert_eq!(host.post("application/x-ndjson", body.as_bytes()).unwrap().status, 202);
     }
     host.stop().unwrap();
-    let (got, want) = (findings(&plant), findings(&clean));
-    assert!(want.len() > 20, "too few findings to speak of: {}", want.len());
-    let missing: Vec<_> = want.iter().filter(|(id, _)| !got.contains_key(*id)).collect();
-    let surplus: Vec<_> = got.iter().filter(|(id, _)| !want.contains_key(*id)).collect();
+    let (actual, expected) = (findings(&test_host), findings(&clean));
+    assert!(expected.len() > 20, "too few findings: {}", expected.len());
+    let missing: Vec<_> = expected.iter().filter(|(id, _)| !actual.contains_key(*id)).collect();
+    let surplus: Vec<_> = actual.iter().filter(|(id, _)| !expected.contains_key(*id)).collect();
     assert!(missing.is_empty() && surplus.is_empty(), "missing {missing:?}\nsurplus {surplus:?}");
-    for (id, want) in &want {
-        assert_eq!(&got[id], want, "{id} differs");
+    for (id, expected) in &expected {
+        assert_eq!(&actual[id], expected, "{id} differs");
     }
 }

@@ -1,5 +1,5 @@
-//! Runs the dashboard's own tests: unit tests in Node.js, and a crawl of every page in a real browser, at desktop and phone
-//! width, light and dark, with an accessibility check.
+//! Runs the dashboard's own tests: unit tests in Node.js, and a crawl of every page in a real browser, at desktop and
+//! phone width, light and dark, with an accessibility check.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{path::Path, process::Command};

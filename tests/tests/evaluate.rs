@@ -1,12 +1,12 @@
-//! How right it is, by each benchmark's own protocol, through the built components: what README and the docs claim.
+//! Accuracy of the built components by the protocol of each benchmark: checks the figures in README and the docs.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 
 use serde_json::Value;
-use wheeltapper_tests::{Plant, data_folder};
+use wheeltapper_tests::{TestHost, data_folder};
 
-/// The figure in the row (by its name) of a report.
+/// Returns a figure of a report, given the name of its row and its key.
 fn figure(report: &Value, row: &str, key: &str) -> f64 {
     let rows = report["ours"].as_array().unwrap();
     let found = rows.iter().find(|each| each["name"] == row);
@@ -14,16 +14,16 @@ fn figure(report: &Value, row: &str, key: &str) -> f64 {
 }
 
 fn evaluate(arguments: &[&str]) -> Vec<Value> {
-    let plant = Plant::new("").unwrap();
-    let told = plant.output(&[&["evaluate", "--json", "figures.json"], arguments].concat()).unwrap();
-    println!("{told}");
-    serde_json::from_slice(&fs::read(plant.path().join("figures.json")).unwrap()).unwrap()
+    let test_host = TestHost::new("").unwrap();
+    let report = test_host.output(&[&["evaluate", "--json", "figures.json"], arguments].concat()).unwrap();
+    println!("{report}");
+    serde_json::from_slice(&fs::read(test_host.path().join("figures.json")).unwrap()).unwrap()
 }
 
 #[test]
-fn public_benchmarks() {
+fn public_benchmarks_reach_their_minimum_figures() {
     let Some(data) = data_folder() else {
-        eprintln!("skipped: no recordings at hand; name their folder with WHEELTAPPER_TEST_DATA");
+        eprintln!("skipped: no recordings; set WHEELTAPPER_TEST_DATA to their folder");
         return;
     };
     let reports = evaluate(&["--data", data.to_str().unwrap()]);
@@ -46,13 +46,13 @@ fn public_benchmarks() {
     let ims = of("ims");
     assert!(figure(ims, "test2", "lead") >= 75.0 && figure(ims, "test2", "false_before") == 0.0);
 
-    let lives = "FD001, held-back training units";
-    assert!(figure(of("cmapss"), lives, "rmse") <= 16.0);
-    assert!((75.0..=85.0).contains(&figure(of("cmapss"), lives, "within")));
+    let row = "FD001, held-back training units";
+    assert!(figure(of("cmapss"), row, "rmse") <= 16.0);
+    assert!((75.0..=85.0).contains(&figure(of("cmapss"), row, "within")));
 }
 
 #[test]
-fn a_simulated_fleet() {
+fn a_simulated_fleet_reaches_its_minimum_figures() {
     let reports = evaluate(&["--fleet", "24", "--days", "30"]);
     let fleet = &reports[0];
     assert!(fleet["found"].as_f64().unwrap() >= 0.95, "{fleet}");
@@ -60,10 +60,10 @@ fn a_simulated_fleet() {
 }
 
 #[test]
-fn what_is_not_there_is_said() {
-    let plant = Plant::new("").unwrap();
-    let error = plant.output(&["evaluate", "--data", "nowhere"]).unwrap_err().to_string();
+fn missing_data_and_unknown_benchmarks_are_reported() {
+    let test_host = TestHost::new("").unwrap();
+    let error = test_host.output(&["evaluate", "--data", "nowhere"]).unwrap_err().to_string();
     assert!(error.contains("skab"), "{error}");
-    let error = plant.output(&["evaluate", "--data", ".", "mnist"]).unwrap_err().to_string();
+    let error = test_host.output(&["evaluate", "--data", ".", "mnist"]).unwrap_err().to_string();
     assert!(error.contains("cmapss"), "{error}");
 }

@@ -1,23 +1,23 @@
-//! Nothing grows for ever: the topics and the store keep what they are told to keep.
+//! The topics of the log and the store stay within their configured retention.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path, time::Duration};
 
-use wheeltapper_tests::{Plant, SECOND, T0, wait_until};
+use wheeltapper_tests::{SECOND, T0, TestHost, wait_until};
 
-const SOON: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn bytes(folder: &Path) -> u64 {
+fn folder_size(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     entries
         .map(|entry| {
             let path = entry.unwrap().path();
-            if path.is_dir() { bytes(&path) } else { fs::metadata(&path).map_or(0, |about| about.len()) }
+            if path.is_dir() { folder_size(&path) } else { fs::metadata(&path).map_or(0, |metadata| metadata.len()) }
         })
         .sum()
 }
 
-/// Two minutes of 40 sensors at a time, and a spike in every tenth second, so that every topic gets something.
+/// Two minutes of 40 sensors, with a spike in every tenth second so that each topic gets records.
 fn body(from: i64) -> String {
     let mut body = String::new();
     for second in from..from + 120 {
@@ -30,22 +30,22 @@ fn body(from: i64) -> String {
                 sensor / 4
             ));
         }
-        // Late by far: a dead letter of the line.
+        // Far too late: a dead letter of the line.
         body.push_str(&format!("{{\"sensor_id\":\"m0/s0\",\"timestamp\":{},\"values\":1}}\n", T0 - 3600 * SECOND));
-        // No reading at all: a dead letter of ingest.
+        // Not a reading: a dead letter of ingest.
         body.push_str("nonsense\n");
     }
     body
 }
 
 #[test]
-fn topics_keep_what_they_are_told() {
-    let plant = Plant::new(
+fn topics_stay_within_their_retention_size() {
+    let test_host = TestHost::new(
         "partitions = 1\n[line]\ncheckpoint = \"100ms\"\ntick = \"500ms\"\n\
          [log]\nsegment = \"64KiB\"\nretention_size = \"256KiB\"\n",
     )
     .unwrap();
-    let host = plant.start().unwrap();
+    let host = test_host.start().unwrap();
     let mut written = 0;
     for part in 0..60 {
         let body = body(part * 120);
@@ -55,37 +55,40 @@ fn topics_keep_what_they_are_told() {
         }
     }
     assert!(written > 10 << 20);
-    let log = plant.path().join("data/log");
+    let log = test_host.path().join("data/log");
     for topic in ["raw-sensor-data", "processed-data", "anomaly-events", "dlq-sensor-data"] {
-        // The newest segment and what a follower has not taken yet stand beside what is kept.
-        wait_until(topic, SOON, || Ok(bytes(&log.join(topic)) <= 2 * ((256 << 10) + (2 << 16)))).unwrap();
-        assert!(bytes(&log.join(topic)) > 0, "{topic} is empty");
+        // Beyond the retention size, the newest segment and records that a follower has not read yet are kept.
+        wait_until(topic, TIMEOUT, || Ok(folder_size(&log.join(topic)) <= 2 * ((256 << 10) + (2 << 16)))).unwrap();
+        assert!(folder_size(&log.join(topic)) > 0, "{topic} is empty");
     }
-    let counts = plant.counts().unwrap();
+    let counts = test_host.counts().unwrap();
     host.stop().unwrap();
-    // All of it is in the store nevertheless, and a start on what is left goes on.
-    let host = plant.start().unwrap();
+    // The store has all readings, and a host started on the remaining log continues.
+    let host = test_host.start().unwrap();
     host.post("application/x-ndjson", body(60 * 120).as_bytes()).unwrap();
-    wait_until("readings after the restart", SOON, || {
-        Ok(plant.counts()?["readings"].as_u64() > counts["readings"].as_u64())
+    wait_until("readings after the restart", TIMEOUT, || {
+        Ok(test_host.counts()?["readings"].as_u64() > counts["readings"].as_u64())
     })
     .unwrap();
     host.stop().unwrap();
 }
 
 #[test]
-fn the_store_drops_old_readings_and_keeps_their_hours() {
-    let plant = Plant::new("[line]\ncheckpoint = \"100ms\"\ntick = \"1s\"\n[store]\nretention = \"24h\"\n").unwrap();
-    let folder = plant.path().to_owned();
+fn the_store_deletes_old_readings_and_keeps_their_hourly_averages() {
+    let test_host =
+        TestHost::new("[line]\ncheckpoint = \"100ms\"\ntick = \"1s\"\n[store]\nretention = \"24h\"\n").unwrap();
+    let folder = test_host.path().to_owned();
     fs::write(folder.join("old.csv"), "time,a\n2026-01-01 00:00:00,1\n2026-01-01 00:00:01,3\n2026-01-03 00:00:00,5\n")
         .unwrap();
-    plant.output(&["replay", "old.csv", "--sensor", "m/{column}"]).unwrap();
-    assert_eq!(plant.query(&["readings", "--sensor", "m/a"]).unwrap().len(), 3);
-    let host = plant.start().unwrap();
-    // Ages count from the newest: a recording of last year is not dropped as a whole.
-    wait_until("the old readings' end", SOON, || Ok(plant.query(&["readings", "--sensor", "m/a"])?.len() == 1))
-        .unwrap();
-    assert_eq!(plant.query(&["hourly", "--sensor", "m/a"]).unwrap()[0]["avg"], 2.0);
-    assert_eq!(plant.counts().unwrap()["readings"], 3, "what came in is still counted");
+    test_host.output(&["replay", "old.csv", "--sensor", "m/{column}"]).unwrap();
+    assert_eq!(test_host.query(&["readings", "--sensor", "m/a"]).unwrap().len(), 3);
+    let host = test_host.start().unwrap();
+    // Age is relative to the newest reading, so that an old recording is not deleted completely.
+    wait_until("deletion of the old readings", TIMEOUT, || {
+        Ok(test_host.query(&["readings", "--sensor", "m/a"])?.len() == 1)
+    })
+    .unwrap();
+    assert_eq!(test_host.query(&["hourly", "--sensor", "m/a"]).unwrap()[0]["avg"], 2.0);
+    assert_eq!(test_host.counts().unwrap()["readings"], 3, "the count includes deleted readings");
     host.stop().unwrap();
 }

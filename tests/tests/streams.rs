@@ -1,5 +1,5 @@
-//! Server-Sent Events and the WebSocket, heard by independent clients (httpx-sse, websockets), with reconnects; and a
-//! thousand listeners at once.
+//! Tests Server-Sent Events and the WebSocket with independent clients (httpx-sse, websockets), reconnects and 1,000
+//! simultaneous listeners.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
@@ -12,13 +12,13 @@ use std::{
 };
 
 use serde_json::Value;
-use wheeltapper_tests::{Plant, Running, SECOND, T0, wait_until};
+use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost, wait_until};
 
 const CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n\
     [[technician]]\nname = \"Ada\"\nskills = [\"mechanic\", \"vibration-analyst\", \"instrumentation\"]\n";
-const SOON: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn send(host: &Running, machine: &str, from: i64, to: i64, offset: f64) {
+fn send(host: &RunningHost, machine: &str, from: i64, to: i64, offset: f64) {
     let mut body = String::new();
     for second in from..to {
         let noise = f64::from(u32::try_from((second * 7919) % 101).unwrap()) / 101.0;
@@ -28,7 +28,7 @@ fn send(host: &Running, machine: &str, from: i64, to: i64, offset: f64) {
     assert_eq!(host.post("application/x-ndjson", body.as_bytes()).unwrap().status, 202);
 }
 
-/// A client in Python whose lines are JSON; it has connected when this returns.
+/// A Python client that prints JSON lines. [`Client::start`] returns after the client has connected.
 struct Client {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -36,9 +36,9 @@ struct Client {
 
 impl Client {
     fn start(script: &str, arguments: &[&str]) -> Option<Self> {
-        // `cargo xtask test` makes the environment.
+        // `cargo xtask test` creates the environment.
         let Some(python) = std::env::var_os("WHEELTAPPER_PYTHON") else {
-            eprintln!("left out; `cargo xtask test` installs the clients");
+            eprintln!("skipped: `cargo xtask test` installs the clients");
             return None;
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
@@ -50,11 +50,11 @@ impl Client {
     }
 
     fn next(&mut self) -> Value {
-        let line = self.lines.next().unwrap_or_else(|| panic!("the client ended before its events came"));
+        let line = self.lines.next().unwrap_or_else(|| panic!("the client exited before it received all events"));
         serde_json::from_str(&line.unwrap()).unwrap()
     }
 
-    fn take(mut self, count: usize) -> Vec<Value> {
+    fn collect_events(mut self, count: usize) -> Vec<Value> {
         let events = (0..count).map(|_| self.next()).collect();
         assert!(self.child.wait().unwrap().success());
         events
@@ -68,79 +68,82 @@ impl Drop for Client {
     }
 }
 
-fn kinds<'a>(events: &'a [Value], name: &str) -> Vec<&'a str> {
+fn field_values<'a>(events: &'a [Value], name: &str) -> Vec<&'a str> {
     events.iter().filter_map(|event| event[name].as_str()).collect()
 }
 
 #[test]
-fn findings_are_told_and_resumed() {
-    let plant = Plant::new(CONFIG).unwrap();
-    let host = plant.start().unwrap();
+fn findings_are_streamed_and_resumed() {
+    let test_host = TestHost::new(CONFIG).unwrap();
+    let host = test_host.start().unwrap();
     send(&host, "plant/a", 0, 400, 0.0);
-    wait_until("the readings", SOON, || Ok(plant.counts()?["readings"] == 400)).unwrap();
+    wait_until("the readings", TIMEOUT, || Ok(test_host.counts()?["readings"] == 400)).unwrap();
     let url = format!("http://{}/api/v1/anomalies/stream", host.http);
     let Some(sse) = Client::start("sse.py", &[&url, "3"]) else { return };
     let socket = Client::start("ws.py", &[&format!("ws://{}/ws/anomalies", host.http), "3"]).unwrap();
     send(&host, "plant/a", 400, 500, 30.0);
-    let (told, framed) = (sse.take(3), socket.take(3));
-    // The same, over either.
-    assert_eq!(kinds(&told, "event"), kinds(&framed, "type"));
-    assert_eq!(kinds(&told, "id"), kinds(&framed, "id"));
-    let first = &told[0];
+    let (sse_events, socket_events) = (sse.collect_events(3), socket.collect_events(3));
+    // Both protocols deliver the same events.
+    assert_eq!(field_values(&sse_events, "event"), field_values(&socket_events, "type"));
+    assert_eq!(field_values(&sse_events, "id"), field_values(&socket_events, "id"));
+    let first = &sse_events[0];
     assert_eq!(first["data"]["asset"], "plant/a", "{first}");
     assert!(first["data"]["detection_time"].as_str().unwrap().starts_with("2026-01-01T"), "{first}");
-    wait_until("a work order", SOON, || Ok(plant.counts()?["work_orders"] == 1)).unwrap();
+    wait_until("a work order", TIMEOUT, || Ok(test_host.counts()?["work_orders"] == 1)).unwrap();
 
-    // Who was away hears all that came meanwhile, once each, also after the host was killed.
+    // A client that reconnects receives all missed events once, even after a kill of the host.
     host.kill().unwrap();
-    let host = plant.start().unwrap();
+    let host = test_host.start().unwrap();
     let url = format!("http://{}/api/v1/anomalies/stream", host.http);
-    // The repair comes after what it follows from.
+    // The work order is sent after the anomaly and the alert that caused it.
     let mut client = Client::start("sse.py", &[&url, "100000", "0.0.0"]).unwrap();
     let mut all = Vec::new();
     while all.last().is_none_or(|event: &Value| event["event"] != "work-order") {
         all.push(client.next());
     }
     drop(client);
-    assert!(kinds(&all, "event").contains(&"anomaly") && kinds(&all, "event").contains(&"alert"), "{all:?}");
+    assert!(
+        field_values(&all, "event").contains(&"anomaly") && field_values(&all, "event").contains(&"alert"),
+        "{all:?}"
+    );
     let rest = all.len() - 2;
     let resumed = Client::start("sse.py", &[&url, &rest.to_string(), all[1]["id"].as_str().unwrap()]).unwrap();
-    assert_eq!(kinds(&resumed.take(rest), "id"), kinds(&all[2..], "id"));
-    // What is no id of ours is told so.
+    assert_eq!(field_values(&resumed.collect_events(rest), "id"), field_values(&all[2..], "id"));
+    // An unknown event ID is rejected.
     assert_eq!(host.get("/api/v1/anomalies/stream?last_event_id=7.x").unwrap().0, 400);
     assert_eq!(host.get("/api/v1/anomalies/stream?last_event_id=99999999.0.0").unwrap().0, 400);
     host.stop().unwrap();
 }
 
 #[test]
-fn readings_are_told_as_they_come_and_resumed() {
-    let plant = Plant::new("partitions = 2\n[line]\ncheckpoint = \"1h\"\n").unwrap();
-    let host = plant.start().unwrap();
+fn readings_are_streamed_and_resumed() {
+    let test_host = TestHost::new("partitions = 2\n[line]\ncheckpoint = \"1h\"\n").unwrap();
+    let host = test_host.start().unwrap();
     send(&host, "plant/a", 0, 10, 0.0);
     let url = format!("http://{}/api/v1/sensors/plant%2Fa%2Fs/stream", host.http);
-    wait_until("the sensor", SOON, || Ok(host.get("/api/v1/sensors/plant%2Fa%2Fs")?.0 == 200)).unwrap();
+    wait_until("the sensor", TIMEOUT, || Ok(host.get("/api/v1/sensors/plant%2Fa%2Fs")?.0 == 200)).unwrap();
     thread::sleep(Duration::from_millis(300));
     let Some(mut client) = Client::start("sse.py", &[&url, "1000"]) else { return };
     thread::sleep(Duration::from_millis(300));
     let items = |event: &Value| event["data"]["items"].as_array().unwrap().clone();
     send(&host, "plant/a", 10, 15, 0.0);
-    let mut heard = Vec::new();
-    while heard.len() < 5 {
+    let mut received = Vec::new();
+    while received.len() < 5 {
         let event = client.next();
         assert_eq!(event["event"], "readings");
-        heard.extend(items(&event));
+        received.extend(items(&event));
     }
-    assert_eq!(heard.len(), 5);
-    assert_eq!(heard[0]["time"], "2026-01-01T00:00:10Z");
+    assert_eq!(received.len(), 5);
+    assert_eq!(received[0]["time"], "2026-01-01T00:00:10Z");
     drop(client);
-    // While nobody listens more comes; who comes back hears it. None of it is in the store yet.
+    // A client that resumes receives the readings sent meanwhile, which are not in the store yet.
     send(&host, "plant/a", 15, 30, 0.0);
     thread::sleep(Duration::from_millis(500));
     let id = (T0 + 14 * SECOND).to_string();
-    let missed = Client::start("sse.py", &[&url, "1", &id]).unwrap().take(1);
+    let missed = Client::start("sse.py", &[&url, "1", &id]).unwrap().collect_events(1);
     let missed = items(&missed[0]);
     assert_eq!((missed.len(), &missed[0]["time"]), (15, &Value::from("2026-01-01T00:00:15Z")));
-    // And the route for readings knows them as well.
+    // The readings route returns them too.
     let (status, body) = host.get("/api/v1/sensors/plant%2Fa%2Fs/readings").unwrap();
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, body["items"].as_array().unwrap().len()), (200, 30), "{body}");
@@ -155,13 +158,13 @@ fn resident_kib(process: u32) -> u64 {
 }
 
 #[test]
-fn a_thousand_listeners_hold_in_bounded_memory() {
+fn a_thousand_listeners_use_bounded_memory() {
     const LISTENERS: usize = 1_000;
     let limits = "[http.limits]\nconnections = 1_100\nconnections_per_address = 1_100\n";
-    let plant = Plant::new(&format!("[line]\ncheckpoint = \"1h\"\n{limits}")).unwrap();
-    let host = plant.start().unwrap();
+    let test_host = TestHost::new(&format!("[line]\ncheckpoint = \"1h\"\n{limits}")).unwrap();
+    let host = test_host.start().unwrap();
     send(&host, "plant/a", 0, 1, 0.0);
-    wait_until("the sensor", SOON, || Ok(host.get("/api/v1/sensors/plant%2Fa%2Fs")?.0 == 200)).unwrap();
+    wait_until("the sensor", TIMEOUT, || Ok(host.get("/api/v1/sensors/plant%2Fa%2Fs")?.0 == 200)).unwrap();
     let before = resident_kib(host.id());
     let mut listeners: Vec<TcpStream> = (0..LISTENERS)
         .map(|number| {
@@ -173,7 +176,7 @@ fn a_thousand_listeners_hold_in_bounded_memory() {
         })
         .collect();
     for stream in &mut listeners {
-        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut head = [0; 15];
         stream.read_exact(&mut head).unwrap();
         assert_eq!(&head, b"HTTP/1.1 200 OK");
@@ -185,27 +188,27 @@ fn a_thousand_listeners_hold_in_bounded_memory() {
         second += 100;
         thread::sleep(Duration::from_millis(50));
     }
-    // A quarter of them never reads; the others hear all of it.
-    let last = format!("\"time\":\"{}\"", jiff_like(second - 1));
+    // A quarter of the listeners is read to the end; the others do not read.
+    let last = format!("\"time\":\"{}\"", format_time(second - 1));
     for stream in listeners.iter().step_by(4) {
-        let mut heard = String::new();
+        let mut received = String::new();
         let mut reader = BufReader::new(stream);
-        while !heard.contains(&last) {
-            heard.clear();
-            assert!(reader.read_line(&mut heard).unwrap() > 0, "the stream ended");
+        while !received.contains(&last) {
+            received.clear();
+            assert!(reader.read_line(&mut received).unwrap() > 0, "the stream ended");
         }
     }
-    let grown = resident_kib(host.id()).saturating_sub(before);
-    eprintln!("{LISTENERS} listeners and {second} readings: {grown} KiB more");
-    // 64 KiB a listener, with what sockets and tasks take.
-    assert!(grown < 64 * LISTENERS as u64, "{grown} KiB for {LISTENERS} listeners");
+    let growth = resident_kib(host.id()).saturating_sub(before);
+    eprintln!("{LISTENERS} listeners and {second} readings: {growth} KiB more");
+    // 64 KiB per listener, including its socket and task.
+    assert!(growth < 64 * LISTENERS as u64, "{growth} KiB for {LISTENERS} listeners");
     assert_eq!(host.get("/ready").unwrap().0, 200);
     drop(listeners);
     host.stop().unwrap();
 }
 
-/// A second after [`T0`], as the stream writes it.
-fn jiff_like(second: i64) -> String {
+/// Formats a time in seconds after [`T0`] like the stream.
+fn format_time(second: i64) -> String {
     let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
     format!("2026-01-01T{hours:02}:{minutes:02}:{seconds:02}Z")
 }

@@ -1,11 +1,11 @@
-//! Signed webhooks, health, metrics, and the page.
+//! Signed webhooks, health, metrics and the dashboard page.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{net::TcpStream, time::Duration};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use wheeltapper_tests::{Plant, wait_until};
+use wheeltapper_tests::{TestHost, wait_until};
 
 const BODY: &[u8] = br#"{"sensor_id":"a/b","timestamp":1767225600,"values":1}"#;
 
@@ -16,16 +16,16 @@ fn signature(secret: &[u8], body: &[u8]) -> String {
 }
 
 #[test]
-fn signed_webhooks() {
-    let plant = Plant::new("").unwrap();
-    let path = plant.path().join("secret");
+fn signed_webhooks_are_verified() {
+    let test_host = TestHost::new("").unwrap();
+    let path = test_host.path().join("secret");
     std::fs::write(&path, "hunter2\n").unwrap();
-    plant
+    test_host
         .configure(&format!(
             "[[http.source]]\nname = \"erp\"\nsecret_file = {path:?}\nrequired = true\nsignature = \"body\"\n"
         ))
         .unwrap();
-    let host = plant.start().unwrap();
+    let host = test_host.start().unwrap();
     let post = |source: &str, signature: &str, body: &[u8]| {
         let headers = [
             ("Content-Type", "application/json"),
@@ -42,9 +42,9 @@ fn signed_webhooks() {
 }
 
 #[test]
-fn health_metrics_and_page() {
-    let plant = Plant::new("").unwrap();
-    let host = plant.start().unwrap();
+fn health_metrics_and_page_are_served() {
+    let test_host = TestHost::new("").unwrap();
+    let host = test_host.start().unwrap();
     assert_eq!(host.post("application/json", BODY).unwrap().status, 202);
     assert_eq!((host.get("/health").unwrap().0, host.get("/ready").unwrap().0), (200, 200));
     assert!(host.metric("wheeltapper_readings_total").unwrap() >= 1.0);
@@ -66,9 +66,9 @@ fn health_metrics_and_page() {
 }
 
 #[test]
-fn a_second_host_on_the_same_data_is_told() {
-    let plant = Plant::new("").unwrap();
-    let _host = plant.start().unwrap();
-    let error = plant.start().unwrap_err().to_string();
+fn a_second_host_on_the_same_data_is_rejected() {
+    let test_host = TestHost::new("").unwrap();
+    let _host = test_host.start().unwrap();
+    let error = test_host.start().unwrap_err().to_string();
     assert!(error.contains("in use") || error.contains("another"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Bodies that do not come to an end, and bodies that are more than they seem.
+//! Unfinished bodies and decompression bombs.
 
 use std::{
     io::Write as _,
@@ -8,9 +8,9 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use wheeltapper_tests::Plant;
+use wheeltapper_tests::TestHost;
 
-use crate::http::{STANDSTILL, p99_beside, read, resident, status};
+use crate::http::{MAX_P99, p99_during, read_answer, resident_mb, status};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,19 +18,19 @@ fn head(length: usize) -> String {
     format!("POST /api/v1/ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n")
 }
 
-/// A byte every now and then keeps no connection for ever.
+/// A client that sends a byte from time to time cannot keep a connection open.
 #[test]
-fn a_body_that_comes_byte_by_byte_is_cut_off() {
-    let plant =
-        Plant::new("[http.limits]\nbody_timeout = \"3s\"\nhead_timeout = \"3s\"\nbody_min_rate = 100\n").unwrap();
-    let host = plant.start().unwrap();
+fn a_body_sent_byte_by_byte_times_out() {
+    let test_host =
+        TestHost::new("[http.limits]\nbody_timeout = \"3s\"\nhead_timeout = \"3s\"\nbody_min_rate = 100\n").unwrap();
+    let host = test_host.start().unwrap();
     let mut streams: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(&host.http).unwrap()).collect();
     for stream in &mut streams {
         stream.write_all(head(1_000_000).as_bytes()).unwrap();
     }
-    let p99 = p99_beside(&host, || {
+    let p99 = p99_during(&host, || {
         let began = Instant::now();
-        // Until the host answers, which it does in spite of the bytes that keep coming.
+        // Sends until the host answers; it must answer although bytes keep arriving.
         let mut answered = Vec::new();
         while answered.len() < streams.len() {
             assert!(began.elapsed() < 20 * SECOND, "{answered:?}");
@@ -40,12 +40,12 @@ fn a_body_that_comes_byte_by_byte_is_cut_off() {
                 }
                 let written = stream.write_all(b"x");
                 stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-                let answer = read(stream);
+                let answer = read_answer(stream);
                 if !answer.is_empty() {
                     assert_eq!(status(&answer), 408, "{answer}");
                     answered.push(number);
                 } else if written.is_err() {
-                    // The end came before the answer was read.
+                    // The host closed the connection before the answer was read.
                     answered.push(number);
                 }
             }
@@ -53,21 +53,21 @@ fn a_body_that_comes_byte_by_byte_is_cut_off() {
         }
         assert!(began.elapsed() >= 2 * SECOND, "{:?}", began.elapsed());
     });
-    assert!(p99 < STANDSTILL, "{p99:?}");
+    assert!(p99 < MAX_P99, "{p99:?}");
     assert!(host.metric("wheeltapper_http_limited_total{limit=\"body-timeout\"}").unwrap() >= 1.0);
 }
 
-/// Sixty bodies of 15 MB that lack their last byte once took 900 MB.
+/// Without a limit, 60 bodies of 15 MB without their last byte used 900 MB.
 #[test]
-fn bodies_that_never_end_take_no_more_memory_than_there_is_for_them() {
-    let plant = Plant::new("[http.limits]\nbody_memory = \"128 MiB\"\n").unwrap();
-    let host = plant.start().unwrap();
-    let before = resident(&host);
+fn unfinished_bodies_stay_within_the_memory_limit() {
+    let test_host = TestHost::new("[http.limits]\nbody_memory = \"128 MiB\"\n").unwrap();
+    let host = test_host.start().unwrap();
+    let before = resident_mb(&host);
     let mut streams = Vec::new();
-    let p99 = p99_beside(&host, || {
+    let p99 = p99_during(&host, || {
         let body = vec![b' '; (15 << 20) - 1];
         thread::scope(|scope| {
-            let sent: Vec<_> = (0..60)
+            let senders: Vec<_> = (0..60)
                 .map(|_| {
                     scope.spawn(|| {
                         let mut stream = TcpStream::connect(&host.http).unwrap();
@@ -78,32 +78,35 @@ fn bodies_that_never_end_take_no_more_memory_than_there_is_for_them() {
                     })
                 })
                 .collect();
-            streams.extend(sent.into_iter().map(|thread| thread.join().unwrap()));
+            streams.extend(senders.into_iter().map(|thread| thread.join().unwrap()));
         });
     });
-    let grown = resident(&host).saturating_sub(before);
-    assert!(grown < 250, "{grown} MB");
-    assert!(p99 < STANDSTILL, "{p99:?}");
-    let refused = streams
+    let growth = resident_mb(&host).saturating_sub(before);
+    assert!(growth < 250, "{growth} MB");
+    assert!(p99 < MAX_P99, "{p99:?}");
+    let rejected = streams
         .iter_mut()
         .filter_map(|stream| {
             stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-            (status(&read(stream)) == 503).then_some(())
+            (status(&read_answer(stream)) == 503).then_some(())
         })
         .count();
-    assert!(refused > 0, "none was told");
-    assert!(host.metric("wheeltapper_http_body_bytes ").unwrap() <= 64.0 * 1024.0 * 1024.0, "one address has half");
+    assert!(rejected > 0, "no body was rejected");
+    assert!(
+        host.metric("wheeltapper_http_body_bytes ").unwrap() <= 64.0 * 1024.0 * 1024.0,
+        "one address may use half of the memory"
+    );
     drop(streams);
-    wheeltapper_tests::wait_until("the memory is given back", 30 * SECOND, || {
+    wheeltapper_tests::wait_until("release of the body memory", 30 * SECOND, || {
         Ok(host.metric("wheeltapper_http_body_bytes ")? == 0.0)
     })
     .unwrap();
 }
 
 #[test]
-fn what_unpacks_to_gigabytes_is_given_up() {
-    let plant = Plant::new("").unwrap();
-    let host = plant.start().unwrap();
+fn a_body_that_decompresses_to_gigabytes_is_rejected() {
+    let test_host = TestHost::new("").unwrap();
+    let host = test_host.start().unwrap();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     let mut zstd = zstd::Encoder::new(Vec::new(), 3).unwrap();
     for _ in 0..4_000 {
@@ -111,8 +114,8 @@ fn what_unpacks_to_gigabytes_is_given_up() {
         zstd.write_all(&[b'0'; 1 << 20]).unwrap();
     }
     let (gzip, zstd) = (gzip.finish().unwrap(), zstd.finish().unwrap());
-    let before = resident(&host);
-    let p99 = p99_beside(&host, || {
+    let before = resident_mb(&host);
+    let p99 = p99_during(&host, || {
         thread::scope(|scope| {
             for (encoding, body) in [("gzip", &gzip), ("zstd", &zstd)].repeat(4) {
                 scope.spawn(|| {
@@ -125,7 +128,7 @@ fn what_unpacks_to_gigabytes_is_given_up() {
             }
         });
     });
-    assert!(p99 < STANDSTILL, "{p99:?}");
-    let grown = resident(&host).saturating_sub(before);
-    assert!(grown < 300, "{grown} MB");
+    assert!(p99 < MAX_P99, "{p99:?}");
+    let growth = resident_mb(&host).saturating_sub(before);
+    assert!(growth < 300, "{growth} MB");
 }

@@ -1,47 +1,47 @@
-//! Files that were damaged, removed or edited while the host was stopped: nothing vanishes without a word.
+//! Files damaged, removed or edited while the host was stopped: no data is lost without a report.
 
-use wheeltapper_tests::faults::script;
+use wheeltapper_tests::faults::run_script;
 
-fn damage(case: &str) {
-    script("damage.py", &["--only", case, "--messages", "200"]).unwrap();
+fn check_damage(case: &str) {
+    run_script("damage.py", &["--only", case, "--messages", "200"]).unwrap();
 }
 
 #[test]
-fn the_log_is_deleted_after_a_stop() {
-    damage("log-deleted");
+fn a_log_deleted_after_a_stop_is_reported() {
+    check_damage("log-deleted");
 }
 
 #[test]
-fn the_log_is_deleted_after_a_kill() {
-    damage("log-deleted-kill");
+fn a_log_deleted_after_a_kill_is_reported() {
+    check_damage("log-deleted-kill");
 }
 
 #[test]
-fn a_bit_of_what_is_stored_flips() {
-    damage("flipped-bit");
+fn a_flipped_bit_in_stored_records_loses_nothing() {
+    check_damage("flipped-bit");
 }
 
 #[test]
-fn a_bit_of_what_is_not_stored_yet_flips() {
-    damage("flipped-bit-kill,flipped-length-kill,flipped-checksum-kill");
+fn a_flipped_bit_in_unstored_records_is_reported() {
+    check_damage("flipped-bit-kill,flipped-length-kill,flipped-checksum-kill");
 }
 
 #[test]
-fn the_last_write_is_torn() {
-    damage("torn-tail");
+fn a_torn_last_write_is_ignored() {
+    check_damage("torn-tail");
 }
 
 #[test]
-fn the_number_of_partitions_is_removed_or_edited() {
-    damage("partitions-removed,partitions-fewer");
+fn a_removed_or_changed_partition_count_loses_nothing() {
+    check_damage("partitions-removed,partitions-fewer");
 }
 
 #[test]
-fn the_store_is_deleted_and_the_log_kept() {
-    damage("store-deleted");
+fn a_deleted_store_is_rebuilt_or_reported() {
+    check_damage("store-deleted");
 }
 
 #[test]
-fn a_page_of_the_database_is_corrupt() {
-    damage("corrupt-page");
+fn a_corrupt_database_page_is_reported() {
+    check_damage("corrupt-page");
 }

@@ -1,38 +1,39 @@
-//! Faults of disk, process and clock under load, then healing: nothing lost, nothing twice, ready again without a restart.
+//! Temporary faults of disk, process and clock under load: no reading is lost or duplicated, and the host recovers
+//! without a restart.
 
-use wheeltapper_tests::faults::script;
+use wheeltapper_tests::faults::run_script;
 
-fn fault(case: &str) {
-    script("disk.py", &["--only", case, "--hold", "6", "--within", "30", "--rate", "3000", "--sensors", "100"])
+fn check_fault(case: &str) {
+    run_script("disk.py", &["--only", case, "--hold", "6", "--within", "30", "--rate", "3000", "--sensors", "100"])
         .unwrap();
 }
 
 #[test]
-fn a_full_disk() {
-    fault("full-ext4");
+fn the_host_recovers_from_a_full_disk() {
+    check_fault("full-ext4");
 }
 
 #[test]
-fn a_full_memory_disk() {
-    fault("full-tmpfs");
+fn the_host_recovers_from_a_full_tmpfs() {
+    check_fault("full-tmpfs");
 }
 
 #[test]
-fn a_read_only_disk() {
-    fault("read-only");
+fn the_host_recovers_from_a_read_only_disk() {
+    check_fault("read-only");
 }
 
 #[test]
-fn a_disk_that_hangs() {
-    fault("frozen");
+fn the_host_recovers_from_a_hanging_disk() {
+    check_fault("frozen");
 }
 
 #[test]
-fn a_stopped_process() {
-    fault("stop");
+fn the_host_recovers_from_sigstop() {
+    check_fault("stop");
 }
 
 #[test]
-fn a_clock_that_jumps() {
-    fault("clock");
+fn the_host_recovers_from_clock_jumps() {
+    check_fault("clock");
 }

@@ -1,42 +1,42 @@
-//! kill -9 under load: what was acknowledged is stored exactly once.
+//! SIGKILL under load: each acknowledged reading is stored exactly once.
 
-use wheeltapper_tests::faults::script;
+use wheeltapper_tests::faults::run_script;
 
-/// A short life each, so that kills hit restarts and replays as well.
-fn kills(arguments: &[&str]) {
-    script("exactly_once.py", &[&["--kills", "4", "--seconds", "1"], arguments].concat()).unwrap();
+/// Runs `exactly_once.py` with short host lifetimes, so that kills also hit restarts and replays.
+fn check_kills(arguments: &[&str]) {
+    run_script("exactly_once.py", &[&["--kills", "4", "--seconds", "1"], arguments].concat()).unwrap();
 }
 
 #[test]
 fn http_is_stored_exactly_once() {
-    kills(&["--transport", "http", "--sensors", "400"]);
+    check_kills(&["--transport", "http", "--sensors", "400"]);
 }
 
 #[test]
-fn mqtt_at_quality_1_is_stored_exactly_once() {
-    kills(&["--transport", "mqtt1", "--sensors", "400"]);
+fn mqtt_qos_1_is_stored_exactly_once() {
+    check_kills(&["--transport", "mqtt1", "--sensors", "400"]);
 }
 
 #[test]
-fn mqtt_at_quality_2_is_stored_exactly_once() {
-    kills(&["--transport", "mqtt2", "--sensors", "400"]);
+fn mqtt_qos_2_is_stored_exactly_once() {
+    check_kills(&["--transport", "mqtt2", "--sensors", "400"]);
 }
 
 #[test]
-fn a_session_of_mqtt_5_outlives_kills_and_orderly_stops() {
-    kills(&["--transport", "mqtt2", "--sensors", "200", "--mqtt-version", "5", "--terminate"]);
+fn an_mqtt_5_session_survives_kills_and_stops() {
+    check_kills(&["--transport", "mqtt2", "--sensors", "200", "--mqtt-version", "5", "--terminate"]);
 }
 
-/// More sensors than a transaction of a checkpoint takes, so that kills hit checkpoints that are half written.
+/// Uses more sensors than fit into one transaction of a checkpoint, so that kills hit partly written checkpoints.
 #[test]
-fn a_checkpoint_that_is_half_written_is_not_stored_twice() {
+fn a_partly_written_checkpoint_is_not_stored_twice() {
     let case = ["--sensors", "2400", "--partitions", "1", "--checkpoint", "50ms", "--stamps", "with"];
-    script("exactly_once.py", &[&["--transport", "http", "--kills", "8", "--seconds", "1.5"][..], &case].concat())
+    run_script("exactly_once.py", &[&["--transport", "http", "--kills", "8", "--seconds", "1.5"][..], &case].concat())
         .unwrap();
 }
 
-/// The count can fail.
+/// Checks that the comparison itself can fail.
 #[test]
-fn the_count_finds_losses_and_copies() {
-    script("selftest.py", &[]).unwrap();
+fn the_comparison_detects_losses_and_duplicates() {
+    run_script("selftest.py", &[]).unwrap();
 }

@@ -1,5 +1,5 @@
-//! Faults and attacks against the built binary, each for a short time; `tests/faults/README.md` says how to run the scripts
-//! behind them for longer.
+//! Short runs of faults and attacks against the built binary; `tests/faults/README.md` describes long runs of the
+//! scripts.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bodies;

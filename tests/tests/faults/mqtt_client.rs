@@ -1,4 +1,4 @@
-//! MQTT, packet by packet: what a client library would hide is what these tests are about.
+//! An MQTT client that sends and receives single packets, because a client library hides the exchanges under test.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-/// A connection.
+/// An MQTT connection.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
     v5: bool,
 }
 
-/// How to connect.
+/// Parameters of CONNECT.
 #[derive(Clone, Copy, Debug)]
 pub struct Connect<'a> {
     pub v5: bool,
@@ -23,30 +23,30 @@ pub struct Connect<'a> {
     pub login: Option<(&'a str, &'a str)>,
 }
 
-fn text(text: &str, out: &mut Vec<u8>) {
+fn write_string(text: &str, out: &mut Vec<u8>) {
     out.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
     out.extend(text.bytes());
 }
 
 impl Client {
-    /// Sends a CONNECT; gives the CONNACK's code too.
+    /// Sends CONNECT; returns the client and the code of CONNACK.
     pub fn connect(address: &str, connect: &Connect<'_>) -> io::Result<(Self, u8)> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let mut client = Self { stream, v5: connect.v5 };
         let mut body = Vec::new();
-        text("MQTT", &mut body);
+        write_string("MQTT", &mut body);
         let login = if connect.login.is_some() { 0xC0 } else { 0 };
         body.extend([if connect.v5 { 5 } else { 4 }, u8::from(connect.clean) << 1 | login, 0, 0]);
         if connect.v5 {
-            // The session is kept for a minute.
+            // Session expiry: one minute.
             body.extend([5, 0x11, 0, 0, 0, 60]);
         }
-        text(connect.id, &mut body);
+        write_string(connect.id, &mut body);
         if let Some((user, password)) = connect.login {
-            text(user, &mut body);
-            text(password, &mut body);
+            write_string(user, &mut body);
+            write_string(password, &mut body);
         }
         client.send(0x10, &body)?;
         match client.read()? {
@@ -70,10 +70,10 @@ impl Client {
         self.stream.write_all(&packet)
     }
 
-    /// PUBLISH; `flags` are the low bits of the first byte.
+    /// Sends PUBLISH; `flags` are the low bits of the first byte.
     pub fn publish(&mut self, flags: u8, topic: &str, id: u16, payload: &[u8]) -> io::Result<()> {
         let mut body = Vec::new();
-        text(topic, &mut body);
+        write_string(topic, &mut body);
         if flags & 6 != 0 {
             body.extend(id.to_be_bytes());
         }
@@ -84,18 +84,18 @@ impl Client {
         self.send(0x30 | flags, &body)
     }
 
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    /// Sends PUBACK, PUBREC, PUBREL or PUBCOMP.
     pub fn acknowledge(&mut self, first: u8, id: u16) -> io::Result<()> {
         self.send(first, &id.to_be_bytes())
     }
 
-    /// Subscribes to one filter; gives the code.
+    /// Subscribes to one filter; returns the code of SUBACK.
     pub fn subscribe(&mut self, filter: &str) -> io::Result<u8> {
         let mut body = vec![0, 1];
         if self.v5 {
             body.push(0);
         }
-        text(filter, &mut body);
+        write_string(filter, &mut body);
         body.push(1);
         self.send(0x82, &body)?;
         match self.read()? {
@@ -104,7 +104,7 @@ impl Client {
         }
     }
 
-    /// The next packet.
+    /// Reads the next packet.
     pub fn read(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut byte = [0; 1];
         self.stream.read_exact(&mut byte)?;
@@ -123,7 +123,7 @@ impl Client {
         Ok((first, body))
     }
 
-    /// The next packet's kind, its packet id, and its reason code where it has one.
+    /// Reads the next packet; returns its type, its packet ID and its reason code (0 if it has none).
     pub fn answer(&mut self) -> io::Result<(u8, u16, u8)> {
         let (first, body) = self.read()?;
         let [high, low, ..] = body[..] else { return Err(io::Error::other(format!("{first:#x} {body:?}"))) };

@@ -1,4 +1,4 @@
-//! Alerts on their way to a webhook, and a configuration that cannot be taken.
+//! Delivery of alerts to a webhook that redirects, and a reload with an invalid configuration.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -9,12 +9,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use wheeltapper_tests::{Plant, Running, SECOND, T0, wait_until};
+use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost, wait_until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A receiver that answers with `statuses` in turn, the last for ever.
-fn receiver(statuses: &'static [&'static str]) -> (String, Receiver<Value>) {
+/// Starts a receiver that answers with `statuses` in order and repeats the last one.
+fn start_receiver(statuses: &'static [&'static str]) -> (String, Receiver<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let (sender, bodies) = mpsc::channel();
@@ -40,8 +40,8 @@ fn receiver(statuses: &'static [&'static str]) -> (String, Receiver<Value>) {
     (url, bodies)
 }
 
-/// Readings of a machine that breaks.
-fn break_down(host: &Running, machine: &str) {
+/// Posts readings of a machine that develops a fault.
+fn post_fault(host: &RunningHost, machine: &str) {
     let readings: Vec<Value> = (0..1_200)
         .map(|second| {
             let noise = f64::from((second * 7919) % 101) / 101.0;
@@ -53,61 +53,64 @@ fn break_down(host: &Running, machine: &str) {
     assert_eq!(host.post("application/json", json!(readings).to_string().as_bytes()).unwrap().status, 202);
 }
 
-const LINE: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n";
+const LINE_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n";
 
 fn route(name: &str, what: &str) -> String {
     format!("[[alerts.route]]\nname = \"{name}\"\n{what}\n")
 }
 
 #[test]
-fn a_receiver_that_redirects_loses_no_alert() {
-    let (elsewhere, other) = receiver(&["200 OK"]);
-    let redirect: &'static str = format!("302 Found\r\nLocation: {elsewhere}").leak();
+fn a_redirect_is_not_followed_and_the_alert_sent_again() {
+    let (redirect_target, redirected) = start_receiver(&["200 OK"]);
+    let redirect: &'static str = format!("302 Found\r\nLocation: {redirect_target}").leak();
     let statuses: &'static [&'static str] = vec![redirect, "200 OK"].leak();
-    let (url, bodies) = receiver(statuses);
-    let plant = Plant::new(&format!("{LINE}{}", route("r", &format!("webhook = {url:?}")))).unwrap();
-    let host = plant.start().unwrap();
-    break_down(&host, "pump");
-    let first = bodies.recv_timeout(PATIENCE).unwrap();
-    let again = bodies.recv_timeout(PATIENCE).unwrap();
-    assert_eq!((&first["event"], &first["alert"]["id"]), (&again["event"], &again["alert"]["id"]));
+    let (url, bodies) = start_receiver(statuses);
+    let test_host = TestHost::new(&format!("{LINE_CONFIG}{}", route("r", &format!("webhook = {url:?}")))).unwrap();
+    let host = test_host.start().unwrap();
+    post_fault(&host, "pump");
+    let first = bodies.recv_timeout(TIMEOUT).unwrap();
+    let second_try = bodies.recv_timeout(TIMEOUT).unwrap();
+    assert_eq!((&first["event"], &first["alert"]["id"]), (&second_try["event"], &second_try["alert"]["id"]));
     assert_eq!(first["event"], "opened");
-    assert!(other.try_recv().is_err(), "the redirect was followed");
-    wait_until("it is counted as delivered once", PATIENCE, || {
+    assert!(redirected.try_recv().is_err(), "the redirect was followed");
+    wait_until("one delivered notification in the metrics", TIMEOUT, || {
         Ok(host.metric("wheeltapper_notifications_total{outcome=\"delivered\"}")? == 1.0)
     })
     .unwrap();
-    let log = std::fs::read_to_string(plant.path().join("host.log")).unwrap();
+    let log = std::fs::read_to_string(test_host.path().join("host.log")).unwrap();
     assert!(log.contains("set the final URL"), "{log}");
 }
 
-/// A new route whose environment variable is missing once left no route at all, and going back did not bring them back.
+/// Regression test: a reload with a missing environment variable removed all routes, and restoring the configuration
+/// did not bring them back.
 #[test]
-fn a_reload_that_fails_leaves_the_routes_as_they_were() {
-    let (url, bodies) = receiver(&["200 OK"]);
-    let good = format!("{LINE}{}", route("old", &format!("webhook = {url:?}")));
-    let plant = Plant::new(&good).unwrap();
-    let host = plant.start().unwrap();
-    let said = |what: &str| {
-        let log = std::fs::read_to_string(plant.path().join("host.log")).unwrap();
+fn a_failed_reload_keeps_the_routes() {
+    let (url, bodies) = start_receiver(&["200 OK"]);
+    let valid_config = format!("{LINE_CONFIG}{}", route("old", &format!("webhook = {url:?}")));
+    let test_host = TestHost::new(&valid_config).unwrap();
+    let host = test_host.start().unwrap();
+    let count_in_log = |what: &str| {
+        let log = std::fs::read_to_string(test_host.path().join("host.log")).unwrap();
         log.matches(what).count()
     };
-    plant.configure(&format!("{good}{}", route("new", "webhook_env = \"WHEELTAPPER_TEST_NOT_SET\""))).unwrap();
+    test_host
+        .configure(&format!("{valid_config}{}", route("new", "webhook_env = \"WHEELTAPPER_TEST_NOT_SET\"")))
+        .unwrap();
     host.signal("HUP").unwrap();
-    wait_until("the reload fails", PATIENCE, || Ok(said("the old configuration stays in force") == 1)).unwrap();
-    break_down(&host, "pump");
-    assert_eq!(bodies.recv_timeout(PATIENCE).unwrap()["alert"]["asset"], "north/pump");
-    // Back to what was, and one more that works.
-    let (second, more) = receiver(&["200 OK"]);
-    plant.configure(&format!("{good}{}", route("new", &format!("webhook = {second:?}")))).unwrap();
+    wait_until("the reload fails", TIMEOUT, || Ok(count_in_log("the old configuration stays in force") == 1)).unwrap();
+    post_fault(&host, "pump");
+    assert_eq!(bodies.recv_timeout(TIMEOUT).unwrap()["alert"]["asset"], "north/pump");
+    // The old route and a valid new one.
+    let (new_url, new_bodies) = start_receiver(&["200 OK"]);
+    test_host.configure(&format!("{valid_config}{}", route("new", &format!("webhook = {new_url:?}")))).unwrap();
     host.signal("HUP").unwrap();
     let began = std::time::Instant::now();
     for number in 0.. {
-        break_down(&host, &format!("fan-{number}"));
-        bodies.recv_timeout(PATIENCE).unwrap();
-        if more.recv_timeout(Duration::from_secs(2)).is_ok() {
+        post_fault(&host, &format!("fan-{number}"));
+        bodies.recv_timeout(TIMEOUT).unwrap();
+        if new_bodies.recv_timeout(Duration::from_secs(2)).is_ok() {
             break;
         }
-        assert!(began.elapsed() < PATIENCE, "the new route does not run");
+        assert!(began.elapsed() < TIMEOUT, "the new route does not run");
     }
 }

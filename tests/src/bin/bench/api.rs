@@ -1,5 +1,5 @@
-//! Requests a second and latency of the API: this host beside `wasmtime serve` with the very same component. Behind the
-//! host's are the line and the store; behind the peer's stands what answers at once and keeps nothing.
+//! Request rate and latency of the API: this host compared with `wasmtime serve` running the same component. The host
+//! answers from the pipeline and the store; the peer uses a mock line that answers at once and stores nothing.
 
 use std::{
     env,
@@ -11,31 +11,31 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use wheeltapper_tests::{Plant, SECOND, T0, free_port, wait_until};
+use wheeltapper_tests::{SECOND, T0, TestHost, free_port, wait_until};
 
-use crate::{Cli, Figures, say};
+use crate::{Cli, Figures, report};
 
-/// Connections, each with one request under way.
+/// Number of connections, each with one outstanding request.
 const CONNECTIONS: usize = 8;
-/// Readings of a body for ingest.
+/// Readings in each ingest body.
 const READINGS: i64 = 10;
 
-/// A question, as it is put to both.
-struct Question {
+/// A request that is sent to both servers.
+struct BenchRequest {
     name: &'static str,
     method: &'static str,
     path: &'static str,
-    kind: &'static str,
+    content_type: &'static str,
     body: fn(u64) -> String,
     status: u16,
 }
 
-const QUESTIONS: [Question; 3] = [
-    Question {
+const REQUESTS: [BenchRequest; 3] = [
+    BenchRequest {
         name: "detect",
         method: "POST",
         path: "/api/v1/detect",
-        kind: "application/json",
+        content_type: "application/json",
         body: |_| {
             format!(
                 r#"{{"sensor_data":{{"sensor_id":"bench/m/s","timestamp":{},"values":10.4}}}}"#,
@@ -44,19 +44,19 @@ const QUESTIONS: [Question; 3] = [
         },
         status: 200,
     },
-    Question {
+    BenchRequest {
         name: "readings",
         method: "GET",
         path: "/api/v1/sensors/bench%2Fm%2Fs/readings?points=500",
-        kind: "",
+        content_type: "",
         body: |_| String::new(),
         status: 200,
     },
-    Question {
+    BenchRequest {
         name: "ingest",
         method: "POST",
         path: "/api/v1/ingest",
-        kind: "application/x-ndjson",
+        content_type: "application/x-ndjson",
         body: |number| {
             let at = i64::try_from(number).unwrap_or(0) * READINGS;
             (at..at + READINGS)
@@ -73,7 +73,7 @@ const QUESTIONS: [Question; 3] = [
     },
 ];
 
-/// What a run gave.
+/// The result of one run.
 struct Run {
     per_second: f64,
     p50: f64,
@@ -81,9 +81,9 @@ struct Run {
 }
 
 pub(crate) fn api(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
-    let plant = Plant::new("[detect]\nwarmup_windows = 10\n[access]\nmode = \"off\"\n")?;
-    let host = plant.start()?;
-    // A thousand readings, from which the machine's normal is learnt.
+    let test_host = TestHost::new("[detect]\nwarmup_windows = 10\n[access]\nmode = \"off\"\n")?;
+    let host = test_host.start()?;
+    // 1,000 readings, from which the detector learns the machine's baseline.
     let mut body = String::new();
     for second in 0..1_000_i64 {
         let value = 10.0 + (second * 7919 % 101) as f64 / 101.0;
@@ -92,39 +92,39 @@ pub(crate) fn api(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
             T0 + second * SECOND
         ));
     }
-    ensure!(host.post("application/x-ndjson", body.as_bytes())?.status == 202, "the host took no readings");
-    wait_until("the machine's normal", Duration::from_secs(60), || {
-        let (status, _) = ask(&mut connect(&host.http)?, &host.http, &QUESTIONS[0], 0)?;
+    ensure!(host.post("application/x-ndjson", body.as_bytes())?.status == 202, "the host rejected the readings");
+    wait_until("the machine's baseline", Duration::from_secs(60), || {
+        let (status, _) = send_request(&mut connect(&host.http)?, &host.http, &REQUESTS[0], 0)?;
         Ok(status == 200)
     })?;
     let peer = Peer::start()?;
-    for question in &QUESTIONS {
-        // In turns, so that what else the machine does falls on both.
+    for request in &REQUESTS {
+        // Alternating runs, so that other load on the machine affects both servers.
         let rounds = 3;
         let seconds = (cli.seconds / rounds).max(2);
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        let (mut our_next, mut their_next) = (0, 0);
+        let (mut own_runs, mut peer_runs) = (Vec::new(), Vec::new());
+        let (mut own_next, mut peer_next) = (0, 0);
         for _ in 0..rounds {
-            theirs.push(load(&peer.address, question, seconds, &mut their_next)?);
-            ours.push(load(&host.http, question, seconds, &mut our_next)?);
+            peer_runs.push(load(&peer.address, request, seconds, &mut peer_next)?);
+            own_runs.push(load(&host.http, request, seconds, &mut own_next)?);
         }
-        tell(figures, question.name, "wheeltapper", &mut ours);
-        tell(figures, question.name, "wasmtime serve", &mut theirs);
+        report_median(figures, request.name, "wheeltapper", &mut own_runs);
+        report_median(figures, request.name, "wasmtime serve", &mut peer_runs);
     }
     host.stop()
 }
 
-/// The median run.
-fn tell(figures: &mut Figures, name: &str, who: &str, runs: &mut [Run]) {
+/// Reports the median run.
+fn report_median(figures: &mut Figures, name: &str, server: &str, runs: &mut [Run]) {
     runs.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
     let Some(run) = runs.get(runs.len() / 2) else { return };
-    let key = |what: &str| -> &'static str { format!("api_{name}_{what}_{}", who.replace(' ', "_")).leak() };
-    say(figures, key("rate"), run.per_second, "requests/s", &format!("{name}: {who}, {CONNECTIONS} connections"));
-    say(figures, key("p50"), run.p50, "ms", "  p50");
-    say(figures, key("p99"), run.p99, "ms", "  p99");
+    let key = |quantity: &str| -> &'static str { format!("api_{name}_{quantity}_{}", server.replace(' ', "_")).leak() };
+    report(figures, key("rate"), run.per_second, "requests/s", &format!("{name}: {server}, {CONNECTIONS} connections"));
+    report(figures, key("p50"), run.p50, "ms", "  p50");
+    report(figures, key("p99"), run.p99, "ms", "  p99");
 }
 
-/// `wasmtime serve`.
+/// A running `wasmtime serve`.
 struct Peer {
     child: Child,
     address: String,
@@ -132,12 +132,12 @@ struct Peer {
 
 impl Peer {
     fn start() -> anyhow::Result<Self> {
-        let named =
+        let variable =
             |name: &str| env::var_os(name).with_context(|| format!("{name} is not set; run `cargo xtask bench api`"));
         let address = format!("127.0.0.1:{}", free_port()?);
-        let child = Command::new(named("WHEELTAPPER_WASMTIME")?)
+        let child = Command::new(variable("WHEELTAPPER_WASMTIME")?)
             .args(["serve", "-Scli", "--addr", &address])
-            .arg(named("WHEELTAPPER_STAND_IN")?)
+            .arg(variable("WHEELTAPPER_STAND_IN")?)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
@@ -161,18 +161,18 @@ fn connect(address: &str) -> anyhow::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// One request over a connection that stays open; gives status and length of the body.
-fn ask(
+/// Sends one request over a persistent connection; returns the status and the length of the body.
+fn send_request(
     connection: &mut BufReader<TcpStream>,
     address: &str,
-    question: &Question,
+    request: &BenchRequest,
     number: u64,
 ) -> anyhow::Result<(u16, usize)> {
-    let Question { method, path, kind, .. } = question;
-    let body = (question.body)(number);
+    let BenchRequest { method, path, content_type, .. } = request;
+    let body = (request.body)(number);
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
     if !body.is_empty() {
-        head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()));
+        head.push_str(&format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len()));
     }
     head.push_str("\r\n");
     head.push_str(&body);
@@ -200,7 +200,7 @@ fn ask(
     loop {
         line.clear();
         connection.read_line(&mut line)?;
-        let size = usize::from_str_radix(line.trim(), 16).context("a chunk's size")?;
+        let size = usize::from_str_radix(line.trim(), 16).context("malformed chunk size")?;
         std::io::copy(&mut connection.by_ref().take(size as u64 + 2), &mut std::io::sink())?;
         length += size;
         if size == 0 {
@@ -209,28 +209,28 @@ fn ask(
     }
 }
 
-/// Puts a question for so long. `next` counts on from one run to the next: what was sent once is late the next time, and
-/// no device does that.
+/// Sends a request repeatedly for `seconds`. `next` continues from one run to the next, because readings that are sent
+/// again are late, and no device sends its readings twice.
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-fn load(address: &str, question: &Question, seconds: u64, next: &mut u64) -> anyhow::Result<Run> {
+fn load(address: &str, request: &BenchRequest, seconds: u64, next: &mut u64) -> anyhow::Result<Run> {
     let first = *next;
     let began = Instant::now();
     let end = began + Duration::from_secs(seconds);
-    let worked = thread::scope(|scope| {
+    let results = thread::scope(|scope| {
         let workers: Vec<_> = (0..CONNECTIONS as u64)
             .map(|worker| {
                 scope.spawn(move || -> anyhow::Result<(Vec<f64>, u64)> {
                     let mut connection = connect(address)?;
-                    let mut took = Vec::new();
+                    let mut latencies = Vec::new();
                     let mut number = first + worker;
                     while Instant::now() < end {
-                        let asked = Instant::now();
-                        let (status, _) = ask(&mut connection, address, question, number)?;
-                        took.push(asked.elapsed().as_secs_f64() * 1e3);
-                        ensure!(status == question.status, "{} answered {status}", question.name);
+                        let sent_at = Instant::now();
+                        let (status, _) = send_request(&mut connection, address, request, number)?;
+                        latencies.push(sent_at.elapsed().as_secs_f64() * 1e3);
+                        ensure!(status == request.status, "{} answered {status}", request.name);
                         number += CONNECTIONS as u64;
                     }
-                    Ok((took, number))
+                    Ok((latencies, number))
                 })
             })
             .collect();
@@ -240,14 +240,14 @@ fn load(address: &str, question: &Question, seconds: u64, next: &mut u64) -> any
             .collect::<Vec<_>>()
     });
     let elapsed = began.elapsed().as_secs_f64();
-    let mut took = Vec::new();
-    for each in worked {
+    let mut latencies = Vec::new();
+    for each in results {
         let (each, number) = each?;
-        took.extend(each);
-        // A multiple of the connections, so that each goes on with its own machines.
+        latencies.extend(each);
+        // A multiple of the number of connections, so that each connection continues with its own machines.
         *next = (*next).max(number.next_multiple_of(CONNECTIONS as u64));
     }
-    took.sort_by(f64::total_cmp);
-    let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
-    Ok(Run { per_second: took.len() as f64 / elapsed, p50: at(0.5), p99: at(0.99) })
+    latencies.sort_by(f64::total_cmp);
+    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
+    Ok(Run { per_second: latencies.len() as f64 / elapsed, p50: at(0.5), p99: at(0.99) })
 }

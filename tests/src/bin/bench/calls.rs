@@ -1,4 +1,4 @@
-//! Calls of single components.
+//! Measures calls of single components.
 
 use std::{
     collections::BTreeMap,
@@ -9,9 +9,9 @@ use wheeltapper::components::{Detector, Featurizer, Ingester, InstanceLimits, Sa
 use wheeltapper_simulate::LoadGenerator;
 use wheeltapper_tests::{SECOND, T0};
 
-use crate::{Figures, say};
+use crate::{Figures, report};
 
-/// What a call of a component costs, and how fast ingest and featurize are inside the sandbox, on one core.
+/// Measures the cost of an empty component call, and the rate of ingest and featurize in the sandbox on one core.
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
 pub(crate) fn calls(figures: &mut Figures) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -24,7 +24,7 @@ pub(crate) fn calls(figures: &mut Figures) -> anyhow::Result<()> {
     for _ in 0..rounds {
         ingester.decode(&[])?;
     }
-    say(
+    report(
         figures,
         "call",
         began.elapsed().as_secs_f64() / f64::from(rounds) * 1e9,
@@ -51,7 +51,7 @@ pub(crate) fn calls(figures: &mut Figures) -> anyhow::Result<()> {
     while began.elapsed() < Duration::from_secs(3) {
         messages += ingester.decode(&events)?.readings.value.len() as u64;
     }
-    say(
+    report(
         figures,
         "ingest",
         messages as f64 / began.elapsed().as_secs_f64(),
@@ -92,8 +92,8 @@ pub(crate) fn calls(figures: &mut Figures) -> anyhow::Result<()> {
         featurizer.push(&batch)?;
         spent += began.elapsed();
     }
-    paths(&sandbox, figures)?;
-    say(
+    window_paths(&sandbox, figures)?;
+    report(
         figures,
         "featurize",
         readings as f64 / spent.as_secs_f64(),
@@ -103,10 +103,10 @@ pub(crate) fn calls(figures: &mut Figures) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A window's whole way through featurize and detect inside the sandbox, after learning: of readings, and of a burst of 2,048
-/// samples with the lines of a known bearing.
+/// Measures one window through featurize and detect in the sandbox, after learning: for readings, and for a waveform of
+/// 2,048 samples with the spectral lines of a known bearing.
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-fn paths(sandbox: &Sandbox, figures: &mut Figures) -> anyhow::Result<()> {
+fn window_paths(sandbox: &Sandbox, figures: &mut Figures) -> anyhow::Result<()> {
     const ASSETS: u32 = 50;
     const SENSORS: u32 = 10;
     let names: Vec<String> =
@@ -153,33 +153,37 @@ fn paths(sandbox: &Sandbox, figures: &mut Figures) -> anyhow::Result<()> {
         let began = Instant::now();
         let features = featurizer.push(&batch)?.features;
         detector.push(&features)?;
-        // All have learnt after 45 windows.
+        // All machines have finished learning after 45 windows.
         if round > 55 {
             spent += began.elapsed();
             windows += features.blocks.iter().map(|block| block.sensor.len()).sum::<usize>();
         }
     }
     let cost = spent.as_secs_f64() * 1e6 / windows as f64;
-    say(figures, "window_path", cost, "us", "a sensor's window through featurize and detect, in the sandbox");
+    report(figures, "window_path", cost, "us", "a sensor's window through featurize and detect, in the sandbox");
 
     let config = r#"{"sensors":{"m0/s0":{"unit":"m/s2","rpm":1480,"bearing":"6205"}}}"#;
     let (mut featurizer, mut detector) = (Featurizer::open(sandbox, config, None)?, Detector::open(sandbox, "", None)?);
-    let (mut spent, mut bursts) = (Duration::ZERO, 0_u32);
+    let (mut spent, mut waveforms) = (Duration::ZERO, 0_u32);
     for number in 0..300_i64 {
         let samples = (0..2048).map(|_| random() as f32).collect();
-        let burst = wit::types::Waveform { sensor: 0, start: T0 + number * SECOND, rate: 25_600.0, samples };
+        let waveform = wit::types::Waveform { sensor: 0, start: T0 + number * SECOND, rate: 25_600.0, samples };
         let readings = wit::types::ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() };
-        let batch =
-            wit::types::ReadingBatch { sensors: table.clone(), readings, waveforms: vec![burst], arrivals: Vec::new() };
+        let batch = wit::types::ReadingBatch {
+            sensors: table.clone(),
+            readings,
+            waveforms: vec![waveform],
+            arrivals: Vec::new(),
+        };
         let began = Instant::now();
         let features = featurizer.push(&batch)?.features;
         detector.push(&features)?;
         if number > 50 {
             spent += began.elapsed();
-            bursts += 1;
+            waveforms += 1;
         }
     }
-    let cost = spent.as_secs_f64() * 1e3 / f64::from(bursts);
-    say(figures, "burst_path", cost, "ms", "a burst of 2,048 samples, envelope and bearing lines, the same way");
+    let cost = spent.as_secs_f64() * 1e3 / f64::from(waveforms);
+    report(figures, "burst_path", cost, "ms", "a waveform of 2,048 samples, envelope and bearing lines, the same path");
     Ok(())
 }

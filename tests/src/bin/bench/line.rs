@@ -1,4 +1,4 @@
-//! The whole line, through HTTP and MQTT.
+//! Measures all stages together, through HTTP and MQTT.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -10,11 +10,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use wheeltapper_simulate::LoadGenerator;
-use wheeltapper_tests::{Plant, Running, SECOND, T0, mqtt::Publisher, wait_until};
+use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost, mqtt::Publisher, wait_until};
 
-use crate::{Cli, Figures, bytes, memory, say};
+use crate::{Cli, Figures, bytes, peak_memory, report};
 
-/// One connection that posts bodies, at most one under way.
+/// One HTTP connection that posts one body at a time.
 struct Poster {
     out: TcpStream,
     input: BufReader<TcpStream>,
@@ -58,10 +58,10 @@ impl Poster {
 
 const CONFIG: &str = "[line]\ncheckpoint = \"5s\"\n[log]\nretention_size = \"40GiB\"\n";
 
-/// All that was sent has gone through all stages and lies in the store.
-fn settled(plant: &Plant, sent: u64) -> anyhow::Result<()> {
+/// Waits until the store holds `sent` readings.
+fn wait_until_stored(test_host: &TestHost, sent: u64) -> anyhow::Result<()> {
     wait_until("all readings in the store", Duration::from_secs(300), || {
-        Ok(plant.counts()?["readings"].as_u64() >= Some(sent))
+        Ok(test_host.counts()?["readings"].as_u64() >= Some(sent))
     })
 }
 
@@ -69,8 +69,8 @@ fn settled(plant: &Plant, sent: u64) -> anyhow::Result<()> {
 pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     const READINGS: usize = 5000;
     const CONNECTIONS: usize = 2;
-    let plant = Plant::new(CONFIG)?;
-    let host = plant.start()?;
+    let test_host = TestHost::new(CONFIG)?;
+    let host = test_host.start()?;
     let began = Instant::now();
     let until = began + Duration::from_secs(cli.seconds);
     let sent: u64 = thread::scope(|scope| {
@@ -80,12 +80,12 @@ pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()>
                 let sensors = cli.sensors / CONNECTIONS;
                 scope.spawn(move || -> anyhow::Result<u64> {
                     let mut poster = Poster::connect(&address)?;
-                    // Each connection has machines of its own, so that one machine's readings stay in order.
+                    // Each connection has its own machines, so that the readings of one machine stay in order.
                     let mut load = LoadGenerator::new(sensors, READINGS, T0, SECOND);
                     let (mut body, mut sent) = (Vec::new(), 0);
                     while Instant::now() < until {
                         let readings = load.next_body(&mut body);
-                        let own = rename(&body, connection);
+                        let own = set_connection(&body, connection);
                         while poster.post(&own)? != 202 {
                             thread::sleep(Duration::from_millis(20));
                         }
@@ -101,31 +101,32 @@ pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()>
             .sum::<anyhow::Result<u64>>()
     })?;
     let acknowledged = began.elapsed();
-    // Stopped, it works through all that it took and stores it at once; running, at its next checkpoint.
-    let most = watch_memory(host.id());
+    // A stopping host processes and stores everything it accepted at once; a running host waits for the next
+    // checkpoint.
+    let peak = watch_memory(host.id());
     host.stop()?;
-    let through = began.elapsed();
-    let counts = plant.counts()?;
+    let finished = began.elapsed();
+    let counts = test_host.counts()?;
     ensure!(counts["readings"].as_u64() == Some(sent), "{sent} readings were acknowledged, but the store has {counts}");
     let name = "HTTP NDJSON in, all stages, fsynced, in the store; load generator included";
-    say(figures, "throughput", sent as f64 / through.as_secs_f64(), "readings/s", name);
-    say(
+    report(figures, "throughput", sent as f64 / finished.as_secs_f64(), "readings/s", name);
+    report(
         figures,
         "throughput_acknowledged",
         sent as f64 / acknowledged.as_secs_f64(),
         "readings/s",
         "  of which acknowledged (durable in the log) at",
     );
-    let most = most.join().map_err(|_| anyhow::anyhow!("watching the memory failed"))?;
-    say(figures, "memory", most, "MB", "  peak resident memory of the host");
+    let peak = peak.join().map_err(|_| anyhow::anyhow!("measuring the memory failed"))?;
+    report(figures, "memory", peak, "MB", "  peak resident memory of the host");
     let windows = counts["windows"].as_u64().unwrap_or(0);
-    say(figures, "windows", windows as f64 / through.as_secs_f64(), "windows/s", "  windows computed and scored");
-    let log = bytes(&plant.path().join("data/log"), "raw-sensor-data");
+    report(figures, "windows", windows as f64 / finished.as_secs_f64(), "windows/s", "  windows computed and scored");
+    let log = bytes(&test_host.path().join("data/log"), "raw-sensor-data");
     let store =
-        plant.query(&["sql", "select coalesce(sum(length(times) + length(vals)), 0) n from reading_chunks"]).ok();
-    say(figures, "log_bytes", log as f64 / sent as f64, "bytes", "  a reading in the log");
+        test_host.query(&["sql", "select coalesce(sum(length(times) + length(vals)), 0) n from reading_chunks"]).ok();
+    report(figures, "log_bytes", log as f64 / sent as f64, "bytes", "  a reading in the log");
     if let Some(Value::Number(chunks)) = store.and_then(|rows| rows.first()?.get("n").cloned()) {
-        say(
+        report(
             figures,
             "store_bytes_reading",
             chunks.as_f64().unwrap_or(0.0) / sent as f64,
@@ -133,8 +134,8 @@ pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()>
             "  a reading in the store, compressed columns",
         );
     }
-    let whole = bytes(&plant.path().join("data"), "wheeltapper.db");
-    say(
+    let whole = bytes(&test_host.path().join("data"), "wheeltapper.db");
+    report(
         figures,
         "store_bytes",
         whole as f64 / sent as f64,
@@ -144,28 +145,28 @@ pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The most resident memory of a process until its end, in MB.
+/// Measures the peak resident memory of a process until it exits, in MB.
 fn watch_memory(process: u32) -> thread::JoinHandle<f64> {
     thread::spawn(move || {
-        let mut most = 0.0_f64;
+        let mut peak = 0.0_f64;
         loop {
-            match memory(process) {
-                0.0 => return most,
-                now => most = most.max(now),
+            match peak_memory(process) {
+                0.0 => return peak,
+                now => peak = peak.max(now),
             }
             thread::sleep(Duration::from_millis(50));
         }
     })
 }
 
-/// Gives each connection's sensors a line of their own: `bench/` becomes `benc0/`, of the same length.
-fn rename(body: &[u8], connection: usize) -> Vec<u8> {
+/// Gives each connection its own sensors: `bench/` becomes `benc0/`, which has the same length.
+fn set_connection(body: &[u8], connection: usize) -> Vec<u8> {
     let digit = b'0' + u8::try_from(connection).unwrap_or(0);
     let mut own = body.to_vec();
     let mut from = 0;
     while let Some(at) = own.get(from..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n')) {
-        if let Some(letter) = own.get_mut(from + 18) {
-            *letter = digit;
+        if let Some(byte) = own.get_mut(from + 18) {
+            *byte = digit;
         }
         from += at + 1;
     }
@@ -174,10 +175,10 @@ fn rename(body: &[u8], connection: usize) -> Vec<u8> {
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
 pub(crate) fn mqtt(cli: &Cli, readings: usize, figures: &mut Figures) -> anyhow::Result<()> {
-    const UNDER_WAY: usize = 800;
+    const MAX_UNACKNOWLEDGED: usize = 800;
     const GROUP: usize = 200;
-    let plant = Plant::new(CONFIG)?;
-    let host = plant.start()?;
+    let test_host = TestHost::new(CONFIG)?;
+    let host = test_host.start()?;
     let mut publisher = Publisher::connect(&host.mqtt, "bench")?;
     let mut load = LoadGenerator::new(1000, 1, T0, SECOND);
     let mut body = Vec::new();
@@ -191,24 +192,24 @@ pub(crate) fn mqtt(cli: &Cli, readings: usize, figures: &mut Figures) -> anyhow:
         }
         publisher.flush()?;
         messages += GROUP as u64;
-        while publisher.waiting() > UNDER_WAY - GROUP {
-            publisher.acknowledged()?;
+        while publisher.unacknowledged() > MAX_UNACKNOWLEDGED - GROUP {
+            publisher.wait_for_puback()?;
         }
     }
-    while publisher.waiting() > 0 {
-        publisher.acknowledged()?;
+    while publisher.unacknowledged() > 0 {
+        publisher.wait_for_puback()?;
     }
     let rate = messages as f64 / began.elapsed().as_secs_f64();
-    settled(&plant, messages * readings as u64)?;
+    wait_until_stored(&test_host, messages * readings as u64)?;
     match readings {
-        1 => say(
+        1 => report(
             figures,
             "mqtt_1",
             rate,
             "messages/s",
             "MQTT QoS 1, 1 reading a message, PUBACK after fdatasync, 1 connection",
         ),
-        _ => say(
+        _ => report(
             figures,
             "mqtt_10",
             rate,
@@ -219,19 +220,19 @@ pub(crate) fn mqtt(cli: &Cli, readings: usize, figures: &mut Figures) -> anyhow:
     host.stop()
 }
 
-/// 10,000 readings a second of 1,000 machines; one machine in a hundred turns bad after the warm-up.
+/// Sends 10,000 readings/s of 1,000 machines; 1 % of the machines develop a fault after the learning phase.
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
 pub(crate) fn latency(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     const SENSORS: usize = 10_000;
     const BODIES: usize = 100;
-    // Learning is over by then.
-    const WARM: i64 = 60;
-    // Windows of a second, so that many anomalies fall into the measurement, and no lateness to wait for.
+    // Learning has finished after this time.
+    const LEARNING_SECONDS: i64 = 60;
+    // A slide of one second gives many anomalies during the measurement; no lateness, so windows close at once.
     let config = "[windows]\nsize = \"3s\"\nslide = \"1s\"\nlateness = \"0s\"\n";
-    let plant = Plant::new(config)?;
-    let host = plant.start()?;
+    let test_host = TestHost::new(config)?;
+    let host = test_host.start()?;
     let mut poster = Poster::connect(&host.http)?;
-    let seconds = i64::try_from(cli.seconds).unwrap_or(15).max(35) + WARM;
+    let seconds = i64::try_from(cli.seconds).unwrap_or(15).max(35) + LEARNING_SECONDS;
     let mut noise = 1_u64;
     let start = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos())? - SECOND;
     let began = Instant::now();
@@ -245,39 +246,39 @@ pub(crate) fn latency(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
                 noise ^= noise >> 7;
                 noise ^= noise << 17;
                 let machine = sensor / 10;
-                let bad = if machine % 100 == 0 && second > WARM { 50.0 } else { 0.0 };
-                let value = 20.0 + bad + (noise % 1000) as f64 / 1000.0;
+                let offset = if machine % 100 == 0 && second > LEARNING_SECONDS { 50.0 } else { 0.0 };
+                let value = 20.0 + offset + (noise % 1000) as f64 / 1000.0;
                 let time = start + second * SECOND + i64::try_from(part)? * (SECOND / 100);
                 body.push_str(&format!(
                     "{{\"sensor_id\":\"l/m{machine}/s{}\",\"timestamp\":{time},\"values\":{value}}}\n",
                     sensor % 10
                 ));
             }
-            ensure!(poster.post(body.as_bytes())? == 202, "the host did not take a body");
+            ensure!(poster.post(body.as_bytes())? == 202, "the host rejected a body");
         }
     }
     thread::sleep(Duration::from_millis(500));
-    let found = quantiles(&host, "wheeltapper_reading_to_anomaly_seconds")?;
-    ensure!(found.2 > 50.0, "too few anomalies to measure: {}", found.2);
-    say(
+    let latency_quantiles = quantiles(&host, "wheeltapper_reading_to_anomaly_seconds")?;
+    ensure!(latency_quantiles.2 > 50.0, "too few anomalies to measure: {}", latency_quantiles.2);
+    report(
         figures,
         "latency_p50",
-        found.0 * 1e3,
+        latency_quantiles.0 * 1e3,
         "ms",
         "reading's arrival to its anomaly committed, 10,000 readings/s: p50, at most",
     );
-    say(figures, "latency_p99", found.1 * 1e3, "ms", "  p99, at most");
-    say(figures, "latency_anomalies", found.2, "", "  anomalies measured");
+    report(figures, "latency_p99", latency_quantiles.1 * 1e3, "ms", "  p99, at most");
+    report(figures, "latency_anomalies", latency_quantiles.2, "", "  anomalies measured");
     host.stop()
 }
 
-/// p50 and p99 (the upper edges of their buckets) and the number of a histogram of Prometheus.
-fn quantiles(host: &Running, name: &str) -> anyhow::Result<(f64, f64, f64)> {
+/// p50 and p99 (upper bounds of their buckets) and the sample count of a Prometheus histogram.
+fn quantiles(host: &RunningHost, name: &str) -> anyhow::Result<(f64, f64, f64)> {
     let (_, text) = host.get("/metrics")?;
     let mut buckets = Vec::new();
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix(&format!("{name}_bucket{{le=\"")) {
-            let (edge, count) = rest.split_once("\"} ").context("a bucket's form")?;
+            let (edge, count) = rest.split_once("\"} ").context("malformed bucket")?;
             buckets.push((edge.parse::<f64>().unwrap_or(f64::INFINITY), count.trim().parse::<f64>()?));
         }
     }
@@ -287,27 +288,27 @@ fn quantiles(host: &Running, name: &str) -> anyhow::Result<(f64, f64, f64)> {
 }
 
 pub(crate) fn start(figures: &mut Figures) -> anyhow::Result<()> {
-    let plant = Plant::new("")?;
-    let first = plant.start()?;
-    say(
+    let test_host = TestHost::new("")?;
+    let first = test_host.start()?;
+    report(
         figures,
         "start_first",
-        first.took.as_secs_f64() * 1e3,
+        first.startup_time.as_secs_f64() * 1e3,
         "ms",
         "first start: components compiled, HTTP and MQTT ready",
     );
     first.stop()?;
-    let mut took: Vec<f64> = Vec::new();
+    let mut startup_times: Vec<f64> = Vec::new();
     for _ in 0..5 {
-        let host = plant.start()?;
-        took.push(host.took.as_secs_f64() * 1e3);
+        let host = test_host.start()?;
+        startup_times.push(host.startup_time.as_secs_f64() * 1e3);
         host.stop()?;
     }
-    took.sort_by(f64::total_cmp);
-    say(
+    startup_times.sort_by(f64::total_cmp);
+    report(
         figures,
         "start",
-        took.get(2).copied().unwrap_or(f64::NAN),
+        startup_times.get(2).copied().unwrap_or(f64::NAN),
         "ms",
         "cold start, compiled components cached (median of 5)",
     );

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the built binary carries, measured through its own front doors.
+//! `cargo xtask bench`: measures the built binary through its HTTP and MQTT interfaces.
 
 mod api;
 mod calls;
@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
-/// Measures the built binary and prints the figures, with the machine named.
+/// Measures the built binary; prints the figures and the machine
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 struct Cli {
@@ -42,21 +42,21 @@ fn main() -> anyhow::Result<()> {
     println!("machine: {machine}");
     figures.insert("machine", machine.into());
     let named = |name: &str| cli.measurements.iter().any(|each| each == name);
-    let wanted = |name: &str| cli.measurements.is_empty() || named(name);
-    if wanted("throughput") {
+    let selected = |name: &str| cli.measurements.is_empty() || named(name);
+    if selected("throughput") {
         line::throughput(&cli, &mut figures)?;
     }
-    if wanted("mqtt") {
+    if selected("mqtt") {
         line::mqtt(&cli, 1, &mut figures)?;
         line::mqtt(&cli, 10, &mut figures)?;
     }
-    if wanted("latency") {
+    if selected("latency") {
         line::latency(&cli, &mut figures)?;
     }
-    if wanted("start") {
+    if selected("start") {
         line::start(&mut figures)?;
     }
-    if wanted("calls") {
+    if selected("calls") {
         calls::calls(&mut figures)?;
     }
     if named("api") {
@@ -73,13 +73,13 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn say(figures: &mut Figures, key: &'static str, value: f64, unit: &str, what: &str) {
-    let shown = if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.3}") };
-    println!("{what:<72} {shown:>12} {unit}");
-    figures.insert(key, json!({ "value": value, "unit": unit, "what": what }));
+fn report(figures: &mut Figures, key: &'static str, value: f64, unit: &str, description: &str) {
+    let formatted = if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.3}") };
+    println!("{description:<72} {formatted:>12} {unit}");
+    figures.insert(key, json!({ "value": value, "unit": unit, "what": description }));
 }
 
-/// Processor, cores, memory, system.
+/// Processor, cores, memory and kernel of this machine.
 fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let after = |text: &str, key: &str| {
@@ -92,14 +92,14 @@ fn machine() -> String {
     format!("{processor}, {cores} cores, {memory}, Linux {}", read("/proc/sys/kernel/osrelease").trim())
 }
 
-/// Resident memory of a process, in MB.
-fn memory(process: u32) -> f64 {
+/// Peak resident memory of a process in MB.
+fn peak_memory(process: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
-/// Bytes of files in a folder whose name has `part` in it.
+/// Total bytes of the files below a folder whose path contains `part`.
 fn bytes(folder: &Path, part: &str) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     entries

@@ -1,4 +1,4 @@
-//! What each page of the dashboard asks for, at 10,000 sensors and 30 days of history.
+//! Measures the requests of each dashboard page with 10,000 sensors and 30 days of history.
 
 use std::time::{Duration, Instant};
 
@@ -7,23 +7,23 @@ use wheeltapper_store::{
     AlertRow, AnomalyRow, Commit, DriftRow, PrognosisRow, SensorReadings, Store, WaveformRow, WindowBlock, WindowRow,
     WorkOrderRow,
 };
-use wheeltapper_tests::{Plant, Running, SECOND, T0};
+use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost};
 
-use crate::{Cli, Figures, bytes, memory, say};
+use crate::{Cli, Figures, bytes, peak_memory, report};
 
 const DAYS: i64 = 30;
 const DAY: i64 = 86_400;
-/// Sensors a machine.
+/// Sensors per machine.
 const SENSORS: usize = 5;
-/// Seconds between readings; of the busy machines one.
+/// Seconds between readings; one second for the busy machines.
 const PERIOD: i64 = 300;
 const BUSY: usize = 10;
-/// Readings of a chunk, as the store merges them.
+/// Readings per chunk, as in the store after merging.
 const CHUNK: usize = 4_096;
-/// Times that each question is asked.
+/// Repetitions of each request.
 const ROUNDS: usize = 20;
-/// No page's data may take longer.
-const MOST: Duration = Duration::from_millis(300);
+/// Maximum response time for the data of a page.
+const MAX_TIME: Duration = Duration::from_millis(300);
 
 fn machine(number: usize) -> String {
     format!("site-{}/hall-{}/machine-{number}", number % 5, number % 20)
@@ -41,44 +41,50 @@ fn noise(seed: i64) -> f64 {
 }
 
 pub(crate) fn pages(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
-    let plant = Plant::new("")?;
-    plant.start()?.stop()?;
+    let test_host = TestHost::new("")?;
+    test_host.start()?.stop()?;
     let began = Instant::now();
     let machines = cli.sensors / SENSORS;
-    history(&plant, machines)?;
-    println!("{} sensors, {DAYS} days of history made in {:.0} s", cli.sensors, began.elapsed().as_secs_f64());
+    history(&test_host, machines)?;
+    println!("{} sensors, {DAYS} days of history generated in {:.0} s", cli.sensors, began.elapsed().as_secs_f64());
     #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-    say(figures, "pages_store", bytes(plant.path(), "wheeltapper.db") as f64 / 1e6, "MB", "the store's file");
-    let host = plant.start()?;
+    report(
+        figures,
+        "pages_store",
+        bytes(test_host.path(), "wheeltapper.db") as f64 / 1e6,
+        "MB",
+        "size of the store file",
+    );
+    let host = test_host.start()?;
     let busy = encode(&sensor(0));
     let asset = encode(&machine(0));
     let quiet = encode(&sensor(cli.sensors - 1));
-    let ask = |name: &'static str, path: &str, figures: &mut Figures| question(&host, name, path, figures);
-    ask("fleet: overview", "/api/v1/overview", figures)?;
-    ask("fleet: machines, the worst 100", "/api/v1/machines?limit=100", figures)?;
-    ask("fleet: open alerts", "/api/v1/alerts?state=open&limit=200", figures)?;
-    ask("fleet: a machine deep in the list", "/api/v1/machines?limit=100&cursor=0000076c", figures)?;
-    ask("assets tree", "/api/v1/assets", figures)?;
-    ask("machine: its row", &format!("/api/v1/machines?asset={asset}"), figures)?;
-    ask("machine: its sensors", &format!("/api/v1/sensors?asset={asset}"), figures)?;
-    ask("machine: its alerts", &format!("/api/v1/alerts?asset={asset}&state=open"), figures)?;
-    ask("machine: its orders", &format!("/api/v1/work-orders?asset={asset}"), figures)?;
-    ask("machine: its prognoses", &format!("/api/v1/prognoses?asset={asset}&limit=200"), figures)?;
-    ask("machine: its anomalies", &format!("/api/v1/anomalies?asset={asset}&limit=200"), figures)?;
-    ask("machine: its bursts", &format!("/api/v1/waveforms?sensor={busy}&limit=24"), figures)?;
-    ask("machine: its windows", &format!("/api/v1/windows?sensor={busy}&limit=200"), figures)?;
+    let measure = |name: &'static str, path: &str, figures: &mut Figures| measure_page(&host, name, path, figures);
+    measure("fleet: overview", "/api/v1/overview", figures)?;
+    measure("fleet: machines, the worst 100", "/api/v1/machines?limit=100", figures)?;
+    measure("fleet: open alerts", "/api/v1/alerts?state=open&limit=200", figures)?;
+    measure("fleet: a machine deep in the list", "/api/v1/machines?limit=100&cursor=0000076c", figures)?;
+    measure("assets tree", "/api/v1/assets", figures)?;
+    measure("machine: its row", &format!("/api/v1/machines?asset={asset}"), figures)?;
+    measure("machine: its sensors", &format!("/api/v1/sensors?asset={asset}"), figures)?;
+    measure("machine: its alerts", &format!("/api/v1/alerts?asset={asset}&state=open"), figures)?;
+    measure("machine: its orders", &format!("/api/v1/work-orders?asset={asset}"), figures)?;
+    measure("machine: its prognoses", &format!("/api/v1/prognoses?asset={asset}&limit=200"), figures)?;
+    measure("machine: its anomalies", &format!("/api/v1/anomalies?asset={asset}&limit=200"), figures)?;
+    measure("machine: its bursts", &format!("/api/v1/waveforms?sensor={busy}&limit=24"), figures)?;
+    measure("machine: its windows", &format!("/api/v1/windows?sensor={busy}&limit=200"), figures)?;
     let hour = T0 + (DAYS * DAY - 3600) * SECOND;
-    ask("machine: an hour at 1 Hz", &format!("/api/v1/sensors/{busy}/readings?from={hour}&points=1000"), figures)?;
-    ask("machine: 30 days at 1 Hz", &format!("/api/v1/sensors/{busy}/readings?points=1000"), figures)?;
-    ask("machine: 30 days, a reading in 5 min", &format!("/api/v1/sensors/{quiet}/readings?points=1000"), figures)?;
-    ask("anomaly", "/api/v1/anomalies/00000000000000000000000000000007", figures)?;
-    ask("anomalies, newest", "/api/v1/anomalies?limit=100", figures)?;
-    ask("anomalies, critical", "/api/v1/anomalies?severity=critical&limit=100", figures)?;
-    ask("alerts", "/api/v1/alerts?limit=100", figures)?;
-    ask("schedule: planned", "/api/v1/work-orders?status=planned&limit=1000", figures)?;
-    ask("quality: dead letters", "/api/v1/dead-letters?limit=100", figures)?;
-    ask("quality: drifts", "/api/v1/drifts?limit=100", figures)?;
-    say(figures, "pages_memory", memory(host.id()), "MB", "the host's memory, at most");
+    measure("machine: an hour at 1 Hz", &format!("/api/v1/sensors/{busy}/readings?from={hour}&points=1000"), figures)?;
+    measure("machine: 30 days at 1 Hz", &format!("/api/v1/sensors/{busy}/readings?points=1000"), figures)?;
+    measure("machine: 30 days, a reading in 5 min", &format!("/api/v1/sensors/{quiet}/readings?points=1000"), figures)?;
+    measure("anomaly", "/api/v1/anomalies/00000000000000000000000000000007", figures)?;
+    measure("anomalies, newest", "/api/v1/anomalies?limit=100", figures)?;
+    measure("anomalies, critical", "/api/v1/anomalies?severity=critical&limit=100", figures)?;
+    measure("alerts", "/api/v1/alerts?limit=100", figures)?;
+    measure("schedule: planned", "/api/v1/work-orders?status=planned&limit=1000", figures)?;
+    measure("quality: dead letters", "/api/v1/dead-letters?limit=100", figures)?;
+    measure("quality: drifts", "/api/v1/drifts?limit=100", figures)?;
+    report(figures, "pages_memory", peak_memory(host.id()), "MB", "peak memory of the host");
     host.stop()
 }
 
@@ -86,50 +92,50 @@ fn encode(id: &str) -> String {
     id.replace('/', "%2F")
 }
 
-fn question(host: &Running, name: &'static str, path: &str, figures: &mut Figures) -> anyhow::Result<()> {
-    let mut took = Vec::new();
+fn measure_page(host: &RunningHost, name: &'static str, path: &str, figures: &mut Figures) -> anyhow::Result<()> {
+    let mut durations = Vec::new();
     let mut size = 0;
     for _ in 0..ROUNDS {
         let began = Instant::now();
         let (status, body) = host.get(path)?;
-        took.push(began.elapsed());
+        durations.push(began.elapsed());
         ensure!(status == 200, "{path} answered {status}: {body}");
         size = body.len();
     }
-    took.sort_unstable();
-    let (first, worst) = (took[ROUNDS / 2], took[ROUNDS - 1]);
-    let mark = if worst > MOST { " (over 300 ms)" } else { "" };
-    say(figures, name, worst.as_secs_f64() * 1e3, "ms", &format!("{name}: slowest of {ROUNDS}{mark}"));
-    println!("{:>80.1} ms at the median, {} kB", first.as_secs_f64() * 1e3, size / 1000);
+    durations.sort_unstable();
+    let (median, worst) = (durations[ROUNDS / 2], durations[ROUNDS - 1]);
+    let mark = if worst > MAX_TIME { " (over 300 ms)" } else { "" };
+    report(figures, name, worst.as_secs_f64() * 1e3, "ms", &format!("{name}: slowest of {ROUNDS}{mark}"));
+    println!("{:>80.1} ms at the median, {} kB", median.as_secs_f64() * 1e3, size / 1000);
     Ok(())
 }
 
-/// Writes the history as the line would have.
-fn history(plant: &Plant, machines: usize) -> anyhow::Result<()> {
-    let store = Store::open(&plant.path().join("data/wheeltapper.db"))?;
+/// Writes the history to the store in the same form as the line.
+fn history(test_host: &TestHost, machines: usize) -> anyhow::Result<()> {
+    let store = Store::open(&test_host.path().join("data/wheeltapper.db"))?;
     let names: Vec<(String, String)> =
         (0..machines * SENSORS).map(|number| (sensor(number), machine(number / SENSORS))).collect();
     let rows: Vec<_> = names.iter().map(|(name, asset)| (name.as_str(), asset.as_str(), "mm/s", "vibration")).collect();
     let ids = store.register_sensors(&rows)?;
     let (busy, others) = ids.split_at(BUSY * SENSORS);
     readings(&store, busy, 1)?;
-    for some in others.chunks(500) {
-        readings(&store, some, PERIOD)?;
+    for part in others.chunks(500) {
+        readings(&store, part, PERIOD)?;
     }
     for number in 0..BUSY {
-        bursts_and_windows(&store, number, &ids)?;
+        waveforms_and_windows(&store, number, &ids)?;
     }
     findings(&store, machines)
 }
 
-/// The same times for all, a chunk of each at once.
+/// Writes readings with the same times for all sensors, one chunk of each sensor per commit.
 fn readings(store: &Store, ids: &[u32], period: i64) -> anyhow::Result<()> {
     let seconds: Vec<i64> = (0..DAYS * DAY).step_by(usize::try_from(period)?).collect();
-    for some in seconds.chunks(CHUNK) {
+    for part in seconds.chunks(CHUNK) {
         let column = |&sensor: &u32| SensorReadings {
             sensor,
-            times: some.iter().map(|second| T0 + second * SECOND).collect(),
-            values: some.iter().map(|second| 2.0 + noise(second + i64::from(sensor))).collect(),
+            times: part.iter().map(|second| T0 + second * SECOND).collect(),
+            values: part.iter().map(|second| 2.0 + noise(second + i64::from(sensor))).collect(),
         };
         let columns: Vec<SensorReadings> = ids.iter().map(column).collect();
         store.commit(&Commit { readings: &columns, ..Commit::default() })?;
@@ -137,9 +143,9 @@ fn readings(store: &Store, ids: &[u32], period: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bursts_and_windows(store: &Store, machine_number: usize, ids: &[u32]) -> anyhow::Result<()> {
+fn waveforms_and_windows(store: &Store, machine_number: usize, ids: &[u32]) -> anyhow::Result<()> {
     let sensors = &ids[machine_number * SENSORS..(machine_number + 1) * SENSORS];
-    let bursts: Vec<WaveformRow> = (0..DAYS * 24)
+    let waveforms: Vec<WaveformRow> = (0..DAYS * 24)
         .map(|hour| WaveformRow {
             sensor: sensors[0],
             start: T0 + hour * 3600 * SECOND,
@@ -149,7 +155,7 @@ fn bursts_and_windows(store: &Store, machine_number: usize, ids: &[u32]) -> anyh
         })
         .collect();
     let features: Vec<String> = (0..17).map(|number| format!("feature_{number}")).collect();
-    // A block a checkpoint, as the line writes them.
+    // One block per checkpoint, as in the line.
     let windows: Vec<WindowBlock> = (0..DAYS * 24 * 12)
         .map(|block| {
             let mut whole = WindowBlock {
@@ -168,11 +174,11 @@ fn bursts_and_windows(store: &Store, machine_number: usize, ids: &[u32]) -> anyh
             whole
         })
         .collect();
-    store.commit(&Commit { waveforms: &bursts, windows: &windows, ..Commit::default() })?;
+    store.commit(&Commit { waveforms: &waveforms, windows: &windows, ..Commit::default() })?;
     Ok(())
 }
 
-#[allow(clippy::cast_precision_loss, reason = "made-up figures")]
+#[allow(clippy::cast_precision_loss, reason = "synthetic figures")]
 fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
     let end = T0 + DAYS * DAY * SECOND;
     let severity = |number: usize| ["low", "medium", "high", "critical"][number % 4].to_owned();
@@ -231,7 +237,7 @@ fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
             message: "s0 moved without an alarm".into(),
         })
         .collect();
-    let work_orders: Vec<WorkOrderRow> = (0..5_000_usize).map(|number| order(number, machines, end)).collect();
+    let work_orders: Vec<WorkOrderRow> = (0..5_000_usize).map(|number| work_order(number, machines, end)).collect();
     store.commit(&Commit {
         anomalies: &anomalies,
         alerts: &alerts,
@@ -239,7 +245,7 @@ fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
         work_orders: &work_orders,
         ..Commit::default()
     })?;
-    // One an hour and machine.
+    // One prognosis per hour and machine.
     for hour in 0..DAYS * 24 {
         let prognoses: Vec<PrognosisRow> = (0..machines)
             .map(|number| PrognosisRow {
@@ -257,7 +263,7 @@ fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn order(number: usize, machines: usize, end: i64) -> WorkOrderRow {
+fn work_order(number: usize, machines: usize, end: i64) -> WorkOrderRow {
     WorkOrderRow {
         id: format!("{number:032}"),
         alert: format!("{number:032}"),
