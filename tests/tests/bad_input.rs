@@ -392,7 +392,7 @@ fn ports_of_the_command_line_override_the_file() {
     host.signal("HUP").unwrap();
     wait_until("reload of the configuration", TIMEOUT, || {
         let log = std::fs::read_to_string(test_host.path().join("host.log"))?;
-        Ok(log.contains("next start only: [log];"))
+        Ok(log.contains("only after a restart: [log];"))
     })
     .unwrap();
     host.stop().unwrap();
@@ -405,7 +405,7 @@ fn a_changed_setting_that_requires_a_restart_is_logged() {
     host.signal("HUP").unwrap();
     wait_until("the warning", TIMEOUT, || {
         let log = std::fs::read_to_string(test_host.path().join("host.log"))?;
-        Ok(log.contains("next start only: [log]"))
+        Ok(log.contains("only after a restart: [log]"))
     })
     .unwrap();
     host.stop().unwrap();

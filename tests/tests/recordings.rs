@@ -145,7 +145,7 @@ fn a_host_started_from_a_backup_has_old_and_new_data() {
     test_host.output(&["backup", "copy.db"]).unwrap();
     test_host.output(&["backup", "copies/"]).unwrap();
     let error = test_host.output(&["backup", "data/wheeltapper.db"]).unwrap_err().to_string();
-    assert!(error.contains("another place"), "{error}");
+    assert!(error.contains("choose another target"), "{error}");
     host.stop().unwrap();
 
     let (file, folder) = (TestHost::new(config).unwrap(), TestHost::new(config).unwrap());
