@@ -9,22 +9,22 @@ use wheeltapper_config::{Config, FailureRuns};
 /// When a file cannot be read, lacks a sensor's column, or contains a cell that is not a number. The message names the
 /// file and the line.
 pub fn read(config: &Config) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
-    let Some(lives) = &config.detect.lives else { return Ok(Vec::new()) };
-    lives
+    let Some(runs_to_failure) = &config.detect.run_to_failure else { return Ok(Vec::new()) };
+    runs_to_failure
         .files
         .iter()
         .map(|file| {
             let text = std::fs::read_to_string(file);
-            let text = text.with_context(|| format!("[detect.lives] reading {}", file.display()))?;
-            parse_run(&text, lives).with_context(|| format!("[detect.lives] {}", file.display()))
+            let text = text.with_context(|| format!("[detect.run_to_failure] reading {}", file.display()))?;
+            parse_run(&text, runs_to_failure).with_context(|| format!("[detect.run_to_failure] {}", file.display()))
         })
         .collect()
 }
 
-fn parse_run(text: &str, lives: &FailureRuns) -> anyhow::Result<Vec<Vec<f64>>> {
+fn parse_run(text: &str, runs_to_failure: &FailureRuns) -> anyhow::Result<Vec<Vec<f64>>> {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().split(',').map(str::trim).collect();
-    let columns = lives.sensors.iter().map(|sensor| {
+    let columns = runs_to_failure.sensors.iter().map(|sensor| {
         let column = header.iter().position(|name| name == sensor);
         column.with_context(|| format!("expected a column {sensor:?}, got the columns {}", header.join(", ")))
     });
@@ -49,9 +49,10 @@ mod tests {
 
     #[test]
     fn a_run_is_read_by_its_columns_and_errors_say_where() {
-        let lives = FailureRuns { sensors: vec!["b".into(), "a".into()], files: Vec::new(), horizon_windows: 10.0 };
-        assert_eq!(parse_run("a, b,c\n1,2,x\n3,4,y\n\n", &lives).unwrap(), [[2.0, 1.0], [4.0, 3.0]]);
-        let error = |text: &str| parse_run(text, &lives).unwrap_err().to_string();
+        let runs_to_failure =
+            FailureRuns { sensors: vec!["b".into(), "a".into()], files: Vec::new(), horizon_windows: 10.0 };
+        assert_eq!(parse_run("a, b,c\n1,2,x\n3,4,y\n\n", &runs_to_failure).unwrap(), [[2.0, 1.0], [4.0, 3.0]]);
+        let error = |text: &str| parse_run(text, &runs_to_failure).unwrap_err().to_string();
         assert!(error("a,c\n1,2\n").contains("\"b\""));
         assert!(error("a,b\n1,NaN\n").contains("line 2"));
         assert!(error("a,b\n").contains("none"));

@@ -25,7 +25,7 @@ fn help_describes_the_first_steps() {
     let out = wheeltapper(&["--help"]);
     assert_eq!(out.status.code(), Some(0));
     let help = text(&out.stdout);
-    for word in ["wheeltapper run", "/api/v1/ingest", "simulate", "replay", "dlq", "backup", "completions"] {
+    for word in ["wheeltapper run", "/api/v1/ingest", "simulate", "replay", "dead-letters", "backup", "completions"] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
     for command in [
@@ -34,7 +34,7 @@ fn help_describes_the_first_steps() {
         "simulate",
         "query",
         "export",
-        "dlq",
+        "dead-letters",
         "user",
         "key",
         "audit",
@@ -105,9 +105,9 @@ fn every_command_ends_silently_when_standard_output_is_closed() {
     let folder = folder_with_replayed_recording();
     for arguments in [
         &["replay", "r.csv", "--sensor", "again/{column}"][..],
-        &["dlq", "list"],
-        &["dlq", "list", "--payload", "--limit", "5000"],
-        &["dlq", "purge", "--older-than", "30d"],
+        &["dead-letters", "list"],
+        &["dead-letters", "list", "--payload", "--limit", "5000"],
+        &["dead-letters", "purge", "--older-than", "30d"],
         &["query", "counts"],
         &["query", "sensors"],
         &["query", "readings", "--sensor", "again/a"],
@@ -142,7 +142,7 @@ fn a_closed_standard_error_changes_no_exit_code() {
         (&["--config", "missing.toml", "config", "check"], 2),
         (&["--log", "[[[", "query", "counts"], 1),
         (&["query", "counts"], 1),
-        (&["dlq", "list"], 1),
+        (&["dead-letters", "list"], 1),
         (&["config", "check"], 0),
         (&["replay", "missing.csv"], 1),
     ] {
@@ -177,7 +177,8 @@ fn arguments_and_files_that_are_not_utf_8_are_reported() {
     fs::write(folder.path().join(odd), "time,a\n2026-01-01 00:00:00,1\n").unwrap();
     let out = inside(folder.path(), &["replay"]).arg(odd).output().unwrap();
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
-    for before in [&["query", "readings", "--sensor"][..], &["dlq", "list", "--reason"], &["simulate", "--to"]] {
+    for before in [&["query", "readings", "--sensor"][..], &["dead-letters", "list", "--reason"], &["simulate", "--to"]]
+    {
         let out = inside(folder.path(), before).arg(odd).output().unwrap();
         let stderr = text(&out.stderr);
         assert!(out.status.code() == Some(2) && !stderr.contains("panicked"), "{before:?}: {stderr}");
@@ -208,9 +209,9 @@ fn a_file_that_is_not_a_store_is_reported() {
     .unwrap();
     for arguments in [
         &["query", "counts"][..],
-        &["dlq", "list"],
-        &["dlq", "replay"],
-        &["dlq", "purge", "--older-than", "1d"],
+        &["dead-letters", "list"],
+        &["dead-letters", "replay"],
+        &["dead-letters", "purge", "--older-than", "1d"],
         &["export", "readings", "-"],
         &["backup", "copy.db"],
     ] {
@@ -228,7 +229,7 @@ fn help_lists_the_exit_codes() {
         &["query", "--help"],
         &["query", "alerts", "--help"],
         &["replay", "--help"],
-        &["dlq", "replay", "--help"],
+        &["dead-letters", "replay", "--help"],
         &["user", "add", "--help"],
     ] {
         // The terminal's width decides where lines are broken.

@@ -40,9 +40,9 @@ fn first_error(answer: &IngestAnswer) -> (&str, &str) {
     (error["reason"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default())
 }
 
-/// Output of `dlq list` for a reason.
+/// Output of `dead-letters list` for a reason.
 fn dead_letters(test_host: &TestHost, reason: &str) -> String {
-    test_host.output(&["dlq", "list", "--reason", reason, "--payload"]).unwrap()
+    test_host.output(&["dead-letters", "list", "--reason", reason, "--payload"]).unwrap()
 }
 
 fn count(test_host: &TestHost, name: &str) -> u64 {
@@ -353,7 +353,7 @@ fn dead_letters_are_accepted_after_the_cause_is_fixed() {
     let to = format!("http://{}", host.http);
     wait_until("no dead letter of an unknown sensor", TIMEOUT, || {
         // Until the new configuration is loaded, the dead letter is rejected again and kept.
-        let _ = test_host.output(&["dlq", "replay", "--reason", "unknown-sensor", "--to", &to]);
+        let _ = test_host.output(&["dead-letters", "replay", "--reason", "unknown-sensor", "--to", &to]);
         Ok(count(&test_host, "readings") == 1 && !dead_letters(&test_host, "unknown-sensor").contains("pump/new"))
     })
     .unwrap();
@@ -371,13 +371,13 @@ fn dead_letters_rejected_again_are_not_duplicated() {
     }
     wait_for_count(&test_host, "dead_letters", 4);
     let to = format!("http://{}", host.http);
-    let replay = test_host.command().unwrap().args(["dlq", "replay", "--to", &to]).output().unwrap();
+    let replay = test_host.command().unwrap().args(["dead-letters", "replay", "--to", &to]).output().unwrap();
     let text = String::from_utf8_lossy(&replay.stdout).into_owned();
     assert!(text.contains("0 accepted, 1 rejected again") && text.contains("3 kept: it was too large"), "{text}");
     assert_eq!(replay.status.code(), Some(1), "{}", String::from_utf8_lossy(&replay.stderr));
     // The dead letters are unchanged and counted once.
     assert_eq!((count(&test_host, "rejected_readings"), count(&test_host, "dead_letters")), (4, 4));
-    let error = test_host.output(&["dlq", "list", "--reason", "nonsense"]).unwrap_err().to_string();
+    let error = test_host.output(&["dead-letters", "list", "--reason", "nonsense"]).unwrap_err().to_string();
     assert!(error.contains("malformed") && error.contains("stage-failure"), "{error}");
     host.stop().unwrap();
 }

@@ -92,8 +92,8 @@ fn invalid_rows_are_counted_and_become_dead_letters() {
         counts["readings"] == 3 && counts["rejected_readings"] == 4 && counts["dead_letters"] == 4,
         "{counts}\n{output}"
     );
-    assert!(output.contains("dlq list"), "{output}");
-    let list = test_host.output(&["dlq", "list"]).unwrap();
+    assert!(output.contains("dead-letters list"), "{output}");
+    let list = test_host.output(&["dead-letters", "list"]).unwrap();
     assert!(list.contains("non-finite") && list.contains("malformed"), "{list}");
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Config {
     /// Health index at which an asset counts as failed; a healthy asset has about 1.
     pub(crate) life_limit: f64,
     /// Recorded runs to failure for the library of remaining lives.
-    pub(crate) lives: Option<RunToFailureConfig>,
+    pub(crate) run_to_failure: Option<RunToFailureConfig>,
     /// Settings of sensors, by sensor id.
     pub(crate) sensors: BTreeMap<String, SensorConfig>,
 }
@@ -40,7 +40,7 @@ impl Default for Config {
             learn: 4,
             threshold: 0.999,
             life_limit: 8.0,
-            lives: None,
+            run_to_failure: None,
             sensors: BTreeMap::new(),
         }
     }
@@ -82,7 +82,7 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// Runs to failure from which nothing can be learnt.
-    #[error("`lives`: {0}")]
+    #[error("`run_to_failure`: {0}")]
     RunsToFailure(String),
 }
 
@@ -125,21 +125,27 @@ impl Config {
 
     /// Fits the library to the configured runs; None if there are none.
     pub(crate) fn fit_library(&self) -> Result<Option<RunLibrary>, ConfigError> {
-        let Some(lives) = &self.lives else { return Ok(None) };
+        let Some(runs_to_failure) = &self.run_to_failure else { return Ok(None) };
         let invalid = |text: String| ConfigError::RunsToFailure(text);
-        let mut histories = Vec::with_capacity(lives.runs.len());
-        for (at, run) in lives.runs.iter().enumerate() {
-            let history = RunToFailure::new(run).filter(|history| history.sensor_count() == lives.sensors.len());
+        let mut histories = Vec::with_capacity(runs_to_failure.runs.len());
+        for (at, run) in runs_to_failure.runs.iter().enumerate() {
+            let history =
+                RunToFailure::new(run).filter(|history| history.sensor_count() == runs_to_failure.sensors.len());
             histories.push(history.ok_or_else(|| {
                 invalid(format!(
                     "run {} must have rows of {} numbers, one per sensor, none missing",
                     at + 1,
-                    lives.sensors.len()
+                    runs_to_failure.sensors.len()
                 ))
             })?);
         }
-        let library = Library::fit(&histories, lives.horizon_windows).map_err(|error| invalid(error.to_string()))?;
-        Ok(Some(RunLibrary { sensors: lives.sensors.clone(), horizon: lives.horizon_windows, library }))
+        let library =
+            Library::fit(&histories, runs_to_failure.horizon_windows).map_err(|error| invalid(error.to_string()))?;
+        Ok(Some(RunLibrary {
+            sensors: runs_to_failure.sensors.clone(),
+            horizon: runs_to_failure.horizon_windows,
+            library,
+        }))
     }
 
     /// Number of windows by which the training of this asset is delayed; depends only on its name.

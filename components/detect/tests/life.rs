@@ -78,8 +78,8 @@ fn run(seed: u64, life: usize) -> Vec<Vec<f64>> {
         .collect()
 }
 
-fn lives(runs: &[Vec<Vec<f64>>], horizon: f64) -> String {
-    format!(r#"{{"lives":{{"sensors":["heat","flow"],"horizon_windows":{horizon},"runs":{runs:?}}}}}"#)
+fn run_to_failure_config(runs: &[Vec<Vec<f64>>], horizon: f64) -> String {
+    format!(r#"{{"run_to_failure":{{"sensors":["heat","flow"],"horizon_windows":{horizon},"runs":{runs:?}}}}}"#)
 }
 
 fn runs(count: usize) -> Vec<Vec<Vec<f64>>> {
@@ -108,7 +108,7 @@ fn follow(stage: &mut Stage, run: &[Vec<f64>]) -> Detected {
 
 #[test]
 fn a_library_of_runs_predicts_the_remaining_life() {
-    let mut stage = Stage::open(&lives(&runs(14), 100.0)).unwrap();
+    let mut stage = Stage::open(&run_to_failure_config(&runs(14), 100.0)).unwrap();
     let life = 190;
     let prognoses = follow(&mut stage, &run(7, life)).prognoses;
     assert_eq!(prognoses.len(), life);
@@ -129,7 +129,7 @@ fn a_library_of_runs_predicts_the_remaining_life() {
 
 #[test]
 fn a_library_of_other_sensors_is_not_used() {
-    let config = lives(&runs(12), 100.0).replace("flow", "speed");
+    let config = run_to_failure_config(&runs(12), 100.0).replace("flow", "speed");
     let prognoses = follow(&mut Stage::open(&config).unwrap(), &run(7, 190)).prognoses;
     assert!(prognoses.iter().all(|prognosis| prognosis.model == "degradation"), "{prognoses:?}");
 }
@@ -145,16 +145,16 @@ fn invalid_runs_are_rejected() {
     let flat: Vec<Vec<Vec<f64>>> = runs(12).iter().map(|run| vec![vec![1.0, 2.0]; run.len()]).collect();
     let short: Vec<Vec<Vec<f64>>> = runs(12).iter().map(|run| run[..3].to_vec()).collect();
     for (config, expected) in [
-        (lives(&runs(9), 100.0), "9 runs to failure; expected at least 10"),
-        (lives(&runs(12), 0.0), "the horizon is 0 windows; expected more than 0"),
-        (lives(&ragged, 100.0), "run 4 must have rows of 2 numbers"),
-        (lives(&wide, 100.0), "run 6 must have rows of 2 numbers"),
-        (lives(&flat, 100.0), "no sensor rises or falls"),
-        (lives(&short, 100.0), "`lives`: "),
-        (lives(&[], 100.0), "0 runs to failure"),
-        (lives(&runs(12), 100.0).replace("horizon_windows", "horizon"), "unknown field `horizon`"),
+        (run_to_failure_config(&runs(9), 100.0), "9 runs to failure; expected at least 10"),
+        (run_to_failure_config(&runs(12), 0.0), "the horizon is 0 windows; expected more than 0"),
+        (run_to_failure_config(&ragged, 100.0), "run 4 must have rows of 2 numbers"),
+        (run_to_failure_config(&wide, 100.0), "run 6 must have rows of 2 numbers"),
+        (run_to_failure_config(&flat, 100.0), "no sensor rises or falls"),
+        (run_to_failure_config(&short, 100.0), "`run_to_failure`: "),
+        (run_to_failure_config(&[], 100.0), "0 runs to failure"),
+        (run_to_failure_config(&runs(12), 100.0).replace("horizon_windows", "horizon"), "unknown field `horizon`"),
         (
-            r#"{"lives":{"sensors":["heat"],"horizon_windows":1e9,"runs":[[[]]]}}"#.to_owned(),
+            r#"{"run_to_failure":{"sensors":["heat"],"horizon_windows":1e9,"runs":[[[]]]}}"#.to_owned(),
             "run 1 must have rows of 1",
         ),
         (r#"{"life_limit":1}"#.to_owned(), "`life_limit` is 1; expected a health index above 1"),

@@ -135,7 +135,7 @@ function RejectedEvents({ reason }: { reason: string }) {
             {loadButton}
             <h2>Replay</h2>
             <p>After fixing the cause, replay the events to a running host. Accepted events are deleted here:</p>
-            <Command>{`wheeltapper dlq replay${reason ? ` --reason ${reason}` : ''} --to ${location.origin}`}</Command>
+            <Command>{`wheeltapper dead-letters replay${reason ? ` --reason ${reason}` : ''} --to ${location.origin}`}</Command>
           </>
         )
       }}

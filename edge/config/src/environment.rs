@@ -35,8 +35,8 @@ pub fn check_environment(config: &Config) -> Vec<EnvironmentProblem> {
     for (stage, file) in &config.line.components {
         machine.check_file(true, &format!("[line.components] {stage}"), file);
     }
-    for file in config.detect.lives.iter().flat_map(|lives| &lives.files) {
-        machine.check_file(true, "[detect.lives] files", file);
+    for file in config.detect.run_to_failure.iter().flat_map(|runs_to_failure| &runs_to_failure.files) {
+        machine.check_file(true, "[detect.run_to_failure] files", file);
     }
     for oidc in &config.access.oidc {
         if let Some(file) = &oidc.jwks_file {

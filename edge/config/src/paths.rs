@@ -28,7 +28,7 @@ impl Config {
         paths.extend(self.nats.iter_mut().filter_map(|nats| nats.creds_file.as_mut()));
         paths.extend(self.access.oidc.iter_mut().filter_map(|oidc| oidc.jwks_file.as_mut()));
         paths.extend(self.line.components.values_mut());
-        paths.extend(self.detect.lives.iter_mut().flat_map(|lives| &mut lives.files));
+        paths.extend(self.detect.run_to_failure.iter_mut().flat_map(|runs_to_failure| &mut runs_to_failure.files));
         paths
     }
 }

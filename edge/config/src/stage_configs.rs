@@ -91,7 +91,7 @@ impl Config {
         .to_string()
     }
 
-    /// Returns the configuration of the detect stage. `runs` is the content of the files of `[detect.lives]`: for each
+    /// Returns the configuration of the detect stage. `runs` is the content of the files of `[detect.run_to_failure]`: for each
     /// file a list of rows, with one value for each sensor.
     pub fn detect_json(&self, runs: &[Vec<Vec<f64>>]) -> String {
         let sensors: Map<String, Value> = self
@@ -104,9 +104,9 @@ impl Config {
         insert_some(&mut object, "threshold", self.detect.threshold);
         insert_some(&mut object, "spread_windows", self.detect.spread_windows);
         insert_some(&mut object, "life_limit", self.detect.life_limit);
-        if let Some(lives) = &self.detect.lives {
-            let lives = json!({ "sensors": lives.sensors, "runs": runs, "horizon_windows": lives.horizon_windows });
-            object.insert("lives".into(), lives);
+        if let Some(runs_to_failure) = &self.detect.run_to_failure {
+            let runs_to_failure = json!({ "sensors": runs_to_failure.sensors, "runs": runs, "horizon_windows": runs_to_failure.horizon_windows });
+            object.insert("run_to_failure".into(), runs_to_failure);
         }
         object.insert("sensors".into(), Value::Object(sensors));
         Value::Object(object).to_string()

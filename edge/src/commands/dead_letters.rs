@@ -1,4 +1,4 @@
-//! `wheeltapper dlq`.
+//! `wheeltapper dead-letters`.
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
@@ -20,13 +20,13 @@ const MAX_RETRY_WAIT: Duration = Duration::from_secs(30);
 
 /// Dead letters: events and readings that were rejected, unchanged and with the reason.
 #[derive(Debug, clap::Args)]
-pub(super) struct Dlq {
+pub(super) struct DeadLettersCommand {
     #[command(subcommand)]
-    action: DlqAction,
+    action: DeadLettersAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum DlqAction {
+enum DeadLettersAction {
     /// Show dead letters, newest first
     List {
         /// Only those rejected for this reason
@@ -65,16 +65,16 @@ enum DlqAction {
     },
 }
 
-impl Dlq {
+impl DeadLettersCommand {
     pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
         match self.action {
-            DlqAction::List { reason, limit, payload } => {
+            DeadLettersAction::List { reason, limit, payload } => {
                 list(&global.open_store()?, reason.as_deref(), limit, payload)
             }
-            DlqAction::Replay { reason, to, key } => {
+            DeadLettersAction::Replay { reason, to, key } => {
                 replay(&global.open_store()?, reason.as_deref(), &to, key.as_deref())
             }
-            DlqAction::Purge { older_than } => {
+            DeadLettersAction::Purge { older_than } => {
                 let before = clock::now().saturating_sub(i64::try_from(older_than.as_nanos()).unwrap_or(i64::MAX));
                 let deleted = Store::open(&global.store_path()?)?.purge_dead_letters(before)?;
                 println!("{deleted} dead letters deleted");

@@ -83,7 +83,7 @@ enum Command {
     /// Write a table as CSV or Parquet
     Export(query::Export),
     /// Dead letters (rejected events and readings): list, replay, delete
-    Dlq(dead_letters::Dlq),
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Users: list, add, reset the password, disable, remove
     User(user::UserCommand),
     /// API keys of devices and programs, and the keyring
@@ -132,7 +132,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Query(query) => query.run(global),
         Command::Export(export) => export.run(global),
-        Command::Dlq(dlq) => dlq.run(global),
+        Command::DeadLetters(command) => command.run(global),
         Command::User(user) => user.run(global),
         Command::Key(key) => key.run(global),
         Command::Audit(audit) => audit.run(global),

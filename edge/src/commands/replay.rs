@@ -233,7 +233,10 @@ impl ReplaySummary {
         let rate = totals.readings as f64 / took.as_secs_f64();
         println!("{files} files, {} readings in {:.1} s ({rate:.0} a second)", totals.readings, took.as_secs_f64());
         println!("  stored       {}", self.stored());
-        println!("  rejected     {rejected}{}", if rejected > 0 { "   (see wheeltapper dlq list)" } else { "" });
+        println!(
+            "  rejected     {rejected}{}",
+            if rejected > 0 { "   (see wheeltapper dead-letters list)" } else { "" }
+        );
         if *repeated > 0 {
             println!("  repeated     {repeated}   (stored already, dropped)");
         }
@@ -271,7 +274,7 @@ impl ReplaySummary {
             None => {
                 let newest = store.query_sql("SELECT message FROM dead_letters ORDER BY rowid DESC LIMIT 1")?;
                 let message = newest.1.first().and_then(|row| row.first()?.as_str());
-                message.unwrap_or("see `wheeltapper dlq list`").to_owned()
+                message.unwrap_or("see `wheeltapper dead-letters list`").to_owned()
             }
         };
         bail!("nothing was stored: all {rejected} readings were rejected, the first: {first}{}", totals.advice())

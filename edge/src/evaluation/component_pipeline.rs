@@ -224,7 +224,7 @@ impl Pipeline for ComponentPipeline {
         let detect = json!({
             "spread_windows": 0,
             "learn": 1,
-            "lives": { "sensors": &first.sensors, "runs": runs, "horizon_windows": 125 },
+            "run_to_failure": { "sensors": &first.sensors, "runs": runs, "horizon_windows": 125 },
         });
         let mut pair = self.open(&first.asset, &windows(), &detect)?;
         let mut estimates = Vec::with_capacity(running.len());

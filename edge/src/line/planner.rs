@@ -210,7 +210,7 @@ impl Planner {
                 None => {
                     let task = PlannerTask::open(&config, Arc::clone(&own))?;
                     // Reads succeed on a full disk; only a write shows that the store has recovered.
-                    task.store.state_put("probe/planner", &task.checkpoint.plan.to_le_bytes())?;
+                    task.store.state_put("write_test/planner", &task.checkpoint.plan.to_le_bytes())?;
                     task
                 }
             };

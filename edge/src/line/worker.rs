@@ -276,7 +276,7 @@ impl Worker {
         // A commit that failed may still be complete in the store's write-ahead log, and would become valid after a
         // crash. Only a successful write overwrites it; until then the topics must not be truncated to an earlier end.
         // On a full disk this write fails, while a read would not.
-        config.store.state_put(&format!("probe/{partition}"), &reader.end().to_le_bytes())?;
+        config.store.state_put(&format!("write_test/{partition}"), &reader.end().to_le_bytes())?;
         // An earlier attempt may have left a partial checkpoint.
         config.store.discard_staged(partition)?;
         let state = config.store.checkpoints()?.into_iter().find(|state| state.partition == partition);

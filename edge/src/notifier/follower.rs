@@ -229,7 +229,7 @@ impl Follower {
                 self.health.set_delivering();
                 self.metrics.notifications("delivered").inc();
             }
-            DeliveryOutcome::Rejected(why) => self.give_up(&pending, &why),
+            DeliveryOutcome::Rejected(why) => self.abandon(&pending, &why),
             DeliveryOutcome::Failed { why, retry_after } => {
                 self.metrics.notifications("failed").inc();
                 let since = *self.failing_since.get_or_insert_with(Instant::now);
@@ -247,7 +247,7 @@ impl Follower {
                     self.pending = Some(pending);
                     return Ok(Some(pause));
                 }
-                self.give_up(&pending, &why);
+                self.abandon(&pending, &why);
             }
         }
         self.mark_done(pending)?;
@@ -281,7 +281,7 @@ impl Follower {
         Ok(())
     }
 
-    fn give_up(&self, pending: &PendingNotification, why: &str) {
+    fn abandon(&self, pending: &PendingNotification, why: &str) {
         self.metrics.notifications("given_up").inc();
         tracing::error!(
             route = self.route.name,

@@ -15,11 +15,11 @@ use crate::{
     Commit, SensorReadings, Store, StoreError, WaveformRow, chunk_merge,
     column_codec::{encode_f32, encode_f64, encode_i64},
     counts::add_to_counter,
+    duplicates::without_duplicates,
     finding_writes::{
         put_alerts, put_anomalies, put_dead_letters, put_drifts, put_partition, put_prognoses, put_skipped,
         put_work_orders, to_sql_integer,
     },
-    duplicates::without_duplicates,
     window_chunks::{self, WindowChunk},
 };
 

@@ -18,7 +18,7 @@ fn wait_for_count(test_host: &TestHost, name: &str, expected: u64) {
 
 fn replay(test_host: &TestHost, host: &RunningHost, extra_arguments: &[&str]) -> (Option<i32>, String) {
     let to = format!("http://{}", host.http);
-    let arguments = [&["dlq", "replay", "--to", &to][..], extra_arguments].concat();
+    let arguments = [&["dead-letters", "replay", "--to", &to][..], extra_arguments].concat();
     let Output { status, stdout, stderr } = test_host.command().unwrap().args(arguments).output().unwrap();
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
@@ -108,7 +108,7 @@ fn a_dead_letter_rejected_again_is_unchanged() {
     other_host.stop().unwrap();
     host.stop().unwrap();
     let (code, output) = {
-        let to = ["dlq", "replay", "--to", "http://127.0.0.1:9"];
+        let to = ["dead-letters", "replay", "--to", "http://127.0.0.1:9"];
         let out = test_host.command().unwrap().args(to).output().unwrap();
         (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
     };

@@ -23,13 +23,11 @@ const KEY_NAME_PATTERN: &str =
 /// A site, the beginning of the path of a machine.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
-#[schemars(rename = "Site")]
 pub(crate) struct SitePath(#[schemars(regex(pattern = SITE_PATTERN), length(max = 256))] String);
 
 /// The credentials of a user.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(rename = "Login")]
 pub(crate) struct LoginBody {
     user: Name,
     password: Password,
@@ -38,7 +36,6 @@ pub(crate) struct LoginBody {
 /// A refresh token to exchange for new tokens.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(rename = "Refresh")]
 pub(crate) struct RefreshBody {
     refresh_token: BoundedText<1, 4096>,
 }
@@ -46,7 +43,6 @@ pub(crate) struct RefreshBody {
 /// A change of the caller's password.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(rename = "NewPassword")]
 pub(crate) struct PasswordChange {
     old_password: Password,
     new_password: ValidPassword,
@@ -67,7 +63,6 @@ pub(crate) struct Session {
 
 /// The caller.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Me")]
 pub(crate) struct Caller {
     user: String,
     roles: Vec<Role>,
@@ -92,7 +87,6 @@ pub(crate) enum Role {
 /// A permission.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(rename = "Allowed")]
 pub(crate) enum PermissionName {
     Read,
     Write,
@@ -154,7 +148,6 @@ pub(crate) struct UserChange {
 
 /// An API key.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Key")]
 pub(crate) struct ApiKey {
     id: String,
     name: String,
@@ -168,7 +161,6 @@ pub(crate) struct ApiKey {
 /// The scope of an API key.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(rename = "Scope")]
 pub(crate) enum KeyScope {
     Ingest,
     Read,
@@ -178,7 +170,6 @@ pub(crate) enum KeyScope {
 /// A new API key.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(rename = "NewKey")]
 pub(crate) struct NewApiKey {
     #[schemars(regex(pattern = KEY_NAME_PATTERN), length(max = 100))]
     name: String,
@@ -201,7 +192,6 @@ pub(crate) struct KeyWithSecret {
 
 /// An entry of the audit log.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Entry")]
 pub(crate) struct AuditEntry {
     seq: u64,
     time: Timestamp,
@@ -216,7 +206,6 @@ pub(crate) struct AuditEntry {
 
 /// The result of verifying the hash chain of the audit log.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Verified")]
 pub(crate) struct AuditVerification {
     ok: bool,
     entries: u64,

@@ -16,7 +16,6 @@ use super::scalars::{
 /// A comment on an action.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Note")]
 pub(crate) struct OptionalComment {
     /// The reason, as text.
     #[serde(default, deserialize_with = "non_null")]
@@ -57,7 +56,7 @@ pub(crate) struct Amendment {
 
 /// The status of a work order.
 #[derive(Clone, Copy, Debug, JsonSchema)]
-#[schemars(rename = "Standing", rename_all = "lowercase")]
+#[schemars(rename_all = "lowercase")]
 pub(crate) enum OrderStatusChange {
     Planned,
     Done,
@@ -88,7 +87,6 @@ impl OrderStatusChange {
 /// Values to score.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Detection")]
 pub(crate) struct DetectBody {
     /// The measured values.
     #[schemars(with = "SensorData")]
@@ -112,7 +110,6 @@ const fn default_threshold() -> BoundedNumber<0, 1> {
 /// Values that one sensor measured.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Measured")]
 pub(crate) struct SensorData {
     /// The sensor's name.
     pub(crate) sensor_id: SensorName,
@@ -209,7 +206,6 @@ impl JsonSchema for Values {
 /// A request of a plan.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Planning")]
 pub(crate) struct PlanBody {
     /// The sensors whose machines are planned for. Empty: all.
     #[schemars(length(max = 1000))]
@@ -255,7 +251,6 @@ fn some_at_most_1000<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Na
 
 /// A GraphQL request.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(rename = "GraphRequest")]
 pub(crate) struct GraphQlRequest {
     /// The document. May be omitted if `extensions.persistedQuery` names a known one.
     #[serde(default)]

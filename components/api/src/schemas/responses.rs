@@ -63,7 +63,6 @@ pub(crate) struct FieldError {
 
 /// The outcome of an event.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Ingested")]
 pub(crate) struct IngestOutcome {
     /// Number of accepted readings. They are durable.
     pub(crate) accepted: u32,
@@ -75,7 +74,6 @@ pub(crate) struct IngestOutcome {
 
 /// Why a part of an event was rejected.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Refusal")]
 pub(crate) struct RejectedPart {
     /// Line or element, counted from 1; 0 for the whole event.
     pub(crate) position: u32,
@@ -85,7 +83,6 @@ pub(crate) struct RejectedPart {
 
 /// The readings of a sensor, downsampled.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Course")]
 pub(crate) struct SensorReadings {
     pub(crate) sensor: String,
     /// Number of readings that the points represent.
@@ -147,7 +144,6 @@ pub(crate) struct AssetTree {
 
 /// The score of values.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Judgement")]
 pub(crate) struct DetectResult {
     /// 0 to 1: the fraction of the machine's normal windows that score lower.
     pub(crate) anomaly_score: f64,
@@ -162,7 +158,6 @@ pub(crate) struct DetectResult {
 
 /// The explanation of a score.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Reasons")]
 pub(crate) struct DetectExplanation {
     pub(crate) message: String,
     pub(crate) fault_mode: Option<String>,
@@ -174,7 +169,6 @@ pub(crate) struct DetectExplanation {
 
 /// A plan was requested.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Accepted")]
 pub(crate) struct PlanAccepted {
     pub(crate) task_id: String,
     pub(crate) status: String,
@@ -184,7 +178,6 @@ pub(crate) struct PlanAccepted {
 
 /// The status of a requested plan.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Task")]
 pub(crate) struct PlanTask {
     pub(crate) task_id: String,
     /// `queued`, `done` or `failed`.
@@ -198,7 +191,6 @@ pub(crate) struct PlanTask {
 
 /// A maintenance plan.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Plan")]
 pub(crate) struct MaintenancePlan {
     work_orders: Vec<PlannedOrder>,
     /// Work orders without a free slot or a suitable technician.
@@ -243,21 +235,18 @@ impl JsonSchema for AnyJson {
 
 /// The status of the host.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "State")]
 pub(crate) struct HostStatus {
     pub(crate) status: String,
 }
 
 /// The time after a tick.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Ticked")]
 pub(crate) struct TickResult {
     pub(crate) now: Timestamp,
 }
 
 /// A GraphQL response.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "GraphResponse")]
 pub(crate) struct GraphQlResponse {
     /// The requested data. Null or missing if there is none because of errors.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -268,7 +257,6 @@ pub(crate) struct GraphQlResponse {
 
 /// The OpenAPI document.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Document")]
 pub(crate) struct OpenApiDocument {
     pub(crate) openapi: String,
     pub(crate) info: JsonObject,

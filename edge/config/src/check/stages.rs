@@ -123,19 +123,23 @@ fn check_detect(checker: &mut Checker<'_>, detect: &DetectSettings) {
         let message = "life_limit must be a health index above 1: a healthy machine has about 1";
         checker.report("detect.life_limit", message, "leave it out for 8");
     }
-    let Some(lives) = &detect.lives else { return };
-    if !(lives.horizon_windows.is_finite() && lives.horizon_windows > 0.0) {
+    let Some(runs_to_failure) = &detect.run_to_failure else { return };
+    if !(runs_to_failure.horizon_windows.is_finite() && runs_to_failure.horizon_windows > 0.0) {
         let message = "horizon_windows must be a number of windows above 0";
-        checker.report("detect.lives.horizon_windows", message, "write 125.0 if in doubt");
+        checker.report("detect.run_to_failure.horizon_windows", message, "write 125.0 if in doubt");
     }
-    if lives.sensors.is_empty() {
+    if runs_to_failure.sensors.is_empty() {
         let message = "the list of sensors is empty";
-        checker.report("detect.lives.sensors", message, "write columns of the files, such as [\"temperature\"]");
+        checker.report(
+            "detect.run_to_failure.sensors",
+            message,
+            "write columns of the files, such as [\"temperature\"]",
+        );
     }
-    if lives.files.len() < MIN_RUNS {
-        let message = format!("{} runs to failure are not enough", lives.files.len());
-        let help = format!("write {MIN_RUNS} files or more, one for each run, or leave [detect.lives] out");
-        checker.report("detect.lives.files", message, &help);
+    if runs_to_failure.files.len() < MIN_RUNS {
+        let message = format!("{} runs to failure are not enough", runs_to_failure.files.len());
+        let help = format!("write {MIN_RUNS} files or more, one for each run, or leave [detect.run_to_failure] out");
+        checker.report("detect.run_to_failure.files", message, &help);
     }
 }
 

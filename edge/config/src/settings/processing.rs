@@ -133,10 +133,10 @@ pub struct DetectSettings {
     /// Health index (about 1 when new) at which an asset counts as failed.
     pub life_limit: Option<f64>,
     /// Runs to failure for the prediction of remaining useful life.
-    pub lives: Option<FailureRuns>,
+    pub run_to_failure: Option<FailureRuns>,
 }
 
-/// `[detect.lives]`: runs to failure from which the remaining useful life is learnt.
+/// `[detect.run_to_failure]`: runs to failure from which the remaining useful life is learnt.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailureRuns {
@@ -156,7 +156,7 @@ impl Default for DetectSettings {
             threshold: None,
             spread_windows: None,
             life_limit: None,
-            lives: None,
+            run_to_failure: None,
         }
     }
 }

@@ -107,7 +107,7 @@ stream = "s"
 creds_file = "secret"
 [line.components]
 detect = "secret"
-[detect.lives]
+[detect.run_to_failure]
 sensors = ["a"]
 files = [{runs}]
 horizon_windows = 10.0

@@ -59,16 +59,16 @@ fn settings_that_a_stage_rejects_are_reported() {
 }
 
 #[test]
-fn errors_of_lives_are_reported() {
+fn errors_of_runs_to_failure_are_reported() {
     let files = "files = [\"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\", \"10\"]";
-    let lives = |sensors: &str, files: &str, horizon: &str| {
-        format!("[detect.lives]\nsensors = {sensors}\n{files}\nhorizon_windows = {horizon}\n")
+    let runs_to_failure = |sensors: &str, files: &str, horizon: &str| {
+        format!("[detect.run_to_failure]\nsensors = {sensors}\n{files}\nhorizon_windows = {horizon}\n")
     };
-    assert_eq!(errors_of(&lives("[\"a\"]", files, "125.0")), "nothing");
+    assert_eq!(errors_of(&runs_to_failure("[\"a\"]", files, "125.0")), "nothing");
     assert_single_errors(&[
-        (&lives("[]", files, "125.0"), "2:11", "list of sensors is empty"),
-        (&lives("[\"a\"]", "files = [\"1\"]", "125.0"), "3:9", "10 files or more"),
-        (&lives("[\"a\"]", files, "0"), "4:19", "above 0"),
+        (&runs_to_failure("[]", files, "125.0"), "2:11", "list of sensors is empty"),
+        (&runs_to_failure("[\"a\"]", "files = [\"1\"]", "125.0"), "3:9", "10 files or more"),
+        (&runs_to_failure("[\"a\"]", files, "0"), "4:19", "above 0"),
     ]);
 }
 

@@ -108,7 +108,7 @@ fn entries(
 ) -> Vec<[String; 4]> {
     let truncated = |text: &str| text.chars().take(MAX_DETAIL_CHARS).collect::<String>();
     if request.is_graphql {
-        let outcome = |done: &ActionOutcome| if done.succeeded { "done" } else { "refused" }.to_owned();
+        let outcome = |done: &ActionOutcome| if done.succeeded { "done" } else { "rejected" }.to_owned();
         let entry = |done: &ActionOutcome| {
             [format!("graphql {}", done.action), done.target.clone(), outcome(done), truncated(&done.text)]
         };
@@ -181,7 +181,7 @@ mod tests {
         let entries = entries(&audited_request(true), vec![outcome(true), outcome(false)], Default::default(), 200);
         let short: Vec<_> =
             entries.iter().map(|[action, target, outcome, _]| (&**action, &**target, &**outcome)).collect();
-        assert_eq!(short, [("graphql comment", "a", "done"), ("graphql comment", "a", "refused")]);
+        assert_eq!(short, [("graphql comment", "a", "done"), ("graphql comment", "a", "rejected")]);
         assert_eq!(entries[0][3].chars().count(), MAX_DETAIL_CHARS);
     }
 

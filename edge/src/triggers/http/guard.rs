@@ -460,8 +460,8 @@ fn checked_identity(result: Result<Identity, AuthError>) -> Result<Identity, Pro
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "your identity cannot be checked now; try again")
                 .retry_after(5)
         }
-        AuthError::Rejected(refusal) => {
-            tracing::debug!(%refusal, "a token or key was rejected");
+        AuthError::Rejected(reason) => {
+            tracing::debug!(%reason, "a token or key was rejected");
             unauthorized("the token or key is invalid or has expired; sign in again")
         }
         AuthError::IssuerKeysNeeded(_) => unauthorized("the token is invalid; sign in again"),
