@@ -10,7 +10,7 @@ from api_client.api.anomalies import acknowledge_anomaly, detect, get_anomaly, l
 from api_client.api.machines import get_assets, list_machines
 from api_client.api.maintenance import list_work_orders
 from api_client.api.sensors import get_readings, get_sensor, list_sensors
-from api_client.models import Detection, Note
+from api_client.models import DetectBody, OptionalComment
 
 client = Client(base_url=sys.argv[1], raise_on_unexpected_status=True)
 
@@ -31,10 +31,10 @@ assert "pump-7" in str(ok(get_assets.sync_detailed(client=client)))
 assert len(ok(list_work_orders.sync_detailed(client=client))["items"]) == 1
 found = ok(list_anomalies.sync_detailed(client=client, limit=5))["items"]
 assert 1 <= len(found) <= 5, found
-acknowledged = ok(acknowledge_anomaly.sync_detailed(id=found[0]["id"], client=client, body=Note()))
+acknowledged = ok(acknowledge_anomaly.sync_detailed(id=found[0]["id"], client=client, body=OptionalComment()))
 assert [action["action"] for action in acknowledged["actions"]] == ["acknowledge"], acknowledged
 assert ok(get_anomaly.sync_detailed(id=found[0]["id"], client=client))["actions"] == acknowledged["actions"]
-result = ok(detect.sync_detailed(client=client, body=Detection.from_dict({"sensor_data": {
+result = ok(detect.sync_detailed(client=client, body=DetectBody.from_dict({"sensor_data": {
     "sensor_id": sensor["name"], "timestamp": "2026-01-01T00:09:00Z", "values": [10.2, 10.4, 10.5]}})))
 assert result["is_anomaly"] is False and result["anomaly_score"] < 0.95, result
 print("all requests answered as documented")

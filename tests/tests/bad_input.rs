@@ -360,6 +360,26 @@ fn dead_letters_are_accepted_after_the_cause_is_fixed() {
     host.stop().unwrap();
 }
 
+/// A sender that gets no answer sends its body again, also when all of it is long behind the watermark.
+#[test]
+fn a_long_body_sent_again_is_stored_once() {
+    let test_host = TestHost::new("").unwrap();
+    let host = test_host.start().unwrap();
+    let body: String = (0..2_000)
+        .map(|at| format!("{{\"sensor_id\":\"a/m/s\",\"timestamp\":{},\"values\":{at}.5}}\n", T0 + at * SECOND))
+        .collect();
+    // The second copy meets the first in memory, the third after a restart in the store.
+    for _ in 0..2 {
+        assert_eq!(host.post("application/x-ndjson", body.as_bytes()).unwrap().status, 202);
+    }
+    host.stop().unwrap();
+    let host = test_host.start().unwrap();
+    assert_eq!(host.post("application/x-ndjson", body.as_bytes()).unwrap().status, 202);
+    host.stop().unwrap();
+    assert_eq!(test_host.query(&["readings", "--sensor", "a/m/s", "--limit", "10000"]).unwrap().len(), 2_000);
+    assert_eq!(test_host.counts().unwrap()["readings"], 2_000);
+}
+
 #[test]
 fn dead_letters_rejected_again_are_not_duplicated() {
     let (test_host, host) = start_host();

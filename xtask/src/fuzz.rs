@@ -192,10 +192,11 @@ fn programs_folder() -> anyhow::Result<PathBuf> {
 
 /// Returns libFuzzer's argument with the dictionary of a target's format. `None`: the format has no dictionary.
 fn dictionary_argument(name: &str) -> Option<String> {
-    // A target without a dictionary of its own uses that of its format: the last word of its name.
-    let format = name.rsplit('-').next().unwrap_or(name);
-    [name, format]
+    // A target without a dictionary of its own uses that of its format: the rest of its name after a dash.
+    let formats = name.match_indices('-').filter_map(|(dash, _)| name.get(dash + 1..));
+    [name]
         .into_iter()
+        .chain(formats)
         .map(|name| folder().join("dictionaries").join(format!("{name}.dict")))
         .find(|path| path.is_file())
         .map(|path| format!("-dict={}", path.display()))
@@ -204,6 +205,14 @@ fn dictionary_argument(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn targets_use_the_dictionary_of_their_format() {
+        let argument = |name: &str| dictionary_argument(name).unwrap_or_default();
+        assert!(argument("ingest-line-protocol").ends_with("/line-protocol.dict"));
+        assert!(argument("ingest-json").ends_with("/json.dict"));
+        assert_eq!(dictionary_argument("store-wal"), None);
+    }
 
     #[test]
     fn every_target_has_a_corpus_and_a_program() -> anyhow::Result<()> {

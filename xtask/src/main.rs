@@ -12,10 +12,11 @@ mod up;
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, Subcommand};
 
 /// Builds, runs and tests Wheeltapper.
@@ -139,7 +140,17 @@ fn binaries() -> anyhow::Result<()> {
 fn check() -> anyhow::Result<()> {
     setup::wasm_target()?;
     cargo(&["fmt", "--all", "--check"])?;
-    cargo(&["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// Both at once, because the components are optimised on one core.
+fn check_and_compose() -> anyhow::Result<()> {
+    let (checked, composed) = thread::scope(|scope| {
+        let composing = scope.spawn(compose::all);
+        (check(), composing.join())
+    });
+    checked?;
+    composed.unwrap_or_else(|_| bail!("composing the components panicked; its message is above"))
 }
 
 fn test(filter: Option<&str>) -> anyhow::Result<()> {
@@ -151,9 +162,10 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     })?;
     phases.run("build the dashboard", setup::dashboard)?;
     if filter.is_none() {
-        phases.run("check format and lints", check)?;
+        phases.run("check format and lints, compose the components for other platforms", check_and_compose)?;
+    } else {
+        phases.run("compose the components for other platforms", compose::all)?;
     }
-    phases.run("compose the components for other platforms", compose::all)?;
     // This also builds the binary that the end-to-end tests run, because a test of its own package runs it too.
     let build = ["test", "--release", "--workspace", "--no-run"];
     phases.run("build the tests", || cargo(&build))?;

@@ -188,7 +188,7 @@ impl OpenAlert {
             (
                 AlertState::Resolved,
                 format!("Back to normal: {} quiet windows in a row. Last finding: {}", self.quiet_windows, self.message),
-                "Make sure that a repair or a change of load explains the recovery; if neither does, keep an eye on it."
+                "Make sure that a repair or a change of load explains the recovery; if neither does, keep monitoring it."
                     .to_owned(),
             )
         } else {

@@ -342,14 +342,14 @@ fn drift_event(drift: &DriftEvent, window: &Window, context: &AssetContext<'_>) 
     let (kind, message) = match drift.kind {
         DriftKind::Drifted => (
             "drifted",
-            format!("{what} moved without an alarm (p = {:.1e}); a shadow learns what is normal now", drift.p_value),
+            format!("{what} drifted without an alarm (p = {:.1e}); retraining has started", drift.p_value),
         ),
         DriftKind::Kept => {
-            ("kept", format!("the shadow that learned after {what} moved is no better; nothing changes"))
+            ("kept", format!("retraining after the drift of {what} gave no improvement; the baseline is kept"))
         }
         DriftKind::Switched => (
             "switched",
-            format!("the shadow that learned after {what} moved fits the last windows better and takes over"),
+            format!("the detector retrained after the drift of {what} fits better and is now in use"),
         ),
     };
     let hash = blake3::hash(format!("{}|{}|{kind}|drift", context.asset, window.end).as_bytes());

@@ -39,7 +39,7 @@ fn a_season_is_drift_with_few_alarms() {
         assert!(kinds.len() <= 20, "{kinds:?}");
         let first = &found.drifts[0];
         assert_eq!(first.sensors, ["p/pump/temperature"]);
-        assert!(first.p_value < 0.05 && first.message.starts_with("temperature moved"), "{}", first.message);
+        assert!(first.p_value < 0.05 && first.message.starts_with("temperature drifted"), "{}", first.message);
         assert!(found.drifts.iter().all(|drift| drift.id.len() == 32));
     }
 }

@@ -310,7 +310,7 @@ impl ReadingCollector<'_> {
             return Err(Rejection::new(
                 Reason::TooOld,
                 format!(
-                    "the reading's time is {}, nothing before {} is taken; set the device's clock or [ingest] earliest",
+                    "the reading's time is {}, times before {} are rejected; set the device's clock or [ingest] earliest",
                     time::to_rfc3339(time),
                     time::to_rfc3339(self.rules.earliest)
                 ),
@@ -327,7 +327,7 @@ impl ReadingCollector<'_> {
         Err(Rejection::new(
             Reason::InFuture,
             format!(
-                "the reading's time is {}, it arrived {}; at most {} s ahead are taken; set the device's clock",
+                "the reading's time is {}, but it arrived at {}; at most {} s ahead are accepted; set the device's clock",
                 time::to_rfc3339(time),
                 time::to_rfc3339(self.arrival),
                 self.rules.max_future_ns / 1_000_000_000

@@ -133,7 +133,7 @@ const MAX_LEVELS: usize = 32;
 pub fn sensor_id_fault(name: &str) -> Option<String> {
     if let Some(hidden) = name.chars().find(|&char| char.is_control() || is_invisible(char)) {
         return Some(format!(
-            "holds the character U+{:04X}, which cannot be seen or turns the direction of writing",
+            "holds the character U+{:04X}, which is invisible or changes the text direction",
             u32::from(hidden)
         ));
     }

@@ -134,7 +134,7 @@ impl Scheduler {
                 self.state.orders.insert(id, order);
                 continue;
             } else {
-                order.close(now, "the diagnosis has changed and does not ask for it any more");
+                order.close(now, "the diagnosis has changed and no longer requires it");
             }
             changed.push(order.record);
         }

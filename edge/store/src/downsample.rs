@@ -179,7 +179,11 @@ mod tests {
             .map(|part| {
                 // Chunks overlap, as late readings cause.
                 let times: Vec<i64> = (0..5_000).map(|at| part * 4_000 + at).collect();
-                let value = |&time: &i64| if time == 77_777 && part == 19 { 9.0 } else { (time % 7) as f64 * 0.1 };
+                // Their readings differ, because duplicates are stored once.
+                let value = |&time: &i64| match time {
+                    77_777 if part == 19 => 9.0,
+                    _ => (time % 7) as f64 * 0.1 + part as f64 * 1e-6,
+                };
                 SensorReadings { sensor: 4, values: times.iter().map(value).collect(), times }
             })
             .collect();

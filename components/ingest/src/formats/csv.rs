@@ -128,7 +128,7 @@ fn parse_header(header: &StringRecord, sensor: Option<&str>) -> Result<Layout, R
     }
     let time = times.ok_or_else(|| {
         Rejection::malformed(format!(
-            "expected a header with the columns sensor_id, timestamp, value, or with a timestamp column and one column a sensor; got {:?}",
+            "expected a header with the columns sensor_id, timestamp, value, or with a timestamp column and one column per sensor; got {:?}",
             excerpt(header.iter().collect::<Vec<_>>().join(",").as_bytes())
         ))
     })?;

@@ -81,7 +81,7 @@ impl Format {
             "application/vnd.wheeltapper.waveform" => Self::Waveform,
             _ => {
                 return Err(Rejection::malformed(format!(
-                    "{:?} is no format that is taken; expected one of application/json, application/x-ndjson, application/senml+json, text/csv, \
+                    "{:?} is not a supported format; expected one of application/json, application/x-ndjson, application/senml+json, text/csv, \
                      application/vnd.influxdata.line-protocol, application/vnd.sparkplug, application/vnd.wheeltapper.waveform, or a short name: {}",
                     excerpt(name.as_bytes()),
                     SHORT_NAMES.map(|(short, _)| short).join(", ")
@@ -136,7 +136,7 @@ pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, collector: 
     let by_topic = || envelope.source.starts_with(sparkplug::TOPIC_PREFIX).then_some(Format::Sparkplug);
     let Some(format) = named.or_else(by_topic).or_else(|| Format::sniff(payload)) else {
         let rejection = Rejection::malformed(format!(
-            "these bytes are of no known format: {:?}; expected JSON, NDJSON, line protocol, SenML, CSV with a header, Sparkplug B or a waveform; name the format",
+            "the format of these bytes is unknown: {:?}; expected JSON, NDJSON, line protocol, SenML, CSV with a header, Sparkplug B or a waveform; name the format",
             excerpt(payload)
         ));
         return collector.reject(0, rejection, payload, 1);

@@ -195,7 +195,7 @@ fn resolve_record(
     })?;
     if let Some(version) = record.bver.filter(|version| *version > SENML_VERSION) {
         return Err(Rejection::malformed(format!(
-            "the record is of SenML version {version}; at most {SENML_VERSION} is understood"
+            "the record has SenML version {version}; at most {SENML_VERSION} is supported"
         )));
     }
     base.name = record.bn.unwrap_or(std::mem::take(&mut base.name));

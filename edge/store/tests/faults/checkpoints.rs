@@ -88,7 +88,8 @@ fn a_chunk_whose_partner_was_merged_or_expired_meanwhile_is_kept() {
             store.commit(&checkpoint(0, &columns(0..1, part * 30, 10), part as u64)).unwrap();
         }
         // It starts at the same time as the tenth chunk, which is gone when the checkpoint is finished.
-        let late = columns(0..1, 300, 2);
+        let mut late = columns(0..1, 300, 2);
+        late[0].values = vec![0.25, 0.75];
         let commit = checkpoint(0, &late, 30);
         let mut writer = store.begin_checkpoint(&commit).unwrap();
         assert!(!writer.step().unwrap());

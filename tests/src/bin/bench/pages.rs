@@ -234,7 +234,7 @@ fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
             kind: "drifted".into(),
             sensors: vec!["s0".into()],
             p_value: 1e-9,
-            message: "s0 moved without an alarm".into(),
+            message: "s0 drifted without an alarm".into(),
         })
         .collect();
     let work_orders: Vec<WorkOrderRow> = (0..5_000_usize).map(|number| work_order(number, machines, end)).collect();

@@ -7,7 +7,7 @@ pub(crate) fn syntax_rejection(error: &serde_json::Error, text: &[u8], expected:
     if error.is_syntax()
         && let Some(token) = non_finite_token(text)
     {
-        let message = format!("{token} is no JSON number; leave out what was not measured");
+        let message = format!("{token} is not a JSON number; omit values that were not measured");
         return Rejection::new(Reason::NonFinite, message);
     }
     Rejection::malformed(format!("expected {expected}; {error}; got {:?}", excerpt(text)))
