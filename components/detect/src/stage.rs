@@ -340,17 +340,15 @@ fn drift_event(drift: &DriftEvent, window: &Window, context: &AssetContext<'_>) 
     let names = sensors.iter().map(|sensor| context.short_name(sensor)).collect::<Vec<_>>().join(", ");
     let what = if sensors.is_empty() { "the scores".to_owned() } else { names };
     let (kind, message) = match drift.kind {
-        DriftKind::Drifted => (
-            "drifted",
-            format!("{what} drifted without an alarm (p = {:.1e}); retraining has started", drift.p_value),
-        ),
+        DriftKind::Drifted => {
+            ("drifted", format!("{what} drifted without an alarm (p = {:.1e}); retraining has started", drift.p_value))
+        }
         DriftKind::Kept => {
             ("kept", format!("retraining after the drift of {what} gave no improvement; the baseline is kept"))
         }
-        DriftKind::Switched => (
-            "switched",
-            format!("the detector retrained after the drift of {what} fits better and is now in use"),
-        ),
+        DriftKind::Switched => {
+            ("switched", format!("the detector retrained after the drift of {what} fits better and is now in use"))
+        }
     };
     let hash = blake3::hash(format!("{}|{}|{kind}|drift", context.asset, window.end).as_bytes());
     Drift {

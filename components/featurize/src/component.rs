@@ -158,8 +158,7 @@ fn block<const N: usize>(features: &[&str; N], rows: &[crate::FeatureRow<N>]) ->
 }
 
 fn conflict(index: u32) -> Rejected {
-    let message =
-        "another value of this sensor and time was received before; the first one counts: give each reading a time of its own";
+    let message = "another value of this sensor and time was received before; the first one counts: give each reading a time of its own";
     Rejected { index, rejection: Rejection { reason: Reason::Duplicate, message: message.to_owned() } }
 }
 
