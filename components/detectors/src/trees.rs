@@ -46,9 +46,9 @@ impl HalfSpaceTrees {
         Self { dimensions, depth, window, window_count: 0, ready: false, trees }
     }
 
-    /// Adds the next point and returns its score from 0 (normal) to 1 (a region without points), on a scale of `log₂(1
-    /// + mass)`. None before the first window is full. Ignores points of another length and points with values that are
-    /// not finite.
+    /// Adds the next point and returns its score from 0 (normal) to 1 (a region without points), on a scale of
+    /// `log₂(1 + mass)`. None before the first window is full. Ignores points of another length and points with values
+    /// that are not finite.
     pub fn push(&mut self, point: &[f64]) -> Option<f64> {
         if point.len() != self.dimensions || point.iter().any(|number| !number.is_finite()) {
             return None;
