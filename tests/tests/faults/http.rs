@@ -37,6 +37,10 @@ pub fn resident(host: &Running) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
+/// Longer than this no other user may wait, on any machine. That their p99 stays under a second on one that does nothing else is
+/// measured by `tests/faults/bombs.py`.
+pub const STANDSTILL: Duration = Duration::from_secs(15);
+
 /// Does `attack` while another user sends a reading and asks for the machines, again and again; gives the 99th percentile of
 /// how long that user waited, of at least 100 requests. All of them have to succeed.
 pub fn p99_beside(host: &Running, attack: impl FnOnce()) -> Duration {
