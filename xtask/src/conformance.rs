@@ -9,15 +9,15 @@ use crate::{cargo_command, compose, run, setup};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Conformance {
     /// The host
-    #[arg(long, value_enum, default_value_t = Host::Edge)]
-    host: Host,
+    #[arg(long, value_enum, default_value_t = TestedHost::Edge)]
+    host: TestedHost,
     /// Only this case
     #[arg(long)]
     case: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Host {
+enum TestedHost {
     /// The edge host, which defines the expected files
     Edge,
     /// The components for Spin in a test host that provides exactly what Spin provides
@@ -30,7 +30,7 @@ enum Host {
     Wash,
 }
 
-impl Host {
+impl TestedHost {
     /// Returns the test in tests/conformance and the programs that it needs.
     fn test_and_programs(self) -> (&'static str, &'static [&'static str]) {
         match self {

@@ -1,11 +1,11 @@
 //! Remaining life as the first passage of a drifting Brownian motion through a limit. It needs no observed failure.
 //!
-//! Kalman filters follow level x and drift μ of the health index, or of its logarithm (exponential degradation): x ← x
-//! + μ + N(0, r), μ ← μ + N(0, q), y = x + N(0, v) (adaptive Wiener degradation: Si et al. 2013; the exponential one:
-//! Gebraeel et al. 2005). There are 18 filters with different r, q and scale, weighted by how well they predicted the
-//! windows so far. First passage through the limit at distance d is inverse Gaussian, F(t) = Φ((μt − d)/σ√t) +
-//! e^(2μd/σ²) Φ(−(d + μt)/σ√t), σ² = r (Folks & Chhikara 1978), averaged over the uncertainty of level, limit and
-//! drift.
+//! Kalman filters follow level x and drift μ of the health index, or of its logarithm (exponential degradation):
+//! x ← x + μ + N(0, r), μ ← μ + N(0, q), y = x + N(0, v) (adaptive Wiener degradation: Si et al. 2013; the
+//! exponential one: Gebraeel et al. 2005). There are 18 filters with different r, q and scale, weighted by how well they
+//! predicted the windows so far. First passage through the limit at distance d is inverse Gaussian,
+//! F(t) = Φ((μt − d)/σ√t) + e^(2μd/σ²) Φ(−(d + μt)/σ√t), σ² = r (Folks & Chhikara 1978), averaged over the uncertainty of
+//! level, limit and drift.
 //!
 //! A trend predicts only degradation that has begun. For degradation that has not, a second risk is combined with it:
 //! after a windows of life, P(T ≤ t) = t / (t + a) (Gott 1993), which depends on the age alone. This makes the
