@@ -249,7 +249,7 @@ fn repeated_late_and_contradicting_readings_are_handled() {
     wait_for_count(&test_host, "dead_letters", 1);
     wait_for_count(&test_host, "readings", 5);
     assert_eq!(count(&test_host, "rejected_readings"), 1);
-    assert!(dead_letters(&test_host, "duplicate").contains("came before"));
+    assert!(dead_letters(&test_host, "duplicate").contains("was received before"));
     check_ingest_works(&test_host, &host, T0 + 103 * SECOND);
 }
 

@@ -6,7 +6,10 @@ use anyhow::{Context as _, ensure};
 use ureq::http::Uri;
 use wheeltapper_config::AlertRoute;
 
-use crate::components::wit::types::{Alert, Severity};
+use crate::{
+    components::wit::types::{Alert, Severity},
+    intake::site_filter::is_at_sites,
+};
 
 /// A route whose URL has been resolved and checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,9 +54,7 @@ impl Route {
 
     /// Whether this route sends notifications of an alert.
     pub(super) fn matches(&self, alert: &Alert) -> bool {
-        let site = alert.asset.split('/').next().unwrap_or_default();
-        rank(alert.severity) >= self.min_severity
-            && (self.sites.is_empty() || self.sites.iter().any(|allowed| allowed == site))
+        rank(alert.severity) >= self.min_severity && (self.sites.is_empty() || is_at_sites(&alert.asset, &self.sites))
     }
 }
 
@@ -63,5 +64,36 @@ fn rank(severity: Severity) -> u8 {
         Severity::Medium => 1,
         Severity::High => 2,
         Severity::Critical => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::notifier::tests::alert;
+
+    #[test]
+    fn a_route_gets_the_alerts_of_its_sites() {
+        let route = |sites: &[&str]| {
+            Route::new(&AlertRoute {
+                name: "ops".into(),
+                severity: "low".into(),
+                sites: sites.iter().map(|&site| site.to_owned()).collect(),
+                webhook: Some("http://127.0.0.1:9/".into()),
+                webhook_env: None,
+            })
+            .unwrap()
+        };
+        for (sites, asset, matches) in [
+            (&[][..], "plant/hall-1/pump", true),
+            (&["plant"], "plant/hall-1/pump", true),
+            (&["plant/hall-1"], "plant/hall-1/pump", true),
+            (&["plant/hall-1"], "plant/hall-10/pump", false),
+            (&["plan"], "plant/hall-1/pump", false),
+            (&["other", "plant/hall-1"], "plant/hall-1/pump", true),
+        ] {
+            assert_eq!(route(sites).matches(&alert("1", asset, "Open")), matches, "{sites:?} {asset}");
+        }
     }
 }

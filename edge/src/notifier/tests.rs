@@ -86,16 +86,20 @@ impl TestLine {
     }
 
     fn append_alert(&mut self, id: &str, state: &str) {
-        let alert: Alert = serde_json::from_value(json!({
-            "id": id, "asset": "north/pump", "sensor": "north/pump/x", "severity": "High", "state": state,
-            "opened": 1, "updated": 2, "resolved": null, "anomalies": 1, "peak_score": 0.9, "peak-score": 0.9,
-            "anomaly": "a", "fault_mode": null, "fault-mode": null, "title": "t", "message": "m", "recommendation": "r",
-        }))
-        .unwrap();
-        self.partition.append(&serde_json::to_vec(&Finding::Alert(alert)).unwrap()).unwrap();
+        self.partition.append(&serde_json::to_vec(&Finding::Alert(alert(id, "north/pump", state))).unwrap()).unwrap();
         self.partition.sync().unwrap();
         self.end.store(self.partition.end(), Ordering::Release);
     }
+}
+
+/// An alert of severity high.
+pub(super) fn alert(id: &str, asset: &str, state: &str) -> Alert {
+    serde_json::from_value(json!({
+        "id": id, "asset": asset, "sensor": format!("{asset}/x"), "severity": "High", "state": state,
+        "opened": 1, "updated": 2, "resolved": null, "anomalies": 1, "peak_score": 0.9, "peak-score": 0.9,
+        "anomaly": "a", "fault_mode": null, "fault-mode": null, "title": "t", "message": "m", "recommendation": "r",
+    }))
+    .unwrap()
 }
 
 fn route(name: &str, url: &str) -> AlertRoute {

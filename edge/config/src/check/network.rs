@@ -166,8 +166,8 @@ fn check_anonymous(checker: &mut Checker<'_>, broker: &BrokerSettings, mode: Acc
     }
 }
 
-/// Checks a site: the first levels of an asset's path.
-fn check_site(checker: &mut Checker<'_>, at: &str, site: &str) {
+/// Checks a site: the first levels of an asset's id.
+pub(super) fn check_site(checker: &mut Checker<'_>, at: &str, site: &str) {
     let well_formed = site.chars().count() <= 256 && site.split('/').all(|level| !level.is_empty());
     let invalid =
         |character: char| character.is_whitespace() || character.is_control() || matches!(character, '+' | '#');

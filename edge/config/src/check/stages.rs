@@ -187,6 +187,9 @@ fn check_route_names(checker: &mut Checker<'_>, routes: &[AlertRoute]) {
 fn check_route(checker: &mut Checker<'_>, at: &str, route: &AlertRoute) {
     let message = format!("route {}: the severity `{}` is unknown", route.name, route.severity);
     checker.check_one_of(&format!("{at}.severity"), &route.severity, &SEVERITIES, &message);
+    for (number, site) in route.sites.iter().enumerate() {
+        super::network::check_site(checker, &format!("{at}.sites.{number}"), site);
+    }
     match (&route.webhook, &route.webhook_env) {
         (Some(url), None) if !(url.starts_with("http://") || url.starts_with("https://")) => {
             let message = format!("route {}: the webhook is not a URL", route.name);

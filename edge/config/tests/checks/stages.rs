@@ -99,6 +99,7 @@ fn errors_of_routes_are_reported() {
         ("[[alerts.route]]\nname = \"\"\nwebhook_env = \"HOOK\"\n", "2:8", "is empty"),
         ("[[alerts.route]]\nname = \"a\"\n", "2:8", "either webhook or webhook_env"),
         ("[[alerts.route]]\nname = \"a\"\nwebhook = \"hook.example\"\n", "3:11", "https://host/path"),
+        ("[[alerts.route]]\nname = \"a\"\nwebhook = \"http://h/\"\nsites = [\"plant/\"]\n", "4:10", "plant/hall-1"),
         ("[[alerts.route]]\nname = \"a\"\nseverity = \"hgih\"\nwebhook_env = \"HOOK\"\n", "3:12", "\"high\""),
     ]);
 }
