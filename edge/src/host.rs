@@ -453,6 +453,12 @@ impl Host {
         faults
     }
 
+    /// Whether the log has records whose readings are not in the store yet.
+    pub fn has_unstored_records(&self) -> bool {
+        let ends = self.raw_readers.iter().map(Reader::end);
+        self.workers.iter().zip(ends).any(|(worker, end)| worker.checkpointed_offset() < end)
+    }
+
     /// Waits until everything accepted so far is in the store: readings, findings, plans and dead letters.
     ///
     /// # Errors

@@ -41,6 +41,15 @@ pub struct RunningHost {
 /// # Errors
 /// If the host cannot start, an address is in use, or a secret is missing.
 pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
+    // Before the host, so that a wrong address is an error at once.
+    let listener = TcpListener::bind(&config.http.listen).await.with_context(|| {
+        format!(
+            "listening on {} ([http] listen); stop the program that uses the address, or choose another with --http",
+            config.http.listen
+        )
+    })?;
+    let http = listener.local_addr()?;
+    let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
     let host = {
         let config = config.clone();
         Arc::new(tokio::task::spawn_blocking(move || Host::start(config)).await??)
@@ -49,12 +58,7 @@ pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
-    let listener = TcpListener::bind(&config.http.listen)
-        .await
-        .with_context(|| format!("listening on {} ([http] listen)", config.http.listen))?;
-    let http = listener.local_addr()?;
     let router = http::router(Arc::clone(&host), Arc::clone(&mapping), stopping.clone())?;
-    let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
     let (limits, metrics) = (config.http.limits.clone(), Arc::clone(&host.metrics));
     let supervisor = host.supervisor.clone();
     let mut first = Some(listener);

@@ -58,6 +58,13 @@ impl Batch {
         indices.iter().map(one).sum()
     }
 
+    /// When reading or waveform `index` arrived, in nanoseconds since 1970.
+    pub(super) fn arrival_of(&self, index: u32) -> i64 {
+        let arrivals = &self.readings.arrivals;
+        let after = arrivals.partition_point(|arrival| arrival.first <= index);
+        after.checked_sub(1).and_then(|at| arrivals.get(at)).map_or(self.arrival, |arrival| arrival.time)
+    }
+
     /// The offset of the record that contains reading or waveform `index`, and the index within that record.
     pub(super) fn origin(&self, index: u32) -> (u64, u32) {
         let after = self.origins.partition_point(|&(first, _)| first <= index);

@@ -228,33 +228,28 @@ fn dead_letter_event(batch: &Batch, index: u32, reason: &str, message: &str) -> 
     let at = index as usize;
     let name =
         |sensor: u32| batch.sensors.get(sensor as usize).map_or_else(|| Arc::from(""), |(_, name)| Arc::clone(name));
-    let (sensor, time, payload, count, format) =
+    let (sensor, payload, count, format) =
         match (readings.sensor.get(at), readings.time.get(at), readings.value.get(at)) {
             (Some(&sensor), Some(&time), Some(&value)) => {
                 let name = name(sensor);
                 let mut line =
                     serde_json::json!({ "sensor_id": &*name, "timestamp": time, "value": value }).to_string();
                 line.push('\n');
-                (name, time, line.into_bytes(), 1, "ndjson")
+                (name, line.into_bytes(), 1, "ndjson")
             }
             _ => match at.checked_sub(readings.sensor.len()).and_then(|at| batch.readings.waveforms.get(at)) {
                 Some(waveform) => {
                     let name = name(waveform.sensor);
                     let payload =
                         wheeltapper_simulate::encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
-                    (
-                        name,
-                        waveform.start,
-                        payload,
-                        u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX),
-                        "waveform",
-                    )
+                    (name, payload, u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX), "waveform")
                 }
-                None => (Arc::from(""), 0, Vec::new(), 0, "ndjson"),
+                None => (Arc::from(""), Vec::new(), 0, "ndjson"),
             },
         };
     DeadLetterEvent {
-        time,
+        // The age of a dead letter counts from its arrival: a reading may be years old.
+        time: batch.arrival_of(index),
         source: "line".to_owned(),
         reason: reason.to_owned(),
         message: message.to_owned(),

@@ -452,8 +452,11 @@ impl Worker {
             self.earliest_arrival = self.earliest_arrival.min(batch.arrival);
         }
         let metrics = &self.config.metrics;
-        for rejected in &output.rejected {
-            metrics.rejected(crate::intake::partition_splitter::reason_name(rejected.rejection.reason)).inc();
+        if let Step::Push(batch) = step {
+            for rejected in &output.rejected {
+                let reason = crate::intake::partition_splitter::reason_name(rejected.rejection.reason);
+                metrics.rejected(reason).inc_by(batch.value_count_of(&[rejected.index]));
+            }
         }
         metrics.readings_late.inc_by(output.late.len() as u64);
         if let Step::Push(batch) = step {

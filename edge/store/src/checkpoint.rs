@@ -23,6 +23,8 @@ use crate::{
     window_chunks::{self, WindowChunk},
 };
 
+/// Maximum number of waveforms of one sensor with the same start.
+const MAX_CONFLICTING_WAVEFORMS: i64 = 256;
 const HOUR: i64 = 3_600_000_000_000;
 
 /// The compressed readings of one sensor.
@@ -147,7 +149,8 @@ impl Store {
 }
 
 impl CheckpointWriter<'_> {
-    /// Number of readings of the commit that are not written, because they are stored already.
+    /// Number of readings of the commit that are not written, because they are stored already. Waveform samples are
+    /// included after [`Self::finish`].
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
@@ -210,7 +213,7 @@ impl CheckpointWriter<'_> {
             Progress::Finished => return Ok(()),
         };
         let Self { commit, attempt, hours, chunks, waveforms, windows, staged, conflicting: met, .. } = &*self;
-        self.store.write(|to| {
+        let duplicate_samples = self.store.write(|to| {
             if commit.checkpoint.is_some() {
                 let deleted = to
                     .prepare_cached("DELETE FROM staged WHERE partition = ?1 AND attempt = ?2")?
@@ -225,7 +228,7 @@ impl CheckpointWriter<'_> {
             }
             add_to_counter(to, "readings", chunks.iter().map(|chunk| chunk.count as u64).sum())?;
             put_hourly_sums(to, hours)?;
-            put_waveforms(to, commit.waveforms, waveforms)?;
+            let duplicate_samples = put_waveforms(to, commit.waveforms, waveforms)?;
             window_chunks::insert_or_merge(to, windows)?;
             put_anomalies(to, commit.anomalies)?;
             put_alerts(to, commit.alerts)?;
@@ -235,8 +238,10 @@ impl CheckpointWriter<'_> {
             put_work_orders(to, commit.work_orders, plan)?;
             put_dead_letters(to, commit.dead_letters)?;
             put_skipped(to, commit.partition, commit.skipped)?;
-            put_partition(to, commit)
+            put_partition(to, commit)?;
+            Ok(duplicate_samples)
         })?;
+        self.duplicates += duplicate_samples;
         self.progress = Progress::Finished;
         Ok(())
     }
@@ -326,13 +331,28 @@ fn put_hourly_sums(to: &Connection, hours: &BTreeMap<(u32, i64), HourlySums>) ->
     Ok(())
 }
 
-fn put_waveforms(to: &Connection, waveforms: &[WaveformRow], encoded: &[Vec<u8>]) -> Result<(), StoreError> {
+/// Writes waveforms, and returns the number of samples that were not written, because the same waveform is stored already.
+/// A waveform that conflicts with a stored one, of the same sensor and start, is stored at the next free nanosecond; at
+/// most [`MAX_CONFLICTING_WAVEFORMS`] are, and the others count as duplicates.
+fn put_waveforms(to: &Connection, waveforms: &[WaveformRow], encoded: &[Vec<u8>]) -> Result<u64, StoreError> {
     let mut insert = to.prepare_cached("INSERT OR IGNORE INTO waveform_chunks VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    let mut samples = 0;
+    let mut is_same = to.prepare_cached(
+        "SELECT rate = ?3 AND samples = ?4 FROM waveform_chunks WHERE sensor = ?1 AND start_time = ?2",
+    )?;
+    let (mut samples, mut duplicates) = (0, 0);
     for (waveform, encoded) in waveforms.iter().zip(encoded) {
         let count = i64::try_from(waveform.samples.len()).unwrap_or(i64::MAX);
-        insert.execute(params![waveform.sensor, waveform.start, waveform.rate, count, encoded])?;
-        samples += waveform.samples.len() as u64;
+        let mut is_stored = false;
+        for start in (0..MAX_CONFLICTING_WAVEFORMS).map(|later| waveform.start.saturating_add(later)) {
+            is_stored = insert.execute(params![waveform.sensor, start, waveform.rate, count, encoded])? > 0;
+            if is_stored
+                || is_same.query_row(params![waveform.sensor, start, waveform.rate, encoded], |row| row.get(0))?
+            {
+                break;
+            }
+        }
+        *if is_stored { &mut samples } else { &mut duplicates } += waveform.samples.len() as u64;
     }
-    add_to_counter(to, "waveform_samples", samples)
+    add_to_counter(to, "waveform_samples", samples)?;
+    Ok(duplicates)
 }

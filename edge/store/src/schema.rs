@@ -21,6 +21,11 @@ END;
 CREATE TRIGGER dead_letter_deleted AFTER DELETE ON dead_letters BEGIN
     UPDATE counters SET value = value - length(old.payload) WHERE name = 'dead_letter_bytes';
 END;
+-- SQLite as it is built here has no square root.
+DROP VIEW reading_hourly;
+CREATE VIEW reading_hourly AS
+    SELECT name AS sensor, hour, mean AS avg, min, max, max(m2, 0) / count AS variance, count
+    FROM reading_hourly_sums JOIN sensors ON sensors.id = reading_hourly_sums.sensor;
 UPDATE state SET key = 'notifier/' || substr(key, 9), value = CAST(replace(CAST(value AS TEXT), '\"told\":', '\"notified\":') AS BLOB)
     WHERE key LIKE 'courier/%';
 UPDATE state SET key = 'restored_alerts' WHERE key = 'adopted';

@@ -1,7 +1,9 @@
 //! Chunks of readings: written completely or discarded, and merged when there are many small ones.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use wheeltapper_store::{AppliedOffset, Checkpoint, Commit, Filter, SensorReadings, Store, WindowBlock, WindowRow};
+use wheeltapper_store::{
+    AppliedOffset, Checkpoint, Commit, Filter, SensorReadings, Store, WaveformRow, WindowBlock, WindowRow,
+};
 
 const HOUR: i64 = 3_600_000_000_000;
 const SECOND: i64 = 1_000_000_000;
@@ -109,6 +111,24 @@ fn repeated_readings_are_stored_once() {
     assert!(before.0.iter().zip(&before.1).all(|stored| times.iter().zip(&values).any(|found| found == stored)));
     assert_eq!(store.counts().unwrap().readings, 3 * 2002);
     assert_eq!(store.hourly_aggregates(1, 0, HOUR).unwrap().iter().map(|hour| hour.count).sum::<u64>(), 2002);
+}
+
+#[test]
+fn a_waveform_that_comes_again_is_stored_once_and_a_conflicting_one_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("s.db")).unwrap();
+    let waveform = |value| [WaveformRow { sensor: 0, start: 5 * SECOND, rate: 100.0, samples: vec![value; 8] }];
+    let (first, other) = (waveform(1.0), waveform(2.0));
+    for (offset, waveforms, duplicates) in [(1, &first, 0), (2, &other, 0), (3, &first, 8), (4, &other, 8)] {
+        let commit = Commit { waveforms, ..checkpoint(&[], offset) };
+        let mut writer = store.begin_checkpoint(&commit).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(writer.duplicates(), duplicates, "{offset}");
+    }
+    assert_eq!(store.counts().unwrap().waveform_samples, 16);
+    let raw = rusqlite::Connection::open(folder.path().join("s.db")).unwrap();
+    let starts: i64 = raw.query_row("SELECT sum(start_time) FROM waveform_chunks", [], |row| row.get(0)).unwrap();
+    assert_eq!(starts, 10 * SECOND + 1);
 }
 
 #[test]
