@@ -104,9 +104,10 @@ pub fn columns(mut bytes: &[u8]) {
 }
 
 /// Returns the length from which the limits are computed. Repeated numbers are compressed to few bytes, so the memory
-/// is bounded not by the column's length but by its maximum of 4 Mi numbers of 8 bytes.
+/// is bounded not by the column's length but by its maximum of 4 Mi numbers of 8 bytes, and by two windows of 16 Mi numbers
+/// that pco allocates for references back.
 fn length_for_limits(bytes: &[u8]) -> usize {
-    bytes.len() + (1 << 18)
+    bytes.len() + (5 << 18)
 }
 
 fn commit(store: &Store, number: usize) -> Result<(), StoreError> {

@@ -267,8 +267,9 @@ impl SensorState {
         let usual = self.usual_rate;
         if high - low >= 3 && rate.is_finite() {
             let max_change = usual * MIN_RATE_CHANGE_LIMIT.max(RATE_CHANGE_LIMIT / f64::from(self.rate_windows.max(1)));
-            self.usual_rate =
-                if self.rate_windows == 0 { rate } else { usual + (rate - usual).clamp(-max_change, max_change) };
+            // A damaged snapshot may contain any rate.
+            let is_known = self.rate_windows > 0 && usual > 0.0 && usual.is_finite();
+            self.usual_rate = if is_known { usual + (rate - usual).clamp(-max_change, max_change) } else { rate };
             self.rate_windows = self.rate_windows.saturating_add(1);
         }
         (rate, usual)

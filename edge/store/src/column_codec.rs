@@ -2,7 +2,6 @@
 
 use pco::{
     ChunkConfig, PagingSpec,
-    metadata::DeltaEncoding,
     standalone::{DecompressorItem, FileDecompressor, simple_compress},
 };
 
@@ -14,11 +13,9 @@ const COMPRESSION_LEVEL: usize = 4;
 const MIN_COMPRESSED_LENGTH: usize = 8;
 
 /// Maximum length of a compressed column; longer columns are stored uncompressed. A damaged column of a few bytes could
-/// claim any length, so a claim above this limit is an error.
+/// claim any length, so a claim above this limit is an error. Decoding takes at most 32 MiB for the numbers, and 256 MiB
+/// for pco's references back, whatever a damaged column claims.
 const MAX_NUMBERS: usize = 1 << 22;
-/// Maximum distance in numbers over which a column refers back. pco writes at most 2^15, reads up to 2^24, and allocates
-/// all of it (8 bytes a number) before the first number is decoded.
-const MAX_LOOKBACK: usize = 1 << 20;
 
 fn config() -> ChunkConfig {
     ChunkConfig::default()
@@ -67,13 +64,6 @@ fn decompress<T: pco::data_types::Number + Default>(bytes: &[u8]) -> Result<Vec<
         let decoded = numbers.len();
         if chunk.n() > MAX_NUMBERS - decoded {
             return Err(StoreError::CorruptColumn(format!("it claims to contain more than {MAX_NUMBERS} numbers")));
-        }
-        if let DeltaEncoding::Lookback { config, .. } = &chunk.meta().delta_encoding
-            && 1_usize.checked_shl(config.window_n_log).is_none_or(|window| window > MAX_LOOKBACK)
-        {
-            return Err(StoreError::CorruptColumn(format!(
-                "it claims to refer back over more than {MAX_LOOKBACK} numbers"
-            )));
         }
         numbers.reserve_exact(chunk.n());
         numbers.resize(decoded + chunk.n(), T::default());

@@ -64,10 +64,11 @@ impl StoreOptions {
 pub(crate) struct StoreShared {
     pub(crate) path: PathBuf,
     pub(crate) options: StoreOptions,
+    /// Readers that are not in use. They are dropped before the writer: the last connection checkpoints the write-ahead
+    /// log, which a reader cannot.
+    idle_readers: Mutex<Vec<PooledReader>>,
     /// SQLite has one writer at a time. This mutex is fairer than its busy handler.
     writer: Option<Mutex<Writer>>,
-    /// Readers that are not in use.
-    idle_readers: Mutex<Vec<PooledReader>>,
     /// Reads in progress.
     active_reads: Mutex<Vec<ActiveRead>>,
     /// Held during a checkpoint of the write-ahead log.
