@@ -96,7 +96,7 @@ fn insert_at_free_start(to: &Connection, chunk: &ReadingChunk) -> Result<(), Sto
     Ok(())
 }
 
-fn decode_rows(times: &[u8], values: &[u8]) -> Result<Vec<(i64, f64)>, StoreError> {
+pub(crate) fn decode_rows(times: &[u8], values: &[u8]) -> Result<Vec<(i64, f64)>, StoreError> {
     Ok(decode_i64(times)?.into_iter().zip(decode_f64(values)?).collect())
 }
 

@@ -7,10 +7,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use rusqlite::{CachedStatement, Connection, params};
 
-use crate::{
-    SensorReadings, StoreError,
-    column_codec::{decode_f64, decode_i64},
-};
+use crate::{SensorReadings, StoreError, chunk_merge::decode_rows};
 
 /// Returns the columns without duplicates: readings of which the store or the column has another with the same sensor,
 /// time and value. A reading with another value for a known time is kept. A column in time order that starts after its
@@ -35,7 +32,8 @@ fn column_without_duplicates<'a>(
     let (Some(&first), Some(&last)) = (column.times.iter().min(), column.times.iter().max()) else {
         return Ok(Cow::Borrowed(column));
     };
-    let mut stored_duplicates: HashSet<(i64, u64)> = HashSet::new();
+    // Readings that are stored, then also those of the column.
+    let mut known: HashSet<(i64, u64)> = HashSet::new();
     let mut sorted_times = Vec::new();
     let mut rows = overlapping.query(params![column.sensor, first, last])?;
     while let Some(row) = rows.next()? {
@@ -51,15 +49,14 @@ fn column_without_duplicates<'a>(
         }
         let (times, values): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(3)?);
         // A chunk that cannot be decoded is left for manual repair, and must not block new readings.
-        let (Ok(times), Ok(values)) = (decode_i64(&times), decode_f64(&values)) else { continue };
-        let stored = times.iter().zip(&values).filter(|(time, _)| sorted_times.binary_search(time).is_ok());
-        stored_duplicates.extend(stored.map(|(&time, value)| (time, value.to_bits())));
+        let Ok(stored) = decode_rows(&times, &values) else { continue };
+        let stored = stored.into_iter().filter(|(time, _)| sorted_times.binary_search(time).is_ok());
+        known.extend(stored.map(|(time, value)| (time, value.to_bits())));
     }
     let increasing = column.times.is_sorted_by(|earlier, later| earlier < later);
-    if increasing && stored_duplicates.is_empty() {
+    if increasing && known.is_empty() {
         return Ok(Cow::Borrowed(column));
     }
-    let mut known = stored_duplicates;
     let readings = column.times.iter().copied().zip(column.values.iter().copied());
     let (times, values) = readings.filter(|&(time, value)| known.insert((time, value.to_bits()))).unzip();
     Ok(Cow::Owned(SensorReadings { sensor: column.sensor, times, values }))
