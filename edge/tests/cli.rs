@@ -3,7 +3,8 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, Write as _},
     os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Command, Output, Stdio},
@@ -51,7 +52,8 @@ fn usage_errors_exit_with_2_and_failures_with_1() {
     assert_eq!(wheeltapper(&["no-such-command"]).status.code(), Some(2));
     let out = wheeltapper(&["--config", "missing.toml", "config", "check"]);
     assert_eq!(out.status.code(), Some(2));
-    assert!(text(&out.stderr).contains("missing.toml"), "{}", text(&out.stderr));
+    let stderr = text(&out.stderr);
+    assert!(stderr.contains("missing.toml") && stderr.contains("config example"), "{stderr}");
     let out = wheeltapper(&["query", "alerts"]);
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("--data"), "{}", text(&out.stderr));
@@ -196,6 +198,29 @@ fn arguments_and_files_that_are_not_utf_8_are_reported() {
     }
     let out = inside(folder.path(), &["replay", "folder.toml"]).output().unwrap();
     assert!(out.status.code() == Some(1) && text(&out.stderr).contains(".csv"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn config_check_reads_standard_input_or_a_named_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |input: &str, file: &str| {
+        fs::write(folder.path().join("named.toml"), input).unwrap();
+        let mut child = inside(folder.path(), &["config", "check", file])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap();
+        (out.status.code(), text(&out.stdout) + &text(&out.stderr))
+    };
+    let (code, printed) = check("", "-");
+    assert_eq!((code, printed.as_str()), (Some(0), "the configuration is valid: 0 sensors, 0 technicians\n"));
+    for file in ["-", "named.toml"] {
+        let (code, printed) = check("[http]\nlisten = 1\n", file);
+        assert!(code == Some(2) && printed.contains(":2:10"), "{file}: {printed}");
+    }
 }
 
 #[test]

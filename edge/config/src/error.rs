@@ -85,8 +85,8 @@ impl ConfigErrors {
         Self { errors }
     }
 
-    pub(crate) fn for_file(file: &str, message: String) -> Self {
-        Self::new(vec![ConfigError::at_span(message, None, None, "", file)])
+    pub(crate) fn for_file(file: &str, message: String, help: Option<&str>) -> Self {
+        Self::new(vec![ConfigError::at_span(message, help.map(str::to_owned), None, "", file)])
     }
 
     pub(crate) fn from_toml(error: &toml::de::Error, text: &str, file: &str) -> Self {

@@ -30,7 +30,7 @@ pub use settings::{
 pub use units::{ByteSize, Duration};
 pub use wheeltapper_condition_monitoring::waveform::iso20816::MachineClass;
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 /// An example configuration that explains every setting; `wheeltapper config example` prints it.
 pub const EXAMPLE: &str = include_str!("../examples/wheeltapper.toml");
@@ -69,7 +69,15 @@ pub fn load(path: &Path, listen: &ListenOverride) -> Result<Config, ConfigErrors
             config.resolve_paths(path.parent().unwrap_or(Path::new("")));
             Ok(config)
         }
-        Err(error) => Err(ConfigErrors::for_file(&name, format!("the configuration cannot be read: {error}"))),
+        Err(error) => {
+            let help = match error.kind() {
+                io::ErrorKind::NotFound => Some("check the path, or write one: `wheeltapper config example > FILE`"),
+                io::ErrorKind::PermissionDenied => Some("let the user that runs the host read the file"),
+                io::ErrorKind::InvalidData => Some("save the file as UTF-8 text"),
+                _ => None,
+            };
+            Err(ConfigErrors::for_file(&name, format!("the configuration cannot be read: {error}"), help))
+        }
     }
 }
 

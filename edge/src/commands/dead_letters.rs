@@ -1,10 +1,11 @@
 //! `wheeltapper dead-letters`.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, thread, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Subcommand, builder::PossibleValuesParser};
 use serde_json::Value;
+use wheeltapper_config::Config;
 use wheeltapper_line_api::RejectionReason;
 use wheeltapper_store::{Store, StoreError};
 
@@ -33,8 +34,8 @@ enum DeadLettersAction {
         #[arg(long, value_parser = reason_parser())]
         reason: Option<String>,
         /// Maximum number
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[arg(long, default_value = "50")]
+        limit: NonZeroUsize,
         /// Include the payload, as text
         #[arg(long)]
         payload: bool,
@@ -50,9 +51,9 @@ enum DeadLettersAction {
         /// Only those rejected for this reason
         #[arg(long, value_parser = reason_parser())]
         reason: Option<String>,
-        /// The running host; this must be its data folder
-        #[arg(long, default_value = "http://127.0.0.1:8080")]
-        to: String,
+        /// The running host; this must be its data folder [default: the address of `[http] listen`]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
         /// An API key with the scope write, if the host requires one; create one with `wheeltapper key add`
         #[arg(long, env = "WHEELTAPPER_API_KEY", hide_env_values = true)]
         key: Option<String>,
@@ -69,9 +70,10 @@ impl DeadLettersCommand {
     pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
         match self.action {
             DeadLettersAction::List { reason, limit, payload } => {
-                list(&global.open_store()?, reason.as_deref(), limit, payload)
+                list(&global.open_store()?, reason.as_deref(), limit.get(), payload)
             }
             DeadLettersAction::Replay { reason, to, key } => {
+                let to = to.map_or_else(|| global.load_config().map(|config| host_url(&config)), Ok)?;
                 replay(&global.open_store()?, reason.as_deref(), &to, key.as_deref())
             }
             DeadLettersAction::Purge { older_than } => {
@@ -82,6 +84,19 @@ impl DeadLettersCommand {
             }
         }
     }
+}
+
+/// Returns the URL at which the host with this configuration answers on this machine.
+fn host_url(config: &Config) -> String {
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    let listen = &config.http.listen;
+    // An address for all interfaces is no destination on every system.
+    let reachable = match listen.rsplit_once(':') {
+        Some(("0.0.0.0", port)) => format!("127.0.0.1:{port}"),
+        Some(("[::]", port)) => format!("[::1]:{port}"),
+        _ => listen.clone(),
+    };
+    format!("{scheme}://{reachable}")
 }
 
 fn list(store: &Store, reason: Option<&str>, limit: usize, payload: bool) -> anyhow::Result<()> {
@@ -383,6 +398,18 @@ mod tests {
         let odd: Vec<String> = all.into_iter().skip(1).step_by(2).collect();
         assert_eq!(ids(Some("in-future"), SortOrder::OldestFirst), odd);
         assert!(ids(Some("it's none"), SortOrder::OldestFirst).is_empty());
+    }
+
+    #[test]
+    fn the_url_of_the_host_comes_from_the_configuration() {
+        let url = |listen: &str| {
+            let mut config = Config::default();
+            config.http.listen = listen.into();
+            host_url(&config)
+        };
+        assert_eq!(url("127.0.0.1:9000"), "http://127.0.0.1:9000");
+        assert_eq!(url("0.0.0.0:80"), "http://127.0.0.1:80");
+        assert_eq!(url("[::]:80"), "http://[::1]:80");
     }
 
     #[test]

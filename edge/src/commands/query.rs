@@ -61,7 +61,7 @@ pub(super) struct Query {
 
 #[derive(Debug, Subcommand)]
 enum QueryTarget {
-    /// Row counts of all tables
+    /// Number of readings, waveform samples and windows stored so far, and of rows in the other tables
     Counts,
     /// Sensors and their machines
     Sensors,
