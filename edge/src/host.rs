@@ -22,6 +22,7 @@ use wheeltapper_store::Store;
 use crate::{
     clock,
     components::{Ingester, InstanceLimits, Sandbox},
+    connections::Connections,
     data_folder::DataFolder,
     intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{
@@ -65,6 +66,8 @@ pub struct Host {
     pub store: Store,
     /// Prometheus metrics.
     pub metrics: Arc<Metrics>,
+    /// Connections to external servers.
+    pub connections: Connections,
     /// Runs and restarts the threads of the line.
     pub supervisor: Supervisor,
     store_check: TaskHandle,
@@ -194,6 +197,7 @@ impl Host {
             intake,
             registry,
             store,
+            connections: Connections::new(Arc::clone(&metrics)),
             metrics,
             store_check,
             supervisor,

@@ -9,6 +9,7 @@ pub mod api;
 pub mod clock;
 pub mod commands;
 pub mod components;
+mod connections;
 pub mod data_folder;
 pub mod evaluation;
 pub mod host;

@@ -38,6 +38,11 @@ struct FileLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ConnectionLabel {
+    connection: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct TaskLabel {
     task: String,
 }
@@ -106,6 +111,7 @@ pub struct Metrics {
     /// Bytes of the log that were found damaged when it was opened.
     log_damaged_bytes: Family<PartitionLabel, Counter>,
     store_bytes: Family<FileLabel, Gauge>,
+    connection_up: Family<ConnectionLabel, Gauge>,
     task_up: Family<TaskLabel, Gauge>,
     task_restarts: Family<TaskLabel, Counter>,
 }
@@ -161,6 +167,7 @@ impl Default for Metrics {
             log_lost_bytes: Family::default(),
             log_damaged_bytes: Family::default(),
             store_bytes: Family::default(),
+            connection_up: Family::default(),
             task_up: Family::default(),
             task_restarts: Family::default(),
         };
@@ -232,6 +239,11 @@ impl Metrics {
             self.log_damaged_bytes.clone(),
         );
         to.register("store_bytes", "Size of the store in bytes, by file", self.store_bytes.clone());
+        to.register(
+            "connection_up",
+            "Whether the connection to an external MQTT broker or NATS server is up (1) or down (0)",
+            self.connection_up.clone(),
+        );
         to.register("task_up", "Whether a supervised task of the host works (1) or failed (0)", self.task_up.clone());
         to.register("task_restarts", "Restarts of a supervised task", self.task_restarts.clone());
     }
@@ -282,6 +294,11 @@ impl Metrics {
             let gauge = self.store_bytes.get_or_create(&FileLabel { file });
             gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Whether the connection to an external server is up: 1 or 0.
+    pub fn connection_up(&self, connection: &str) -> Gauge {
+        self.connection_up.get_or_create(&ConnectionLabel { connection: connection.to_owned() }).clone()
     }
 
     /// Whether a supervised task works: 1 or 0.

@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 use wheeltapper_config::{Config, ListenOverride};
-use wheeltapper_mqtt::{Broker, BrokerHandle, Mapping, Sink};
+use wheeltapper_mqtt::{Broker, BrokerHandle, ClientEvent, Mapping, Sink};
 
 use crate::{
     host::Host,
@@ -125,20 +125,27 @@ pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
         let sink: Arc<dyn Sink> =
             Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), FIRST_CLIENT_LANE + number));
         let client = crate::triggers::mqtt::client_config(client)?;
+        let connection = host.connections.register(format!("mqtt-client-{number} {}", client.redacted_url()));
         spawn(Box::pin(supervisor.supervise(format!("mqtt-client-{number}"), move |_| {
-            let (client, sink) = (client.clone(), Arc::clone(&sink));
+            let (client, sink, connection) = (client.clone(), Arc::clone(&sink), connection.clone());
             async move {
-                wheeltapper_mqtt::run_client(client, sink).await;
+                let observe = move |event: ClientEvent<'_>| match event {
+                    ClientEvent::Subscribed => connection.report_up(),
+                    ClientEvent::Disconnected { reason } => connection.report_down(reason),
+                };
+                wheeltapper_mqtt::run_client(client, sink, observe).await;
                 Ok(())
             }
         })));
     }
     for (number, settings) in (0..).zip(&config.nats) {
         let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&mapping));
+        let connection = host.connections.register(nats::connection_name(number, &settings));
         spawn(Box::pin(supervisor.supervise(format!("nats-{number}"), move |_| {
             let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&mapping));
+            let connection = connection.clone();
             async move {
-                nats::run(host, settings, mapping, number).await;
+                nats::run(host, settings, mapping, number, connection).await;
                 Ok(())
             }
         })));

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use wheeltapper_tests::{SECOND, T0, TestHost, free_port, wait_until};
+use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost, free_port, wait_until};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -42,6 +42,19 @@ fn reading(sensor: &str, second: i64) -> String {
 
 fn wait_for_count(test_host: &TestHost, name: &str, expected: u64) {
     wait_until(&format!("{name} = {expected}"), TIMEOUT, || Ok(test_host.counts()?[name] == expected)).unwrap();
+}
+
+/// Waits until `/ready` answers 200 and lists `count` external servers that cannot be reached, named `name`.
+fn wait_for_disconnected(host: &RunningHost, count: usize, name: &str) {
+    wait_until(&format!("{count} disconnected {name}"), TIMEOUT, || {
+        let (status, text) = host.get("/ready")?;
+        let body: serde_json::Value = serde_json::from_str(&text)?;
+        let listed = body["disconnected"].as_array().map_or(&[][..], Vec::as_slice);
+        let named = listed.iter().all(|down| down["connection"].as_str().is_some_and(|known| known.starts_with(name)));
+        let up = host.metric(&format!("wheeltapper_connection_up{{connection=\"{name} "))?;
+        Ok(status == 200 && named && listed.len() == count && up == if count == 0 { 1.0 } else { 0.0 })
+    })
+    .unwrap();
 }
 
 const FAST_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n";
@@ -83,11 +96,14 @@ fn nats_jetstream_delivers_through_restarts_of_host_and_server() {
     wait_for_count(&test_host, "readings", 100);
     // The metric counts messages, not fetched batches.
     assert!(host.metric("wheeltapper_events_total{trigger=\"nats\"}").unwrap() >= 50.0);
-    // The server restarts.
+    // The server restarts. Meanwhile `/ready` names it, and the host serves everybody else.
+    wait_for_disconnected(&host, 0, "nats-0");
     drop(server);
+    wait_for_disconnected(&host, 1, "nats-0");
     let _server = start_peer("nats-server", &arguments, port);
     publish(100, 150);
     wait_for_count(&test_host, "readings", 150);
+    wait_for_disconnected(&host, 0, "nats-0");
     // An unreadable message is acknowledged and becomes a dead letter.
     runtime.block_on(async {
         let client = async_nats::connect(format!("127.0.0.1:{port}")).await.unwrap();
@@ -111,7 +127,7 @@ fn mosquitto_client_receives_messages_after_a_kill() {
         let settings = test_host.path().join("mosquitto.conf");
         std::fs::write(&settings, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"))
             .unwrap();
-        let _broker = start_peer("mosquitto", &["-c", settings.to_str().unwrap()], port);
+        let broker = start_peer("mosquitto", &["-c", settings.to_str().unwrap()], port);
         test_host
             .configure(&format!(
                 "{FAST_CONFIG}[[mqtt.client]]\nurl = \"mqtt://127.0.0.1:{port}\"\nversion = {version}\n\
@@ -137,11 +153,14 @@ fn mosquitto_client_receives_messages_after_a_kill() {
         host.kill().unwrap();
         publish(&format!(r#"{{"timestamp":{},"values":2.5}}"#, T0 / SECOND + 100));
         let host = test_host.start().unwrap();
+        wait_for_disconnected(&host, 0, "mqtt-client-0");
         wait_until("the message published while the host was down", TIMEOUT, || {
             let rows = test_host.query(&["readings", "--sensor", "pump/temperature"])?;
             Ok(rows.iter().any(|row| row["value"] == 2.5) || test_host.counts()?["dead_letters"].as_u64() > Some(0))
         })
         .unwrap();
+        drop(broker);
+        wait_for_disconnected(&host, 1, "mqtt-client-0");
         host.stop().unwrap();
     }
 }

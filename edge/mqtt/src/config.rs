@@ -134,6 +134,13 @@ pub struct ClientConfig {
     pub ca_file: Option<PathBuf>,
 }
 
+impl ClientConfig {
+    /// The broker's address without user and password, for messages.
+    pub fn redacted_url(&self) -> String {
+        crate::client::redacted_url(&self.url)
+    }
+}
+
 impl fmt::Debug for ClientConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientConfig")

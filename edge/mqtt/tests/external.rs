@@ -9,14 +9,14 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use common::*;
-use wheeltapper_mqtt::{ClientConfig, Verdict, run_client};
+use wheeltapper_mqtt::{ClientConfig, ClientEvent, Verdict, run_client};
 
 struct Mosquitto {
     child: Child,
@@ -121,7 +121,7 @@ fn survives_restarts(version: u8, qos: u8) {
     let mosquitto = Mosquitto::start(folder.path(), port);
     let sink = Recorder::storing();
     let runtime = runtime();
-    runtime.spawn(run_client(client(port, version, qos), sink.clone()));
+    runtime.spawn(run_client(client(port, version, qos), sink.clone(), |_| {}));
     publish(mosquitto.address(), qos, 0..1);
     // The first message may have been published before the client subscribed; publish until one arrives.
     eventually("the client takes messages", || {
@@ -180,7 +180,7 @@ fn a_message_is_offered_again_to_a_busy_sink() {
         _ => Verdict::Stored,
     });
     let runtime = runtime();
-    runtime.spawn(run_client(client(mosquitto.port, 5, 1), sink.clone()));
+    runtime.spawn(run_client(client(mosquitto.port, 5, 1), sink.clone(), |_| {}));
     eventually("the client takes messages", || {
         publish(mosquitto.address(), 1, 0..1);
         !sink.payloads().is_empty()
@@ -211,10 +211,36 @@ fn the_embedded_broker_can_be_the_external_one_over_tls() {
     };
     assert!(!format!("{settings:?}").contains("secret"));
     let runtime = runtime();
-    runtime.spawn(run_client(settings, sink.clone()));
+    runtime.spawn(run_client(settings, sink.clone(), |_| {}));
     eventually("a message arrives", || {
         broker.handle.publish("plant/x", "over TLS".into(), 2, false);
         !sink.payloads().is_empty()
     });
     assert_eq!((sink.received()[0].qos, &*sink.received()[0].topic), (2, "plant/x"));
+}
+
+#[test]
+fn changes_of_the_connection_are_observed() {
+    let folder = folder();
+    let port = free_port();
+    let events: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let observed = Arc::clone(&events);
+    let observe = move |event: ClientEvent<'_>| {
+        let up = match event {
+            ClientEvent::Subscribed => true,
+            ClientEvent::Disconnected { reason } => {
+                assert!(!reason.is_empty());
+                false
+            }
+        };
+        observed.lock().unwrap().push(up);
+    };
+    let last = |events: &Arc<Mutex<Vec<bool>>>| events.lock().unwrap().last().copied();
+    let runtime = runtime();
+    runtime.spawn(run_client(client(port, 5, 1), Recorder::storing(), observe));
+    eventually("there is no broker yet", || last(&events) == Some(false));
+    let mosquitto = Mosquitto::start(folder.path(), port);
+    eventually("the client is connected", || last(&events) == Some(true));
+    mosquitto.stop("-KILL");
+    eventually("the connection is lost", || last(&events) == Some(false));
 }

@@ -14,6 +14,7 @@ use wheeltapper_mqtt::Mapping;
 
 use crate::{
     clock,
+    connections::Connection,
     host::Host,
     intake::{Envelope, IntakeError},
 };
@@ -29,17 +30,46 @@ const FIRST_LANE: u64 = 1 << 62;
 
 /// Consumes messages until the future is dropped; reconnects when the server disconnects. `number` distinguishes the
 /// connections of `[[nats]]`.
-pub async fn run(host: Arc<Host>, config: NatsServer, mapping: Arc<Mapping>, number: u64) {
+pub async fn run(host: Arc<Host>, config: NatsServer, mapping: Arc<Mapping>, number: u64, connection: Connection) {
     loop {
-        if let Err(error) = consume(&host, &config, &mapping, FIRST_LANE + number).await {
-            tracing::warn!(url = %config.url, error = format!("{error:#}"), "NATS: reconnecting in {RECONNECT_INTERVAL:?}");
+        if let Err(error) = consume(&host, &config, &mapping, FIRST_LANE + number, &connection).await {
+            let error = format!("{error:#}");
+            connection.report_down(&error);
+            tracing::warn!(url = %redacted_url(&config.url), error, "NATS: reconnecting in {RECONNECT_INTERVAL:?}");
         }
         time::sleep(RECONNECT_INTERVAL).await;
     }
 }
 
-async fn connect(config: &NatsServer) -> anyhow::Result<async_nats::Client> {
-    let mut options = async_nats::ConnectOptions::new().name("wheeltapper");
+/// Name of a connection for `/ready` and `/metrics`.
+pub fn connection_name(number: u64, config: &NatsServer) -> String {
+    format!("nats-{number} {}", redacted_url(&config.url))
+}
+
+/// The URL without user and password, for messages.
+fn redacted_url(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, address))) => format!("{scheme}://{address}"),
+        (None, Some((_, address))) => address.to_owned(),
+        (_, None) => url.to_owned(),
+    }
+}
+
+async fn connect(config: &NatsServer, connection: &Connection) -> anyhow::Result<async_nats::Client> {
+    let reporter = connection.clone();
+    // The client reconnects by itself and reports this only here.
+    let report = move |event| {
+        match event {
+            async_nats::Event::Connected => reporter.report_up(),
+            async_nats::Event::Disconnected | async_nats::Event::Closed => {
+                reporter.report_down("the server closed the connection");
+            }
+            async_nats::Event::ClientError(error) => tracing::debug!(%error, "NATS"),
+            _ => {}
+        }
+        std::future::ready(())
+    };
+    let mut options = async_nats::ConnectOptions::new().name("wheeltapper").event_callback(report);
     let secret = |name: &Option<String>| -> anyhow::Result<Option<String>> {
         name.as_ref()
             .map(|name| std::env::var(name).with_context(|| format!("the environment variable {name} is not set")))
@@ -54,11 +84,18 @@ async fn connect(config: &NatsServer) -> anyhow::Result<async_nats::Client> {
     if let Some(file) = &config.creds_file {
         options = options.credentials_file(file).await.with_context(|| format!("reading {}", file.display()))?;
     }
-    options.connect(&config.url).await.with_context(|| format!("connecting to {}", config.url))
+    let url = &config.url;
+    options.connect(url).await.with_context(|| format!("connecting to {}", redacted_url(url)))
 }
 
-async fn consume(host: &Arc<Host>, config: &NatsServer, mapping: &Arc<Mapping>, lane: u64) -> anyhow::Result<()> {
-    let client = connect(config).await?;
+async fn consume(
+    host: &Arc<Host>,
+    config: &NatsServer,
+    mapping: &Arc<Mapping>,
+    lane: u64,
+    connection: &Connection,
+) -> anyhow::Result<()> {
+    let client = connect(config, connection).await?;
     let context = jetstream::new(client);
     let stream = context
         .get_or_create_stream(stream::Config {
@@ -80,7 +117,8 @@ async fn consume(host: &Arc<Host>, config: &NatsServer, mapping: &Arc<Mapping>, 
         )
         .await
         .with_context(|| format!("opening the consumer {}", config.durable))?;
-    tracing::info!(url = %config.url, stream = %config.stream, durable = %config.durable, "NATS: consuming");
+    connection.report_up();
+    tracing::info!(url = %redacted_url(&config.url), stream = %config.stream, durable = %config.durable, "NATS: consuming");
     let mut pending_acks = JoinSet::new();
     loop {
         // The client stops waiting for an answer only if the request expires. Without an expiry it would wait forever

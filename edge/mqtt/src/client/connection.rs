@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ClientError, ResumeState, transport::BrokerStream};
+use super::{ClientError, ClientEvent, Observer, ResumeState, transport::BrokerStream};
 use crate::{
     ClientConfig, Exchange, Sink, SinkMessage, Verdict, VerdictFuture,
     codec::{self, Connect, Packet, Properties, Subscribe, SubscribeFilter, Version, reason},
@@ -46,6 +46,7 @@ pub(crate) struct BrokerConnection<'a> {
     sink: &'a Arc<dyn Sink>,
     resume_state: &'a mut ResumeState,
     connection_id: u64,
+    observe: Observer<'a>,
     version: Version,
     /// Whether the connection is ending; nothing more is sent to the broker.
     is_closing: bool,
@@ -86,12 +87,14 @@ impl<'a> BrokerConnection<'a> {
         sink: &'a Arc<dyn Sink>,
         memory: &'a mut ResumeState,
         number: u64,
+        observe: Observer<'a>,
     ) -> Self {
         Self {
             config,
             sink,
             resume_state: memory,
             connection_id: number,
+            observe,
             version: if config.version == 5 { Version::V5 } else { Version::V3 },
             is_closing: false,
             input: BytesMut::new(),
@@ -263,6 +266,7 @@ impl<'a> BrokerConnection<'a> {
                 if let Some((_, topic)) = ack.codes.iter().zip(&self.config.topics).find(|(code, _)| **code >= 0x80) {
                     return Err(ClientError::SubscriptionRejected(topic.clone()));
                 }
+                (self.observe)(ClientEvent::Subscribed);
             }
             Packet::PingResp => {}
             Packet::Disconnect(disconnect) => return Err(ClientError::Disconnected(disconnect.reason)),

@@ -54,6 +54,21 @@ pub(crate) enum ClientError {
     UnexpectedPacket,
 }
 
+/// A change of a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientEvent<'a> {
+    /// The broker has accepted the connection and all subscriptions.
+    Subscribed,
+    /// The connection could not be made, or has ended.
+    Disconnected {
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// Called at every change of the connection.
+pub(crate) type Observer<'a> = &'a (dyn Fn(ClientEvent<'_>) + Send + Sync);
+
 /// State that is kept across reconnects.
 #[derive(Debug, Default)]
 pub(crate) struct ResumeState {
@@ -69,14 +84,21 @@ pub(crate) struct ResumeState {
 ///
 /// A filter that is removed from the configuration stays subscribed in the broker's session until the session is
 /// removed at the broker or another client id is chosen.
-pub async fn run_client(config: ClientConfig, sink: Arc<dyn Sink>) {
+///
+/// `observe` is called at every change of the connection, and after every failed attempt.
+pub async fn run_client(
+    config: ClientConfig,
+    sink: Arc<dyn Sink>,
+    observe: impl Fn(ClientEvent<'_>) + Send + Sync + 'static,
+) {
     let mut memory = ResumeState::default();
     let mut pause = FIRST_RECONNECT_DELAY;
     let mut number = 0;
     loop {
         let since = Instant::now();
         number += 1;
-        let Err(error) = run_connection(&config, &sink, &mut memory, number).await;
+        let Err(error) = run_connection(&config, &sink, &mut memory, number, &observe).await;
+        observe(ClientEvent::Disconnected { reason: &error.to_string() });
         if since.elapsed() > MAX_RECONNECT_DELAY {
             pause = FIRST_RECONNECT_DELAY;
         }
@@ -87,7 +109,7 @@ pub async fn run_client(config: ClientConfig, sink: Arc<dyn Sink>) {
 }
 
 /// The URL without user and password, for messages.
-fn redacted_url(url: &str) -> String {
+pub(crate) fn redacted_url(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(url) => {
             format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
@@ -101,6 +123,7 @@ async fn run_connection(
     sink: &Arc<dyn Sink>,
     memory: &mut ResumeState,
     number: u64,
+    observe: Observer<'_>,
 ) -> Result<Infallible, ClientError> {
     if !matches!(config.version, 4 | 5) {
         return Err(ClientError::UnsupportedVersion(config.version));
@@ -112,7 +135,7 @@ async fn run_connection(
     let stream = tokio::time::timeout(connection::RESPONSE_TIMEOUT, target.connect())
         .await
         .map_err(|_| ClientError::NoAnswer)??;
-    let mut connection = BrokerConnection::new(config, sink, memory, number);
+    let mut connection = BrokerConnection::new(config, sink, memory, number, observe);
     let result = connection.serve(stream).await;
     connection.drain().await;
     result

@@ -221,11 +221,19 @@ async fn health() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
-/// 200 if every part of the host works; otherwise 503 with the failed parts and their reasons.
+/// 200 if every part of the host works; otherwise 503 with the failed parts and their reasons. Both list the external
+/// servers that cannot be reached.
 async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let faults = state.host.faults();
+    let disconnected: Vec<_> = state
+        .host
+        .connections
+        .disconnected()
+        .into_iter()
+        .map(|down| json!({ "connection": down.name, "reason": down.reason, "seconds": down.duration.as_secs() }))
+        .collect();
     if faults.is_empty() {
-        return Json(json!({ "status": "ready" })).into_response();
+        return Json(json!({ "status": "ready", "disconnected": disconnected })).into_response();
     }
     let parts: Vec<_> = faults.iter().map(|fault| fault.name.as_str()).collect();
     let listed: Vec<_> = faults
@@ -236,6 +244,7 @@ async fn ready(State(state): State<Arc<AppState>>) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         .retry_after(5)
         .with_member("faults", json!(listed))
+        .with_member("disconnected", json!(disconnected))
         .into_response()
 }
 
