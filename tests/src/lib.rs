@@ -2,6 +2,7 @@
 //! it.
 
 pub mod client;
+mod compiled;
 pub mod faults;
 pub mod mqtt;
 mod test_host;

@@ -15,6 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wheeltapper_wasm::Build;
 
+use crate::compiled;
+
 /// Path of the built binary, in the parent of the folder that contains this test.
 ///
 /// # Errors
@@ -80,6 +82,8 @@ pub fn wait_until(
 #[derive(Debug)]
 pub struct TestHost {
     folder: TempDir,
+    /// Whether the host gets the components that other hosts have compiled.
+    shares_compiled: bool,
 }
 
 impl TestHost {
@@ -88,9 +92,21 @@ impl TestHost {
     /// # Errors
     /// If the folder cannot be created.
     pub fn new(config: &str) -> anyhow::Result<Self> {
-        let test_host = Self { folder: tempfile::tempdir()? };
+        let test_host = Self { folder: tempfile::tempdir()?, shares_compiled: true };
         test_host.configure(config)?;
         Ok(test_host)
+    }
+
+    /// As [`Self::new`], but the host compiles its components itself, as one that a user installs.
+    ///
+    /// # Errors
+    /// If the folder cannot be created.
+    pub fn without_compiled_components(config: &str) -> anyhow::Result<Self> {
+        Ok(Self { shares_compiled: false, ..Self::new(config)? })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path().join("data")
     }
 
     /// Replaces the configuration.
@@ -121,9 +137,17 @@ impl TestHost {
     /// # Errors
     /// If the command fails; the error includes its output.
     pub fn output(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        // The other commands expect a folder with data, or report that there is none.
+        let compiles = self.shares_compiled && arguments.first() == Some(&"replay");
+        if compiles {
+            compiled::restore(&self.data())?;
+        }
         let out = self.command()?.args(arguments).output()?;
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         ensure!(out.status.success(), "{arguments:?} failed:\n{text}{}", String::from_utf8_lossy(&out.stderr));
+        if compiles {
+            compiled::save(&self.data());
+        }
         Ok(text)
     }
 
@@ -149,6 +173,9 @@ impl TestHost {
     /// # Errors
     /// If the host does not start within a minute.
     pub fn start(&self) -> anyhow::Result<RunningHost> {
+        if self.shares_compiled {
+            compiled::restore(&self.data())?;
+        }
         let ready = self.path().join("ready.json");
         let _ = fs::remove_file(&ready);
         let log = fs::File::options().create(true).append(true).open(self.path().join("host.log"))?;
@@ -173,19 +200,17 @@ impl TestHost {
             }
             thread::sleep(Duration::from_millis(2));
         };
+        let startup_time = began.elapsed();
+        if self.shares_compiled {
+            compiled::save(&self.data());
+        }
         let address = |name: &str| addresses.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        Ok(RunningHost {
-            child: Some(child),
-            http: address("http"),
-            mqtt: address("mqtt"),
-            agent,
-            startup_time: began.elapsed(),
-        })
+        Ok(RunningHost { child: Some(child), http: address("http"), mqtt: address("mqtt"), agent, startup_time })
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use clap::ValueEnum;
 
-use crate::{cargo_command, compose, run, setup};
+use crate::{artifacts, cargo_command, composed_folder, run, setup};
 
 /// Runs the cases of tests/conformance on a host
 #[derive(Debug, clap::Args)]
@@ -31,14 +31,14 @@ enum TestedHost {
 }
 
 impl TestedHost {
-    /// Returns the test in tests/conformance and the programs that it needs.
-    fn test_and_programs(self) -> (&'static str, &'static [&'static str]) {
+    /// Returns the module of the tests in tests/conformance, and the programs that it needs.
+    fn tests_and_programs(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Edge => ("edge", &[]),
-            Self::SpinTestHost => ("spin_test_host", &[]),
-            Self::WasmcloudTestHost => ("wasmcloud_test_host", &["postgres"]),
-            Self::Spin => ("spin", &["spin"]),
-            Self::Wash => ("wash", &["wash", "nats-server", "postgres"]),
+            Self::Edge => ("edge::", &[]),
+            Self::SpinTestHost => ("spin_test_host::", &[]),
+            Self::WasmcloudTestHost => ("wasmcloud_test_host::", &["postgres"]),
+            Self::Spin => ("spin::", &["spin"]),
+            Self::Wash => ("wash::", &["wash", "nats-server", "postgres"]),
         }
     }
 
@@ -55,19 +55,20 @@ impl TestedHost {
 impl Conformance {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         setup::wasm_target()?;
-        let (test, programs) = self.host.test_and_programs();
+        let (tests, programs) = self.host.tests_and_programs();
         // The test runs the `wash` named by this variable too.
         let is_wash_set = |program: &str| program == "wash" && std::env::var_os("WHEELTAPPER_WASH").is_some();
         let is_available = |program: &str| setup::is_installed(program) || is_wash_set(program);
         let missing: Vec<&str> = programs.iter().copied().filter(|program| !is_available(program)).collect();
         ensure!(missing.is_empty(), "this host needs {} on the path; install it first", missing.join(", "));
         if let Some(platform) = self.host.platform() {
-            compose::Compose::for_host(platform).run()?;
+            artifacts(&["compose", platform])?;
         }
         // The features of the whole workspace, so that little is rebuilt after `cargo xtask test`.
-        let arguments = ["test", "--release", "--workspace", "--test", test, "--", "--nocapture", "--include-ignored"];
+        let arguments =
+            ["test", "--release", "--workspace", "--test", "conformance", "--", "--nocapture", "--include-ignored"];
         let mut command = cargo_command();
-        command.args(arguments).env("WHEELTAPPER_COMPOSED", compose::folder());
+        command.args(arguments).arg(tests).env("WHEELTAPPER_COMPOSED", composed_folder());
         match &self.case {
             Some(case) => command.env("CASE", case),
             None => command.env_remove("CASE"),

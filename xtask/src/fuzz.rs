@@ -42,11 +42,6 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
-    /// All targets, each for a few seconds, mainly to run the corpus.
-    pub(crate) fn short() -> Self {
-        Self { seconds: 5, minimise: false, targets: Vec::new() }
-    }
-
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let known = targets()?;
         for target in &self.targets {

@@ -1,23 +1,20 @@
 //! `cargo xtask`: the developer commands of this repository.
 
-mod components;
-mod compose;
 mod conformance;
 mod fuzz;
-mod package;
-mod setup;
-mod size;
+mod test;
 mod up;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitCode},
-    thread,
-    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, Subcommand};
+use xtask::{cargo, cargo_command, composed_folder, root, run, setup, target};
+
+/// The arguments of cargo that check the lints.
+const CLIPPY: [&str; 7] = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
 
 /// Builds, runs and tests Wheeltapper.
 #[derive(Debug, Parser)]
@@ -53,13 +50,20 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Compose the stages with the adapters of Spin and wasmCloud: target/composed/HOST/NAME.wasm and manifest.json
-    Compose(compose::Compose),
+    Compose {
+        /// Only for this host (spin, wasmcloud), only this component
+        arguments: Vec<String>,
+    },
     /// Run the conformance cases on a host: --host edge, spin-test-host, wasmcloud-test-host, spin or wash
     Conformance(conformance::Conformance),
     /// Print the sizes of the components; fail if one exceeds its limit
-    Size(size::Size),
+    Size,
     /// Package every component as an OCI image with a bill of materials: target/oci/NAME
-    Package(package::Package),
+    Package {
+        /// --source URL: the URL of the source code, for the images' annotations
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check format and lints
     Check,
 }
@@ -67,14 +71,14 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Up(task) => task.run(),
-        Task::Test { filter } => test(filter.as_deref()),
+        Task::Test { filter } => test::run(filter.as_deref()),
         Task::Fuzz(task) => task.run(),
         Task::Bench { arguments } => bench(&arguments),
         Task::Evaluate { arguments } => evaluate(&arguments),
-        Task::Compose(task) => task.run(),
+        Task::Compose { arguments } => forward("compose", &arguments),
         Task::Conformance(task) => task.run(),
-        Task::Size(task) => task.run(),
-        Task::Package(task) => task.run(),
+        Task::Size => artifacts(&["size"]),
+        Task::Package { arguments } => forward("package", &arguments),
         Task::Check => check(),
     };
     match result {
@@ -86,43 +90,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns the repository's folder.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+/// Runs a command of xtask-artifacts.
+fn artifacts(arguments: &[&str]) -> anyhow::Result<()> {
+    setup::wasm_target()?;
+    setup::dashboard()?;
+    run(Command::new(artifacts_program()?).args(arguments))
 }
 
-/// Returns cargo's target folder.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+/// Passes a command with its arguments to xtask-artifacts.
+fn forward(task: &str, arguments: &[String]) -> anyhow::Result<()> {
+    let arguments: Vec<&str> = [task].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    artifacts(&arguments)
 }
 
-fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    run(cargo_command().args(arguments))
-}
-
-/// Returns cargo as if called from a shell in the repository's folder. The variables that `cargo run` sets for xtask's
-/// own package are removed, because they would cause rebuilds of some dependencies (ring) and of everything that
-/// depends on them.
-fn cargo_command() -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(root());
-    for (name, _) in std::env::vars_os() {
-        let is_of_package =
-            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
-        if is_of_package {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Runs a command that must succeed.
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("starting {}", command.get_program().display()))?;
-    let words: Vec<_> =
-        std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
-    ensure!(status.success(), "{} failed ({status})", words.join(" "));
-    Ok(())
+/// Builds xtask-artifacts, with the features of the whole workspace, so that its dependencies are built once. Returns
+/// the path of the program.
+fn artifacts_program() -> anyhow::Result<PathBuf> {
+    cargo(&["build", "--release", "--workspace", "--bin", "xtask-artifacts"])?;
+    Ok(target().join("release/xtask-artifacts"))
 }
 
 fn evaluate(arguments: &[String]) -> anyhow::Result<()> {
@@ -140,75 +125,7 @@ fn binaries() -> anyhow::Result<()> {
 fn check() -> anyhow::Result<()> {
     setup::wasm_target()?;
     cargo(&["fmt", "--all", "--check"])?;
-    cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])
-}
-
-/// Both at once, because the components are optimised on one core.
-fn check_and_compose() -> anyhow::Result<()> {
-    let (checked, composed) = thread::scope(|scope| {
-        let composing = scope.spawn(compose::all);
-        (check(), composing.join())
-    });
-    checked?;
-    composed.unwrap_or_else(|_| bail!("composing the components panicked; its message is above"))
-}
-
-fn test(filter: Option<&str>) -> anyhow::Result<()> {
-    let mut phases = Phases::default();
-    let (python, browser) = phases.run("install what the tests need", || {
-        setup::wasm_target()?;
-        setup::programs()?;
-        Ok((setup::python()?, setup::browser()?))
-    })?;
-    phases.run("build the dashboard", setup::dashboard)?;
-    if filter.is_none() {
-        phases.run("check format and lints, compose the components for other platforms", check_and_compose)?;
-    } else {
-        phases.run("compose the components for other platforms", compose::all)?;
-    }
-    // This also builds the binary that the end-to-end tests run, because a test of its own package runs it too.
-    let build = ["test", "--release", "--workspace", "--no-run"];
-    phases.run("build the tests", || cargo(&build))?;
-    let mut command = cargo_command();
-    command.args(["test", "--release", "--workspace", "--no-fail-fast"]).args(filter);
-    command.env("WHEELTAPPER_PYTHON", python).env("WHEELTAPPER_COMPOSED", std::path::absolute(compose::folder())?);
-    if let Some((pages, browser)) = browser {
-        command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
-    }
-    let tested = phases.run("run the tests", || run(&mut command));
-    // Also after a failed test, so that one run reports all failures.
-    let fuzzed = match filter {
-        None => phases.run("fuzz the parsers", || fuzz::Fuzz::short().run()),
-        Some(_) => Ok(()),
-    };
-    phases.print();
-    tested.and(fuzzed)
-}
-
-/// The phases of a long task and their durations.
-#[derive(Debug, Default)]
-struct Phases(Vec<(&'static str, Duration)>);
-
-impl Phases {
-    fn run<T>(&mut self, name: &'static str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-        eprintln!("\n== {name}");
-        let started = Instant::now();
-        let result = work().context(name);
-        self.0.push((name, started.elapsed()));
-        if result.is_err() {
-            eprintln!("== {name}: failed after {:.0} s", started.elapsed().as_secs_f64());
-        }
-        result
-    }
-
-    fn print(&self) {
-        eprintln!("\nseconds  phase");
-        for (name, duration) in &self.0 {
-            eprintln!("{:>7.0}  {name}", duration.as_secs_f64());
-        }
-        let total: Duration = self.0.iter().map(|(_, duration)| duration).sum();
-        eprintln!("{:>7.0}  total", total.as_secs_f64());
-    }
+    cargo(&CLIPPY)
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
@@ -218,7 +135,8 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let mut command = Command::new(target().join("release/bench"));
     command.args(arguments).current_dir(root());
     if arguments.iter().any(|argument| argument == "api") {
-        command.env("WHEELTAPPER_STAND_IN", std::path::absolute(compose::api_with_mock_line()?)?);
+        artifacts(&["compose", "bench"])?;
+        command.env("WHEELTAPPER_STAND_IN", std::path::absolute(composed_folder().join("bench/api.wasm"))?);
         command.env("WHEELTAPPER_WASMTIME", std::path::absolute(setup::wasmtime()?)?);
     }
     run(&mut command)

@@ -29,7 +29,10 @@ const PLAYWRIGHT: (&str, &str) = ("playwright-core", "1.65.1");
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Installs the compilation target of the components. Does nothing without rustup.
-pub(crate) fn wasm_target() -> anyhow::Result<()> {
+///
+/// # Errors
+/// If rustup fails.
+pub fn wasm_target() -> anyhow::Result<()> {
     let output = Command::new("rustup").args(["target", "list", "--installed"]).output();
     let Ok(output) = output else { return Ok(()) };
     if String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == "wasm32-wasip2") {
@@ -38,8 +41,11 @@ pub(crate) fn wasm_target() -> anyhow::Result<()> {
     run(Command::new("rustup").args(["target", "add", "wasm32-wasip2"])).context("adding the target for components")
 }
 
-/// Installs the missing programs of [`PROGRAMS`] from Debian's packages.
-pub(crate) fn programs() -> anyhow::Result<()> {
+/// Installs the missing programs that the tests run, from Debian's packages.
+///
+/// # Errors
+/// If a package cannot be installed.
+pub fn programs() -> anyhow::Result<()> {
     let mut missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !is_installed(program)).map(|(_, package)| *package).collect();
     // Debian packages the modules for virtual environments separately.
@@ -78,7 +84,10 @@ fn install_packages(missing: &[&str]) -> anyhow::Result<()> {
 
 /// Creates a virtual environment with the packages of `tests/clients/requirements.txt` in the target folder, and
 /// returns the path of its interpreter.
-pub(crate) fn python() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// If Python or pip fails.
+pub fn python() -> anyhow::Result<PathBuf> {
     let folder = target_folder().join("python");
     let interpreter = folder.join("bin/python");
     let requirements_path = crate::root().join("tests/clients/requirements.txt");
@@ -97,7 +106,10 @@ pub(crate) fn python() -> anyhow::Result<PathBuf> {
 
 /// Installs playwright-core in the target folder, and a browser for it. Returns the package's folder and the browser's
 /// program, or `None` without Node.js.
-pub(crate) fn browser() -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+///
+/// # Errors
+/// If apt-get or npm fails.
+pub fn browser() -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
     if !is_installed("node") || !is_installed("npm") {
         eprintln!("Node.js is not installed, so the tests of pages are skipped; they need version 20 or later");
         return Ok(None);
@@ -126,7 +138,7 @@ fn find_program(programs: &[&str]) -> Option<PathBuf> {
 }
 
 /// Returns whether a program is on the path or in one of Debian's folders for servers.
-pub(crate) fn is_installed(program: &str) -> bool {
+pub fn is_installed(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     // Debian installs servers in /usr/sbin, which is not on every path, and each version of PostgreSQL in its own
     // folder.
@@ -144,12 +156,16 @@ fn succeeds(command: &mut Command) -> bool {
 
 /// Builds the dashboard, which the API's component embeds. Without Node.js it is not built, and the API has a simpler
 /// page.
-pub(crate) fn dashboard() -> anyhow::Result<()> {
+///
+/// # Errors
+/// If npm fails.
+pub fn dashboard() -> anyhow::Result<()> {
     let folder = crate::root().join("dashboard");
     if !is_installed("npm") {
         eprintln!("Node.js is not installed, so the API is built without the dashboard");
         return Ok(());
     }
+    eprintln!("building the dashboard");
     let npm = |arguments: &[&str]| run(Command::new("npm").args(arguments).current_dir(&folder).stdout(Stdio::null()));
     if !folder.join("node_modules/.package-lock.json").is_file() {
         npm(&["ci", "--no-audit", "--no-fund"])?;
@@ -159,7 +175,10 @@ pub(crate) fn dashboard() -> anyhow::Result<()> {
 
 /// Builds the `wasmtime` program from crates.io in the target folder, which takes minutes the first time, and returns
 /// its path.
-pub(crate) fn wasmtime() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// If cargo fails.
+pub fn wasmtime() -> anyhow::Result<PathBuf> {
     let folder = target_folder().join("peers");
     let program = folder.join("bin/wasmtime");
     let version = Command::new(&program).arg("--version").output();
@@ -177,7 +196,10 @@ pub(crate) fn wasmtime() -> anyhow::Result<PathBuf> {
 }
 
 /// Builds `cargo-fuzz` from crates.io in the target folder and returns the folder that contains it.
-pub(crate) fn cargo_fuzz() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// If cargo fails.
+pub fn cargo_fuzz() -> anyhow::Result<PathBuf> {
     let folder = target_folder().join("tools");
     let programs = folder.join("bin");
     let version = Command::new(programs.join("cargo-fuzz")).args(["fuzz", "--version"]).output();
@@ -187,6 +209,8 @@ pub(crate) fn cargo_fuzz() -> anyhow::Result<PathBuf> {
     eprintln!("building cargo-fuzz {CARGO_FUZZ_VERSION} (once)");
     let mut command = cargo_command();
     command.args(["install", "cargo-fuzz", "--version", CARGO_FUZZ_VERSION, "--locked", "--force"]);
+    // It only starts cargo and the targets.
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
     command.arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
     run(&mut command)?;
     Ok(programs)

@@ -56,6 +56,7 @@ impl Program {
 
 impl Up {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
         setup::wasm_target()?;
         setup::dashboard()?;
         // Only the host: the programs of the tests need half as much time again.
@@ -90,7 +91,9 @@ impl Up {
         );
         self.wait_for_http(&mut host, &stop)?;
         println!(
-            "\n  Dashboard: http://{}; MQTT: {}; press Ctrl-C to stop\n  Machines with a fault: {}\n",
+            "\n  Ready after {:.0} s\n  Dashboard: http://{}; MQTT: {}; press Ctrl-C to stop\n  \
+             Machines with a fault: {}\n",
+            started.elapsed().as_secs_f64(),
             self.http,
             self.mqtt,
             folder.join("labels.csv").display()

@@ -1,5 +1,5 @@
 //! Diagnoses each window of a recording: `name FILE.npy RATE_HZ SHAFT_HZ DESIGNATION SAMPLES`.
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/condition_monitoring/common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;

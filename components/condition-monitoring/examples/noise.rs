@@ -1,6 +1,6 @@
 //! Measures how much white noise the diagnosis tolerates, on CWRU recordings in windows of 0.25 s and of 2,048 samples.
 //! cargo run --release --example noise
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/condition_monitoring/common/mod.rs"]
 mod common;
 
 use wheeltapper_condition_monitoring::{

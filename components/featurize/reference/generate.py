@@ -1,5 +1,5 @@
-"""Writes features.csv: the features of 1,000 windows, computed with NumPy and SciPy. tests/reference.rs generates the same
-windows with the same arithmetic and compares.
+"""Writes features.csv: the features of 1,000 windows, computed with NumPy and SciPy. `tests/featurize/reference.rs`
+generates the same windows with the same arithmetic and compares.
 
     pip install numpy==2.4.6 scipy==1.17.1 && python3 generate.py
 """

@@ -65,7 +65,7 @@ impl Api {
             .context("loading the component of the API")?;
         let mut linker: Linker<InstanceState> = Linker::new(engine);
         let link = |linker: &mut Linker<InstanceState>| -> wasmtime::Result<ProxyPre<InstanceState>> {
-            wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            components::wasi::link_async(linker)?;
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
             bindings::Api::add_to_linker::<_, wasmtime::component::HasSelf<_>>(linker, |state| state)?;
             ProxyPre::new(linker.instantiate_pre(&component)?)

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::cache::{self, CompileError};
+use super::{
+    cache::{self, CompileError},
+    wasi,
+};
 use wasmtime::{
     Config, Engine,
     component::{Component, Linker, ResourceTable},
@@ -213,7 +216,7 @@ impl Sandbox {
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(SandboxError::Engine)?;
         let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(SandboxError::Engine)?;
+        wasi::link_sync(&mut linker).map_err(SandboxError::Engine)?;
         fs::create_dir_all(cache).map_err(|source| SandboxError::File { path: cache.to_owned(), source })?;
         let components = thread::scope(|scope| {
             let compiling: Vec<_> = StageName::ALL

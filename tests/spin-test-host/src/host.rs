@@ -14,6 +14,7 @@ use wasmtime::{
     error::Context as _,
     format_err,
 };
+use wheeltapper_test_hosts::AnyState;
 
 use crate::{host_state::HostState, interfaces};
 
@@ -58,7 +59,7 @@ impl DataFiles {
 /// A host with one application. Several threads may pass events at once.
 pub struct SpinTestHost {
     engine: Engine,
-    linker: Linker<HostState>,
+    linker: Linker<AnyState>,
     files: Arc<DataFiles>,
     settings: Arc<Settings>,
 }
@@ -72,7 +73,7 @@ impl fmt::Debug for SpinTestHost {
 /// A compiled component.
 #[derive(Clone)]
 pub struct LoadedComponent {
-    pre: InstancePre<HostState>,
+    pre: InstancePre<AnyState>,
     /// The component's own variables.
     pub variables: BTreeMap<String, String>,
 }
@@ -148,11 +149,11 @@ impl SpinTestHost {
         Ok(LoadedComponent { pre, variables: BTreeMap::new() })
     }
 
-    fn store(&self, loaded: &LoadedComponent, kill_after: Option<u32>) -> wasmtime::Result<Store<HostState>> {
+    fn store(&self, loaded: &LoadedComponent, kill_after: Option<u32>) -> wasmtime::Result<Store<AnyState>> {
         let mut variables = self.settings.variables.clone();
         variables.extend(loaded.variables.clone());
         let state = HostState::new(Arc::clone(&self.files), Arc::clone(&self.settings), variables, kill_after)?;
-        Ok(Store::new(&self.engine, state))
+        Ok(Store::new(&self.engine, AnyState::new(state)))
     }
 
     /// Passes an event to a new instance. With `kill_after` the instance is killed after that many calls of the host.

@@ -1,6 +1,11 @@
 //! Runs components in wasmtime.
 
-use std::{fs, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    path::Path,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -10,33 +15,65 @@ use wasmtime::{
     error::Context as _,
     format_err,
 };
-use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::{
     WasiHttpView,
     p2::bindings::{ProxyPre, http::types::Scheme},
 };
 
-/// Creates an engine, and a linker with WASI 0.2 and HTTP.
+use crate::AnyState;
+
+/// The engine of all hosts of this process, and the components that it has compiled, by their bytes: the API takes ten
+/// seconds of CPU time.
+struct Compiler {
+    engine: Engine,
+    compiled: Mutex<HashMap<Vec<u8>, Component>>,
+}
+
+impl Compiler {
+    /// # Errors
+    /// If the engine cannot be set up.
+    fn shared() -> wasmtime::Result<&'static Self> {
+        static COMPILER: LazyLock<wasmtime::Result<Compiler>> = LazyLock::new(|| {
+            let mut config = Config::new();
+            config.wasm_component_model_async(true);
+            Ok(Compiler { engine: Engine::new(&config)?, compiled: Mutex::default() })
+        });
+        COMPILER.as_ref().map_err(|error| format_err!("setting up the engine: {error:#}"))
+    }
+
+    /// # Errors
+    /// If the bytes are not a component.
+    fn compile(&self, bytes: Vec<u8>) -> wasmtime::Result<Component> {
+        // Others wait while a component is compiled: they may need the same one.
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(component) = compiled.get(&bytes) {
+            return Ok(component.clone());
+        }
+        let component = Component::new(&self.engine, &bytes)?;
+        compiled.insert(bytes, component.clone());
+        Ok(component)
+    }
+}
+
+/// Returns the engine of this process, and a linker with WASI 0.2 and HTTP.
 ///
 /// # Errors
 /// If they cannot be set up.
-pub fn engine_and_linker<T: WasiView + WasiHttpView + 'static>() -> wasmtime::Result<(Engine, Linker<T>)> {
-    let mut config = Config::new();
-    config.wasm_component_model_async(true);
-    let engine = Engine::new(&config)?;
+pub fn engine_and_linker() -> wasmtime::Result<(Engine, Linker<AnyState>)> {
+    let engine = Compiler::shared()?.engine.clone();
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok((engine, linker))
 }
 
-/// Compiles a component and checks that the linker has all its imports.
+/// Compiles a component, once in this process, and checks that the linker has all its imports.
 ///
 /// # Errors
 /// If the file is missing, is not a component, or imports something that the linker does not have.
-pub fn load_component<T: 'static>(linker: &Linker<T>, path: &Path) -> wasmtime::Result<InstancePre<T>> {
+pub fn load_component(linker: &Linker<AnyState>, path: &Path) -> wasmtime::Result<InstancePre<AnyState>> {
     let bytes = fs::read(path).with_context(|| format!("reading {}; run `cargo xtask compose`", path.display()))?;
-    let component = Component::new(linker.engine(), bytes).with_context(|| format!("compiling {}", path.display()))?;
+    let component = Compiler::shared()?.compile(bytes).with_context(|| format!("compiling {}", path.display()))?;
     linker.instantiate_pre(&component).with_context(|| format!("linking {}", path.display()))
 }
 
@@ -44,9 +81,9 @@ pub fn load_component<T: 'static>(linker: &Linker<T>, path: &Path) -> wasmtime::
 ///
 /// # Errors
 /// If the instance traps or sends no response.
-pub async fn handle_request<T: WasiHttpView + 'static>(
-    mut store: Store<T>,
-    pre: InstancePre<T>,
+pub async fn handle_request(
+    mut store: Store<AnyState>,
+    pre: InstancePre<AnyState>,
     request: http::Request<Vec<u8>>,
 ) -> wasmtime::Result<http::Response<Vec<u8>>> {
     let proxy = ProxyPre::new(pre)?.instantiate_async(&mut store).await?;

@@ -1,6 +1,7 @@
 //! Code that the test hosts share. `tests/spin-test-host` and `tests/wasmcloud-test-host` each add the interfaces of
 //! one platform.
 
+mod any_state;
 mod engine;
 mod imports;
 mod instance_state;
@@ -8,6 +9,7 @@ pub mod plant;
 
 use std::{io, net::TcpListener, path::PathBuf};
 
+pub use any_state::{AnyState, PlatformState};
 pub use engine::{engine_and_linker, handle_request, load_component};
 pub use imports::SupportedImports;
 pub use instance_state::InstanceState;

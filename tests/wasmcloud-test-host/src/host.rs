@@ -15,6 +15,7 @@ use wasmtime::{
     error::Context as _,
     format_err,
 };
+use wheeltapper_test_hosts::AnyState;
 
 use crate::{
     connection_pool::ConnectionPool,
@@ -66,7 +67,7 @@ impl SharedState {
 /// A host with one workload. Several threads may pass messages at once.
 pub struct WasmCloudTestHost {
     engine: Engine,
-    linker: Linker<HostState>,
+    linker: Linker<AnyState>,
     shared: Arc<SharedState>,
     settings: Settings,
     runtime: Runtime,
@@ -81,7 +82,7 @@ impl fmt::Debug for WasmCloudTestHost {
 /// A compiled component.
 #[derive(Clone)]
 pub struct LoadedComponent {
-    pre: InstancePre<HostState>,
+    pre: InstancePre<AnyState>,
     /// The component's own configuration.
     pub config: BTreeMap<String, String>,
 }
@@ -111,7 +112,7 @@ impl WasmCloudTestHost {
         Self::with_engine(self.engine.clone(), self.linker.clone(), settings)
     }
 
-    fn with_engine(engine: Engine, linker: Linker<HostState>, settings: Settings) -> wasmtime::Result<Self> {
+    fn with_engine(engine: Engine, linker: Linker<AnyState>, settings: Settings) -> wasmtime::Result<Self> {
         let pool = ConnectionPool::new(&settings.postgres).context("the database's URL")?;
         let shared = SharedState { pool, state: Mutex::default(), bus: Mutex::default() };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -127,10 +128,11 @@ impl WasmCloudTestHost {
         Ok(LoadedComponent { pre, config: BTreeMap::new() })
     }
 
-    fn store(&self, loaded: &LoadedComponent, kill_after: Option<u32>) -> Store<HostState> {
+    fn store(&self, loaded: &LoadedComponent, kill_after: Option<u32>) -> Store<AnyState> {
         let mut config = self.settings.config.clone();
         config.extend(loaded.config.clone());
-        Store::new(&self.engine, HostState::new(Arc::clone(&self.shared), config, kill_after))
+        let state = HostState::new(Arc::clone(&self.shared), config, kill_after);
+        Store::new(&self.engine, AnyState::new(state))
     }
 
     /// Passes a message to a new instance. With `kill_after` the instance is killed after that many calls of the host.

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
-use wheeltapper_test_hosts::InstanceState;
+use wasmtime_wasi::WasiCtx;
+use wheeltapper_test_hosts::{InstanceState, PlatformState};
 
 use crate::host::SharedState;
 
@@ -30,14 +29,8 @@ impl fmt::Debug for HostState {
     }
 }
 
-impl WasiView for HostState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.instance.ctx()
-    }
-}
-
-impl WasiHttpView for HostState {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.instance.http()
+impl PlatformState for HostState {
+    fn instance(&mut self) -> &mut InstanceState {
+        &mut self.instance
     }
 }

@@ -1,4 +1,7 @@
-"""Reference values by NumPy and SciPy for tests/reference.rs: `python generate.py` in this folder."""
+"""Reference values by NumPy and SciPy for `tests/condition_monitoring/reference.rs`.
+
+Usage: `python generate.py` in this folder.
+"""
 import numpy as np
 from scipy import signal, stats
 

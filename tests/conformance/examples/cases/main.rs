@@ -1,6 +1,6 @@
 //! Writes `cases/*/{case.toml,plant.toml,events.ndjson}`, with the same content in every run:
 //! `cargo run --release -p wheeltapper-conformance --example cases`. The edge host writes the expected files:
-//! `UPDATE_EXPECTED=1 cargo test --release -p wheeltapper-conformance --test edge`.
+//! `UPDATE_EXPECTED=1 cargo test --release -p wheeltapper-conformance edge::`.
 
 mod bad;
 mod bearing;

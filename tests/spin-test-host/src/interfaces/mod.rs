@@ -23,10 +23,11 @@ pub(crate) mod bindings {
 }
 
 use wasmtime::component::{HasSelf, Linker};
+use wheeltapper_test_hosts::AnyState;
 
 use crate::host_state::HostState;
 
 /// Adds all interfaces to the linker.
-pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    bindings::Platform::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+pub(crate) fn link(linker: &mut Linker<AnyState>) -> wasmtime::Result<()> {
+    bindings::Platform::add_to_linker::<_, HasSelf<HostState>>(linker, AnyState::platform)
 }

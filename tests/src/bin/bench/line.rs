@@ -69,7 +69,7 @@ fn wait_until_stored(test_host: &TestHost, sent: u64) -> anyhow::Result<()> {
 pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     const READINGS: usize = 5000;
     const CONNECTIONS: usize = 2;
-    let test_host = TestHost::new(CONFIG)?;
+    let test_host = TestHost::without_compiled_components(CONFIG)?;
     let host = test_host.start()?;
     let began = Instant::now();
     let until = began + Duration::from_secs(cli.seconds);
@@ -177,7 +177,7 @@ fn set_connection(body: &[u8], connection: usize) -> Vec<u8> {
 pub(crate) fn mqtt(cli: &Cli, readings: usize, figures: &mut Figures) -> anyhow::Result<()> {
     const MAX_UNACKNOWLEDGED: usize = 800;
     const GROUP: usize = 200;
-    let test_host = TestHost::new(CONFIG)?;
+    let test_host = TestHost::without_compiled_components(CONFIG)?;
     let host = test_host.start()?;
     let mut publisher = Publisher::connect(&host.mqtt, "bench")?;
     let mut load = LoadGenerator::new(1000, 1, T0, SECOND);
@@ -229,7 +229,7 @@ pub(crate) fn latency(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     const LEARNING_SECONDS: i64 = 60;
     // A slide of one second gives many anomalies during the measurement; no lateness, so windows close at once.
     let config = "[windows]\nsize = \"3s\"\nslide = \"1s\"\nlateness = \"0s\"\n";
-    let test_host = TestHost::new(config)?;
+    let test_host = TestHost::without_compiled_components(config)?;
     let host = test_host.start()?;
     let mut poster = Poster::connect(&host.http)?;
     let seconds = i64::try_from(cli.seconds).unwrap_or(15).max(35) + LEARNING_SECONDS;
@@ -288,7 +288,7 @@ fn quantiles(host: &RunningHost, name: &str) -> anyhow::Result<(f64, f64, f64)> 
 }
 
 pub(crate) fn start(figures: &mut Figures) -> anyhow::Result<()> {
-    let test_host = TestHost::new("")?;
+    let test_host = TestHost::without_compiled_components("")?;
     let first = test_host.start()?;
     report(
         figures,

@@ -41,7 +41,7 @@ fn noise(seed: i64) -> f64 {
 }
 
 pub(crate) fn pages(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
-    let test_host = TestHost::new("")?;
+    let test_host = TestHost::without_compiled_components("")?;
     test_host.start()?.stop()?;
     let began = Instant::now();
     let machines = cli.sensors / SENSORS;

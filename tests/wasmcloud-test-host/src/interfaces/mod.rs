@@ -32,6 +32,7 @@ pub(crate) mod bindings {
 }
 
 use wasmtime::component::{HasData, Linker};
+use wheeltapper_test_hosts::AnyState;
 
 use crate::host_state::HostState;
 
@@ -44,6 +45,6 @@ impl HasData for HostStateView {
 }
 
 /// Adds all interfaces to the linker.
-pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    bindings::Platform::add_to_linker::<HostState, HostStateView>(linker, |state| state)
+pub(crate) fn link(linker: &mut Linker<AnyState>) -> wasmtime::Result<()> {
+    bindings::Platform::add_to_linker::<_, HostStateView>(linker, AnyState::platform)
 }

@@ -1,0 +1,4 @@
+//! Tests of the stage alert.
+
+mod alerts;
+mod properties;

@@ -1,0 +1,10 @@
+//! Tests of the stage detect.
+
+mod common;
+mod detection;
+mod drift;
+mod dry_run;
+mod life;
+mod many;
+mod trend;
+mod waveforms;

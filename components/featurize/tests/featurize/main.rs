@@ -1,0 +1,6 @@
+//! Tests of the stage featurize.
+
+mod clocks;
+mod machines;
+mod reference;
+mod windows;

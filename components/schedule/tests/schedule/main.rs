@@ -1,0 +1,5 @@
+//! Tests of the stage schedule.
+
+mod amendments;
+mod orders;
+mod properties;

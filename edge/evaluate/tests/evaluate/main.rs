@@ -1,0 +1,5 @@
+//! Tests of the benchmarks' protocols.
+
+mod common;
+mod made;
+mod protocols;

@@ -1,0 +1,9 @@
+//! Tests of the log.
+
+mod committer;
+mod damage;
+mod log;
+mod model;
+mod recover;
+mod retention;
+mod support;

@@ -1,0 +1,5 @@
+//! Tests of the simulated fleet and of recordings.
+
+mod fleet;
+mod publish;
+mod recordings;

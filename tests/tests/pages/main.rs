@@ -1,0 +1,4 @@
+//! Tests of the dashboard in a browser.
+
+mod dashboard;
+mod journey;
