@@ -3,6 +3,7 @@
 mod components;
 mod compose;
 mod conformance;
+mod dist;
 mod fuzz;
 mod package;
 mod setup;
@@ -60,6 +61,8 @@ enum Task {
     Size(size::Size),
     /// Package every component as an OCI image with a bill of materials: target/oci/NAME
     Package(package::Package),
+    /// Build and test the packages for users: a static binary, a .deb with a systemd unit and an OCI image, in target/dist
+    Dist(dist::Dist),
     /// Check format and lints
     Check,
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Task::Conformance(task) => task.run(),
         Task::Size(task) => task.run(),
         Task::Package(task) => task.run(),
+        Task::Dist(task) => task.run(),
         Task::Check => check(),
     };
     match result {
