@@ -7,8 +7,12 @@ use wheeltapper_wasm::{Build, SHARED, STAGES};
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    // OUT_DIR is <target>/<profile>/build/<package>/out.
-    let target = out.ancestors().nth(4).ok_or("OUT_DIR is not inside a target folder")?.join("components");
+    // OUT_DIR is <target>/<profile>/build/<package>/out. With `--target` there is a folder for it above the profile.
+    let mut target = out.ancestors().nth(4).ok_or("OUT_DIR is not inside a target folder")?;
+    if target.ends_with(env::var("TARGET")?) {
+        target = target.parent().unwrap_or(target);
+    }
+    let target = target.join("components");
 
     println!("cargo::rerun-if-changed={}", root.join("wit").display());
     println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());

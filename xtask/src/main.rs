@@ -64,6 +64,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Build and test the packages for users: a static binary, a .deb with a systemd unit and an OCI image, in target/dist
+    Dist {
+        /// Options of `xtask-artifacts dist`, such as --no-smoke
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check format and lints
     Check,
 }
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
         Task::Conformance(task) => task.run(),
         Task::Size => artifacts(&["size"]),
         Task::Package { arguments } => forward("package", &arguments),
+        Task::Dist { arguments } => forward("dist", &arguments),
         Task::Check => check(),
     };
     match result {

@@ -33,12 +33,33 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// # Errors
 /// If rustup fails.
 pub fn wasm_target() -> anyhow::Result<()> {
+    compilation_target("wasm32-wasip2")
+}
+
+/// Installs a compilation target of the toolchain. Does nothing without rustup.
+///
+/// # Errors
+/// If rustup fails.
+pub fn compilation_target(name: &str) -> anyhow::Result<()> {
     let output = Command::new("rustup").args(["target", "list", "--installed"]).output();
     let Ok(output) = output else { return Ok(()) };
-    if String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == "wasm32-wasip2") {
+    if String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == name) {
         return Ok(());
     }
-    run(Command::new("rustup").args(["target", "add", "wasm32-wasip2"])).context("adding the target for components")
+    run(Command::new("rustup").args(["target", "add", name])).with_context(|| format!("adding the target {name}"))
+}
+
+/// Installs the programs that are missing, each from its Debian package.
+///
+/// # Errors
+/// If a package cannot be installed.
+pub fn packages_of(programs: &[(&str, &str)]) -> anyhow::Result<()> {
+    let missing = missing_packages(programs);
+    if missing.is_empty() { Ok(()) } else { install_packages(&missing) }
+}
+
+fn missing_packages<'a>(programs: &[(&str, &'a str)]) -> Vec<&'a str> {
+    programs.iter().filter(|(program, _)| !is_installed(program)).map(|(_, package)| *package).collect()
 }
 
 /// Installs the missing programs that the tests run, from Debian's packages.
@@ -46,8 +67,7 @@ pub fn wasm_target() -> anyhow::Result<()> {
 /// # Errors
 /// If a package cannot be installed.
 pub fn programs() -> anyhow::Result<()> {
-    let mut missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| !is_installed(program)).map(|(_, package)| *package).collect();
+    let mut missing = missing_packages(&PROGRAMS);
     // Debian packages the modules for virtual environments separately.
     if is_installed("python3") && !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push("python3-venv");
@@ -62,7 +82,7 @@ pub fn programs() -> anyhow::Result<()> {
 fn install_packages(missing: &[&str]) -> anyhow::Result<()> {
     eprintln!("installing {}", missing.join(", "));
     if !is_installed("apt-get") {
-        bail!("the tests need {}; install them with this system's package manager", missing.join(", "));
+        bail!("this task needs {}; install them with this system's package manager", missing.join(", "));
     }
     let sudo: &[&str] =
         if is_installed("sudo") && !succeeds(Command::new("test").args(["-w", "/usr/bin"])) { &["sudo"] } else { &[] };

@@ -101,9 +101,18 @@ impl Build {
         self.target.join(TARGET).join("component").join(format!("{}.wasm", package.replace('-', "_")))
     }
 
-    /// Returns a cargo setting that removes this computer's folders from the paths that the compiler writes into a
-    /// component, such as the locations of panics. The compiler applies the last prefix that matches.
+    /// Returns the cargo setting with [`Self::path_flags`].
     fn flags(&self) -> io::Result<String> {
+        let flags: Vec<String> = self.path_flags()?.iter().map(|flag| format!("{flag:?}")).collect();
+        Ok(format!("target.{TARGET}.rustflags=[{}]", flags.join(", ")))
+    }
+
+    /// Returns the compiler's flags that remove this computer's folders from the paths that the compiler writes into
+    /// its output, such as the locations of panics. The compiler applies the last prefix that matches.
+    ///
+    /// # Errors
+    /// If the folder of cargo's registries cannot be read.
+    pub fn path_flags(&self) -> io::Result<Vec<String>> {
         let mut prefixes = vec![(self.root.clone(), "/wheeltapper".to_owned())];
         if let Some(home) = cargo_home() {
             prefixes.push((home.clone(), "/cargo".to_owned()));
@@ -115,11 +124,7 @@ impl Build {
             }
         }
         prefixes.push((self.target.clone(), "/target".to_owned()));
-        let flags: Vec<String> = prefixes
-            .iter()
-            .map(|(from, to)| format!("{:?}", format!("--remap-path-prefix={}={to}", from.display())))
-            .collect();
-        Ok(format!("target.{TARGET}.rustflags=[{}]", flags.join(", ")))
+        Ok(prefixes.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bills of materials in CycloneDX 1.5, from cargo's dependency tree of a component.
+//! Bills of materials in CycloneDX 1.5, from cargo's dependency tree of a component or a program.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,11 +10,11 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Commit, Component, sha256};
-use crate::{cargo_command, components};
+use super::{Commit, npm};
+use crate::cargo_command;
 
 /// SHA-256 of the packages from a registry, by name and version.
-pub(super) type Checksums = BTreeMap<(String, String), String>;
+pub(crate) type Checksums = BTreeMap<(String, String), String>;
 
 #[derive(Deserialize)]
 struct LockFile {
@@ -29,7 +29,7 @@ struct LockedPackage {
 }
 
 /// Reads the checksums of a Cargo.lock.
-pub(super) fn checksums(path: &Path) -> anyhow::Result<Checksums> {
+pub(crate) fn checksums(path: &Path) -> anyhow::Result<Checksums> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let lock: LockFile = toml::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
     let checksums =
@@ -37,66 +37,90 @@ pub(super) fn checksums(path: &Path) -> anyhow::Result<Checksums> {
     Ok(checksums.collect())
 }
 
-/// A version of a package.
+/// What a bill of materials describes.
+pub(crate) struct Subject {
+    /// The type in CycloneDX, such as `application` or `container`.
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    /// SHA-256, in hexadecimal.
+    pub(crate) hash: String,
+    /// The SHA-256 of the program that the subject contains, if it is not a program itself.
+    pub(crate) program: Option<String>,
+}
+
+/// A package of this workspace from which something was built. `features` replace the default ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Crate {
-    name: String,
-    version: String,
-    license: String,
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) features: Option<String>,
+    /// The compilation target.
+    pub(crate) target: &'static str,
+}
+
+/// A version of a library.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Library {
+    /// The type of its package URL: `cargo` or `npm`.
+    pub(super) ecosystem: &'static str,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) license: String,
 }
 
 /// A package with all its dependencies.
 #[derive(Clone, Debug, Default)]
 struct DependencyTree {
-    root: Option<Crate>,
+    root: Option<Library>,
     /// The direct dependencies of each package.
-    dependencies: BTreeMap<Crate, BTreeSet<Crate>>,
+    dependencies: BTreeMap<Library, BTreeSet<Library>>,
 }
 
-/// The dependency trees that were read, by package and features.
+/// The dependency trees that were read.
 #[derive(Debug, Default)]
-pub(super) struct DependencyTrees(BTreeMap<(String, Option<String>), DependencyTree>);
+pub(crate) struct DependencyTrees(BTreeMap<Package, DependencyTree>);
 
 impl DependencyTrees {
-    /// Returns the bill of materials of a component, as JSON.
-    pub(super) fn bill_of_materials(
+    /// Returns the bill of materials of something that was built from these packages, as JSON.
+    pub(crate) fn bill_of_materials(
         &mut self,
-        component: &Component,
+        subject: &Subject,
+        packages: &[Package],
         commit: &Commit,
         lock: &Checksums,
     ) -> anyhow::Result<Vec<u8>> {
-        let mut all_dependencies: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
+        let mut all_dependencies: BTreeMap<Library, BTreeSet<Library>> = BTreeMap::new();
         let mut roots = BTreeSet::new();
-        for (package, features) in &component.packages {
-            let tree = self.tree(package, features.as_deref())?;
+        for package in packages {
+            let tree = self.tree(package)?;
             roots.extend(tree.root.clone());
             for (package, direct) in &tree.dependencies {
                 all_dependencies.entry(package.clone()).or_default().extend(direct.iter().cloned());
             }
         }
-        let hash = sha256(&component.bytes);
-        let reference = format!("wheeltapper:{}@{}", component.name, commit.version);
-        let components: Vec<Value> = all_dependencies.keys().map(|package| package.component(lock)).collect();
-        let mut dependencies = vec![json!({ "ref": reference, "dependsOn": references(&roots) })];
+        let mut metadata = subject.component(commit);
+        metadata["properties"] = json!([{ "name": "wheeltapper:revision", "value": commit.revision }]);
+        let mut components: Vec<Value> = all_dependencies.keys().map(|library| library.component(lock)).collect();
+        let mut dependencies = Vec::new();
+        let mut top = subject.reference(commit);
+        if let Some(hash) = &subject.program {
+            let program =
+                Subject { kind: "application", name: "wheeltapper".to_owned(), hash: hash.clone(), program: None };
+            components.push(program.component(commit));
+            dependencies.push(json!({ "ref": top, "dependsOn": [program.reference(commit)] }));
+            top = program.reference(commit);
+        }
+        dependencies.push(json!({ "ref": top, "dependsOn": references(&roots) }));
         dependencies.extend(
             all_dependencies
                 .iter()
-                .map(|(package, direct)| json!({ "ref": package.purl(), "dependsOn": references(direct) })),
+                .map(|(library, direct)| json!({ "ref": library.purl(), "dependsOn": references(direct) })),
         );
         let bill = json!({
             "bomFormat": "CycloneDX",
             "specVersion": "1.5",
-            "serialNumber": serial_number(&hash),
+            "serialNumber": serial_number(&subject.hash),
             "version": 1,
-            "metadata": {
-                "timestamp": commit.created,
-                "component": {
-                    "bom-ref": reference, "type": "application", "name": format!("wheeltapper-{}", component.name),
-                    "version": commit.version, "licenses": [{ "expression": env!("CARGO_PKG_LICENSE") }],
-                    "hashes": [{ "alg": "SHA-256", "content": hash }],
-                    "properties": [{ "name": "wheeltapper:revision", "value": commit.revision }],
-                },
-            },
+            "metadata": { "timestamp": commit.created, "component": metadata },
             "components": components,
             "dependencies": dependencies,
         });
@@ -105,23 +129,39 @@ impl DependencyTrees {
         Ok(json)
     }
 
-    fn tree(&mut self, package: &str, features: Option<&str>) -> anyhow::Result<&DependencyTree> {
-        let key = (package.to_owned(), features.map(str::to_owned));
-        if !self.0.contains_key(&key) {
-            let tree = DependencyTree::from_cargo(package, features)?;
-            self.0.insert(key.clone(), tree);
+    fn tree(&mut self, package: &Package) -> anyhow::Result<&DependencyTree> {
+        if !self.0.contains_key(package) {
+            let mut tree = DependencyTree::from_cargo(package)?;
+            if package.name == npm::EMBEDDING_PACKAGE {
+                tree.add_dashboard(npm::libraries()?);
+            }
+            self.0.insert(package.clone(), tree);
         }
-        self.0.get(&key).context("the tree was just inserted")
+        self.0.get(package).context("the tree was just inserted")
+    }
+}
+
+impl Subject {
+    fn reference(&self, commit: &Commit) -> String {
+        format!("{}@{}", self.name, commit.version)
+    }
+
+    fn component(&self, commit: &Commit) -> Value {
+        json!({
+            "bom-ref": self.reference(commit), "type": self.kind, "name": self.name,
+            "version": commit.version, "licenses": [{ "expression": env!("CARGO_PKG_LICENSE") }],
+            "hashes": [{ "alg": "SHA-256", "content": self.hash }],
+        })
     }
 }
 
 impl DependencyTree {
-    /// Runs `cargo tree` for the components' target, without build and development dependencies.
-    fn from_cargo(package: &str, features: Option<&str>) -> anyhow::Result<Self> {
+    /// Runs `cargo tree` for the package's target, without build and development dependencies.
+    fn from_cargo(package: &Package) -> anyhow::Result<Self> {
         let mut cargo = cargo_command();
-        cargo.args(["tree", "--package", package, "--target", components::TARGET]);
+        cargo.args(["tree", "--package", &package.name, "--target", package.target]);
         cargo.args(["--edges", "normal", "--prefix", "depth", "--format", ";{p};{l}"]);
-        if let Some(features) = features {
+        if let Some(features) = &package.features {
             cargo.args(["--no-default-features", "--features", features]);
         }
         let out = cargo.output().context("starting cargo")?;
@@ -129,17 +169,26 @@ impl DependencyTree {
         Self::parse(&String::from_utf8(out.stdout)?)
     }
 
+    /// Adds the libraries of the dashboard to the package that embeds it.
+    fn add_dashboard(&mut self, libraries: BTreeSet<Library>) {
+        self.dependencies.extend(libraries.iter().map(|library| (library.clone(), BTreeSet::new())));
+        if let Some(root) = &self.root {
+            self.dependencies.entry(root.clone()).or_default().extend(libraries);
+        }
+    }
+
     /// Parses lines such as `2;serde v1.0.0 (*);MIT OR Apache-2.0`. Each package is below the one that depends on it.
     fn parse(text: &str) -> anyhow::Result<Self> {
         let mut tree = Self::default();
-        let mut ancestors: Vec<Crate> = Vec::new();
+        let mut ancestors: Vec<Library> = Vec::new();
         for line in text.lines() {
             let mut cells = line.split(';');
             let (depth, package, license) = (cells.next(), cells.next(), cells.next());
             let depth: usize = depth.unwrap_or_default().parse().with_context(|| format!("{line:?} of cargo tree"))?;
             let mut words = package.unwrap_or_default().split(' ');
             let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let package = Crate {
+            let package = Library {
+                ecosystem: "cargo",
                 name: name.to_owned(),
                 version: version.trim_start_matches('v').to_owned(),
                 // Older manifests use a slash instead of OR. After the license, `(*)` marks a repeated tree.
@@ -160,9 +209,9 @@ impl DependencyTree {
     }
 }
 
-impl Crate {
+impl Library {
     fn purl(&self) -> String {
-        format!("pkg:cargo/{}@{}", self.name, self.version)
+        format!("pkg:{}/{}@{}", self.ecosystem, self.name, self.version)
     }
 
     fn component(&self, lock: &Checksums) -> Value {
@@ -173,18 +222,19 @@ impl Crate {
         if !self.license.is_empty() {
             component["licenses"] = json!([{ "expression": self.license }]);
         }
-        if let Some(checksum) = lock.get(&(self.name.clone(), self.version.clone())) {
+        let checksum = lock.get(&(self.name.clone(), self.version.clone())).filter(|_| self.ecosystem == "cargo");
+        if let Some(checksum) = checksum {
             component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
         }
         component
     }
 }
 
-fn references(packages: &BTreeSet<Crate>) -> Vec<String> {
-    packages.iter().map(Crate::purl).collect()
+fn references(packages: &BTreeSet<Library>) -> Vec<String> {
+    packages.iter().map(Library::purl).collect()
 }
 
-/// Returns a UUID of version 8 that is derived from the component's hash.
+/// Returns a UUID of version 8 that is derived from the subject's hash.
 fn serial_number(hash: &str) -> String {
     let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
     format!("urn:uuid:{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
@@ -198,7 +248,7 @@ mod tests {
     fn dependency_trees_are_parsed() {
         let text = "0;app v0.1.0 (/somewhere/app);Apache-2.0\n1;a v1.0.0;MIT/Apache-2.0\n2;c v3.0.0;MIT\n1;b v2.0.0 (proc-macro);\n2;c v3.0.0;MIT (*)\n";
         let tree = DependencyTree::parse(text).unwrap();
-        let names = |packages: &BTreeSet<Crate>| packages.iter().map(Crate::purl).collect::<Vec<_>>();
+        let names = |packages: &BTreeSet<Library>| packages.iter().map(Library::purl).collect::<Vec<_>>();
         let root = tree.root.clone().unwrap();
         assert_eq!(names(&tree.dependencies[&root]), ["pkg:cargo/a@1.0.0", "pkg:cargo/b@2.0.0"]);
         assert_eq!(tree.dependencies.len(), 4, "{tree:?}");
