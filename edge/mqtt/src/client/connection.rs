@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    error::{ClientError, redacted_url},
+    error::ClientError,
     observer::{ClientEvent, Observer},
     transport::BrokerStream,
 };
@@ -112,7 +112,7 @@ impl<'a> BrokerConnection<'a> {
             output: BytesMut::new(),
             pending: FuturesOrdered::new(),
             releasing: FuturesOrdered::new(),
-            session_name: format!("broker:{}\0{}", redacted_url(&config.url), config.client_id).into(),
+            session_name: format!("broker:{}\0{}", config.redacted_url(), config.client_id).into(),
             pending_bytes: 0,
             awaiting_verdict: std::collections::HashSet::new(),
         }
@@ -216,7 +216,7 @@ impl<'a> BrokerConnection<'a> {
                     self.resume_state.received_qos2.clear();
                     self.sink.end_session(&self.session_name);
                 }
-                tracing::info!(url = %redacted_url(&self.config.url), resumed = ack.session_present, "connected to the MQTT broker");
+                tracing::info!(url = %self.config.redacted_url(), resumed = ack.session_present, "connected to the MQTT broker");
                 Ok(())
             }
             _ => Err(ClientError::UnexpectedPacket),

@@ -36,13 +36,3 @@ pub(crate) enum ClientError {
     #[error("the broker sent a packet that is only valid from a client")]
     UnexpectedPacket,
 }
-
-/// The URL without user and password, for messages.
-pub(crate) fn redacted_url(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(url) => {
-            format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
-        }
-        Err(_) => "(invalid URL)".into(),
-    }
-}

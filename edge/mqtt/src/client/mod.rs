@@ -12,7 +12,6 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-pub(crate) use self::error::redacted_url;
 pub use self::observer::ClientEvent;
 use self::{
     connection::{BrokerConnection, ResumeState},
@@ -52,7 +51,7 @@ pub async fn run_client(
         if since.elapsed() > MAX_RECONNECT_DELAY {
             pause = FIRST_RECONNECT_DELAY;
         }
-        tracing::warn!(url = %redacted_url(&config.url), %error, again_in = ?pause, "no connection to the MQTT broker");
+        tracing::warn!(url = %config.redacted_url(), %error, again_in = ?pause, "no connection to the MQTT broker");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_RECONNECT_DELAY);
     }
