@@ -98,7 +98,7 @@ impl DataFolder {
 
     /// The number of partitions of the log of readings; `None` when there is no log.
     fn partitions_in_log(&self) -> anyhow::Result<Option<u16>> {
-        let folder = self.log_path().join(crate::line::Topic::Raw.to_string());
+        let folder = self.log_path().join(crate::topics::Topic::Raw.to_string());
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

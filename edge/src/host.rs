@@ -1,7 +1,10 @@
 //! The host: opens the log, the store, the sandbox, the intake and the line, and stops them again in order.
 
+mod housekeeping;
+mod open_log;
+mod start;
+
 use std::{
-    io,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -10,51 +13,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use tokio::sync::broadcast;
 use wheeltapper_config::Config;
-use wheeltapper_log::{
-    Append, Committer, LogRetention, Partition, Reader,
-    storage::{DiskStorage, Storage},
-};
+use wheeltapper_log::{Append, Committer, LogRetention, Reader, WakeSignal};
 use wheeltapper_store::Store;
 
 use crate::{
-    clock,
-    components::{Ingester, InstanceLimits, Sandbox},
+    components::{Ingester, Sandbox},
     connections::Connections,
     data_folder::DataFolder,
-    intake::{Intake, IntakeContext, exchanges::Exchanges},
-    line::{
-        DEAD_LETTER_OWNER, DeadLetterWriter, Finding, MIN_COMMIT_INTERVAL, OpenGate, Planner, PlannerConfig, RawRecord,
-        RestoredAlerts, ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle,
-        start_worker,
-    },
+    intake::{Intake, exchanges::Exchanges},
+    line::{DeadLetterWriter, Planner, ScheduleFactory as _, StageConfigs, StageFactory, WorkerHandle},
     metrics::Metrics,
     notifier::Notifier,
     registry::Registry,
     supervisor::{Supervisor, TaskHandle},
+    topics::{Finding, PublishedTopic, RawRecord, partition_of},
 };
+pub(crate) use open_log::LOG_IDENTITY_KEY;
+#[cfg(test)]
+pub(crate) use open_log::open_log;
+pub(crate) use start::PARTITIONS_KEY;
 
-/// How many findings a slow listener may lag behind before it misses some.
-const FINDINGS_CAPACITY: usize = 4096;
-/// Store key of the number of partitions.
-pub(crate) const PARTITIONS_KEY: &str = "partitions";
-/// Store key of the log's identity; it is present if the store has ever had a log.
-pub(crate) const LOG_IDENTITY_KEY: &str = "log";
 /// How long each component may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Waiting ends with an error when a component is broken for longer than this.
 const MAX_FAULT_DURATION: Duration = Duration::from_secs(10);
-/// Delay between the start and the first full check of the store for damage.
-const FIRST_STORE_CHECK_DELAY: Duration = Duration::from_secs(600);
-/// Interval between full checks of the store.
-const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(86_400);
-/// Interval between full checks while the store is damaged.
-const DAMAGED_STORE_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
-/// Interval between two drops of old readings from the store.
-const EXPIRE_STORE_INTERVAL: Duration = Duration::from_secs(60);
-
 /// The running platform, without its triggers.
 #[derive(Debug)]
 pub struct Host {
@@ -72,6 +56,10 @@ pub struct Host {
     pub supervisor: Supervisor,
     store_check: TaskHandle,
     findings: broadcast::Sender<Arc<Finding>>,
+    /// The committed anomaly-events.
+    findings_topic: PublishedTopic,
+    /// Given when a worker has processed records.
+    progress: WakeSignal,
     committer: Arc<Committer>,
     exchanges: Arc<Exchanges>,
     workers: Vec<WorkerHandle>,
@@ -94,133 +82,6 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens the data folder and starts everything but the triggers.
-    ///
-    /// # Errors
-    /// When the folder is in use or not writable, its partition count differs, or a component cannot be loaded. Each
-    /// message says what to do.
-    pub fn start(config: Config) -> anyhow::Result<Self> {
-        let started = Instant::now();
-        let folder = DataFolder::open(&config.data)?;
-        let metrics = Arc::new(Metrics::default());
-        let supervisor = Supervisor::new(Arc::clone(&metrics));
-        let store = Store::open(&folder.store_path()).context("opening the store")?;
-        store.check_integrity(true).with_context(|| {
-            format!("checking the store {}; restore it from a backup", folder.store_path().display())
-        })?;
-        store.discard_all_staged().context("opening the store")?;
-        report_lost_log(&store, folder.check_log_identity(store.identity())?)?;
-        let recorded =
-            store.state_get(PARTITIONS_KEY)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
-        let partitions = folder.resolve_partitions(config.partitions, recorded)?;
-        if recorded.is_none() {
-            store.state_put(PARTITIONS_KEY, &partitions.to_le_bytes())?;
-        }
-        let limits = InstanceLimits {
-            memory: usize::try_from(config.line.memory.bytes()).unwrap_or(usize::MAX),
-            max_cpu_time: config.line.deadline.to_std(),
-        };
-        let sandbox = Sandbox::load(&folder.cache_path(), &config.line.components, limits)?;
-        let registry = Arc::new(Registry::open(store.clone(), &config, partitions)?);
-        let storage: Arc<dyn Storage> = Arc::new(DiskStorage);
-        let topics = Topics::new(Arc::clone(&storage), &folder.log_path(), partitions, config.log.segment.bytes());
-
-        let OpenedLog { raw, dead_letters, partitions: owned } = open_log(&topics, &store, &metrics)?;
-        let exchanges = Arc::new(Exchanges::open(topics.open_exchanges()?, raw.clone())?);
-        let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.to_std())?);
-
-        let retention =
-            LogRetention { max_age: config.log.retention_age.to_std(), max_bytes: config.log.retention_size.bytes() };
-        let (findings, _) = broadcast::channel(FINDINGS_CAPACITY);
-        let [featurize, detect, alert] = stage_configs(&config)?;
-        let restored_alerts = RestoredAlerts::load(&store).context("reading the store")?;
-        let mut workers = Vec::new();
-        let mut sources = Vec::new();
-        for (partition, reader) in (0..partitions).zip(&raw) {
-            let worker = start_worker(
-                &supervisor,
-                WorkerConfig {
-                    stage_factory: Arc::new(sandbox.clone()),
-                    registry: Arc::clone(&registry),
-                    store: store.clone(),
-                    topics: topics.clone(),
-                    metrics: Arc::clone(&metrics),
-                    snapshots: folder.snapshots_path(),
-                    findings_sender: findings.clone(),
-                    max_batch: config.line.max_batch,
-                    checkpoint_interval: config.line.checkpoint.to_std(),
-                    min_commit_interval: MIN_COMMIT_INTERVAL,
-                    retention,
-                    stage_configs: [
-                        featurize.clone(),
-                        detect.clone(),
-                        restored_alerts.add_to_config(&alert, partition, partitions)?,
-                    ],
-                    checkpoint_gate: Arc::new(OpenGate),
-                },
-                partition,
-                reader.clone(),
-            )
-            .with_context(|| format!("starting the line of partition {partition}"))?;
-            sources.push((worker.findings_reader(), worker.findings_end()));
-            workers.push(worker);
-        }
-        let planner = PlannerConfig {
-            factory: Arc::new(sandbox.clone()),
-            sources: sources.clone(),
-            store: store.clone(),
-            metrics: Arc::clone(&metrics),
-            snapshots: folder.snapshots_path(),
-            storage,
-        };
-        let planner = Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
-        let notifier = Notifier::start(&config.alerts.routes, &sources, &store, &metrics, &supervisor)?;
-        let dead_letter_writer = DeadLetterWriter::start(&supervisor, dead_letters.clone(), store.clone())?;
-
-        let context = IntakeContext {
-            sandbox: sandbox.clone(),
-            registry: Arc::clone(&registry),
-            store: store.clone(),
-            committer: Arc::clone(&committer),
-            exchanges: Arc::clone(&exchanges),
-            partitions,
-            metrics: Arc::clone(&metrics),
-        };
-        let decoders = thread::available_parallelism().map_or(1, usize::from);
-        let queue = usize::try_from(config.line.queue.bytes()).unwrap_or(usize::MAX);
-        let behind = usize::try_from(config.log.retention_size.bytes()).unwrap_or(usize::MAX);
-        let intake = Intake::start(&supervisor, &context, &config.ingest_json(), decoders, queue, behind)
-            .context("starting ingest")?;
-        let store_check = start_store_check(&supervisor, &store)?;
-        tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line has started");
-        Ok(Self {
-            intake,
-            registry,
-            store,
-            connections: Connections::new(Arc::clone(&metrics)),
-            metrics,
-            store_check,
-            supervisor,
-            findings,
-            committer,
-            exchanges,
-            workers,
-            raw_readers: raw,
-            dead_letters,
-            dead_letter_writer,
-            planner,
-            notifier,
-            retention,
-            config: RwLock::new(Arc::new(config)),
-            started_at: started,
-            rate_sample: Mutex::new((Instant::now(), 0)),
-            last_tick: AtomicU64::new(0),
-            last_expiry: Mutex::new(None),
-            sandbox,
-            folder,
-        })
-    }
-
     /// The active configuration.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
@@ -243,12 +104,17 @@ impl Host {
 
     /// The partition that an asset belongs to.
     pub(crate) fn partition_of(&self, asset: &str) -> u16 {
-        crate::line::partition_of(asset, u16::try_from(self.workers.len()).unwrap_or(u16::MAX))
+        partition_of(asset, u16::try_from(self.workers.len()).unwrap_or(u16::MAX))
     }
 
     /// Number of the newest repair plan.
     pub(crate) fn plan_number(&self) -> u64 {
         self.planner.plan_number()
+    }
+
+    /// Tells the planner that a command is in the store.
+    pub(crate) fn wake_planner(&self) {
+        self.planner.wake();
     }
 
     /// Outcome of a planner command: `None` while it is pending, then `Ok`, or the reason why it was rejected.
@@ -264,6 +130,16 @@ impl Host {
     /// Subscribes to findings; they are sent once they are committed.
     pub fn findings(&self) -> broadcast::Receiver<Arc<Finding>> {
         self.findings.subscribe()
+    }
+
+    /// The committed anomaly-events of all partitions. Their signal is also given for a new plan.
+    pub(crate) fn findings_topic(&self) -> &PublishedTopic {
+        &self.findings_topic
+    }
+
+    /// The signal that a worker has processed records.
+    pub(crate) fn progress(&self) -> &WakeSignal {
+        &self.progress
     }
 
     /// How long the host has been running.
@@ -354,81 +230,9 @@ impl Host {
         self.broadcast_record(&RawRecord::Flush)
     }
 
-    /// Runs once a second: updates the intake's backlog limit, measures the rate and drops old segments.
-    pub fn housekeeping(&self) {
-        let mut behind = 0;
-        let mut needed = Vec::new();
-        for (worker, reader) in self.workers.iter().zip(&self.raw_readers) {
-            behind += reader.end().saturating_sub(worker.position());
-            needed.push(worker.replay_offset());
-        }
-        needed.push(self.dead_letter_writer.position());
-        self.release_findings();
-        self.metrics.sensors.set(i64::try_from(self.registry.len()).unwrap_or(i64::MAX));
-        self.update_store_metrics();
-        self.intake.set_backlog(usize::try_from(behind).unwrap_or(usize::MAX));
-        self.metrics.queue_bytes.set(i64::try_from(self.intake.queued_bytes()).unwrap_or(i64::MAX));
-        self.committer.expire(self.retention, needed);
-        let mut rate = self.rate_sample.lock().unwrap_or_else(PoisonError::into_inner);
-        let readings = self.metrics.readings_in.get();
-        let seconds = rate.0.elapsed().as_secs_f64();
-        if seconds > 0.0 {
-            #[allow(clippy::cast_precision_loss, reason = "only displayed")]
-            self.metrics.readings_rate().set((readings - rate.1) as f64 / seconds);
-        }
-        *rate = (Instant::now(), readings);
-    }
-
     /// Open QoS 2 exchanges of MQTT.
     pub(crate) fn exchanges(&self) -> &Arc<Exchanges> {
         &self.exchanges
-    }
-
-    /// Writes a snapshot of the QoS 2 exchanges if one is due; it bounds how much is read at the next start. Waits for
-    /// the disk.
-    pub fn snapshot_exchanges(&self) {
-        self.metrics.mqtt("open_exchanges").set(i64::try_from(self.exchanges.count()).unwrap_or(i64::MAX));
-        if let Err(error) = self.exchanges.snapshot_if_due(&self.committer) {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "the snapshot of the QoS 2 exchanges failed; it will be retried"
-            );
-        }
-    }
-
-    /// Tells the workers which findings the planner and the notifier have processed.
-    fn release_findings(&self) {
-        let planned = self.planner.retained_offsets();
-        for (partition, worker) in self.workers.iter().enumerate() {
-            let planned = planned.get(partition).copied().unwrap_or(0);
-            worker.release_findings(planned.min(self.notifier.min_needed_offset(partition)));
-        }
-    }
-
-    /// Updates the metrics of the store's size.
-    fn update_store_metrics(&self) {
-        match self.store.sizes() {
-            Ok(sizes) => self.metrics.set_store_sizes(&sizes),
-            Err(error) => tracing::warn!(%error, "cannot read the store's sizes"),
-        }
-    }
-
-    /// Drops rows that are older than the retention of `[store]`, and the oldest rows above its maximum size. Runs at
-    /// most once a minute.
-    ///
-    /// # Errors
-    /// When the store cannot be written; the next call tries again.
-    pub fn expire_store(&self) -> anyhow::Result<()> {
-        let mut expired = self.last_expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        if expired.is_some_and(|last| last.elapsed() < EXPIRE_STORE_INTERVAL) {
-            return Ok(());
-        }
-        let dropped = self.store.expire(clock::now(), &store_retention(&self.config().store))?;
-        if dropped.total_rows() > 0 {
-            tracing::info!(rows = dropped.total_rows(), "old rows were deleted from the store");
-        }
-        *expired = Some(Instant::now());
-        Ok(())
     }
 
     /// Bytes of the log that the line has not processed yet.
@@ -457,10 +261,19 @@ impl Host {
         faults
     }
 
+    /// The offsets after the last accepted records.
+    fn raw_ends(&self) -> Vec<u64> {
+        self.raw_readers.iter().map(Reader::end).collect()
+    }
+
+    /// Whether readings before these offsets are not in the store yet.
+    fn is_behind(&self, ends: &[u64]) -> bool {
+        self.workers.iter().zip(ends).any(|(worker, &end)| worker.checkpointed_offset() < end)
+    }
+
     /// Whether the log has records whose readings are not in the store yet.
     pub fn has_unstored_records(&self) -> bool {
-        let ends = self.raw_readers.iter().map(Reader::end);
-        self.workers.iter().zip(ends).any(|(worker, end)| worker.checkpointed_offset() < end)
+        self.is_behind(&self.raw_ends())
     }
 
     /// Waits until everything accepted so far is in the store: readings, findings, plans and dead letters.
@@ -469,11 +282,11 @@ impl Host {
     /// When a component of the host stays broken, or `timeout` passes.
     pub fn wait_until_stored(&self, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
-        let ends: Vec<u64> = self.raw_readers.iter().map(Reader::end).collect();
+        let ends = self.raw_ends();
         let dead_letters_end = self.dead_letters.end();
         loop {
-            let behind = self.workers.iter().zip(&ends).any(|(worker, &end)| worker.checkpointed_offset() < end);
-            let findings: u64 = self.workers.iter().map(|worker| worker.findings_end().load(Ordering::Acquire)).sum();
+            let behind = self.is_behind(&ends);
+            let findings: u64 = self.findings_topic.ends().iter().sum();
             if !behind && self.dead_letter_writer.position() >= dead_letters_end && self.planner.position() >= findings
             {
                 return Ok(());
@@ -523,30 +336,6 @@ impl Host {
     }
 }
 
-/// Checks the whole store for damage once a day. Damage in a page that is rarely read would otherwise go unnoticed
-/// until the good backups are gone.
-fn start_store_check(supervisor: &Supervisor, store: &Store) -> io::Result<TaskHandle> {
-    let store = store.clone();
-    supervisor.spawn("store-check", move |task| {
-        // The quick check was just made at the start.
-        let mut pause = FIRST_STORE_CHECK_DELAY;
-        while task.sleep(pause) {
-            let stop = task.clone();
-            match store.check_integrity_until(false, move || stop.is_stopping()) {
-                Ok(_) => {
-                    task.mark_healthy();
-                    pause = STORE_CHECK_INTERVAL;
-                }
-                Err(error) => {
-                    task.report_fault(error.to_string());
-                    pause = DAMAGED_STORE_CHECK_INTERVAL;
-                }
-            }
-        }
-        Ok(())
-    })
-}
-
 /// A component of the host that does not work.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -556,116 +345,6 @@ pub struct Fault {
     pub reason: String,
     /// How long it has been broken.
     pub duration: Duration,
-}
-
-/// Logs an error if the store had a log and the log is gone: readings that were only in the log are lost.
-fn report_lost_log(store: &Store, is_new: bool) -> anyhow::Result<()> {
-    // A backup has another identity and starts with an empty log on purpose.
-    let identity = store.identity().as_bytes();
-    let had_one = store.state_get(LOG_IDENTITY_KEY)?.is_some_and(|known| known == identity);
-    if is_new && had_one {
-        tracing::error!(
-            "the log folder was deleted: acknowledged readings that were not in the store yet are lost; the host \
-             continues with an empty log"
-        );
-    }
-    if !had_one {
-        store.state_put(LOG_IDENTITY_KEY, identity)?;
-    }
-    Ok(())
-}
-
-/// The partitions with several writers, and readers of them.
-pub(crate) struct OpenedLog {
-    pub(crate) raw: Vec<Reader>,
-    dead_letters: Reader,
-    /// The partitions of raw-sensor-data, then the one of ingest's dead letters.
-    pub(crate) partitions: Vec<Partition>,
-}
-
-/// Opens the log, advances it to the store's offsets where it ends earlier, and reports what was lost.
-pub(crate) fn open_log(topics: &Topics, store: &Store, metrics: &Metrics) -> anyhow::Result<OpenedLog> {
-    let states = store.checkpoints()?;
-    let stored = |owner: u16| {
-        let state = states.iter().find(|state| state.partition == owner);
-        state.map_or(0, |state| state.applied_offset.max(state.snapshot_offset))
-    };
-    let mut raw = Vec::new();
-    let mut owned = Vec::new();
-    for number in 0..topics.partitions() {
-        let mut partition = topics.open(Topic::Raw, number)?;
-        let lost = report_recovery(&format!("raw-sensor-data/{number}"), &partition);
-        metrics.log_damaged_bytes(number).inc_by(lost);
-        advance_to_store_offset(&mut partition, stored(number), &format!("raw-sensor-data/{number}"))?;
-        raw.push(partition.reader());
-        owned.push(partition);
-    }
-    let mut dead_letter_partition = topics.open(Topic::DeadLetters, topics.ingest_dead_letter_partition())?;
-    report_recovery("dlq-sensor-data", &dead_letter_partition);
-    advance_to_store_offset(&mut dead_letter_partition, stored(DEAD_LETTER_OWNER), "dlq-sensor-data")?;
-    let dead_letters = dead_letter_partition.reader();
-    owned.push(dead_letter_partition);
-    Ok(OpenedLog { raw, dead_letters, partitions: owned })
-}
-
-/// Reports damage that was found when the log was opened; returns the number of lost bytes.
-fn report_recovery(name: &str, partition: &Partition) -> u64 {
-    let recovery = partition.recovery();
-    for damage in &recovery.damaged {
-        tracing::error!(
-            partition = name, from = damage.range.start, to = damage.range.end, file = %damage.path.display(),
-            "the log is damaged: acknowledged records in this range cannot be read and are lost; the intact ones around it \
-             are kept. Check the disk"
-        );
-    }
-    for missing in &recovery.missing {
-        tracing::error!(
-            partition = name,
-            from = missing.start,
-            to = missing.end,
-            "files of the log are missing: the records in this range are lost; those around it are kept"
-        );
-    }
-    if recovery.torn_bytes > 0 {
-        tracing::info!(
-            partition = name,
-            bytes = recovery.torn_bytes,
-            "a torn record that was never acknowledged was truncated"
-        );
-    }
-    recovery.lost_bytes()
-}
-
-/// Advances the log to the store's offset where the log was deleted or its end was lost. New records must not reuse
-/// offsets that the store has already passed, because no reader would see them.
-fn advance_to_store_offset(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Result<()> {
-    let end = partition.end();
-    if stored > end {
-        tracing::error!(
-            partition = name,
-            log_end = end,
-            store = stored,
-            "the log ends before the offset up to which the store has it: the log was deleted, or its end was lost. \
-             Acknowledged readings that were not in the store yet are lost; the log continues at the store's offset"
-        );
-        partition.advance_to(stored)?;
-    }
-    Ok(())
-}
-
-/// The store's retention according to the configuration.
-fn store_retention(config: &wheeltapper_config::StoreSettings) -> wheeltapper_store::StoreRetention {
-    let raw = Some(config.retention.to_std());
-    wheeltapper_store::StoreRetention {
-        readings: raw,
-        waveforms: raw,
-        windows: raw,
-        hourly: Some(config.hourly_retention.to_std()),
-        findings: Some(config.findings_retention.to_std()),
-        dead_letters: Some(config.dead_letters_retention.to_std()),
-        dead_letter_bytes: Some(config.dead_letters_size.bytes()),
-        max_bytes: Some(config.max_size.bytes()),
-    }
 }
 
 /// The configurations of featurize, detect and alert as JSON.

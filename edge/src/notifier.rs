@@ -10,49 +10,41 @@
 //! running route; [`Notifier::activate`] cannot fail. Routes that did not change keep running.
 
 mod delivery;
-mod follower;
 mod health;
 mod route;
+mod route_task;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
 use anyhow::Context as _;
 use wheeltapper_config::AlertRoute;
-use wheeltapper_log::Reader;
 use wheeltapper_store::Store;
 
 use crate::{
     metrics::Metrics,
     supervisor::{Supervisor, TaskHandle},
+    topics::PublishedTopic,
 };
-use follower::Follower;
 use health::HealthCell;
 pub use health::{RouteHealth, RouteState};
 use route::Route;
-
-/// The prefix of the keys under which the routes' checkpoints are stored.
-pub(crate) const CHECKPOINT_PREFIX: &str = "notifier/";
-
-/// The anomaly-events of one partition, and the offset up to which they are committed.
-pub type Source = (Reader, Arc<AtomicU64>);
+pub(crate) use route_task::CHECKPOINT_PREFIX;
+use route_task::{DurableOffsets, RouteTask};
 
 /// The maximum time that a new route waits for its predecessor, which may wait for its receiver's response and for the
 /// store.
 const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The offsets that a route would resume at after a restart, by partition.
-type DurableOffsets = Arc<Mutex<Vec<u64>>>;
-
 /// Runs the routes' tasks; dropping it stops them.
 pub struct Notifier {
-    sources: Vec<Source>,
+    findings: PublishedTopic,
     store: Store,
     metrics: Arc<Metrics>,
     supervisor: Supervisor,
@@ -109,14 +101,14 @@ impl Notifier {
     /// See [`Self::prepare`].
     pub fn start(
         routes: &[AlertRoute],
-        sources: &[Source],
+        findings: &PublishedTopic,
         store: &Store,
         metrics: &Arc<Metrics>,
         supervisor: &Supervisor,
     ) -> anyhow::Result<Self> {
         let notifier = Self {
             supervisor: supervisor.clone(),
-            sources: sources.to_vec(),
+            findings: findings.clone(),
             store: store.clone(),
             metrics: Arc::clone(metrics),
             state: Mutex::default(),
@@ -161,10 +153,10 @@ impl Notifier {
             .iter()
             .find(|running| running.route.name == route.name)
             .map(|running| Arc::clone(&running.durable));
-        let durable = predecessor.unwrap_or_else(|| Arc::new(Mutex::new(follower::committed_offsets(&self.sources))));
-        let mut follower = Follower::new(
+        let durable = predecessor.unwrap_or_else(|| Arc::new(Mutex::new(self.findings.ends())));
+        let mut route_task = RouteTask::new(
             route.clone(),
-            self.sources.clone(),
+            self.findings.clone(),
             self.store.clone(),
             Arc::clone(&self.metrics),
             Arc::clone(&durable),
@@ -182,7 +174,7 @@ impl Notifier {
                         predecessor.stop_within(PREDECESSOR_TIMEOUT);
                     }
                 }
-                follower.run(task)
+                route_task.run(task)
             })
             .with_context(|| format!("[[alerts.route]] {}: starting its thread", route.name))?;
         Ok(Prepared::New { start_signal, running: RunningRoute { route, durable, health, task } })

@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 use wheeltapper_config::{Config, asset_of};
 use wheeltapper_store::{Store, StoreError};
 
-use crate::line::partition_of;
+use crate::topics::partition_of;
 
 /// A sensor's numbers and its partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

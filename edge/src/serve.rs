@@ -1,6 +1,6 @@
 //! Runs a host with its triggers until it is stopped.
 
-use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -9,19 +9,22 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use wheeltapper_config::{Config, ListenOverride};
+use tokio_rustls::TlsAcceptor;
+use wheeltapper_config::{BrokerSettings, Config};
 use wheeltapper_mqtt::{Broker, BrokerHandle, ClientEvent, Mapping, Sink};
 
 use crate::{
     host::Host,
-    line::Finding,
     metrics::Metrics,
     terminal_output,
+    topics::Finding,
     triggers::{http, mqtt::IntakeSink, nats, timer},
 };
 
 /// The first lane of the clients of external brokers; far from the lanes of the embedded broker's connections.
 const FIRST_CLIENT_LANE: u64 = 1 << 61;
+/// The first lane of the connections of the embedded broker; far from the lanes of HTTP.
+const FIRST_BROKER_LANE: u64 = 1 << 60;
 
 /// A running host; dropping it without [`RunningHost::stop`] leaves the triggers running.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ pub struct RunningHost {
     tasks: JoinSet<()>,
 }
 
-/// Starts the host and all the triggers that `config` names.
+/// Starts the host and all the triggers that `config` names. If a trigger cannot be started, the host is stopped.
 ///
 /// # Errors
 /// If the host cannot start, an address is in use, or a secret is missing.
@@ -54,109 +57,151 @@ pub async fn start(config: Config) -> anyhow::Result<RunningHost> {
         let config = config.clone();
         Arc::new(tokio::task::spawn_blocking(move || Host::start(config)).await??)
     };
-    let mapping = Arc::new(topic_mapping(&config)?);
-    let (stop, stopping) = watch::channel(false);
-    let mut tasks = JoinSet::new();
+    let mut running = RunningHost { host, http, mqtt: None, stop: watch::channel(false).0, tasks: JoinSet::new() };
+    let started = running.start_triggers(&config, listener, tls).await;
+    if let Err(error) = started {
+        return Err(running.stop_after(error).await);
+    }
+    tracing::info!(%http, mqtt = running.mqtt.map(tracing::field::display), "ready");
+    Ok(running)
+}
 
-    let router = http::router(Arc::clone(&host), Arc::clone(&mapping), stopping.clone())?;
-    let (limits, metrics) = (config.http.limits.clone(), Arc::clone(&host.metrics));
-    let supervisor = host.supervisor.clone();
-    let mut first = Some(listener);
-    let http_stopping = stopping.clone();
-    tasks.spawn(supervisor.supervise("http", move |_| {
-        let (listener, tls, router) = (first.take(), tls.clone(), router.clone());
-        let (limits, metrics, stopping) = (limits.clone(), Arc::clone(&metrics), http_stopping.clone());
-        async move {
-            let listener = match listener {
-                Some(listener) => listener,
-                // The previous listener was closed by the panic.
-                None => TcpListener::bind(http).await.with_context(|| format!("listening on {http} again"))?,
-            };
-            http::serve(listener, tls, router, limits, metrics, stopping).await;
-            Ok(())
+impl RunningHost {
+    async fn start_triggers(
+        &mut self,
+        config: &Config,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+    ) -> anyhow::Result<()> {
+        let mapping = Arc::new(topic_mapping(config)?);
+        self.start_http(config, &mapping, listener, tls)?;
+        if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
+            self.start_broker(config, settings, &mapping).await?;
         }
-    }));
-    // The other tasks have nothing to finish: they are dropped when the host stops.
-    let mut spawn = |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
-        let mut stopping = stopping.clone();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = task => {}
-                () = crate::triggers::wait_for_stop(&mut stopping) => {}
-            }
-        });
-    };
+        for (number, client) in (0..).zip(&config.mqtt.clients) {
+            let lane = FIRST_CLIENT_LANE + number;
+            let sink: Arc<dyn Sink> = Arc::new(IntakeSink::new(Arc::clone(&self.host), Arc::clone(&mapping), lane));
+            let client = crate::triggers::mqtt::client_config(client)?;
+            let connection = self.host.connections.register(format!("mqtt-client-{number} {}", client.redacted_url()));
+            self.spawn(self.host.supervisor.supervise(format!("mqtt-client-{number}"), move |_| {
+                let (client, sink, connection) = (client.clone(), Arc::clone(&sink), connection.clone());
+                async move {
+                    let observe = move |event: ClientEvent<'_>| match event {
+                        ClientEvent::Subscribed => connection.report_up(),
+                        ClientEvent::Disconnected { reason } => connection.report_down(reason),
+                    };
+                    wheeltapper_mqtt::run_client(client, sink, observe).await;
+                    Ok(())
+                }
+            }));
+        }
+        for (number, settings) in (0..).zip(&config.nats) {
+            let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&self.host), Arc::clone(&mapping));
+            let connection = self.host.connections.register(nats::connection_name(number, &settings));
+            self.spawn(self.host.supervisor.supervise(format!("nats-{number}"), move |_| {
+                let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&mapping));
+                let connection = connection.clone();
+                async move {
+                    nats::run(host, settings, mapping, number, connection).await;
+                    Ok(())
+                }
+            }));
+        }
+        let (timer_host, tick) = (Arc::clone(&self.host), config.line.tick.to_std());
+        let timer =
+            self.host.supervisor.supervise("timer", move |task| timer::run(Arc::clone(&timer_host), tick, task));
+        self.spawn(timer);
+        Ok(())
+    }
 
-    let mut mqtt = None;
-    if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
-        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), 1 << 60));
-        let auth = crate::triggers::mqtt::authenticator(&config, settings, &mapping)?;
+    fn start_http(
+        &mut self,
+        config: &Config,
+        mapping: &Arc<Mapping>,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+    ) -> anyhow::Result<()> {
+        let (http, stopping) = (self.http, self.stop.subscribe());
+        let router = http::router(Arc::clone(&self.host), Arc::clone(mapping), stopping.clone())?;
+        let (limits, metrics) = (config.http.limits.clone(), Arc::clone(&self.host.metrics));
+        let mut first = Some(listener);
+        // It ends by itself, once the open requests are finished.
+        self.tasks.spawn(self.host.supervisor.supervise("http", move |_| {
+            let (listener, tls, router) = (first.take(), tls.clone(), router.clone());
+            let (limits, metrics, stopping) = (limits.clone(), Arc::clone(&metrics), stopping.clone());
+            async move {
+                let listener = match listener {
+                    Some(listener) => listener,
+                    // The previous listener was closed by the panic.
+                    None => TcpListener::bind(http).await.with_context(|| format!("listening on {http} again"))?,
+                };
+                http::serve(listener, tls, router, limits, metrics, stopping).await;
+                Ok(())
+            }
+        }));
+        Ok(())
+    }
+
+    async fn start_broker(
+        &mut self,
+        config: &Config,
+        settings: &BrokerSettings,
+        mapping: &Arc<Mapping>,
+    ) -> anyhow::Result<()> {
+        let sink = Arc::new(IntakeSink::new(Arc::clone(&self.host), Arc::clone(mapping), FIRST_BROKER_LANE));
+        let auth = crate::triggers::mqtt::authenticator(config, settings, mapping)?;
         let broker = Broker::bind_with(crate::triggers::mqtt::broker_config(settings)?, sink, auth)
             .await
             .context("starting the MQTT broker")?;
-        mqtt = Some(broker.local_addr());
+        self.mqtt = Some(broker.local_addr());
         let handle = broker.handle();
         let broker = Arc::new(tokio::sync::Mutex::new(broker));
-        spawn(Box::pin(supervisor.supervise("mqtt-broker", move |_| {
+        let supervisor = self.host.supervisor.clone();
+        self.spawn(supervisor.supervise("mqtt-broker", move |_| {
             let broker = Arc::clone(&broker);
             async move {
                 broker.lock().await.run().await;
                 Ok(())
             }
-        })));
-        let (publishing_host, publisher) = (Arc::clone(&host), handle.clone());
-        spawn(Box::pin(supervisor.supervise("mqtt-findings", move |_| {
+        }));
+        let (publishing_host, publisher) = (Arc::clone(&self.host), handle.clone());
+        self.spawn(supervisor.supervise("mqtt-findings", move |_| {
             let (host, broker) = (Arc::clone(&publishing_host), publisher.clone());
             async move {
                 publish_findings(host, broker).await;
                 Ok(())
             }
-        })));
-        let metrics = Arc::clone(&host.metrics);
-        spawn(Box::pin(supervisor.supervise("mqtt-metrics", move |_| {
+        }));
+        let metrics = Arc::clone(&self.host.metrics);
+        self.spawn(supervisor.supervise("mqtt-metrics", move |_| {
             let (broker, metrics) = (handle.clone(), Arc::clone(&metrics));
             async move {
                 record_broker_stats(broker, metrics).await;
                 Ok(())
             }
-        })));
+        }));
+        Ok(())
     }
-    for (number, client) in (0..).zip(&config.mqtt.clients) {
-        let sink: Arc<dyn Sink> =
-            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), FIRST_CLIENT_LANE + number));
-        let client = crate::triggers::mqtt::client_config(client)?;
-        let connection = host.connections.register(format!("mqtt-client-{number} {}", client.redacted_url()));
-        spawn(Box::pin(supervisor.supervise(format!("mqtt-client-{number}"), move |_| {
-            let (client, sink, connection) = (client.clone(), Arc::clone(&sink), connection.clone());
-            async move {
-                let observe = move |event: ClientEvent<'_>| match event {
-                    ClientEvent::Subscribed => connection.report_up(),
-                    ClientEvent::Disconnected { reason } => connection.report_down(reason),
-                };
-                wheeltapper_mqtt::run_client(client, sink, observe).await;
-                Ok(())
-            }
-        })));
-    }
-    for (number, settings) in (0..).zip(&config.nats) {
-        let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&mapping));
-        let connection = host.connections.register(nats::connection_name(number, &settings));
-        spawn(Box::pin(supervisor.supervise(format!("nats-{number}"), move |_| {
-            let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&mapping));
-            let connection = connection.clone();
-            async move {
-                nats::run(host, settings, mapping, number, connection).await;
-                Ok(())
-            }
-        })));
-    }
-    let (timer_host, tick) = (Arc::clone(&host), config.line.tick.to_std());
-    spawn(Box::pin(supervisor.supervise("timer", move |task| timer::run(Arc::clone(&timer_host), tick, task))));
-    tracing::info!(%http, mqtt = mqtt.map(tracing::field::display), "ready");
-    Ok(RunningHost { host, http, mqtt, stop, tasks })
-}
 
-impl RunningHost {
+    /// Runs a task that has nothing to finish: it is dropped when the host stops.
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut stopping = self.stop.subscribe();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = crate::triggers::wait_for_stop(&mut stopping) => {}
+            }
+        });
+    }
+
+    /// Stops the host because of an error, which is returned.
+    async fn stop_after(self, error: anyhow::Error) -> anyhow::Error {
+        if let Err(stop_error) = self.stop().await {
+            tracing::error!(error = format!("{stop_error:#}"), "the host did not stop in order");
+        }
+        error
+    }
+
     /// Stops the triggers, then the host; accepted readings are processed and stored.
     ///
     /// # Errors
@@ -183,23 +228,27 @@ impl RunningHost {
     }
 }
 
-/// Where SIGHUP reads the configuration from.
-#[derive(Clone, Debug)]
+/// Loads the configuration. The error is rendered for the terminal.
+pub type LoadConfig = Arc<dyn Fn() -> anyhow::Result<Config> + Send + Sync>;
+
+/// What SIGHUP does.
 pub struct Reload {
-    /// The configuration file of the command line, if any.
-    pub file: Option<PathBuf>,
-    /// The data folder of the command line, if any.
-    pub data: Option<PathBuf>,
-    /// The addresses of the command line, which override those of the file.
-    pub listen: ListenOverride,
-    /// The configuration that was read at the start.
+    /// Loads the configuration again, from the same file and with the same overrides as at the start.
+    pub load: LoadConfig,
+    /// The configuration that was loaded at the start.
     pub initial: Config,
+}
+
+impl fmt::Debug for Reload {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Reload").field("initial", &self.initial).finish_non_exhaustive()
+    }
 }
 
 impl Reload {
     /// Reads and applies the configuration again.
     async fn reload(&self, host: &Arc<Host>) -> anyhow::Result<()> {
-        let config = match crate::commands::load_config(self.file.as_deref(), self.data.as_deref(), &self.listen) {
+        let config = match (self.load)() {
             Ok(config) => config,
             Err(error) => {
                 tracing::error!(
@@ -272,20 +321,25 @@ pub async fn run_until_stopped(config: Config, reload: Reload, show: StartupOutp
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut serving = start(config).await?;
-    if show.print_findings {
-        serving.tasks.spawn(terminal_output::print_findings(Arc::clone(&serving.host), serving.stop.subscribe()));
-    }
-    if let Some(file) = &show.ready_file {
-        let addresses =
-            serde_json::json!({ "http": serving.http.to_string(), "mqtt": serving.mqtt.map(|mqtt| mqtt.to_string()) });
-        std::fs::write(file, addresses.to_string()).with_context(|| format!("writing {}", file.display()))?;
-    }
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            _ = hangup.recv() => reload.reload(&serving.host).await?,
+    let served = async {
+        if show.print_findings {
+            serving.tasks.spawn(terminal_output::print_findings(Arc::clone(&serving.host), serving.stop.subscribe()));
         }
+        if let Some(file) = &show.ready_file {
+            let mqtt = serving.mqtt.map(|mqtt| mqtt.to_string());
+            let addresses = serde_json::json!({ "http": serving.http.to_string(), "mqtt": mqtt });
+            std::fs::write(file, addresses.to_string()).with_context(|| format!("writing {}", file.display()))?;
+        }
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                _ = hangup.recv() => reload.reload(&serving.host).await?,
+            }
+        }
+    };
+    if let Err(error) = served.await {
+        return Err(serving.stop_after(error).await);
     }
     tracing::info!("stopping: accepted readings are processed and stored");
     serving.stop().await

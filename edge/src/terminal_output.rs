@@ -13,7 +13,7 @@ use crate::{
     components::wit::types::{AlertState, Severity},
     host::Host,
     latest_findings::LatestFindings,
-    line::Finding,
+    topics::Finding,
 };
 
 /// Interval between two status lines.
@@ -66,7 +66,7 @@ async fn print_until_stopped(host: Arc<Host>, mut stop: watch::Receiver<bool>) -
                 for order in latest.work_orders.iter().rev() {
                     if orders.insert((order.id.clone(), order.status.clone(), order.scheduled)) {
                         let assignment = match (&order.technician, order.scheduled) {
-                            (Some(technician), Some(time)) => format!("{technician}, {}", crate::commands::format_time(time)),
+                            (Some(technician), Some(time)) => format!("{technician}, {}", crate::clock::format_time(time)),
                             _ => order.status.clone(),
                         };
                         writeln!(io::stdout(), "{} {} on {}: {assignment}, {} min, priority {}",

@@ -297,3 +297,28 @@ fn a_replay_that_stored_nothing_fails_and_says_why() {
     let (code, _, stderr) = run(&["replay", "header.csv"]);
     assert!(code == Some(1) && stderr.contains("no readings"), "{stderr}");
 }
+
+/// Without an orderly stop the threads of the line would be waited for, a minute each.
+#[test]
+fn a_host_whose_broker_cannot_start_stops_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = format!(
+        "partitions = 2\n[http]\nlisten = \"127.0.0.1:0\"\n[mqtt.broker]\nlisten = \"{}\"\n",
+        taken.local_addr().unwrap()
+    );
+    fs::write(folder.path().join("wheeltapper.toml"), config).unwrap();
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wheeltapper"));
+        command.args(["--data", "data", "run"]).current_dir(folder.path()).output().unwrap()
+    };
+    // It compiles the components, which takes a while.
+    run();
+    let began = Instant::now();
+    let out = run();
+    let message = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{message}");
+    assert!(message.contains("starting the MQTT broker"), "{message}");
+    assert!(!message.contains("left behind"), "{message}");
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+}

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
+use wheeltapper_domain::content_id;
 use wheeltapper_line_api::{Action, ActionRequest};
-
-use crate::rows::content_id;
 
 /// The longest horizon of a plan: 366 days.
 const MAX_HORIZON_HOURS: f64 = 8_784.0;

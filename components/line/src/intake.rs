@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use wheeltapper_domain::{DeadLetter, content_id};
 use wheeltapper_line_api::Submission;
 
 use crate::{
-    Dispatch, Line, LineError, Ports, Topic, Value,
+    Dispatch, Line, LineError, Ports, Topic,
+    contract_mapping::reason_name,
     contracts::{
         ingest::{Decoded, Envelope, Ingester, RejectedPart as WitRejectedPart},
         types::{ReadingBatch, ReadingColumns, SensorTable},
@@ -13,9 +15,8 @@ use crate::{
     dictionary,
     error::describe_stage_error,
     events::FeaturizeEvent,
-    labels::reason_name,
     queue,
-    rows::{DEAD_LETTERS, RowBatch, SENSORS, content_id, optional_text, text_value},
+    rows::{DEAD_LETTERS, RowBatch, SENSORS, text_value},
 };
 
 /// The key of ingest's state, which holds the Sparkplug births.
@@ -58,9 +59,9 @@ pub(crate) async fn submit<P: Ports>(
     let decoded = decode(line, &envelope).await?;
     let mut rows = RowBatch::default();
     for part in &decoded.rejected {
-        rows.add(DEAD_LETTERS, dead_letter_row(&envelope, part));
+        rows.add(DEAD_LETTERS, dead_letter_row(&envelope, part).into_values());
     }
-    for sensor in dictionary::iter_names(&decoded.sensors) {
+    for sensor in dictionary::names(&decoded.sensors) {
         let (unit, kind) = line.plant.unit_and_kind(sensor);
         rows.add(
             SENSORS,
@@ -120,7 +121,7 @@ pub(crate) async fn decode_without_saving<P: Ports>(line: &Line<P>, envelope: &E
 
 /// Returns the readings of each asset, in the order of the event.
 pub(crate) fn split_by_asset<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, ReadingBatch> {
-    let names: Vec<&str> = dictionary::iter_names(&decoded.sensors).collect();
+    let names: Vec<&str> = dictionary::names(&decoded.sensors).collect();
     let mut batches: BTreeMap<String, ReadingBatch> = BTreeMap::new();
     // By sensor: the name of its asset, and its index in that asset's batch once it has one.
     let mut locations: Vec<(&str, Option<u32>)> = names.iter().map(|name| (line.plant.asset_of(name), None)).collect();
@@ -129,7 +130,7 @@ pub(crate) fn split_by_asset<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<St
         let (asset, index) = locations.get_mut(sensor as usize)?;
         let batch = batches.entry((*asset).to_owned()).or_insert_with(|| empty_batch(asset));
         let index = *index.get_or_insert_with(|| {
-            dictionary::push(&mut batch.sensors.names, name);
+            dictionary::push_name(&mut batch.sensors.names, name);
             batch.sensors.asset.push(0);
             u32::try_from(batch.sensors.asset.len() - 1).unwrap_or(u32::MAX)
         });
@@ -158,7 +159,7 @@ pub(crate) fn split_by_asset<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<St
 
 fn empty_batch(asset: &str) -> ReadingBatch {
     let mut assets = dictionary::empty();
-    dictionary::push(&mut assets, asset);
+    dictionary::push_name(&mut assets, asset);
     ReadingBatch {
         sensors: SensorTable { names: dictionary::empty(), assets, asset: Vec::new() },
         readings: ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() },
@@ -168,20 +169,20 @@ fn empty_batch(asset: &str) -> ReadingBatch {
     }
 }
 
-fn dead_letter_row(envelope: &Envelope, part: &WitRejectedPart) -> Vec<Value> {
+fn dead_letter_row(envelope: &Envelope, part: &WitRejectedPart) -> DeadLetter {
     let mut content = format!("{}|{}|", envelope.source, part.position).into_bytes();
     content.extend_from_slice(&part.payload);
-    vec![
-        text_value(content_id(&content)),
-        Value::Integer(envelope.arrival),
-        text_value(part.source.as_str()),
-        text_value(reason_name(part.rejection.reason)),
-        text_value(part.rejection.message.as_str()),
-        Value::Blob(part.payload.clone()),
-        Value::Integer(i64::from(part.readings)),
-        optional_text(envelope.sensor.as_deref()),
-        optional_text(part.format.as_deref()),
-    ]
+    DeadLetter {
+        id: content_id(&content),
+        time: envelope.arrival,
+        source: part.source.clone(),
+        reason: reason_name(part.rejection.reason).to_owned(),
+        message: part.rejection.message.clone(),
+        payload: part.payload.clone(),
+        readings: part.readings,
+        sensor: envelope.sensor.clone(),
+        format: part.format.clone(),
+    }
 }
 
 fn rejected_part(part: &WitRejectedPart) -> RejectedPart {

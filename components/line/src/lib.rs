@@ -12,16 +12,19 @@
 
 pub mod action_rules;
 mod actions;
+mod contract_mapping;
 mod contracts;
 mod dictionary;
+mod dispatch;
 mod error;
 mod events;
 #[cfg(feature = "ingest")]
 mod intake;
-mod labels;
 mod line;
 #[cfg(feature = "line-api")]
 pub mod line_api;
+mod notification;
+mod operations;
 mod plant;
 mod platform;
 mod ports;
@@ -36,8 +39,6 @@ mod stages;
 mod store;
 #[cfg(all(test, feature = "featurize"))]
 mod tests;
-#[cfg(feature = "featurize")]
-mod waveform_format;
 
 pub use action_rules::ActionError;
 pub use error::LineError;
@@ -45,8 +46,9 @@ pub use error::LineError;
 pub use intake::{Reason, Receipt, RejectedPart};
 pub use line::{Dispatch, Line};
 pub use platform::{load_plant, now, run_sync};
-pub use ports::{Dialect, PortError, Ports, Topic, Value};
+pub use ports::{Dialect, PortError, Ports, Topic};
 pub use query::{row_to_json, rows_to_json, select_statement};
+pub use wheeltapper_domain::Value;
 pub use wheeltapper_line_api::{Action, ActionRequest, DetectRequest, Filter, Submission, Table, Verdict};
 
 /// Returns the bus subject or channel for a topic and key, such as `raw-sensor-data.north-hall-pump-1-1f3a9c02`.

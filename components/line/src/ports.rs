@@ -2,20 +2,7 @@
 
 use std::fmt;
 
-/// A value of a row or a parameter.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// SQL's NULL.
-    Null,
-    /// A whole number (SQLite INTEGER, PostgreSQL BIGINT).
-    Integer(i64),
-    /// A double (REAL, DOUBLE PRECISION).
-    Real(f64),
-    /// Text.
-    Text(String),
-    /// Bytes (BLOB, BYTEA).
-    Blob(Vec<u8>),
-}
+use wheeltapper_domain::Value;
 
 /// The SQL dialect of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -117,26 +117,13 @@ pub(crate) fn text_value(text: impl Into<String>) -> Value {
     Value::Text(text.into())
 }
 
-pub(crate) fn optional_text(text: Option<&str>) -> Value {
-    text.map_or(Value::Null, |text| Value::Text(text.to_owned()))
-}
-
-pub(crate) fn optional_real(real: Option<f64>) -> Value {
-    real.map_or(Value::Null, Value::Real)
-}
-
-pub(crate) fn optional_integer(integer: Option<i64>) -> Value {
-    integer.map_or(Value::Null, Value::Integer)
+/// Adds the number of the event to a row that later events overwrite.
+pub(crate) fn with_sequence(mut row: Vec<Value>, seq: i64) -> Vec<Value> {
+    row.push(Value::Integer(seq));
+    row
 }
 
 /// Encodes doubles as a little-endian blob.
 pub(crate) fn doubles_blob(values: &[f64]) -> Value {
     Value::Blob(values.iter().flat_map(|value| value.to_le_bytes()).collect())
-}
-
-/// Returns 32 hexadecimal digits of the content's BLAKE3 hash.
-pub(crate) fn content_id(content: &[u8]) -> String {
-    let mut id = blake3::hash(content).to_hex().to_string();
-    id.truncate(32);
-    id
 }

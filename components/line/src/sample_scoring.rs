@@ -63,14 +63,14 @@ async fn decode_sample<P: Ports>(line: &Line<P>, sample: &DetectRequest) -> Resu
     let mut decoded = intake::decode_without_saving(line, &envelope).await?;
     // The array holds values of one sensor, but ingest took them as channels, or rejected them because there are too
     // many.
-    let has_channels = dictionary::iter_names(&decoded.sensors).nth(1).is_some();
+    let has_channels = dictionary::names(&decoded.sensors).nth(1).is_some();
     if (has_channels || decoded.accepted.iter().all(|&accepted| accepted == 0))
         && let Some(payload) = action_rules::array_to_readings(&envelope.payload)
     {
         decoded = intake::decode_without_saving(line, &Envelope { payload, ..envelope }).await?;
     }
     let rejected = decoded.rejected.first();
-    let names: Vec<String> = dictionary::iter_names(&decoded.sensors).map(str::to_owned).collect();
+    let names: Vec<String> = dictionary::names(&decoded.sensors).map(str::to_owned).collect();
     let has_values = !decoded.readings.sensor.is_empty() || !decoded.waveforms.is_empty();
     match (names.as_slice(), rejected) {
         ([name], _) if has_values => {

@@ -16,11 +16,12 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use wheeltapper_domain::{DeadLetter, content_id};
 
 use crate::{
-    Dispatch, Line, LineError, Ports, Topic, Value,
+    Dispatch, Line, LineError, Ports, Topic,
     queue::{self, QueuedEvent},
-    rows::{DEAD_LETTERS, RowBatch, content_id, optional_text, text_value},
+    rows::{DEAD_LETTERS, RowBatch},
 };
 
 /// After this many attempts at one position, events are processed one by one.
@@ -53,7 +54,7 @@ pub(crate) trait Stage: Sized {
     /// Returns the state as bytes.
     fn snapshot(&self) -> Vec<u8>;
     /// Returns an event in a form that can be sent again: its format, its payload and the number of readings.
-    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64);
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, u32);
 }
 
 /// The only key of the schedule stage's queue.
@@ -221,18 +222,16 @@ async fn commit<S: Stage, P: Ports>(
 
 fn add_dead_letter<S: Stage>(event: &QueuedEvent, message: &str, rows: &mut RowBatch) {
     let (format, payload, readings) = S::to_dead_letter(event);
-    rows.add(
-        DEAD_LETTERS,
-        vec![
-            text_value(content_id(format!("{}|{}", S::NAME, event.id).as_bytes())),
-            Value::Integer(event.time),
-            text_value("line"),
-            text_value("stage-failure"),
-            text_value(message),
-            Value::Blob(payload),
-            Value::Integer(readings),
-            Value::Null,
-            optional_text(format),
-        ],
-    );
+    let row = DeadLetter {
+        id: content_id(format!("{}|{}", S::NAME, event.id).as_bytes()),
+        time: event.time,
+        source: "line".to_owned(),
+        reason: "stage-failure".to_owned(),
+        message: message.to_owned(),
+        payload,
+        readings,
+        sensor: None,
+        format: format.map(str::to_owned),
+    };
+    rows.add(DEAD_LETTERS, row.into_values());
 }

@@ -6,9 +6,8 @@
 
 use blake3::Hasher;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
-use serde_json::{Value, json};
 
-use crate::{Access, AccessError, column_encryption, keyring::KeySet};
+use crate::{Access, AccessError, audit_entry::AuditEntry, column_encryption, keyring::KeySet};
 
 /// Maximum bytes of a field of an entry. Longer texts are truncated, because some come from clients.
 const MAX_FIELD_BYTES: usize = 2048;
@@ -33,46 +32,6 @@ pub struct AuditEvent<'a> {
     pub address: &'a str,
     /// Further details; stored encrypted.
     pub detail: &'a str,
-}
-
-/// An entry of the audit log, decrypted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// Number of the entry, from 1, without gaps.
-    pub seq: i64,
-    /// Time of the action, in nanoseconds since 1970.
-    pub time: i64,
-    /// See [`AuditEvent::actor`].
-    pub actor: String,
-    /// See [`AuditEvent::action`].
-    pub action: String,
-    /// See [`AuditEvent::target`].
-    pub target: String,
-    /// See [`AuditEvent::outcome`].
-    pub outcome: String,
-    /// See [`AuditEvent::address`].
-    pub address: String,
-    /// See [`AuditEvent::detail`].
-    pub detail: String,
-    /// Keyed hash of the entry and the previous hash, in hexadecimal.
-    pub hash: String,
-}
-
-impl AuditEntry {
-    /// The entry as JSON, as the API and the export write it.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "seq": self.seq, "time": rfc3339(self.time), "actor": self.actor, "action": self.action,
-            "target": self.target, "outcome": self.outcome, "address": self.address, "detail": self.detail,
-            "hash": self.hash,
-        })
-    }
-}
-
-/// Formats nanoseconds since 1970 as RFC 3339.
-pub(crate) fn rfc3339(time: i64) -> String {
-    let instant = jiff::Timestamp::from_nanosecond(i128::from(time));
-    instant.map_or_else(|_| time.to_string(), |instant| instant.to_string())
 }
 
 /// A row of the table `audit`, with encrypted columns.

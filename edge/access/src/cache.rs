@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::{api_keys::StoredKey, users::Account};
+use crate::{account::Account, stored_key::StoredKey};
 
 /// Maximum entries of each table; if one is full, the cache is emptied. Only keys and users that exist are cached. The
 /// ids of tokens that are not revoked are cached too, but only after their signature was verified.

@@ -7,8 +7,10 @@
 //! Most calls read or write SQLite, wait for the disk, or spend CPU time on a password hash. In async code, run them in
 //! `spawn_blocking`. [`Access::authenticate_cached`], [`Access::rate_limiter`] and [`Access::syslog_dropped`] do not block.
 
+mod account;
 mod api_keys;
 mod audit;
+mod audit_entry;
 mod cache;
 mod clock;
 mod column_encryption;
@@ -25,14 +27,16 @@ mod password;
 mod random;
 mod sessions;
 mod signature;
+mod stored_key;
 mod syslog;
 mod token;
 mod usage;
 mod users;
 mod verify;
 
-pub use api_keys::ApiKey;
-pub use audit::{AuditEntry, AuditEvent};
+pub use account::User;
+pub use audit::AuditEvent;
+pub use audit_entry::AuditEntry;
 pub use clock::{MonotonicClock, SystemClock};
 pub use error::{AccessError, AuthError, LoginError, RejectReason};
 pub use identity::{AuthMethod, Identity, Permission, Role, Scope};
@@ -45,8 +49,9 @@ pub use sessions::Session;
 pub use signature::{
     SIGNATURE_HEADERS, SignatureError, SignatureScheme, SignatureVerifier, SignedHeaders, SignedSource,
 };
+pub use stored_key::ApiKey;
 pub use syslog::Target as SyslogTarget;
-pub use users::{User, UserChange};
+pub use users::UserChange;
 pub use verify::{AuditDefect, AuditVerification};
 
 use std::{path::Path, sync::Arc, time::Duration};

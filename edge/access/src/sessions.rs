@@ -5,11 +5,13 @@ use std::{net::IpAddr, sync::Arc};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::{
-    Access, AccessError, AuthError, AuthMethod, Identity, LoginError, RejectReason, client_key,
+    Access, AccessError, AuthError, AuthMethod, Identity, LoginError, RejectReason,
+    account::Account,
+    client_key,
     keyring::KeySet,
     password, random,
     token::{self, Claims, LOCAL_ISSUER, NANOSECONDS_PER_SECOND},
-    users::{self, Account},
+    users,
 };
 
 /// Used in place of a client address for callers in this process.

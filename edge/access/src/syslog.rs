@@ -14,7 +14,10 @@ use std::{
     thread,
 };
 
-use crate::{AccessError, AuditEntry, audit::rfc3339};
+use crate::{
+    AccessError,
+    audit_entry::{AuditEntry, rfc3339},
+};
 
 /// Maximum number of entries that wait for the socket.
 const QUEUE_CAPACITY: usize = 4096;

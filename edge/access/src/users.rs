@@ -4,29 +4,11 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use crate::{
     Access, AccessError, Role,
+    account::{Account, User},
     database::{from_json, to_json},
     identity::validate_sites,
     random,
 };
-
-/// A user, without the password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Name of the user; case-insensitive.
-    pub name: String,
-    /// Roles of the user, at least one.
-    pub roles: Vec<Role>,
-    /// Path prefixes of the assets that are visible; `None` means all.
-    pub sites: Option<Vec<String>>,
-    /// Whether the user may not sign in.
-    pub disabled: bool,
-    /// Whether the password is still the one-time password.
-    pub must_change_password: bool,
-    /// When the user was created, in nanoseconds since 1970.
-    pub created: i64,
-    /// When the user signed in last, in nanoseconds since 1970.
-    pub last_login: Option<i64>,
-}
 
 /// Changes of a user; fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,14 +19,6 @@ pub struct UserChange {
     pub sites: Option<Option<Vec<String>>>,
     /// Whether the user may not sign in.
     pub disabled: Option<bool>,
-}
-
-/// A user with the password hash and its generation.
-#[derive(Clone, Debug)]
-pub(crate) struct Account {
-    pub(crate) user: User,
-    pub(crate) hash: String,
-    pub(crate) generation: i64,
 }
 
 const COLUMNS: &str = "name, roles, sites, disabled, must_change, created, last_login, password, generation";

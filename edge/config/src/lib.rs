@@ -11,6 +11,7 @@ mod formats;
 mod messages;
 mod paths;
 mod plant;
+mod plant_iter;
 mod plausibility;
 mod settings;
 mod stage_configs;

@@ -3,8 +3,6 @@
 use serde::Deserialize;
 use wheeltapper_condition_monitoring::{bearing::geometry::Geometry, waveform::iso20816::MachineClass};
 
-use crate::Config;
-
 /// `[[site]]`: a site of the plant.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,31 +159,6 @@ pub struct SensorRef<'a> {
     pub machine: &'a Machine,
     /// Settings of the sensor.
     pub sensor: &'a Sensor,
-}
-
-impl Config {
-    /// Iterates over all configured sensors.
-    pub fn sensors(&self) -> impl Iterator<Item = SensorRef<'_>> {
-        self.machines().flat_map(|(asset, machine)| {
-            machine.sensors.iter().map(move |sensor| SensorRef {
-                id: format!("{asset}/{}", sensor.name),
-                asset: asset.clone(),
-                machine,
-                sensor,
-            })
-        })
-    }
-
-    /// Iterates over all configured machines with their ids, `site/area/machine`.
-    pub fn machines(&self) -> impl Iterator<Item = (String, &Machine)> {
-        self.sites.iter().flat_map(|site| {
-            site.areas.iter().flat_map(move |area| {
-                area.machines
-                    .iter()
-                    .map(move |machine| (format!("{}/{}/{}", site.name, area.name, machine.name), machine))
-            })
-        })
-    }
 }
 
 /// Returns the asset of a sensor that is not configured: its id up to the last `/`, or the whole id if there is none.

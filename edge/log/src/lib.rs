@@ -15,7 +15,9 @@ mod format;
 mod partition;
 mod reader;
 mod scan;
+mod segments;
 pub mod storage;
+mod wake_signal;
 
 pub use committer::{Append, CommitError, CommitErrorKind, Committer, CommitterCore, Job, PartitionHealth};
 pub use error::LogError;
@@ -23,3 +25,4 @@ pub use format::{FRAME_HEADER_LEN, MAX_PAYLOAD, SEGMENT_HEADER_LEN, encode_frame
 pub use partition::{Damage, LogRetention, Partition, Recovery};
 pub use reader::{Reader, Record};
 pub use scan::{SegmentScan, scan_segment_bytes};
+pub use wake_signal::WakeSignal;

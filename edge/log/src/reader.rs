@@ -9,9 +9,10 @@ use std::{
 use crate::{
     FRAME_HEADER_LEN, LogError, SEGMENT_HEADER_LEN,
     format::FrameCodec,
-    partition::{PartitionShared, Segment, segment_path},
     scan::Scanner,
+    segments::{PartitionShared, Segment, segment_path},
     storage::StorageFile,
+    wake_signal::WakeSignal,
 };
 
 /// A stored record.
@@ -56,30 +57,18 @@ impl Reader {
 
     /// Waits until a record at or after `offset` is durable, for at most `timeout`. Returns whether there is one.
     pub fn wait(&self, offset: u64, timeout: Duration) -> bool {
-        self.wait_interruptible(offset, timeout, self.wake_count())
+        self.signal().wait_until(timeout, || self.end() > offset)
     }
 
-    /// As [`Self::wait`], but also returns when [`Self::wake_count`] differs from `wakes`.
+    /// As [`Self::wait`], but also returns when the count of [`Self::signal`] differs from `wakes`.
     pub fn wait_interruptible(&self, offset: u64, timeout: Duration, wakes: u64) -> bool {
-        let guard = self.shared.wait_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let _guard = self
-            .shared
-            .end_advanced
-            .wait_timeout_while(guard, timeout, |()| self.end() <= offset && self.wake_count() == wakes)
-            .unwrap_or_else(PoisonError::into_inner);
+        self.signal().wait_until(timeout, || self.end() > offset || self.signal().count() != wakes);
         self.end() > offset
     }
 
-    /// The number of calls of [`Self::wake_all`].
-    pub fn wake_count(&self) -> u64 {
-        self.shared.wake_count.load(Ordering::Acquire)
-    }
-
-    /// Wakes all waiting readers, even if there is no new record.
-    pub fn wake_all(&self) {
-        let _guard = self.shared.wait_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.wake_count.fetch_add(1, Ordering::Release);
-        self.shared.end_advanced.notify_all();
+    /// The signal that wakes the waiting readers of the partition; it is also given for each new end.
+    pub fn signal(&self) -> &WakeSignal {
+        &self.shared.signal
     }
 
     /// Reads records from `offset` on, up to `until` and at most `max_bytes`. Returns at least one record if there is

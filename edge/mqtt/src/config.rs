@@ -137,7 +137,12 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// The broker's address without user and password, for messages.
     pub fn redacted_url(&self) -> String {
-        crate::client::redacted_url(&self.url)
+        match url::Url::parse(&self.url) {
+            Ok(url) => {
+                format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
+            }
+            Err(_) => "(invalid URL)".into(),
+        }
     }
 }
 

@@ -13,7 +13,6 @@ mod ndjson;
 mod publish;
 mod random;
 mod recording;
-mod waveform;
 
 pub use fleet::{
     Bearing, Fault, FaultLabel, Fleet, FleetSensor, FleetSpec, MachineKind, Reading, SensorLimits, Tick, Waveform,
@@ -22,4 +21,4 @@ pub use fleet::{
 pub use load::LoadGenerator;
 pub use publish::{Pace, PublishError, publish_http, publish_mqtt};
 pub use recording::{Chunk, CsvOptions, CsvRecording, NpyOptions, NpyRecording, RecordingError};
-pub use waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform};
+pub use wheeltapper_domain::{WAVEFORM_CONTENT_TYPE, encode_waveform};

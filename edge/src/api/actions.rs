@@ -7,15 +7,17 @@ use std::{
 
 use serde_json::Value as Json;
 use wheeltapper_line::{
-    action_rules::{self, ActionError, OrderStatusChange, PlanRequest, RepairRequest},
+    action_rules::{self, OrderStatusChange, PlanRequest, RepairRequest},
     repair_alert,
 };
 use wheeltapper_line_api::{Action, ActionRequest, Filter, Table};
 use wheeltapper_store::{ActionRow, ActionWrite as StoredAction, Cell, TaskRow};
 
 use super::{
-    instance_state::{Caller, bindings::wheeltapper::pipeline::line_api::LineApiError},
-    query_service::{QueryService, store_error},
+    bindings::wheeltapper::pipeline::line_api::LineApiError,
+    caller::Caller,
+    errors::{action_error, store_error},
+    query_service::QueryService,
 };
 use crate::{
     components::wit::{
@@ -150,7 +152,12 @@ impl QueryService {
 
     /// Writes the action to the store; returns the number of the planner's command, if there is one.
     async fn record_action(self: &Arc<Self>, written: StoredAction) -> Result<Option<u64>, LineApiError> {
-        self.run_blocking(move |service| service.host.store.record_action(&written).map_err(store_error)).await
+        let record = move |service: &Self| service.host.store.record_action(&written).map_err(store_error);
+        let command = self.run_blocking(record).await?;
+        if command.is_some() {
+            self.host.wake_planner();
+        }
+        Ok(command)
     }
 
     /// Waits until the planner has handled the command with this number, up to [`PLANNER_TIMEOUT`].
@@ -193,14 +200,6 @@ fn task_request(text: &str, assets: &[String]) -> Result<String, LineApiError> {
 fn encode_command(command: &PlannerCommand) -> Result<Vec<u8>, LineApiError> {
     serde_json::to_vec(command)
         .map_err(|error| LineApiError::Internal(format!("a planner command cannot be encoded: {error}")))
-}
-
-pub(super) fn action_error(error: ActionError) -> LineApiError {
-    match error {
-        ActionError::NotFound(text) => LineApiError::NotFound(text),
-        ActionError::Invalid(text) => LineApiError::Invalid(text),
-        ActionError::Conflict(text) => LineApiError::Conflict(text),
-    }
 }
 
 #[cfg(test)]

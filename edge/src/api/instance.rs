@@ -13,10 +13,7 @@ use wasmtime_wasi_http::{
     p2::bindings::{Proxy, ProxyPre, http::types::Scheme},
 };
 
-use super::{
-    admission::ComputePermit,
-    instance_state::{Caller, InstanceState},
-};
+use super::{admission::ComputePermit, caller::Caller, instance_state::InstanceState};
 
 /// The number of ticks of the engine's deadline clock (10 ms each) that a request may compute for.
 const MAX_TICKS: u64 = 500;

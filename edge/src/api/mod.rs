@@ -6,6 +6,9 @@
 
 mod actions;
 mod admission;
+mod bindings;
+mod caller;
+mod errors;
 pub(crate) mod history;
 mod instance;
 mod instance_state;
@@ -13,6 +16,7 @@ mod queries;
 mod query_service;
 mod request_checks;
 mod score_sample;
+mod scorer_pool;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,9 +29,9 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::components;
 use admission::{Admission, thread_count};
+pub use caller::{ActionLog, ActionOutcome, Caller};
 use instance::Instance;
-pub use instance_state::{ActionLog, ActionOutcome, Caller};
-use instance_state::{InstanceState, bindings};
+use instance_state::InstanceState;
 pub use query_service::QueryService;
 use request_checks::{busy_response, ensure_host, set_permissions, timeout_response};
 

@@ -11,12 +11,11 @@ use wheeltapper_line_api::{Filter, Table};
 use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, WaveformRow, WindowFilter};
 
 use super::{
+    bindings::wheeltapper::pipeline::line_api::{self, LineApiError, Table as WitTable},
+    caller::Caller,
+    errors::store_error,
     history,
-    instance_state::{
-        Caller,
-        bindings::wheeltapper::pipeline::line_api::{self, LineApiError, Table as WitTable},
-    },
-    query_service::{QueryService, store_error},
+    query_service::QueryService,
 };
 use crate::{
     line::{Unstored, UnstoredQuery, WorkerQuery},

@@ -6,11 +6,9 @@ use bytes::Bytes;
 use wheeltapper_line_api::RejectionReason as LineReason;
 
 use super::{
-    instance_state::{
-        Caller,
-        bindings::wheeltapper::pipeline::line_api::{LineApiError, Receipt, Rejection, Submission},
-    },
-    score_sample::ScorerPool,
+    bindings::wheeltapper::pipeline::line_api::{LineApiError, Receipt, Rejection, Submission},
+    caller::Caller,
+    scorer_pool::ScorerPool,
 };
 use crate::{
     clock,
@@ -100,9 +98,4 @@ fn intake_error(error: IntakeError) -> LineApiError {
             LineApiError::Unavailable(error.to_string())
         }
     }
-}
-
-/// An error of the store as an error for the component.
-pub(super) fn store_error(error: wheeltapper_store::StoreError) -> LineApiError {
-    LineApiError::Unavailable(format!("the store cannot be read: {error}"))
 }

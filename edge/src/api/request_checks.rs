@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use serde_json::json;
 
-use super::instance_state::Caller;
+use super::caller::Caller;
 
 /// The host of an HTTP/1.0 request that names none, which that version allows.
 const HOST: HeaderValue = HeaderValue::from_static("localhost");

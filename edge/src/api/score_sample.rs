@@ -1,22 +1,20 @@
 //! Scores values that a client sends, with the same stages and state that score the sensor's own readings.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
-use wheeltapper_config::Config;
 use wheeltapper_line::action_rules;
 
 use super::{
-    actions::action_error,
-    instance_state::{
-        Caller,
-        bindings::wheeltapper::pipeline::line_api::{DetectRequest, LineApiError, Verdict},
-    },
+    bindings::wheeltapper::pipeline::line_api::{DetectRequest, LineApiError, Verdict},
+    caller::Caller,
+    errors::{action_error, internal_error},
     query_service::QueryService,
+    scorer_pool::SampleScorer,
 };
 use crate::{
     components::{
-        CallError, Featurizer, Ingester,
+        CallError,
         wit::{
             detect::DryRunResult,
             ingest::Envelope,
@@ -26,20 +24,6 @@ use crate::{
     line::WorkerQuery,
     name_dictionary,
 };
-
-/// The maximum number of idle scorers that are kept for the next sample.
-const MAX_IDLE_SCORERS: usize = 4;
-
-/// Instances of ingest and featurize that are not part of the line.
-struct SampleScorer {
-    config: Arc<Config>,
-    ingester: Ingester,
-    featurizer: Featurizer,
-}
-
-/// The idle scorers.
-#[derive(Default)]
-pub(super) struct ScorerPool(Mutex<Vec<SampleScorer>>);
 
 impl QueryService {
     pub(super) async fn score_sample(
@@ -56,7 +40,7 @@ impl QueryService {
         let sender = caller.clone();
         let (name, features) = self
             .run_blocking(move |service| {
-                let mut scorer = service.take_scorer()?;
+                let mut scorer = service.scorers.take(&service.host)?;
                 let (name, batch) = service.decode_sample(&mut scorer, &sender, &sample)?;
                 let features = scorer.featurizer.push(&batch).and_then(|pushed| {
                     let mut outputs = vec![pushed];
@@ -72,7 +56,7 @@ impl QueryService {
                     Ok(outputs.into_iter().map(|output| output.features).collect::<Vec<_>>())
                 });
                 let features = features.map_err(internal_error)?;
-                service.return_scorer(scorer);
+                service.scorers.put_back(scorer);
                 Ok((name, features))
             })
             .await?;
@@ -143,30 +127,6 @@ impl QueryService {
             ReadingBatch { sensors, readings: decoded.readings, waveforms: decoded.waveforms, arrivals: Vec::new() },
         ))
     }
-
-    fn take_scorer(&self) -> Result<SampleScorer, LineApiError> {
-        let config = self.host.config();
-        let mut idle = self.scorers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // After a change of the configuration the old scorers are useless.
-        idle.retain(|scorer| Arc::ptr_eq(&scorer.config, &config));
-        if let Some(scorer) = idle.pop() {
-            return Ok(scorer);
-        }
-        drop(idle);
-        let sandbox = self.host.sandbox();
-        Ok(SampleScorer {
-            ingester: Ingester::open(sandbox, &config.ingest_json(), None).map_err(internal_error)?,
-            featurizer: Featurizer::open(sandbox, &config.featurize_json(), None).map_err(internal_error)?,
-            config,
-        })
-    }
-
-    fn return_scorer(&self, scorer: SampleScorer) {
-        let mut idle = self.scorers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE_SCORERS {
-            idle.push(scorer);
-        }
-    }
 }
 
 /// The verdict of the window with the highest score.
@@ -214,10 +174,6 @@ fn unknown_sensor(name: &str) -> LineApiError {
     LineApiError::NotFound(format!(
         "there is no sensor {name}; GET /api/v1/sensors lists all, and a sensor is created by its first reading"
     ))
-}
-
-fn internal_error(error: CallError) -> LineApiError {
-    LineApiError::Internal(error.to_string())
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ use wheeltapper_access::{Access, AuditEvent};
 use wheeltapper_config::{Config, ListenOverride};
 use wheeltapper_store::Store;
 
+use crate::clock::format_time;
+
 /// Detects machine faults before failure: reads sensor data, finds anomalies, explains them, and plans the repair.
 ///
 /// Start with `wheeltapper run`, send readings to http://localhost:8080/api/v1/ingest or to MQTT port 1883, and open
@@ -267,10 +269,4 @@ fn parse_time(text: &str) -> Result<i64, String> {
         Ok(instant) => i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text} is after the year 2262")),
         Err(_) => Err(format!("expected a time such as 2026-03-01T12:00:00Z or 2026-03-01, got {text:?}")),
     }
-}
-
-/// Formats a time (nanoseconds since 1970) for output.
-pub(crate) fn format_time(time: i64) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(time))
-        .map_or_else(|_| time.to_string(), |instant| format!("{instant:.3}"))
 }

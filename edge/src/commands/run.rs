@@ -1,6 +1,6 @@
 //! `wheeltapper run`.
 
-use std::{io::IsTerminal as _, path::PathBuf};
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use wheeltapper_config::ListenOverride;
 
@@ -29,12 +29,14 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self, global: &GlobalArgs) -> anyhow::Result<()> {
         let listen = ListenOverride { http: self.http, mqtt: self.mqtt };
-        let config = load_config(global.config.as_deref(), global.data.as_deref(), &listen)?;
+        let (file, data) = (global.config.clone(), global.data.clone());
+        let load = move || load_config(file.as_deref(), data.as_deref(), &listen);
+        let config = load()?;
         let show = self.findings || std::io::stdout().is_terminal();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve::run_until_stopped(
             config.clone(),
-            serve::Reload { file: global.config.clone(), data: global.data.clone(), listen, initial: config },
+            serve::Reload { load: Arc::new(load), initial: config },
             serve::StartupOutput { ready_file: self.ready_file, print_findings: show },
         ))
     }

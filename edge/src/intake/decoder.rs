@@ -15,9 +15,10 @@ use wheeltapper_log::Append;
 use wheeltapper_store::{StoreError, StoreErrorKind};
 
 use super::{
-    Envelope, EventSender, FailureKind, IntakeContext, IntakeError, Receipt, RejectedPart,
+    context::IntakeContext,
+    event::{Envelope, EventSender, FailureKind, IntakeError, Receipt, RejectedPart},
     exchanges::StoreRequest,
-    partition_splitter::{Splitter, reason_name},
+    partition_splitter::Splitter,
     sensor_limits, site_filter,
 };
 use crate::{
@@ -28,9 +29,10 @@ use crate::{
             types::{Reason, Rejection},
         },
     },
-    line::DeadLetterEvent,
     name_dictionary,
+    rows::reason_name,
     supervisor::TaskContext,
+    topics::DeadLetterEvent,
 };
 
 /// Maximum bytes of events per call, unless a single event is larger.

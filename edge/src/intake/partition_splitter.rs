@@ -3,13 +3,12 @@
 use std::mem;
 
 use crate::{
-    components::wit::{ingest::Decoded, types::Reason},
+    components::wit::ingest::Decoded,
     intake::exchanges::StoreRequest,
-    line::{RawRecord, encode_readings},
     name_dictionary,
     registry::{Registry, SensorLocation},
+    topics::{RawRecord, encode_readings},
 };
-use wheeltapper_line_api::RejectionReason as ReasonName;
 
 /// Columns of one partition.
 #[derive(Debug, Default)]
@@ -123,9 +122,4 @@ fn partition_buffer(parts: &mut Vec<(usize, Vec<u8>)>, partition: usize) -> &mut
         }
     };
     &mut parts[index].1
-}
-
-/// The name of a reason in replies, metrics and the store.
-pub(crate) fn reason_name(reason: Reason) -> &'static str {
-    wheeltapper_line_api::convert_reason!(reason, Reason => ReasonName).name()
 }

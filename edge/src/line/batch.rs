@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use wheeltapper_log::Record;
 
-use super::{
-    record::{RawRecord, RecordError},
-    replay_filter::ReplayFilter,
-};
+use super::replay_filter::ReplayFilter;
 use crate::{
     components::wit::types::{Arrival, ReadingBatch, ReadingColumns, SensorTable, Waveform},
     name_dictionary,
     registry::Registry,
+    topics::{RawRecord, RecordError},
 };
 
 /// Maximum waveform samples per batch: spectra take the most CPU time, and a call has a limit.

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -11,23 +11,18 @@ use std::{
 use wheeltapper_log::Reader;
 use wheeltapper_store::{AppliedOffset, Commit, Store};
 
-use super::{
-    pending_output::dead_letter_row,
-    record::DeadLetterEvent,
-    topic_reader::{ReadOutcome, read_or_skip},
+use crate::{
+    supervisor::{Supervisor, TaskContext, TaskHandle},
+    topics::{DeadLetterEvent, NextStep, ReadOutcome, follow, read_or_skip},
 };
-use crate::supervisor::{Supervisor, TaskContext, TaskHandle};
 
 /// The writer's row in the store's table of checkpoints.
 pub(crate) const DEAD_LETTER_OWNER: u16 = u16::MAX - 1;
 const READ_BYTES: usize = 1 << 20;
-/// How long to wait for records at a time.
-const IDLE_WAIT: Duration = Duration::from_millis(50);
 
 /// The thread that writes dead letters to the store.
 #[derive(Debug)]
 pub struct DeadLetterWriter {
-    stop: Arc<AtomicBool>,
     position: Arc<AtomicU64>,
     task: TaskHandle,
 }
@@ -40,12 +35,10 @@ impl DeadLetterWriter {
     pub fn start(supervisor: &Supervisor, reader: Reader, store: Store) -> anyhow::Result<Self> {
         let state = store.checkpoints()?.into_iter().find(|state| state.partition == DEAD_LETTER_OWNER);
         let position = Arc::new(AtomicU64::new(state.map_or_else(|| reader.start(), |state| state.applied_offset)));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, at) = (Arc::clone(&stop), Arc::clone(&position));
+        let at = Arc::clone(&position);
         let mut reader = reader;
-        let task =
-            supervisor.spawn("dead-letters", move |context| run_writer(context, &mut reader, &store, &stopped, &at))?;
-        Ok(Self { stop, position, task })
+        let task = supervisor.spawn("dead-letters", move |context| run_writer(context, &mut reader, &store, &at))?;
+        Ok(Self { position, task })
     }
 
     /// Offset up to which dead letters are in the store.
@@ -55,31 +48,18 @@ impl DeadLetterWriter {
 
     /// Stores the remaining dead letters and stops the thread; returns false when it does not stop within `limit`.
     pub fn stop_within(&mut self, limit: Duration) -> bool {
-        self.stop.store(true, Ordering::Release);
         self.task.stop_within(limit)
     }
 }
 
-fn run_writer(
-    context: &TaskContext,
-    reader: &mut Reader,
-    store: &Store,
-    stop: &AtomicBool,
-    position: &AtomicU64,
-) -> anyhow::Result<()> {
-    loop {
-        let stopping = stop.load(Ordering::Acquire) || context.is_stopping();
+fn run_writer(context: &TaskContext, reader: &mut Reader, store: &Store, position: &AtomicU64) -> anyhow::Result<()> {
+    let signal = reader.signal().clone();
+    follow(context, &signal, || {
         let at = position.load(Ordering::Acquire);
         let next = write_batch(reader, store, at)?;
-        if next > at {
-            position.store(next, Ordering::Release);
-            context.mark_healthy();
-        } else if stopping {
-            return Ok(());
-        } else {
-            reader.wait(at, IDLE_WAIT);
-        }
-    }
+        position.store(next, Ordering::Release);
+        Ok(if next > at { NextStep::Now } else { NextStep::WhenSignalled })
+    })
 }
 
 /// Stores the dead letters from `at` on; returns the offset after them.
@@ -95,7 +75,7 @@ fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u6
     let mut rows = Vec::with_capacity(records.len());
     for record in &records {
         match serde_json::from_slice::<DeadLetterEvent>(&record.payload) {
-            Ok(event) => rows.push(dead_letter_row(format!("ingest|{}", record.offset), &event)),
+            Ok(event) => rows.push(event.to_row(&format!("ingest|{}", record.offset))),
             // It will not become readable; the ones after it must not wait forever.
             Err(error) => {
                 tracing::error!(%error, offset = record.offset, "a dead letter cannot be read and is skipped");

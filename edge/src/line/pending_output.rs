@@ -1,43 +1,23 @@
-//! Output of steps that is not committed yet, and its conversion to rows of the store.
+//! Output of steps that is not committed yet.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Serialize;
-use wheeltapper_store::{
-    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SensorReadings, SkippedRange, WaveformRow, WindowBlock,
-    WindowRow, WorkOrderRow,
-};
+use wheeltapper_domain::{encode_waveform, reading_line};
+use wheeltapper_store::{DeadLetter, SensorReadings, SkippedRange, WaveformRow, WindowBlock, WindowRow};
 
 use super::{
     batch::{Batch, Step},
     checkpoint::CheckpointData,
-    record::DeadLetterEvent,
     stages::StepOutput,
     worker_queries::{Unstored, UnstoredQuery},
 };
 use crate::{
-    components::wit::types::{
-        Alert, AlertState, Anomaly, Drift, DriftKind, FeatureBatch, FeatureBlock, OrderStatus, Prognosis, Severity,
-        WorkOrder,
-    },
-    intake::partition_splitter::reason_name,
+    components::wit::types::{FeatureBatch, FeatureBlock},
     name_dictionary,
     registry::Registry,
+    rows::reason_name,
+    topics::{DeadLetterEvent, Finding},
 };
-
-/// An event of the topic anomaly-events.
-#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Finding {
-    /// A window that was not normal.
-    Anomaly(Anomaly),
-    /// An alert that opened, changed or resolved.
-    Alert(Alert),
-    /// An asset's baseline drifted, was kept or was replaced.
-    Drift(Drift),
-    /// A prognosis of an asset's remaining useful life.
-    Prognosis(Prognosis),
-}
 
 /// Readings, windows, findings and dead letters that wait to be written to the store and the topics.
 #[derive(Debug, Default)]
@@ -89,8 +69,7 @@ impl PendingOutput {
                     let (offset, index) = batch.origin(rejected.index);
                     // If a batch contains only some assets of a record, the index alone is not unique.
                     let sensor = event.sensor.as_deref().unwrap_or_default();
-                    self.dead_letters
-                        .push((dead_letter_row(format!("{partition}|{offset}|{index}|{sensor}"), &event), event));
+                    self.dead_letters.push((event.to_row(&format!("{partition}|{offset}|{index}|{sensor}")), event));
                 }
             }
         }
@@ -125,7 +104,7 @@ impl PendingOutput {
                 event.format = one.format;
             }
             start = end;
-            self.dead_letters.push((dead_letter_row(format!("{partition}|{offset}|failed|{asset}"), &event), event));
+            self.dead_letters.push((event.to_row(&format!("{partition}|{offset}|failed|{asset}")), event));
         }
     }
 
@@ -232,16 +211,13 @@ fn dead_letter_event(batch: &Batch, index: u32, reason: &str, message: &str) -> 
         match (readings.sensor.get(at), readings.time.get(at), readings.value.get(at)) {
             (Some(&sensor), Some(&time), Some(&value)) => {
                 let name = name(sensor);
-                let mut line =
-                    serde_json::json!({ "sensor_id": &*name, "timestamp": time, "value": value }).to_string();
-                line.push('\n');
+                let line = reading_line(&name, time, value);
                 (name, line.into_bytes(), 1, "ndjson")
             }
             _ => match at.checked_sub(readings.sensor.len()).and_then(|at| batch.readings.waveforms.get(at)) {
                 Some(waveform) => {
                     let name = name(waveform.sensor);
-                    let payload =
-                        wheeltapper_simulate::encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
+                    let payload = encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
                     (name, payload, u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX), "waveform")
                 }
                 None => (Arc::from(""), Vec::new(), 0, "ndjson"),
@@ -257,134 +233,5 @@ fn dead_letter_event(batch: &Batch, index: u32, reason: &str, message: &str) -> 
         readings: count,
         sensor: Some(sensor.to_string()),
         format: Some(format.to_owned()),
-    }
-}
-
-/// The store's row of a dead letter. Its id is derived from its position in the log, so that a replay overwrites it.
-pub(super) fn dead_letter_row(index: String, event: &DeadLetterEvent) -> DeadLetter {
-    DeadLetter {
-        id: content_id(&index),
-        time: event.time,
-        source: event.source.clone(),
-        reason: event.reason.clone(),
-        message: event.message.clone(),
-        payload: event.payload.clone(),
-        readings: event.readings,
-        sensor: event.sensor.clone(),
-        format: event.format.clone(),
-    }
-}
-
-fn content_id(text: &str) -> String {
-    let mut id = blake3::hash(text.as_bytes()).to_hex().to_string();
-    id.truncate(32);
-    id
-}
-
-/// The name of a severity in the store and in output.
-pub(crate) fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
-}
-
-pub(super) fn anomaly_row(anomaly: &Anomaly) -> AnomalyRow {
-    AnomalyRow {
-        id: anomaly.id.clone(),
-        detection_time: anomaly.end,
-        sensor: anomaly.sensor.clone(),
-        asset: anomaly.asset.clone(),
-        start_time: anomaly.start,
-        end_time: anomaly.end,
-        score: anomaly.score,
-        model: anomaly.model.clone(),
-        severity: severity_name(anomaly.severity).to_owned(),
-        handled: false,
-        threshold: anomaly.threshold,
-        confidence: anomaly.confidence,
-        fault_mode: anomaly.fault_mode.clone(),
-        message: anomaly.message.clone(),
-        metadata: serde_json::json!({ "contributions": anomaly.contributions, "trend": anomaly.trend }).to_string(),
-    }
-}
-
-pub(crate) fn alert_row(alert: &Alert) -> AlertRow {
-    AlertRow {
-        id: alert.id.clone(),
-        asset: alert.asset.clone(),
-        sensor: alert.sensor.clone(),
-        severity: severity_name(alert.severity).to_owned(),
-        state: match alert.state {
-            AlertState::Open => "open",
-            AlertState::Resolved => "resolved",
-        }
-        .to_owned(),
-        opened: alert.opened,
-        updated: alert.updated,
-        resolved: alert.resolved,
-        anomalies: alert.anomalies,
-        peak_score: alert.peak_score,
-        anomaly: alert.anomaly.clone(),
-        fault_mode: alert.fault_mode.clone(),
-        title: alert.title.clone(),
-        message: alert.message.clone(),
-        recommendation: alert.recommendation.clone(),
-    }
-}
-
-pub(super) fn drift_row(drift: &Drift) -> DriftRow {
-    DriftRow {
-        id: drift.id.clone(),
-        asset: drift.asset.clone(),
-        time: drift.time,
-        kind: match drift.kind {
-            DriftKind::Drifted => "drifted",
-            DriftKind::Kept => "kept",
-            DriftKind::Switched => "switched",
-        }
-        .to_owned(),
-        sensors: drift.sensors.clone(),
-        p_value: drift.p_value,
-        message: drift.message.clone(),
-    }
-}
-
-pub(super) fn prognosis_row(prognosis: &Prognosis) -> PrognosisRow {
-    PrognosisRow {
-        asset: prognosis.asset.clone(),
-        time: prognosis.time,
-        health: prognosis.health,
-        p10_hours: prognosis.p10,
-        p50_hours: prognosis.p50,
-        p90_hours: prognosis.p90,
-        model: prognosis.model.clone(),
-    }
-}
-
-pub(super) fn work_order_row(order: &WorkOrder) -> WorkOrderRow {
-    WorkOrderRow {
-        id: order.id.clone(),
-        alert: order.alert.clone(),
-        asset: order.asset.clone(),
-        kind: order.kind.clone(),
-        priority: order.priority,
-        status: match order.status {
-            OrderStatus::Planned => "planned",
-            OrderStatus::Unscheduled => "unscheduled",
-            OrderStatus::Done => "done",
-            OrderStatus::Cancelled => "cancelled",
-        }
-        .to_owned(),
-        scheduled: order.scheduled,
-        duration_minutes: order.duration_minutes,
-        technician: order.technician.clone(),
-        skills: order.skills.clone(),
-        after: order.after.clone(),
-        cost: order.cost,
-        notes: order.notes.clone(),
-        pinned: order.pinned,
     }
 }

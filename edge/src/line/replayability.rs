@@ -3,7 +3,7 @@
 use wheeltapper_line_api::RejectionReason;
 use wheeltapper_store::DeadLetter;
 
-use super::DeadLetterEvent;
+use crate::topics::DeadLetterEvent;
 
 /// Whether a dead letter can be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 use wheeltapper_store::{Cell, Store};
 
-use super::partition_of;
+use crate::topics::partition_of;
 
 /// Store key of the restored alerts until each partition has a snapshot. It is not part of a backup: when a backup is
 /// restored, the open alerts are read from the store again.

@@ -2,161 +2,52 @@
 
 mod bisect;
 mod commit;
+mod config;
+mod error;
+mod queries;
+mod start;
+mod topics;
 
 use std::{
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::bounded;
-use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
-use wheeltapper_log::{LogError, LogRetention, Partition, Reader};
-use wheeltapper_store::{Store, StoreError};
+use wheeltapper_log::Reader;
+use wheeltapper_store::StoreError;
 
 use super::{
-    Topic, Topics,
     batch::{Batcher, PlannedStep, Step},
-    checkpoint::{CheckpointData, CheckpointError, CheckpointGate, Checkpointer, SnapshotMetadata},
-    pending_output::{Finding, PendingOutput},
-    record::RecordError,
+    checkpoint::{CheckpointData, Checkpointer, SnapshotMetadata},
+    pending_output::PendingOutput,
     replay_filter::{QuarantinedRange, ReplayFilter},
     snapshot_folder::SnapshotFolder,
     stages::{StageConfigs, StageFactory, StageSnapshots, Stages, StepOutput},
-    topic_reader::{ReadOutcome, read_or_skip},
-    worker_handle::{WorkerHandle, WorkerShared},
-    worker_queries::{Unstored, WorkerQuery},
+    worker_handle::WorkerShared,
 };
 use crate::{
     components::{CallError, StageName},
-    metrics::Metrics,
-    registry::Registry,
-    supervisor::{Supervisor, TaskContext},
+    rows::reason_name,
+    supervisor::TaskContext,
+    topics::{ReadOutcome, read_or_skip},
 };
+pub(crate) use config::MIN_COMMIT_INTERVAL;
+pub use config::WorkerConfig;
+use error::WorkerError;
+pub use start::start_worker;
+use topics::TopicEnds;
+pub(super) use topics::WorkerTopics;
 
 /// Bytes of the log per read.
 const READ_BYTES: usize = 1 << 20;
 /// A checkpoint is made when this many readings are pending, to bound memory.
 const MAX_PENDING_READINGS: u64 = 4_000_000;
-/// Minimum interval between two commits of findings in a running host, so that many findings share a commit.
-pub(crate) const MIN_COMMIT_INTERVAL: Duration = Duration::from_millis(10);
 /// Feature batches that are buffered before they are written to processed-data.
 const MAX_PROCESSED_BATCHES: usize = 64;
 /// How long to wait for records at a time.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// How long to wait while a checkpoint is being written.
 const CHECKPOINT_POLL_INTERVAL: Duration = Duration::from_millis(2);
-
-/// Configuration and dependencies of a worker.
-#[derive(Clone, Debug)]
-pub struct WorkerConfig {
-    /// Opens the stages.
-    pub(crate) stage_factory: Arc<dyn StageFactory>,
-    /// The registered sensors.
-    pub registry: Arc<Registry>,
-    /// The store for readings and results.
-    pub store: Store,
-    /// The topics of the log.
-    pub topics: Topics,
-    /// Prometheus metrics.
-    pub metrics: Arc<Metrics>,
-    /// Folder of the stages' snapshots.
-    pub snapshots: PathBuf,
-    /// Receives findings once they are committed.
-    pub findings_sender: broadcast::Sender<Arc<Finding>>,
-    /// Approximate maximum of readings per call of the stages.
-    pub max_batch: usize,
-    /// Interval between checkpoints.
-    pub checkpoint_interval: Duration,
-    /// Minimum interval between two commits of findings.
-    pub min_commit_interval: Duration,
-    /// Retention of the topics that the line writes.
-    pub retention: LogRetention,
-    /// The stages' configurations as JSON: featurize, detect, alert.
-    pub stage_configs: [String; 3],
-    /// Decides when a checkpoint may continue.
-    pub(crate) checkpoint_gate: Arc<dyn CheckpointGate>,
-}
-
-/// Why a worker must be reopened.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WorkerError {
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error("the files of the line: {0}; check that the disk has free space")]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Stage(#[from] CallError),
-}
-
-/// Ends of the other topics at the last commit of the store. Records after these ends were not committed; the replay
-/// writes them again.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct TopicEnds {
-    anomalies: u64,
-    dead_letters: u64,
-}
-
-/// The topics that a worker writes. They outlive the worker, as others read them meanwhile.
-#[derive(Debug)]
-pub(super) struct WorkerTopics(Mutex<TopicFiles>);
-
-#[derive(Debug)]
-struct TopicFiles {
-    processed: Partition,
-    anomalies: Partition,
-    dead_letters: Partition,
-}
-
-impl WorkerTopics {
-    pub(super) fn open(topics: &Topics, partition: u16) -> Result<Self, LogError> {
-        Ok(Self(Mutex::new(TopicFiles {
-            processed: topics.open(Topic::Processed, partition)?,
-            anomalies: topics.open(Topic::Anomalies, partition)?,
-            dead_letters: topics.open(Topic::DeadLetters, partition)?,
-        })))
-    }
-
-    /// A reader of the findings.
-    pub(super) fn findings_reader(&self) -> Reader {
-        self.lock().anomalies.reader()
-    }
-
-    /// Only the worker locks it, so it never waits.
-    fn lock(&self) -> MutexGuard<'_, TopicFiles> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl TopicFiles {
-    /// Truncates the topics to their ends at the last commit of the store; reopens topics that failed.
-    fn rewind_to_commit(&mut self, processed: u64, ends: TopicEnds) -> Result<(), LogError> {
-        for (topic, end) in [
-            (&mut self.processed, processed),
-            (&mut self.anomalies, ends.anomalies),
-            (&mut self.dead_letters, ends.dead_letters),
-        ] {
-            if topic.failure().is_some() {
-                topic.heal()?;
-            }
-            if topic.written_end() < end {
-                // The log was lost but the store was not. New records must not reuse offsets that readers have passed.
-                topic.advance_to(end)?;
-            } else {
-                topic.truncate(end)?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Result of a round of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,68 +93,6 @@ pub(super) struct Worker {
     earliest_arrival: i64,
 }
 
-/// Starts the worker of `partition` with `reader`, at the offset in the store. After a fault it is reopened in the same
-/// way.
-///
-/// # Errors
-/// When the topics, the store or the snapshots cannot be read, or a stage rejects its configuration.
-pub fn start_worker(
-    supervisor: &Supervisor,
-    config: WorkerConfig,
-    partition: u16,
-    reader: Reader,
-) -> anyhow::Result<WorkerHandle> {
-    let config = Arc::new(config);
-    let shared = Arc::new(WorkerShared::new(StageConfigs::from(config.stage_configs.clone())));
-    let topics = Arc::new(WorkerTopics::open(&config.topics, partition)?);
-    let (findings, raw) = (topics.findings_reader(), reader.clone());
-    let own = Arc::clone(&shared);
-    let (report, opened) = bounded(1);
-    let mut report = Some(report);
-    let task = supervisor.spawn(format!("line-{partition}"), move |context| {
-        let first = report.take();
-        let opened =
-            Worker::open(Arc::clone(&config), partition, reader.clone(), Arc::clone(&topics), Arc::clone(&own));
-        let mut worker = match (opened, first) {
-            (Ok(worker), first) => {
-                if let Some(first) = first {
-                    let _ = first.send(None);
-                }
-                worker
-            }
-            (Err(error), Some(first)) => {
-                // Returned to the caller, which stops the host.
-                let _ = first.send(Some(error));
-                return Ok(());
-            }
-            (Err(error), None) => return Err(error.into()),
-        };
-        let _running = RunningGuard::new(&own);
-        Ok(worker.run(context)?)
-    })?;
-    match opened.recv() {
-        Ok(None) => Ok(WorkerHandle { shared, findings, raw, task }),
-        Ok(Some(error)) => Err(error.into()),
-        Err(_) => anyhow::bail!("its thread ended while it was opened; see the log for the reason"),
-    }
-}
-
-/// The worker accepts queries while this guard lives.
-struct RunningGuard<'a>(&'a WorkerShared);
-
-impl<'a> RunningGuard<'a> {
-    fn new(shared: &'a WorkerShared) -> Self {
-        shared.set_running(true);
-        Self(shared)
-    }
-}
-
-impl Drop for RunningGuard<'_> {
-    fn drop(&mut self) {
-        self.0.set_running(false);
-    }
-}
-
 impl Worker {
     /// Opens the worker at the partition's offset in the store.
     pub(super) fn open(
@@ -297,8 +126,8 @@ impl Worker {
         }
         let stages =
             open_stages(config.stage_factory.as_ref(), &configs, &snapshots, has_snapshot.then_some(snapshot_offset))?;
-        shared.findings_end.store(topics.lock().anomalies.end(), Ordering::Release);
-        shared.position.store(snapshot_offset, Ordering::Release);
+        shared.findings_end.publish(topics.lock().anomalies.end());
+        shared.position.publish(snapshot_offset);
         shared.replay_offset.store(snapshot_offset, Ordering::Release);
         shared.checkpointed_offset.store(if has_snapshot { snapshot_offset } else { 0 }, Ordering::Release);
         let gate = Arc::clone(&config.checkpoint_gate);
@@ -337,7 +166,7 @@ impl Worker {
 
     fn run(&mut self, context: &TaskContext) -> Result<(), WorkerError> {
         loop {
-            let wakes = self.reader.wake_count();
+            let wakes = self.reader.signal().count();
             match self.run_round()? {
                 RoundOutcome::Stopped => return Ok(()),
                 RoundOutcome::Progress => context.mark_healthy(),
@@ -454,7 +283,7 @@ impl Worker {
         let metrics = &self.config.metrics;
         if let Step::Push(batch) = step {
             for rejected in &output.rejected {
-                let reason = crate::intake::partition_splitter::reason_name(rejected.rejection.reason);
+                let reason = reason_name(rejected.rejection.reason);
                 metrics.rejected(reason).inc_by(batch.value_count_of(&[rejected.index]));
             }
         }
@@ -470,7 +299,7 @@ impl Worker {
 
     fn advance(&mut self, next: u64) -> Result<(), WorkerError> {
         self.position = next;
-        self.shared.position.store(next, Ordering::Release);
+        self.shared.position.publish(next);
         if self.output.processed.len() > MAX_PROCESSED_BATCHES {
             self.write_processed()?;
         }
@@ -499,35 +328,6 @@ impl Worker {
             }
             Err(error) => {
                 tracing::error!(%error, "the new configuration cannot be used; the line keeps the previous one")
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers the queries that have arrived since the last step. It is harmless if the sender no longer waits.
-    fn answer_queries(&mut self) -> Result<(), WorkerError> {
-        for query in self.shared.take_queries() {
-            match query {
-                WorkerQuery::Unstored(unstored_query, answer) => {
-                    let mut unstored = Unstored::default();
-                    if let Some(storing) = &self.checkpoint_data {
-                        unstored.add_checkpoint_data(&unstored_query, storing);
-                    }
-                    self.output.add_unstored(&unstored_query, &mut unstored);
-                    let _ = answer.send(unstored);
-                }
-                WorkerQuery::DryRun(batches, model, answer) => {
-                    let result = self.stages.dry_run(&batches, model.as_deref());
-                    let lost = result
-                        .as_ref()
-                        .err()
-                        .filter(|error| matches!(error, CallError::InstanceFailed { .. }))
-                        .cloned();
-                    let _ = answer.send(result);
-                    if let Some(error) = lost {
-                        self.replace_stages(&error)?;
-                    }
-                }
             }
         }
         Ok(())

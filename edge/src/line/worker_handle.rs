@@ -10,8 +10,11 @@ use std::{
 
 use wheeltapper_log::Reader;
 
-use super::{stages::StageConfigs, worker_queries::WorkerQuery};
-use crate::supervisor::TaskHandle;
+use super::{signals::LineSignals, stages::StageConfigs, worker_queries::WorkerQuery};
+use crate::{
+    supervisor::TaskHandle,
+    topics::{PublishedEnd, PublishedPartition},
+};
 
 /// Maximum number of pending queries per worker.
 const MAX_PENDING_QUERIES: usize = 1_024;
@@ -32,13 +35,13 @@ pub(super) struct WorkerShared {
     /// Whether the worker accepts queries.
     pub(super) running: AtomicBool,
     /// Offset up to which the stages have processed records.
-    pub(super) position: AtomicU64,
+    pub(super) position: PublishedEnd,
     /// Offset of the last checkpoint, from which a restart would read.
     pub(super) replay_offset: AtomicU64,
     /// Offset up to which everything, readings included, is in the store.
     pub(super) checkpointed_offset: AtomicU64,
     /// Committed end of this partition's anomaly-events.
-    pub(super) findings_end: Arc<AtomicU64>,
+    pub(super) findings_end: PublishedEnd,
     /// The first offset of anomaly-events that its followers still need.
     pub(super) findings_retained_from: AtomicU64,
     pub(super) checkpoint_requested: AtomicBool,
@@ -54,14 +57,14 @@ struct StageConfigState {
 }
 
 impl WorkerShared {
-    pub(super) fn new(configs: StageConfigs) -> Self {
+    pub(super) fn new(configs: StageConfigs, signals: &LineSignals) -> Self {
         Self {
             stop: AtomicBool::default(),
             running: AtomicBool::default(),
-            position: AtomicU64::default(),
+            position: PublishedEnd::new(&signals.progress),
             replay_offset: AtomicU64::default(),
             checkpointed_offset: AtomicU64::default(),
-            findings_end: Arc::default(),
+            findings_end: PublishedEnd::new(&signals.findings),
             findings_retained_from: AtomicU64::default(),
             checkpoint_requested: AtomicBool::default(),
             configs: Mutex::new(StageConfigState { active: configs, pending: None }),
@@ -111,10 +114,17 @@ impl WorkerShared {
     }
 }
 
+/// Dropping the handle stops the worker, as its task alone cannot: the worker ends with a last checkpoint.
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        self.request_stop();
+    }
+}
+
 impl WorkerHandle {
     /// Offset up to which the stages have processed records.
     pub fn position(&self) -> u64 {
-        self.shared.position.load(Ordering::Acquire)
+        self.shared.position.get()
     }
 
     /// The first offset that a restart would read; retention keeps everything from there.
@@ -127,14 +137,9 @@ impl WorkerHandle {
         self.shared.checkpointed_offset.load(Ordering::Acquire)
     }
 
-    /// The committed end of the partition's anomaly-events; the value is updated with each commit.
-    pub fn findings_end(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.shared.findings_end)
-    }
-
-    /// A reader of the partition's anomaly-events.
-    pub fn findings_reader(&self) -> Reader {
-        self.findings.clone()
+    /// The partition's anomaly-events up to their committed end.
+    pub fn findings(&self) -> PublishedPartition {
+        PublishedPartition { reader: self.findings.clone(), end: self.shared.findings_end.clone() }
     }
 
     /// Sets the offset of anomaly-events before which its followers (planner, notifier) need nothing.
@@ -155,7 +160,7 @@ impl WorkerHandle {
     /// Sets configurations (JSON of featurize, detect, alert) that the stages apply before their next step.
     pub fn configure(&self, stages: [String; 3]) {
         self.shared.set_pending_configs(StageConfigs::from(stages));
-        self.raw.wake_all();
+        self.raw.signal().wake_all();
     }
 
     /// Sends a query; the reply comes between two steps. While the worker is down, or too many queries are pending, the
@@ -167,14 +172,14 @@ impl WorkerHandle {
         if self.shared.running.load(Ordering::Acquire) && queries.len() < MAX_PENDING_QUERIES {
             queries.push(query);
             drop(queries);
-            self.raw.wake_all();
+            self.raw.signal().wake_all();
         }
     }
 
     /// Asks the worker to stop after a last checkpoint, without waiting.
     pub fn request_stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
-        self.raw.wake_all();
+        self.raw.signal().wake_all();
     }
 
     /// Stops the worker after a last checkpoint; returns false when it does not stop within `limit`.

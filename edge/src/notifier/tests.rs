@@ -5,7 +5,6 @@ use std::{
     net::TcpListener,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver},
     },
     thread,
@@ -14,11 +13,16 @@ use std::{
 
 use serde_json::{Value, json};
 use wheeltapper_config::AlertRoute;
-use wheeltapper_log::Partition;
+use wheeltapper_log::{Partition, WakeSignal};
 use wheeltapper_store::Store;
 
 use super::{CHECKPOINT_PREFIX, Notifier, RouteState};
-use crate::{components::wit::types::Alert, line::Finding, metrics::Metrics, supervisor::Supervisor};
+use crate::{
+    components::wit::types::Alert,
+    metrics::Metrics,
+    supervisor::Supervisor,
+    topics::{Finding, PublishedEnd, PublishedPartition, PublishedTopic},
+};
 
 /// Long enough for a loaded machine; no wait takes that long when all is well.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,7 +63,8 @@ fn receiver(statuses: &'static [&'static str]) -> Webhook {
 /// A log with one partition of findings, a store, and a notifier that follows them.
 struct TestLine {
     partition: Partition,
-    end: Arc<AtomicU64>,
+    signal: WakeSignal,
+    end: PublishedEnd,
     store: Store,
     metrics: Arc<Metrics>,
     supervisor: Supervisor,
@@ -70,10 +75,12 @@ impl TestLine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::default());
+        let signal = WakeSignal::default();
         Self {
             supervisor: Supervisor::new(Arc::clone(&metrics)),
             partition: Partition::open(&folder.path().join("findings"), 1 << 20).unwrap(),
-            end: Arc::default(),
+            end: PublishedEnd::new(&signal),
+            signal,
             store: Store::open(&folder.path().join("store.db")).unwrap(),
             metrics,
             _folder: folder,
@@ -81,14 +88,15 @@ impl TestLine {
     }
 
     fn notifier(&self, routes: &[AlertRoute]) -> anyhow::Result<Notifier> {
-        let source = (self.partition.reader(), Arc::clone(&self.end));
-        Notifier::start(routes, &[source], &self.store, &self.metrics, &self.supervisor)
+        let partition = PublishedPartition { reader: self.partition.reader(), end: self.end.clone() };
+        let findings = PublishedTopic::new(self.signal.clone(), vec![partition]);
+        Notifier::start(routes, &findings, &self.store, &self.metrics, &self.supervisor)
     }
 
     fn append_alert(&mut self, id: &str, state: &str) {
         self.partition.append(&serde_json::to_vec(&Finding::Alert(alert(id, "north/pump", state))).unwrap()).unwrap();
         self.partition.sync().unwrap();
-        self.end.store(self.partition.end(), Ordering::Release);
+        self.end.publish(self.partition.end());
     }
 }
 

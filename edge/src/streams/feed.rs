@@ -3,27 +3,20 @@
 use std::{
     fmt,
     str::FromStr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::broadcast;
 use wheeltapper_line_api::{Filter, Table};
-use wheeltapper_log::Reader;
 
 use super::broadcaster::Broadcaster;
 use crate::{
     api::QueryService,
     host::Host,
-    line::{Finding, ReadOutcome, read_or_skip},
     supervisor::TaskHandle,
+    topics::{Finding, NextStep, PublishedTopic, ReadOutcome, follow},
 };
 
-/// How often the log and the store are polled.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The number of events that a listener may be behind before it reads them from the log.
 const CHANNEL_CAPACITY: usize = 1_024;
 /// The number of bytes of one partition's log that are read at once.
@@ -79,7 +72,7 @@ pub struct Event {
 /// The stream of events.
 pub struct Feed {
     query_service: Arc<QueryService>,
-    sources: Vec<(Reader, Arc<AtomicU64>)>,
+    findings: PublishedTopic,
     announcer: Broadcaster<StreamPosition, Event>,
     task: Mutex<Option<TaskHandle>>,
 }
@@ -97,23 +90,18 @@ impl Feed {
     /// If no thread can be started.
     pub fn start(query_service: Arc<QueryService>) -> std::io::Result<Arc<Self>> {
         let host = query_service.host();
-        let sources = host.workers().iter().map(|worker| (worker.findings_reader(), worker.findings_end())).collect();
         let feed = Arc::new(Self {
             announcer: Broadcaster::new(current_position(host), CHANNEL_CAPACITY),
-            sources,
+            findings: host.findings_topic().clone(),
             task: Mutex::default(),
             query_service,
         });
         let publisher = Arc::clone(&feed);
         let task = feed.query_service.host().supervisor.spawn("feed", move |task| {
-            while !task.is_stopping() {
-                let has_more = publisher.step()?;
-                task.mark_healthy();
-                if !has_more {
-                    task.sleep(POLL_INTERVAL);
-                }
-            }
-            Ok(())
+            follow(task, publisher.findings.signal(), || {
+                let has_more = !task.is_stopping() && publisher.step()?;
+                Ok(if has_more { NextStep::Now } else { NextStep::WhenSignalled })
+            })
         })?;
         *feed.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(feed)
@@ -142,9 +130,7 @@ impl Feed {
         let mut position: StreamPosition = text.parse().ok()?;
         let now = self.position();
         let fits = position.offsets.len() == now.offsets.len() && now.covers(&position);
-        for (offset, (reader, _)) in position.offsets.iter_mut().zip(&self.sources) {
-            *offset = (*offset).max(reader.start());
-        }
+        self.findings.skip_expired(&mut position.offsets);
         fits.then_some(position)
     }
 
@@ -169,10 +155,10 @@ impl Feed {
     /// If log or store cannot be read.
     pub fn read(&self, at: &mut StreamPosition, until: &StreamPosition) -> anyhow::Result<Vec<Event>> {
         let mut events = Vec::new();
-        for (partition, (reader, _)) in self.sources.iter().enumerate() {
+        let mut findings = self.findings.clone();
+        for partition in 0..findings.partitions() {
             let (Some(&from), Some(&end)) = (at.offsets.get(partition), until.offsets.get(partition)) else { continue };
-            let mut reader = reader.clone();
-            let records = match read_or_skip(&mut reader, from, end, READ_BYTES)? {
+            let records = match findings.read(partition, from, end, READ_BYTES)? {
                 ReadOutcome::Records(records) => records,
                 ReadOutcome::Lost(resume) => {
                     if let Some(offset) = at.offsets.get_mut(partition) {
@@ -232,8 +218,7 @@ impl Feed {
 
 /// The current position of the line.
 fn current_position(host: &Host) -> StreamPosition {
-    let offset = |worker: &crate::line::WorkerHandle| worker.findings_end().load(Ordering::Acquire);
-    StreamPosition { offsets: host.workers().iter().map(offset).collect(), plan: host.plan_number() }
+    StreamPosition { offsets: host.findings_topic().ends(), plan: host.plan_number() }
 }
 
 #[cfg(test)]

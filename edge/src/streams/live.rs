@@ -2,14 +2,18 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::{
-    sync::{Semaphore, broadcast, oneshot},
+    runtime::Handle,
+    sync::{Semaphore, broadcast, oneshot, watch},
     task::spawn_blocking,
     time::timeout,
 };
@@ -19,15 +23,17 @@ use super::time_text;
 use crate::{
     api::history,
     host::Host,
-    line::{Unstored, UnstoredQuery, WorkerQuery},
+    line::{Unstored, UnstoredQuery, WorkerHandle, WorkerQuery},
     registry::SensorLocation,
+    supervisor::TaskHandle,
+    topics::{NextStep, follow},
 };
 
-/// How often the line is polled for new readings.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The minimum time between two queries of the line.
+const QUERY_INTERVAL: Duration = Duration::from_millis(200);
 /// The number of frames that a listener may be behind before it queries the line.
 const CHANNEL_CAPACITY: usize = 64;
-/// The maximum time that a worker takes to answer; after that it is queried again with the next poll.
+/// The maximum time that a worker takes to answer; after that it is queried again.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum number of stored readings that a reconnected listener gets, the newest ones.
 const MAX_CATCH_UP: u64 = 100_000;
@@ -72,26 +78,63 @@ struct WatchedSensor {
 pub struct LiveReadings {
     host: Arc<Host>,
     watched: Mutex<HashMap<u32, WatchedSensor>>,
+    /// The number of sensors that got their first listener.
+    first_listeners: AtomicU64,
+    task: Mutex<Option<TaskHandle>>,
 }
 
 impl LiveReadings {
-    /// Without listeners; [`Self::run`] has to run.
-    pub fn new(host: Arc<Host>) -> Arc<Self> {
-        Arc::new(Self { host, watched: Mutex::default() })
+    /// Starts to follow the line; `stopping` ends it when it turns true.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(host: Arc<Host>, stopping: watch::Receiver<bool>) -> std::io::Result<Arc<Self>> {
+        let live = Arc::new(Self {
+            host,
+            watched: Mutex::default(),
+            first_listeners: AtomicU64::new(0),
+            task: Mutex::default(),
+        });
+        let (sender, runtime) = (Arc::clone(&live), Handle::current());
+        let mut last = None;
+        let task = live.host.supervisor.spawn("live-readings", move |task| {
+            follow(task, sender.host.progress(), || {
+                let positions: Vec<u64> = sender.host.workers().iter().map(WorkerHandle::position).collect();
+                let now = Some((positions, sender.first_listeners.load(Ordering::Acquire)));
+                if task.is_stopping() || now == last {
+                    return Ok(NextStep::WhenSignalled);
+                }
+                let mut stopping = stopping.clone();
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = sender.send_new_readings() => {}
+                        _ = stopping.wait_for(|&stopping| stopping) => {}
+                    }
+                });
+                last = now;
+                Ok(NextStep::After(QUERY_INTERVAL))
+            })
+        })?;
+        *live.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        Ok(live)
     }
 
-    /// Polls for new readings of the sensors with listeners. Does not return.
-    pub async fn run(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            // All partitions at once: a partition that does not answer delays only its own listeners.
-            join_all(self.queries().into_iter().map(async |(partition, sensors)| {
-                let unstored =
-                    self.query_worker(partition, UnstoredQuery { readings: sensors, ..UnstoredQuery::default() }).await;
-                self.send_frames(unstored);
-            }))
-            .await;
+    /// Stops the thread.
+    pub fn stop(&self) {
+        if let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner) {
+            task.request_stop();
         }
+    }
+
+    /// Sends the new readings of the sensors with listeners.
+    async fn send_new_readings(&self) {
+        // All partitions at once: a partition that does not answer delays only its own listeners.
+        join_all(self.queries().into_iter().map(async |(partition, sensors)| {
+            let unstored =
+                self.query_worker(partition, UnstoredQuery { readings: sensors, ..UnstoredQuery::default() }).await;
+            self.send_frames(unstored);
+        }))
+        .await;
     }
 
     /// The frames of a sensor from now on, and the time of its newest reading before them.
@@ -117,7 +160,12 @@ impl LiveReadings {
             frames: broadcast::channel(CHANNEL_CAPACITY).0,
             last_sent,
         });
-        (entry.frames.subscribe(), entry.last_sent)
+        let subscribed = (entry.frames.subscribe(), entry.last_sent);
+        drop(watched);
+        // What was processed meanwhile is not announced again.
+        self.first_listeners.fetch_add(1, Ordering::Release);
+        self.host.progress().wake_all();
+        subscribed
     }
 
     fn subscribe_existing(&self, sensor: u32) -> Option<(broadcast::Receiver<Arc<ReadingFrame>>, i64)> {

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, backup::Backup, params};
 
-use crate::{Store, StoreError, connection::ensure_private_file, schema::IDENTITY_KEY};
+use crate::{Store, StoreError, file::ensure_private_file, schema::IDENTITY_KEY};
 
 /// Pages copied per step, before other connections get access.
 const PAGES_PER_STEP: i32 = 1024;

@@ -12,7 +12,9 @@ use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering};
 use rusqlite::{Connection, Row, params};
 
 use crate::{
-    Commit, SensorReadings, Store, StoreError, WaveformRow, chunk_merge,
+    Commit, SensorReadings, Store, StoreError, WaveformRow,
+    chunk::{INSERT_CHUNK, ReadingChunk},
+    chunk_merge,
     column_codec::{encode_f32, encode_f64, encode_i64},
     counts::add_to_counter,
     duplicates::without_duplicates,
@@ -26,16 +28,6 @@ use crate::{
 /// Maximum number of waveforms of one sensor with the same start.
 const MAX_CONFLICTING_WAVEFORMS: i64 = 256;
 const HOUR: i64 = 3_600_000_000_000;
-
-/// The compressed readings of one sensor.
-pub(crate) struct ReadingChunk {
-    pub(crate) sensor: u32,
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    pub(crate) count: usize,
-    pub(crate) times: Vec<u8>,
-    pub(crate) values: Vec<u8>,
-}
 
 struct HourlySums {
     count: i64,
@@ -180,7 +172,7 @@ impl CheckpointWriter<'_> {
         }
         let offset = to_sql_integer(checkpoint.snapshot_offset);
         let met = self.store.write(|to| {
-            let mut insert = to.prepare_cached(chunk_merge::INSERT_CHUNK)?;
+            let mut insert = to.prepare_cached(INSERT_CHUNK)?;
             let mut list_staged = to.prepare_cached("INSERT INTO staged VALUES (?1, ?2, ?3, ?4, ?5)")?;
             let mut met = Vec::new();
             for (index, chunk) in batch.iter().enumerate() {

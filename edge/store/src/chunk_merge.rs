@@ -1,11 +1,10 @@
 //! Merges chunks: those with the same start time, and many small ones into few large ones.
 
-use rusqlite::{Connection, OptionalExtension as _, Params, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     Store, StoreError,
-    checkpoint::ReadingChunk,
-    column_codec::{decode_f64, decode_i64, encode_f64, encode_i64},
+    chunk::{INSERT_CHUNK, ReadingChunk, decode_rows},
 };
 
 /// A chunk with at least this many readings is not merged. The index `small_chunks` uses the same number.
@@ -16,31 +15,6 @@ const MIN_CHUNKS_TO_MERGE: i64 = 16;
 const MAX_CHUNKS_PER_MERGE: i64 = 256;
 /// Sensors per transaction, so that the pipeline does not wait long.
 const SENSORS_PER_TRANSACTION: usize = 32;
-
-/// Inserts a chunk, unless the sensor has one with the same start time.
-pub(crate) const INSERT_CHUNK: &str =
-    "INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-
-impl ReadingChunk {
-    /// The chunk as a row of `reading_chunks`.
-    pub(crate) fn insert_params(&self) -> impl Params + '_ {
-        self.insert_params_at(self.start)
-    }
-
-    fn insert_params_at(&self, key: i64) -> impl Params + '_ {
-        let count = i64::try_from(self.count).unwrap_or(i64::MAX);
-        (self.sensor, key, self.end, count, &self.times, &self.values)
-    }
-
-    /// Creates a chunk from readings in any order.
-    fn from_readings(sensor: u32, mut rows: Vec<(i64, f64)>) -> Option<Self> {
-        rows.sort_by_key(|&(time, _)| time);
-        let (times, values): (Vec<i64>, Vec<f64>) = rows.into_iter().unzip();
-        let (&start, &end) = (times.first()?, times.last()?);
-        let (count, times, values) = (times.len(), encode_i64(&times), encode_f64(&values));
-        Some(Self { sensor, start, end, count, times, values })
-    }
-}
 
 /// Writes a chunk. It is merged with an existing chunk that has the same start time, which late readings cause.
 pub(crate) fn insert_or_merge(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreError> {
@@ -94,10 +68,6 @@ fn insert_at_free_start(to: &Connection, chunk: &ReadingChunk) -> Result<(), Sto
         key = before;
     }
     Ok(())
-}
-
-pub(crate) fn decode_rows(times: &[u8], values: &[u8]) -> Result<Vec<(i64, f64)>, StoreError> {
-    Ok(decode_i64(times)?.into_iter().zip(decode_f64(values)?).collect())
 }
 
 impl Store {

@@ -1,7 +1,6 @@
 //! Connections: opening, reopening after an error, and time limits of reads.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,53 +11,16 @@ use std::{
 
 use rusqlite::{Connection, InterruptHandle, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::{Store, StoreError, StoreErrorKind, schema, wal_checkpoint};
+use crate::{
+    Store, StoreError, StoreErrorKind, StoreOptions,
+    file::{ensure_private_file, open_file},
+    schema, wal,
+};
 
 /// Idle readers that are kept for later reads.
 const MAX_IDLE_READERS: usize = 8;
 /// SQLite virtual machine instructions between two checks of the time limit; some tens of microseconds.
 const INSTRUCTIONS_PER_CHECK: i32 = 4_000;
-
-/// Options for opening a store. The defaults suit a host on one machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreOptions {
-    /// Name of the SQLite VFS that opens the files; `None` for SQLite's default of the operating system.
-    pub vfs: Option<String>,
-    /// How long a statement waits for a lock held by another process or by a checkpoint of the write-ahead log.
-    pub busy_timeout: Duration,
-    /// Time limit of one read, because a read keeps the write-ahead log from being reset; `None` for no limit.
-    pub read_timeout: Option<Duration>,
-    /// [`Store::checkpoint_wal`] resets the write-ahead log when it is larger than this many bytes. Commits call it
-    /// when the log is four times as large, so that it stays below five times the limit, unless a single transaction, a
-    /// backup, or a long read of another program needs more.
-    pub max_wal_bytes: u64,
-    /// Chunks of readings that one transaction of a checkpoint writes or deletes.
-    pub chunks_per_transaction: usize,
-    /// Time limit of a quick [`Store::check_integrity`].
-    pub quick_check_timeout: Duration,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            vfs: None,
-            busy_timeout: Duration::from_secs(30),
-            read_timeout: Some(Duration::from_secs(30)),
-            max_wal_bytes: 64 << 20,
-            chunks_per_transaction: 512,
-            quick_check_timeout: Duration::from_secs(2),
-        }
-    }
-}
-
-impl StoreOptions {
-    /// Options for a single-threaded simulation: the VFS of that name, no waiting for locks that no other thread would
-    /// release, and small transactions, so that a checkpoint of a few sensors needs several.
-    pub fn simulation(vfs: impl Into<String>) -> Self {
-        let vfs = Some(vfs.into());
-        Self { vfs, busy_timeout: Duration::ZERO, read_timeout: None, chunks_per_transaction: 4, ..Self::default() }
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct StoreShared {
@@ -156,7 +118,7 @@ impl Store {
             // A crashed host has left a log. After a damaged commit it may contain later commits, which SQLite ignores. They
             // would become valid again if the next commit had the same bytes as the damaged one, which a replay can produce;
             // so the log is restarted. A read of another program may prevent this.
-            wal_checkpoint::reset_wal(&store.shared, Duration::from_millis(250))?;
+            wal::reset_wal(path, &store.shared.options, Duration::from_millis(250))?;
         }
         Ok(store)
     }
@@ -324,20 +286,6 @@ fn run_transaction<T>(
     Ok(result)
 }
 
-/// Opens a file of a store with the VFS of the options.
-pub(crate) fn open_file(path: &Path, flags: OpenFlags, options: &StoreOptions) -> Result<Connection, StoreError> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = match &options.vfs {
-        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
-        None => Connection::open_with_flags(path, flags)?,
-    };
-    connection.busy_timeout(options.busy_timeout)?;
-    // A damaged page is reported as an error instead of being misread.
-    connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    Ok(connection)
-}
-
 /// The file must exist; see [`ensure_private_file`].
 fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
     let connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options)?;
@@ -369,54 +317,4 @@ fn open_reader(path: &Path, options: &StoreOptions) -> Result<PooledReader, Stor
 
 fn to_nanos(duration: Duration) -> Option<u64> {
     u64::try_from(duration.as_nanos()).ok()
-}
-
-/// Creates the file, readable by its owner only, or removes the permissions of other users from an existing file.
-/// SQLite gives the files next to it the same permissions.
-pub(crate) fn ensure_private_file(path: &Path) -> Result<(), StoreError> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            #[cfg(unix)]
-            for suffix in ["", "-wal", "-shm"] {
-                remove_other_permissions(&with_suffix(path, suffix))?;
-            }
-            Ok(())
-        }
-        Err(error) => Err(StoreError::Copy { to: path.to_owned(), error }),
-    }
-}
-
-#[cfg(unix)]
-fn remove_other_permissions(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
-    let mode = metadata.permissions().mode();
-    if metadata.is_file() && mode & 0o077 != 0 {
-        match fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) {
-            // A user who does not own the file, or cannot write to the file system, cannot change it but may still use
-            // it.
-            Err(error)
-                if !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
-            {
-                return Err(error.into());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Returns the path with a suffix such as `-wal`.
-pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut path_with_suffix = path.as_os_str().to_owned();
-    path_with_suffix.push(suffix);
-    PathBuf::from(path_with_suffix)
 }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use rusqlite::{CachedStatement, Connection, params};
 
-use crate::{SensorReadings, StoreError, chunk_merge::decode_rows};
+use crate::{SensorReadings, StoreError, chunk::decode_rows};
 
 /// Returns the columns without duplicates: readings of which the store or the column has another with the same sensor,
 /// time and value. A reading with another value for a known time is kept. A column in time order that starts after its

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use crate::{Filter, Store, StoreError, StoreOptions, connection::with_suffix};
+use crate::{Filter, Store, StoreError, StoreOptions, file::with_suffix};
 
 /// Opens a small store in `folder` with an arbitrary write-ahead log, as a starting host does, and reads everything.
 /// `file` is the database file, or empty for a new one; see [`seed_files`].

@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use crate::{Store, StoreError, connection::open_file, readings::decode_columns};
+use crate::{Store, StoreError, file::open_file, readings::decode_columns};
 
 /// Time limit of one statement of a thorough check. The statement holds a snapshot, and the write-ahead log grows
 /// meanwhile.

@@ -7,6 +7,7 @@
 mod actions;
 mod backup;
 mod checkpoint;
+mod chunk;
 mod chunk_merge;
 mod column_codec;
 mod commit;
@@ -18,18 +19,20 @@ mod drift_queries;
 mod duplicates;
 mod error;
 mod export;
+mod file;
 mod finding_writes;
 #[cfg(feature = "simulation")]
 pub mod fuzz;
 mod integrity_check;
+mod options;
 mod queries;
 mod readings;
-
 mod retention;
 mod rows;
 mod schema;
 #[cfg(feature = "simulation")]
 pub mod simulated;
+mod wal;
 mod wal_checkpoint;
 mod window_chunks;
 mod window_queries;
@@ -39,18 +42,18 @@ pub use backup::copy_file;
 pub use checkpoint::CheckpointWriter;
 pub use column_codec::{decode_f64, decode_i64, encode_f64, encode_i64};
 pub use commit::{AppliedOffset, Checkpoint, Commit, SensorReadings, WaveformRow, WindowBlock, WindowRow};
-pub use connection::StoreOptions;
 pub use counts::Counts;
 pub use downsample::DownsampledReadings;
 pub use error::{StoreError, StoreErrorKind};
 pub use export::Table;
 pub use integrity_check::CheckOutcome;
+pub use options::StoreOptions;
 pub use queries::{Filter, HourlyAggregate};
 pub use retention::{ExpiredRows, StoreRetention};
-pub use rows::{
-    AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionProgress, PrognosisRow, SensorRow, SkippedRange, WorkOrderRow,
-};
-pub use wal_checkpoint::{StoreSizes, WalCheckpoint};
+pub use rows::{PartitionProgress, SensorRow, SkippedRange};
+pub use wal::WalCheckpoint;
+pub use wal_checkpoint::StoreSizes;
+pub use wheeltapper_domain::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, WorkOrderRow};
 pub use window_queries::{FeatureWindow, WindowFilter};
 
 use std::sync::Arc;

@@ -11,33 +11,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::OpenFlags;
 use serde::Serialize;
 
 use crate::{
     Store, StoreError,
-    connection::{StoreShared, lock_unpoisoned, open_file, with_suffix},
+    connection::lock_unpoisoned,
+    file::with_suffix,
+    wal::{WalCheckpoint, run_wal_checkpoint},
 };
 
 /// Commits checkpoint the WAL when it is this many times larger than its limit.
 const COMMIT_CHECKPOINT_FACTOR: u64 = 4;
 /// Pause after a commit whose checkpoint of the WAL failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The result of [`Store::checkpoint_wal`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct WalCheckpoint {
-    /// Bytes of the WAL before.
-    pub before: u64,
-    /// Bytes of the WAL after.
-    pub after: u64,
-    /// Frames (pages) in the WAL, as last reported by SQLite.
-    pub frames: u64,
-    /// Frames that are copied to the database file.
-    pub copied: u64,
-    /// Whether readers or another checkpoint prevented it from completing.
-    pub busy: bool,
-}
 
 /// The size of the store, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -86,15 +72,15 @@ impl Store {
                 return Ok(WalCheckpoint { before, after: before, busy: true, ..WalCheckpoint::default() });
             }
         };
-        let mut folded = run_wal_checkpoint(&self.shared, "PASSIVE", Duration::ZERO)?;
+        let mut folded = self.run_wal_checkpoint("PASSIVE", Duration::ZERO)?;
         if before >= limit {
             if before >= limit.saturating_mul(2) {
                 self.shared.interrupt_reads(Duration::from_secs(2));
             }
-            folded = run_wal_checkpoint(&self.shared, "TRUNCATE", Duration::from_millis(250))?;
+            folded = self.run_wal_checkpoint("TRUNCATE", Duration::from_millis(250))?;
             if folded.busy && before >= limit.saturating_mul(COMMIT_CHECKPOINT_FACTOR) {
                 self.shared.interrupt_reads(Duration::from_millis(250));
-                folded = run_wal_checkpoint(&self.shared, "TRUNCATE", Duration::from_secs(2))?;
+                folded = self.run_wal_checkpoint("TRUNCATE", Duration::from_secs(2))?;
             }
         }
         Ok(WalCheckpoint { before, after: self.wal_bytes(), ..folded })
@@ -108,7 +94,7 @@ impl Store {
     /// [`StoreError`]; the log is copied at the next start.
     pub fn truncate_wal(&self) -> Result<WalCheckpoint, StoreError> {
         let before = self.wal_bytes();
-        let folded = run_wal_checkpoint(&self.shared, "TRUNCATE", Duration::from_secs(2))?;
+        let folded = self.run_wal_checkpoint("TRUNCATE", Duration::from_secs(2))?;
         Ok(WalCheckpoint { before, after: self.wal_bytes(), ..folded })
     }
 
@@ -125,6 +111,10 @@ impl Store {
             let was_busy = self.checkpoint_wal().map_or(true, |folded| folded.busy);
             *lock_unpoisoned(&self.shared.last_failed_wal_checkpoint) = was_busy.then(Instant::now);
         }
+    }
+
+    fn run_wal_checkpoint(&self, mode: &str, wait: Duration) -> Result<WalCheckpoint, StoreError> {
+        run_wal_checkpoint(&self.shared.path, &self.shared.options, mode, wait)
     }
 
     /// Bytes of the write-ahead log.
@@ -157,20 +147,4 @@ impl Store {
             })
         })
     }
-}
-
-/// Checkpoints the WAL and empties it, if readers finish within `wait`.
-pub(crate) fn reset_wal(shared: &StoreShared, wait: Duration) -> Result<WalCheckpoint, StoreError> {
-    run_wal_checkpoint(shared, "TRUNCATE", wait)
-}
-
-fn run_wal_checkpoint(shared: &StoreShared, mode: &str, wait: Duration) -> Result<WalCheckpoint, StoreError> {
-    let connection = open_file(&shared.path, OpenFlags::SQLITE_OPEN_READ_WRITE, &shared.options)?;
-    connection.busy_timeout(wait.min(shared.options.busy_timeout))?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    let number = |value: i64| u64::try_from(value).unwrap_or(0);
-    let (busy, frames, copied) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
-    })?;
-    Ok(WalCheckpoint { before: 0, after: 0, frames: number(frames), copied: number(copied), busy: busy != 0 })
 }

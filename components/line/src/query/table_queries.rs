@@ -1,6 +1,6 @@
 //! The select statement of each table.
 
-use super::Table;
+use wheeltapper_line_api::Table;
 
 /// The parts of a table's select statement.
 pub(super) struct TableQuery {

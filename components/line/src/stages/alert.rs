@@ -1,16 +1,13 @@
 //! The alert stage: anomalies to alerts.
 
 use crate::{
-    Topic, Value,
-    contracts::{
-        alert::Alerter,
-        types::{Alert, AlertState},
-    },
+    Topic,
+    contract_mapping::alert_row,
+    contracts::alert::Alerter,
     error::describe_stage_error,
     events::{AlertEvent, PlannerCommand},
-    labels::severity_name,
     queue::QueuedEvent,
-    rows::{ALERTS, RowBatch, optional_integer, optional_text, text_value},
+    rows::{ALERTS, RowBatch, with_sequence},
     stage_driver::{Stage, StageOutput},
 };
 
@@ -51,7 +48,7 @@ impl Stage for AlertStage {
             alerts.extend(self.0.tick(now).map_err(|error| describe_stage_error(&error))?);
         }
         for alert in &alerts {
-            rows.add(ALERTS, alert_row(alert, event.seq));
+            rows.add(ALERTS, with_sequence(alert_row(alert).into_values(), event.seq));
         }
         let command = (!alerts.is_empty()).then(|| postcard::to_allocvec(&PlannerCommand::Alerts(alerts))).transpose();
         Ok(StageOutput { planner_command: command.map_err(|error| error.to_string())?, ..StageOutput::default() })
@@ -61,32 +58,7 @@ impl Stage for AlertStage {
         self.0.snapshot()
     }
 
-    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, u32) {
         (None, event.body.clone(), 0)
     }
-}
-
-fn alert_row(alert: &Alert, seq: i64) -> Vec<Value> {
-    let state = match alert.state {
-        AlertState::Open => "open",
-        AlertState::Resolved => "resolved",
-    };
-    vec![
-        text_value(alert.id.as_str()),
-        text_value(alert.asset.as_str()),
-        text_value(alert.sensor.as_str()),
-        text_value(severity_name(alert.severity)),
-        text_value(state),
-        Value::Integer(alert.opened),
-        Value::Integer(alert.updated),
-        optional_integer(alert.resolved),
-        Value::Integer(i64::from(alert.anomalies)),
-        Value::Real(alert.peak_score),
-        text_value(alert.anomaly.as_str()),
-        optional_text(alert.fault_mode.as_deref()),
-        text_value(alert.title.as_str()),
-        text_value(alert.message.as_str()),
-        text_value(alert.recommendation.as_str()),
-        Value::Integer(seq),
-    ]
 }

@@ -1,17 +1,14 @@
 //! The detect stage: features to scores and anomalies.
 
 use crate::{
-    Topic, Value,
-    contracts::{
-        detect::{Detected, Detector},
-        types::{Anomaly, Drift, DriftKind, Prognosis},
-    },
+    Topic,
+    contract_mapping::{anomaly_row, drift_row, prognosis_row},
+    contracts::detect::{Detected, Detector},
     dictionary,
     error::describe_stage_error,
     events::{AlertEvent, DetectEvent},
-    labels::severity_name,
     queue::QueuedEvent,
-    rows::{ANOMALIES, DRIFTS, PROGNOSES, RowBatch, optional_real, optional_text, text_value},
+    rows::{ANOMALIES, DRIFTS, PROGNOSES, RowBatch},
     stage_driver::{Stage, StageOutput},
 };
 
@@ -59,7 +56,7 @@ impl Stage for DetectStage {
         self.0.snapshot()
     }
 
-    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, u32) {
         (None, event.body.clone(), 0)
     }
 }
@@ -67,8 +64,8 @@ impl Stage for DetectStage {
 /// Appends the next part of an output that detect returned in several parts.
 fn append_output(total: &mut Detected, rest: Detected) {
     let assets = u32::try_from(total.scores.assets.ends.len()).unwrap_or(u32::MAX);
-    for asset in dictionary::iter_names(&rest.scores.assets) {
-        dictionary::push(&mut total.scores.assets, asset);
+    for asset in dictionary::names(&rest.scores.assets) {
+        dictionary::push_name(&mut total.scores.assets, asset);
     }
     total.scores.asset.extend(rest.scores.asset.into_iter().map(|asset| asset + assets));
     total.scores.start.extend(rest.scores.start);
@@ -82,61 +79,12 @@ fn append_output(total: &mut Detected, rest: Detected) {
 
 fn add_rows(detected: &Detected, rows: &mut RowBatch) {
     for anomaly in &detected.anomalies {
-        rows.add(ANOMALIES, anomaly_row(anomaly));
+        rows.add(ANOMALIES, anomaly_row(anomaly).into_values());
     }
     for drift in &detected.drifts {
-        rows.add(DRIFTS, drift_row(drift));
+        rows.add(DRIFTS, drift_row(drift).into_values());
     }
     for prognosis in &detected.prognoses {
-        rows.add(PROGNOSES, prognosis_row(prognosis));
+        rows.add(PROGNOSES, prognosis_row(prognosis).into_values());
     }
-}
-
-fn anomaly_row(anomaly: &Anomaly) -> Vec<Value> {
-    let metadata = serde_json::json!({ "contributions": anomaly.contributions, "trend": anomaly.trend });
-    vec![
-        text_value(anomaly.id.as_str()),
-        Value::Integer(anomaly.end),
-        text_value(anomaly.sensor.as_str()),
-        text_value(anomaly.asset.as_str()),
-        Value::Integer(anomaly.start),
-        Value::Integer(anomaly.end),
-        Value::Real(anomaly.score),
-        text_value(anomaly.model.as_str()),
-        text_value(severity_name(anomaly.severity)),
-        Value::Real(anomaly.threshold),
-        Value::Real(anomaly.confidence),
-        optional_text(anomaly.fault_mode.as_deref()),
-        text_value(anomaly.message.as_str()),
-        text_value(metadata.to_string()),
-    ]
-}
-
-fn drift_row(drift: &Drift) -> Vec<Value> {
-    let kind = match drift.kind {
-        DriftKind::Drifted => "drifted",
-        DriftKind::Kept => "kept",
-        DriftKind::Switched => "switched",
-    };
-    vec![
-        text_value(drift.id.as_str()),
-        text_value(drift.asset.as_str()),
-        Value::Integer(drift.time),
-        text_value(kind),
-        text_value(serde_json::json!(drift.sensors).to_string()),
-        Value::Real(drift.p_value),
-        text_value(drift.message.as_str()),
-    ]
-}
-
-fn prognosis_row(prognosis: &Prognosis) -> Vec<Value> {
-    vec![
-        text_value(prognosis.asset.as_str()),
-        Value::Integer(prognosis.time),
-        Value::Real(prognosis.health),
-        optional_real(prognosis.p10),
-        optional_real(prognosis.p50),
-        optional_real(prognosis.p90),
-        text_value(prognosis.model.as_str()),
-    ]
 }

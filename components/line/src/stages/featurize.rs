@@ -1,20 +1,21 @@
 //! The featurize stage: readings to features. It also stores the readings, because only here late and repeated readings
 //! are recognised.
 
+use wheeltapper_domain::{DeadLetter, content_id, encode_waveform, reading_line};
+
 use crate::{
     Topic, Value,
+    contract_mapping::reason_name,
     contracts::{
         featurize::{Featurized, Featurizer, Rejected},
         types::{Arrival, Dictionary, FeatureBatch, ReadingBatch},
     },
-    dictionary::{self, iter_names},
+    dictionary::{self, names},
     error::describe_stage_error,
     events::{DetectEvent, FeaturizeEvent},
-    labels::reason_name,
     queue::QueuedEvent,
-    rows::{DEAD_LETTERS, FEATURE_LISTS, READINGS, RowBatch, WAVEFORMS, WINDOWS, content_id, doubles_blob, text_value},
+    rows::{DEAD_LETTERS, FEATURE_LISTS, READINGS, RowBatch, WAVEFORMS, WINDOWS, doubles_blob, text_value},
     stage_driver::{Stage, StageOutput},
-    waveform_format::encode_waveform,
 };
 
 pub(crate) struct FeaturizeStage(Featurizer);
@@ -67,25 +68,25 @@ impl Stage for FeaturizeStage {
         self.0.snapshot()
     }
 
-    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, u32) {
         let Ok(FeaturizeEvent::Push(batch)) = postcard::from_bytes(&event.body) else {
             return (None, event.body.clone(), 0);
         };
-        let sensors: Vec<&str> = iter_names(&batch.sensors.names).collect();
+        let sensors: Vec<&str> = names(&batch.sensors.names).collect();
         let name = |sensor: u32| sensors.get(sensor as usize).copied().unwrap_or("");
         let columns = &batch.readings;
         match batch.waveforms.as_slice() {
             [] => {}
             [waveform] if columns.sensor.is_empty() => {
                 let payload = encode_waveform(name(waveform.sensor), waveform.start, waveform.rate, &waveform.samples);
-                return (Some("waveform"), payload, length_i64(waveform.samples.len()));
+                return (Some("waveform"), payload, count(waveform.samples.len()));
             }
             // No single format can hold all of them.
             _ => return (None, event.body.clone(), 0),
         }
         let rows = columns.sensor.iter().zip(&columns.time).zip(&columns.value);
-        let lines = rows.map(|((&sensor, &time), &value)| ndjson_line(name(sensor), time, value)).collect::<String>();
-        (Some("ndjson"), lines.into_bytes(), length_i64(columns.sensor.len()))
+        let lines = rows.map(|((&sensor, &time), &value)| reading_line(name(sensor), time, value)).collect::<String>();
+        (Some("ndjson"), lines.into_bytes(), count(columns.sensor.len()))
     }
 }
 
@@ -94,11 +95,11 @@ fn append_output(total: &mut Featurized, rest: Featurized) {
     let shift = |dictionary: &Dictionary| u32::try_from(dictionary.ends.len()).unwrap_or(u32::MAX);
     let (sensors, assets) = (shift(&total.features.sensors.names), shift(&total.features.sensors.assets));
     let table = rest.features.sensors;
-    for name in iter_names(&table.names) {
-        dictionary::push(&mut total.features.sensors.names, name);
+    for name in names(&table.names) {
+        dictionary::push_name(&mut total.features.sensors.names, name);
     }
-    for asset in iter_names(&table.assets) {
-        dictionary::push(&mut total.features.sensors.assets, asset);
+    for asset in names(&table.assets) {
+        dictionary::push_name(&mut total.features.sensors.assets, asset);
     }
     total.features.sensors.asset.extend(table.asset.into_iter().map(|asset| asset + assets));
     total.features.blocks.extend(rest.features.blocks.into_iter().map(|mut block| {
@@ -117,7 +118,7 @@ fn add_readings(batch: &ReadingBatch, skipped: impl Iterator<Item = u32>, event:
     skipped.sort_unstable();
     let is_stored = |index: usize| skipped.binary_search(&index).is_err();
     let columns = &batch.readings;
-    let sensors: Vec<&str> = iter_names(&batch.sensors.names).collect();
+    let sensors: Vec<&str> = names(&batch.sensors.names).collect();
     let mut chunks: Vec<Vec<(i64, f64)>> = vec![Vec::new(); sensors.len()];
     for (index, ((&sensor, &time), &value)) in columns.sensor.iter().zip(&columns.time).zip(&columns.value).enumerate()
     {
@@ -164,19 +165,19 @@ fn add_readings(batch: &ReadingBatch, skipped: impl Iterator<Item = u32>, event:
 fn add_dead_letter(batch: &ReadingBatch, rejected: &Rejected, rows: &mut RowBatch) {
     let columns = &batch.readings;
     let at = rejected.index as usize;
-    let name = |sensor: u32| iter_names(&batch.sensors.names).nth(sensor as usize).unwrap_or("").to_owned();
+    let name = |sensor: u32| names(&batch.sensors.names).nth(sensor as usize).unwrap_or("").to_owned();
     let (sensor, time, payload, readings, format) =
         match (columns.sensor.get(at), columns.time.get(at), columns.value.get(at)) {
             (Some(&sensor), Some(&time), Some(&value)) => {
                 let name = name(sensor);
-                let line = ndjson_line(&name, time, value);
+                let line = reading_line(&name, time, value);
                 (name, time, line.into_bytes(), 1, "ndjson")
             }
             _ => match at.checked_sub(columns.sensor.len()).and_then(|at| batch.waveforms.get(at)) {
                 Some(waveform) => {
                     let name = name(waveform.sensor);
                     let payload = encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
-                    (name, waveform.start, payload, length_i64(waveform.samples.len()), "waveform")
+                    (name, waveform.start, payload, count(waveform.samples.len()), "waveform")
                 }
                 None => return,
             },
@@ -184,28 +185,22 @@ fn add_dead_letter(batch: &ReadingBatch, rejected: &Rejected, rows: &mut RowBatc
     let reason = reason_name(rejected.rejection.reason);
     let mut content = format!("{reason}|{sensor}|").into_bytes();
     content.extend_from_slice(&payload);
-    rows.add(
-        DEAD_LETTERS,
-        vec![
-            text_value(content_id(&content)),
-            Value::Integer(time),
-            text_value("line"),
-            text_value(reason),
-            text_value(rejected.rejection.message.as_str()),
-            Value::Blob(payload),
-            Value::Integer(readings),
-            text_value(sensor),
-            text_value(format),
-        ],
-    );
-}
-
-fn ndjson_line(sensor: &str, time: i64, value: f64) -> String {
-    format!("{}\n", serde_json::json!({ "sensor_id": sensor, "timestamp": time, "value": value }))
+    let row = DeadLetter {
+        id: content_id(&content),
+        time,
+        source: "line".to_owned(),
+        reason: reason.to_owned(),
+        message: rejected.rejection.message.clone(),
+        payload,
+        readings,
+        sensor: Some(sensor),
+        format: Some(format.to_owned()),
+    };
+    rows.add(DEAD_LETTERS, row.into_values());
 }
 
 fn add_windows(batch: &FeatureBatch, asset: &str, rows: &mut RowBatch) {
-    let sensors: Vec<&str> = iter_names(&batch.sensors.names).collect();
+    let sensors: Vec<&str> = names(&batch.sensors.names).collect();
     for block in &batch.blocks {
         let width = block.features.len();
         if width == 0 || block.sensor.is_empty() {
@@ -235,4 +230,9 @@ fn add_windows(batch: &FeatureBatch, asset: &str, rows: &mut RowBatch) {
 
 fn length_i64(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
+}
+
+/// A number of readings in a dead letter.
+fn count(readings: usize) -> u32 {
+    u32::try_from(readings).unwrap_or(u32::MAX)
 }

@@ -3,6 +3,7 @@
 use crate::{
     Table, Topic, Value,
     action_rules::{self, OrderStatusChange, PlanRequest, WorkOrderChange},
+    contract_mapping::work_order_row,
     contracts::{
         schedule::{Amendment, Scheduler},
         types::{OrderStatus, StageError, WorkOrder},
@@ -11,7 +12,7 @@ use crate::{
     events::{PlanTask, PlannerCommand},
     query,
     queue::QueuedEvent,
-    rows::{FINISHED_TASKS, RowBatch, WORK_ORDERS, optional_integer, optional_text, text_value},
+    rows::{FINISHED_TASKS, RowBatch, WORK_ORDERS, text_value, with_sequence},
     stage_driver::{Stage, StageOutput},
 };
 
@@ -46,7 +47,7 @@ impl Stage for ScheduleStage {
             }
         };
         for order in orders.map_err(|error| describe_stage_error(&error))? {
-            rows.add(WORK_ORDERS, work_order_row(&order, event.seq));
+            rows.add(WORK_ORDERS, with_sequence(work_order_row(&order).into_values(), event.seq));
         }
         Ok(StageOutput::default())
     }
@@ -55,7 +56,7 @@ impl Stage for ScheduleStage {
         self.scheduler.snapshot()
     }
 
-    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, u32) {
         (None, event.body.clone(), 0)
     }
 }
@@ -86,8 +87,10 @@ impl ScheduleStage {
             copy.orders()
         };
         let orders = copy().map_err(|error| describe_stage_error(&error))?;
-        let orders =
-            orders.iter().map(|order| query::row_to_json(Table::WorkOrders, work_order_columns(order))).collect();
+        let orders = orders
+            .iter()
+            .map(|order| query::row_to_json(Table::WorkOrders, work_order_row(order).into_values()))
+            .collect();
         Ok(action_rules::summarize_plan(orders, task.assets.as_deref(), request.start_time(task.now)))
     }
 }
@@ -105,37 +108,5 @@ fn task_row(task: &PlanTask, plan: Result<serde_json::Value, String>) -> Vec<Val
         text_value(result.to_string()),
         // A fold has no clock, so the task is finished at the time of its request.
         Value::Integer(task.now),
-    ]
-}
-
-fn work_order_row(order: &WorkOrder, seq: i64) -> Vec<Value> {
-    let mut row = work_order_columns(order);
-    row.push(Value::Integer(seq));
-    row
-}
-
-/// Returns the columns of a work order in the order of [`Table::WorkOrders`].
-fn work_order_columns(order: &WorkOrder) -> Vec<Value> {
-    let status = match order.status {
-        OrderStatus::Planned => "planned",
-        OrderStatus::Unscheduled => "unscheduled",
-        OrderStatus::Done => "done",
-        OrderStatus::Cancelled => "cancelled",
-    };
-    vec![
-        text_value(order.id.as_str()),
-        text_value(order.alert.as_str()),
-        text_value(order.asset.as_str()),
-        text_value(order.kind.as_str()),
-        Value::Integer(i64::from(order.priority)),
-        text_value(status),
-        optional_integer(order.scheduled),
-        Value::Integer(i64::from(order.duration_minutes)),
-        optional_text(order.technician.as_deref()),
-        text_value(serde_json::json!(order.skills).to_string()),
-        text_value(serde_json::json!(order.after).to_string()),
-        Value::Real(order.cost),
-        text_value(order.notes.as_str()),
-        Value::Integer(i64::from(order.pinned)),
     ]
 }

@@ -175,7 +175,7 @@ impl Stage for HashChainStage {
         self.0.borrow().to_le_bytes().to_vec()
     }
 
-    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, i64) {
+    fn to_dead_letter(event: &QueuedEvent) -> (Option<&'static str>, Vec<u8>, u32) {
         (None, event.body.clone(), 1)
     }
 }

@@ -5,8 +5,8 @@ use std::{
     sync::{PoisonError, atomic::Ordering},
 };
 
-use super::{Partition, Segment, SyncState, segment_path, sync_segment_folder};
-use crate::{LogError, SEGMENT_HEADER_LEN};
+use super::{Partition, sync_segment_folder, sync_state::SyncState};
+use crate::{LogError, SEGMENT_HEADER_LEN, segments::segment_path};
 
 /// At most this many bytes are written to test whether the disk accepts writes again.
 const MAX_PROBE_BYTES: usize = 1 << 20;
@@ -90,10 +90,10 @@ impl Partition {
     /// Removes everything at or after `end`, and makes `end` the position of the next write.
     fn truncate_files(&mut self, end: u64) -> Result<(), LogError> {
         self.written_end = end;
-        while let Some(newest) = self.newest_segment().filter(|newest| newest.base > end) {
+        while let Some(newest) = self.shared.newest_segment().filter(|newest| newest.base > end) {
             self.remove_newest_segment(newest.base)?;
         }
-        let Some(newest) = self.newest_segment() else { return self.start_segment(end) };
+        let Some(newest) = self.shared.newest_segment() else { return self.start_segment(end) };
         let path = segment_path(self.folder(), newest.base);
         let file = self.shared.storage.open(&path).map_err(LogError::io("opening", &path))?;
         let length = SEGMENT_HEADER_LEN as u64 + (end - newest.base);
@@ -105,10 +105,6 @@ impl Partition {
         file.sync_all().map_err(LogError::io("syncing", &path))?;
         (self.file, self.segment) = (file, newest);
         Ok(())
-    }
-
-    fn newest_segment(&self) -> Option<Segment> {
-        self.shared.segments.read().unwrap_or_else(PoisonError::into_inner).last().copied()
     }
 
     /// Called with the newest segment first, and durable for each one. Otherwise a power loss could leave a later

@@ -11,45 +11,16 @@ pub use retention::LogRetention;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Condvar, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use self::sync_state::{SyncState, SyncStateFile};
 use crate::{
     FRAME_HEADER_LEN, LogError, Reader, SEGMENT_HEADER_LEN, encode_frame,
     format::{FrameCodec, SegmentHeader},
+    segments::{PartitionShared, Segment, segment_path},
     storage::{Storage, StorageFile},
 };
-
-/// A segment file.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Segment {
-    /// Offset of its first byte.
-    pub(crate) base: u64,
-    /// Key of its frames; see [`FrameCodec`].
-    pub(crate) key: u64,
-    /// Distinguishes the file from an earlier file of the same name that a reader may still have open.
-    pub(crate) id: u64,
-}
-
-/// State that the writer shares with the readers: the segments, and the offset up to which records are durable.
-#[derive(Debug)]
-pub(crate) struct PartitionShared {
-    pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) folder: PathBuf,
-    /// In ascending order.
-    pub(crate) segments: RwLock<Vec<Segment>>,
-    /// First retained offset. The segment that contained it may be missing.
-    pub(crate) start: AtomicU64,
-    pub(crate) end: AtomicU64,
-    pub(crate) wait_lock: Mutex<()>,
-    pub(crate) end_advanced: Condvar,
-    /// The number of calls of [`Reader::wake_all`].
-    pub(crate) wake_count: AtomicU64,
-}
 
 /// An append-only stream of records in a folder of its own.
 #[derive(Debug)]
@@ -69,10 +40,6 @@ pub struct Partition {
     /// Number of bytes in the failed write; [`Self::heal`] tests whether the disk accepts that many.
     failed_write_bytes: usize,
     recovery: Recovery,
-}
-
-pub(crate) fn segment_path(folder: &Path, base: u64) -> PathBuf {
-    folder.join(format!("{base:020}.log"))
 }
 
 impl Partition {
@@ -217,8 +184,7 @@ impl Partition {
     /// Makes the records before `end` visible to readers.
     fn publish_end(&self, end: u64) {
         self.shared.end.store(end, Ordering::Release);
-        let _guard = self.shared.wait_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.end_advanced.notify_all();
+        self.shared.signal.wake_all();
     }
 
     fn ensure_healthy(&self) -> Result<(), LogError> {
@@ -241,7 +207,7 @@ impl Partition {
     fn start_segment(&mut self, base: u64) -> Result<(), LogError> {
         let key = self.sync_file.state.key;
         self.file = create_segment(&*self.shared.storage, &self.shared.folder, SegmentHeader { base, key })?;
-        self.segment = push_segment(&self.shared, base, key);
+        self.segment = self.shared.push_segment(base, key);
         Ok(())
     }
 
@@ -253,16 +219,6 @@ impl Partition {
     fn position(&self, offset: u64) -> u64 {
         SEGMENT_HEADER_LEN as u64 + (offset - self.segment.base)
     }
-}
-
-/// Adds the segment at `base` to the list as the newest one.
-fn push_segment(shared: &PartitionShared, base: u64, key: u64) -> Segment {
-    static IDS: AtomicU64 = AtomicU64::new(0);
-    let segment = Segment { base, key, id: IDS.fetch_add(1, Ordering::Relaxed) };
-    let mut segments = shared.segments.write().unwrap_or_else(PoisonError::into_inner);
-    segments.retain(|other| other.base < base);
-    segments.push(segment);
-    segment
 }
 
 /// Creates an empty segment durably.

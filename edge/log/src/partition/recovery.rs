@@ -5,20 +5,22 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, RwLock,
+        Arc, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use super::{
-    Partition, PartitionShared, SyncState, SyncStateFile, create_segment, push_segment, segment_path,
-    sync_segment_folder,
+    Partition, create_segment, sync_segment_folder,
+    sync_state::{SyncState, SyncStateFile},
 };
 use crate::{
     LogError, SEGMENT_HEADER_LEN,
     format::SegmentHeader,
     scan::{Scanner, read_segment_header},
+    segments::{PartitionShared, segment_path},
     storage::{Storage, StorageFile},
+    wake_signal::WakeSignal,
 };
 
 /// Bytes that exist but are not valid records.
@@ -113,9 +115,7 @@ impl Partition {
             segments: RwLock::default(),
             start: AtomicU64::new(state.start),
             end: AtomicU64::new(0),
-            wait_lock: Mutex::default(),
-            end_advanced: Condvar::new(),
-            wake_count: AtomicU64::new(0),
+            signal: WakeSignal::default(),
         });
         let mut recovery = Recovery::default();
         let mut covered = state.start;
@@ -129,33 +129,32 @@ impl Partition {
             }
             let next = found.get(index + 1).map_or(u64::MAX, |next| next.base);
             covered = covered.max(segment.base.saturating_add(segment.length).min(next));
-            push_segment(&shared, segment.base, segment.header.map_or(state.key, |header| header.key));
+            shared.push_segment(segment.base, segment.header.map_or(state.key, |header| header.key));
         }
 
-        let mut is_unchanged = false;
-        let (file, end) = match found.last() {
+        let (file, end, is_unchanged) = match found.last() {
             Some(newest) => {
                 let file = open_newest(&*storage, folder, newest, state.key)?;
                 let tail = recover_tail(&*file, folder, newest, &state, &mut recovery)?;
-                is_unchanged = stored.is_some_and(|stored| tail.is_as_stored(newest, &stored));
+                let is_unchanged = stored.is_some_and(|stored| tail.is_as_stored(newest, &stored));
                 if !is_unchanged {
                     persist_tail(&*file, &segment_path(folder, newest.base), newest.base, &tail)?;
                 }
-                (Some(file).filter(|_| !tail.needs_new_segment), tail.next_offset)
+                (Some(file).filter(|_| !tail.needs_new_segment), tail.next_offset, is_unchanged)
             }
             None => {
                 let end = state.synced.max(state.start);
                 if end > state.start {
                     recovery.missing.push(state.start..end);
                 }
-                (None, end)
+                (None, end, false)
             }
         };
-        let (file, segment) = match (file, newest_segment(&shared)) {
+        let (file, segment) = match (file, shared.newest_segment()) {
             (Some(file), Some(newest)) => (file, newest),
             _ => {
                 let file = create_segment(&*storage, folder, SegmentHeader { base: end, key: state.key })?;
-                (file, push_segment(&shared, end, state.key))
+                (file, shared.push_segment(end, state.key))
             }
         };
         if is_unchanged {
@@ -179,10 +178,6 @@ impl Partition {
             recovery,
         })
     }
-}
-
-fn newest_segment(shared: &PartitionShared) -> Option<super::Segment> {
-    shared.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).last().copied()
 }
 
 /// Makes a created folder durable. It may have been created just before a crash, so existing parent folders are synced

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Partition, SyncState, segment_path};
-use crate::LogError;
+use super::{Partition, sync_state::SyncState};
+use crate::{LogError, segments::segment_path};
 
 /// The limits of a partition. A segment is removed when it is older than `max_age` or the partition is larger than
 /// `max_bytes`. The newest segment, and segments that a consumer still needs, are kept.

@@ -13,7 +13,9 @@ use super::{
     admission::RejectionPermit,
     connection::Connection,
     hub::{Hub, SessionAttachment, SessionRequest},
+    inbound::TOPIC_ALIAS_MAXIMUM,
     message::{Message, forwarded_properties},
+    reserved_topics::is_reserved,
     session::{PeerLimits, PendingWill},
     stats::increment,
     throttle::AddressKey,
@@ -23,9 +25,6 @@ use crate::{
     rights::{Grant, Login, LoginRejection},
     topic,
 };
-
-/// Number of topic aliases that a client may set (topic alias maximum).
-pub(crate) const TOPIC_ALIAS_MAXIMUM: u16 = 64;
 
 /// Maximum length of a client id in bytes.
 const MAX_CLIENT_ID: usize = 1_024;
@@ -281,7 +280,7 @@ fn prepare_will(
     if !topic::is_valid_name(&will.topic) {
         return Err(reason::TOPIC_NAME_INVALID.into());
     }
-    if super::inbound::is_reserved(&will.topic) || !grant.may_publish(&will.topic) {
+    if is_reserved(&will.topic) || !grant.may_publish(&will.topic) {
         increment(&hub.counters.denied_publishes);
         return Err(ConnectRejection(
             reason::NOT_AUTHORIZED,

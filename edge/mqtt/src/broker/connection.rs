@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     hub::{DRAIN_TIMEOUT, Hub, SessionAttachment},
-    inbound::{PendingPublish, PendingRelease, PendingVerdict, PublishOutcome},
+    pending::{PendingPublish, PendingRelease, PendingVerdict, PublishOutcome},
     session::{OUTPUT_HIGH_WATER, PeerLimits},
     stats::increment,
 };

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     message::Message,
+    reserved_topics::is_reserved,
     retained::RetainedMessages,
     session::{ConnectionLink, Delivery, PendingWill, QueueLimits, Session},
     stats::{RejectionCounters, increment},
@@ -151,7 +152,7 @@ impl Hub {
     /// not ingested as readings.
     pub(crate) fn is_ingested(&self, name: &str) -> bool {
         !name.starts_with('$')
-            && !super::inbound::is_reserved(name)
+            && !is_reserved(name)
             && (self.ingest_all || self.config.ingest.iter().any(|filter| topic::matches(filter, name)))
     }
 

@@ -9,103 +9,27 @@ use std::{
 };
 
 use super::{
-    connect::TOPIC_ALIAS_MAXIMUM,
     connection::{Connection, ConnectionEnd},
     message::Message,
+    pending::{PendingPublish, PendingRelease, PendingVerdict, PublishOutcome, ReleaseOutcome},
+    reserved_topics::is_reserved,
     stats::increment,
     subscriptions::SubscriptionOptions,
 };
 use crate::{
-    Exchange, ReleaseFuture, Verdict, VerdictFuture,
+    Exchange, Verdict, VerdictFuture,
     codec::{self, Ack, Disconnect, Packet, Properties, Publish, SubAck, Subscribe, Unsubscribe, Version, reason},
     topic,
 };
+
+/// Number of topic aliases that a client may set (topic alias maximum).
+pub(crate) const TOPIC_ALIAS_MAXIMUM: u16 = 64;
 
 /// Maximum length in bytes of the reason string for a rejected message.
 const MAX_REASON: usize = 512;
 
 /// Reason string for a publish that the client's rights do not allow.
 const PUBLISH_DENIED: &str = "this client may not publish to this topic: its user or key lacks the ingest right, or the topic does not belong to one of its sites";
-
-/// Topics to which only the broker and its host publish, including all topics below them.
-const RESERVED_TOPICS: [&str; 2] = ["$SYS", "wheeltapper"];
-
-/// Whether only the broker and its host may publish to this topic.
-pub(crate) fn is_reserved(topic: &str) -> bool {
-    RESERVED_TOPICS
-        .iter()
-        .any(|name| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-}
-
-/// A received PUBLISH that is not acknowledged yet.
-#[derive(Debug)]
-pub(crate) struct PendingPublish {
-    /// The message, if it still has to be delivered to subscribers.
-    message: Option<Message>,
-    pub(crate) id: u16,
-    pub(crate) qos: u8,
-    pub(crate) size: usize,
-}
-
-/// The result of handling a PUBLISH.
-#[derive(Debug)]
-pub(crate) enum PublishOutcome {
-    SinkVerdict(Verdict),
-    /// The message is not for the sink; the acknowledgement carries this reason code.
-    ReasonCode(u8),
-    /// The client may not publish to this topic.
-    Denied,
-    /// A QoS 2 message that the client sent again before its PUBREL.
-    Duplicate,
-}
-
-/// A received message and its pending verdict.
-pub(crate) struct PendingVerdict {
-    publish: Option<PendingPublish>,
-    verdict: Result<VerdictFuture, Option<PublishOutcome>>,
-}
-
-impl Future for PendingVerdict {
-    type Output = (PendingPublish, PublishOutcome);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = match &mut self.verdict {
-            Ok(answer) => PublishOutcome::SinkVerdict(std::task::ready!(answer.as_mut().poll(cx))),
-            Err(outcome) => outcome.take().unwrap_or(PublishOutcome::Duplicate),
-        };
-        match self.publish.take() {
-            Some(publish) => Poll::Ready((publish, outcome)),
-            // Polled again after completion.
-            None => Poll::Pending,
-        }
-    }
-}
-
-/// A released QoS 2 message whose release the sink has not stored yet.
-pub(crate) struct PendingRelease {
-    id: u16,
-    code: u8,
-    was_known: bool,
-    stored: ReleaseFuture,
-}
-
-/// The result of a [`PendingRelease`].
-#[derive(Debug)]
-pub(crate) struct ReleaseOutcome {
-    id: u16,
-    code: u8,
-    was_known: bool,
-    is_stored: bool,
-}
-
-impl Future for PendingRelease {
-    type Output = ReleaseOutcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ReleaseOutcome> {
-        let is_stored = std::task::ready!(self.stored.as_mut().poll(cx));
-        Poll::Ready(ReleaseOutcome { id: self.id, code: self.code, was_known: self.was_known, is_stored })
-    }
-}
 
 impl Connection {
     pub(crate) fn handle_packet(&mut self, packet: Packet) -> Result<(), ConnectionEnd> {

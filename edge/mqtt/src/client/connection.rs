@@ -1,6 +1,6 @@
 //! One connection to an external broker.
 
-use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, stream::FuturesOrdered};
@@ -9,7 +9,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ClientError, ClientEvent, Observer, ResumeState, transport::BrokerStream};
+use super::{
+    error::ClientError,
+    observer::{ClientEvent, Observer},
+    transport::BrokerStream,
+};
 use crate::{
     ClientConfig, Exchange, Sink, SinkMessage, Verdict, VerdictFuture,
     codec::{self, Connect, Packet, Properties, Subscribe, SubscribeFilter, Version, reason},
@@ -29,6 +33,13 @@ const FIRST_RETRY_DELAY: Duration = Duration::from_millis(50);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long the messages of a lost connection may still wait for the sink.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// State that is kept across reconnects.
+#[derive(Debug, Default)]
+pub(crate) struct ResumeState {
+    /// Packet ids of QoS 2 messages that are stored and not yet released by the broker.
+    received_qos2: HashSet<u16>,
+}
 
 struct ReceivedMessage {
     id: u16,
@@ -101,7 +112,7 @@ impl<'a> BrokerConnection<'a> {
             output: BytesMut::new(),
             pending: FuturesOrdered::new(),
             releasing: FuturesOrdered::new(),
-            session_name: format!("broker:{}\0{}", super::redacted_url(&config.url), config.client_id).into(),
+            session_name: format!("broker:{}\0{}", config.redacted_url(), config.client_id).into(),
             pending_bytes: 0,
             awaiting_verdict: std::collections::HashSet::new(),
         }
@@ -205,7 +216,7 @@ impl<'a> BrokerConnection<'a> {
                     self.resume_state.received_qos2.clear();
                     self.sink.end_session(&self.session_name);
                 }
-                tracing::info!(url = %super::redacted_url(&self.config.url), resumed = ack.session_present, "connected to the MQTT broker");
+                tracing::info!(url = %self.config.redacted_url(), resumed = ack.session_present, "connected to the MQTT broker");
                 Ok(())
             }
             _ => Err(ClientError::UnexpectedPacket),

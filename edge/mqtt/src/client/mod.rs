@@ -4,77 +4,26 @@
 //! QoS 2 messages they have received; they then receive them twice or fail on the PUBREL.
 
 mod connection;
+mod error;
+mod observer;
 mod transport;
 
-use std::{collections::HashSet, convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use self::{connection::BrokerConnection, transport::BrokerAddress};
-use crate::{
-    ClientConfig, Sink,
-    codec::DecodeError,
-    topic::{self, TopicError},
+pub use self::observer::ClientEvent;
+use self::{
+    connection::{BrokerConnection, ResumeState},
+    error::ClientError,
+    observer::Observer,
+    transport::BrokerAddress,
 };
+use crate::{ClientConfig, Sink, topic};
 
 /// Delays between connection attempts.
 const FIRST_RECONNECT_DELAY: Duration = Duration::from_millis(250);
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(30);
-
-/// Why a connection ended or could not be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    #[error("{url:?} is not the address of an MQTT broker ({reason}); write mqtt://host:1883 or mqtts://host:8883")]
-    InvalidUrl { url: String, reason: String },
-    #[error("{path}: {reason}; expected a PEM file with the certificates to trust", path = path.display())]
-    InvalidCaFile { path: PathBuf, reason: String },
-    #[error("TLS: {0}")]
-    Tls(#[from] tokio_rustls::rustls::Error),
-    #[error(transparent)]
-    Topic(#[from] TopicError),
-    #[error("MQTT version {0} is not supported; set 4 (for 3.1.1) or 5")]
-    UnsupportedVersion(u8),
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("the broker did not answer in time")]
-    NoAnswer,
-    #[error("the broker closed the connection")]
-    Closed,
-    #[error("the broker closed the connection with reason {0:#04x}")]
-    Disconnected(u8),
-    #[error("the broker rejects the connection with code {0:#04x}; check user, password and client id")]
-    ConnectionRejected(u8),
-    #[error("the broker rejects the subscription to {0:?}; check its access rules for this user")]
-    SubscriptionRejected(String),
-    #[error("invalid packet from the broker: {0}")]
-    Decode(#[from] DecodeError),
-    #[error("the end of a QoS 2 exchange could not be stored")]
-    ReleaseNotStored,
-    #[error("the broker sent a packet that is only valid from a client")]
-    UnexpectedPacket,
-}
-
-/// A change of a client's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientEvent<'a> {
-    /// The broker has accepted the connection and all subscriptions.
-    Subscribed,
-    /// The connection could not be made, or has ended.
-    Disconnected {
-        /// Why.
-        reason: &'a str,
-    },
-}
-
-/// Called at every change of the connection.
-pub(crate) type Observer<'a> = &'a (dyn Fn(ClientEvent<'_>) + Send + Sync);
-
-/// State that is kept across reconnects.
-#[derive(Debug, Default)]
-pub(crate) struct ResumeState {
-    /// Packet ids of QoS 2 messages that are stored and not yet released by the broker.
-    received_qos2: HashSet<u16>,
-}
 
 /// Subscribes to an external broker and passes its messages to the sink. Each message is acknowledged only after the
 /// sink has stored it. While the sink is busy, the message is offered to it again.
@@ -102,19 +51,9 @@ pub async fn run_client(
         if since.elapsed() > MAX_RECONNECT_DELAY {
             pause = FIRST_RECONNECT_DELAY;
         }
-        tracing::warn!(url = %redacted_url(&config.url), %error, again_in = ?pause, "no connection to the MQTT broker");
+        tracing::warn!(url = %config.redacted_url(), %error, again_in = ?pause, "no connection to the MQTT broker");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_RECONNECT_DELAY);
-    }
-}
-
-/// The URL without user and password, for messages.
-pub(crate) fn redacted_url(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(url) => {
-            format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
-        }
-        Err(_) => "(invalid URL)".into(),
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_rustls::{
     },
 };
 
-use super::ClientError;
+use super::error::ClientError;
 use crate::ClientConfig;
 
 /// A TCP or TLS stream.
@@ -30,8 +30,7 @@ pub(crate) struct BrokerAddress {
 
 impl BrokerAddress {
     pub(crate) fn parse(config: &ClientConfig) -> Result<Self, ClientError> {
-        let wrong =
-            |reason: &str| ClientError::InvalidUrl { url: super::redacted_url(&config.url), reason: reason.into() };
+        let wrong = |reason: &str| ClientError::InvalidUrl { url: config.redacted_url(), reason: reason.into() };
         let url = url::Url::parse(&config.url).map_err(|error| wrong(&error.to_string()))?;
         let secure = match url.scheme() {
             "mqtt" | "tcp" => false,

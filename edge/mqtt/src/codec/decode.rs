@@ -7,8 +7,7 @@ use bytes::Bytes;
 use super::{
     Ack, ConnAck, Connect, DecodeError, Disconnect, Packet, Publish, SubAck, Subscribe, SubscribeFilter, Unsubscribe,
     Version, Will,
-    packet::OptionalProperties,
-    properties::{self, allowed},
+    properties::{self, OptionalProperties, allowed},
     wire::{Reader, decode_varint},
 };
 

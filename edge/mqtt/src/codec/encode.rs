@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{
     Ack, Connect, Packet, Properties, Version,
-    packet::OptionalProperties,
+    properties::OptionalProperties,
     properties::write_subscription_ids,
     wire::{put_binary, put_varint, varint_length},
 };

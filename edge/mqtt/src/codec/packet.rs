@@ -4,10 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Properties, Version};
-
-/// Optional properties. Most packets have none, so they are boxed: an absent set takes one machine word.
-pub(crate) type OptionalProperties = Option<Box<Properties>>;
+use super::{Version, properties::OptionalProperties};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Packet {

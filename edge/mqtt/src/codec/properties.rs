@@ -4,9 +4,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     DecodeError,
-    packet::OptionalProperties,
     wire::{Reader, put_binary, put_varint},
 };
+
+/// Optional properties. Most packets have none, so they are boxed: an absent set takes one machine word.
+pub(crate) type OptionalProperties = Option<Box<Properties>>;
 
 /// The union of the properties of all packet types.
 #[derive(Clone, Debug, Default, PartialEq)]

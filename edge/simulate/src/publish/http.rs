@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use wheeltapper_domain::{WAVEFORM_CONTENT_TYPE, encode_waveform};
+
 use super::{Backoff, Metronome, Pace, PublishError, UNREACHABLE_TIMEOUT};
 use crate::{
     fleet::{Fleet, Tick},
     ndjson,
-    waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform},
 };
 
 const NDJSON_CONTENT_TYPE: &str = "application/x-ndjson";

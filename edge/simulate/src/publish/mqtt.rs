@@ -11,12 +11,12 @@ use std::{
 };
 
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS, Request};
+use wheeltapper_domain::encode_waveform;
 
 use super::{Backoff, Metronome, Pace, PublishError, UNREACHABLE_TIMEOUT};
 use crate::{
     fleet::{Fleet, Tick},
     ndjson,
-    waveform::encode_waveform,
 };
 
 /// Maximum number of unacknowledged messages.

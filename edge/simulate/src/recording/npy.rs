@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use wheeltapper_domain::{WAVEFORM_CONTENT_TYPE, encode_waveform};
+
 use super::{Chunk, RecordingError, excerpt};
-use crate::waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Maximum length of the header in bytes; NumPy rejects longer headers by default.

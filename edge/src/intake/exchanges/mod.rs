@@ -22,9 +22,9 @@
 //! packet id and content as one that was pending when the host died.
 
 mod records;
+mod state;
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -37,11 +37,13 @@ use tokio::sync::oneshot;
 use wheeltapper_log::{Append, Committer, LogRetention, Partition, Reader};
 use wheeltapper_mqtt::Exchange;
 
-pub(crate) use self::records::ExchangeTag;
-use self::records::{ExchangeLogContent, digest, encode_end, encode_snapshot, session_key};
+use self::{
+    records::{ExchangeLogContent, digest, encode_end, encode_snapshot, session_key},
+    state::{ExchangeState, OpenExchange, Pending},
+};
 use crate::{
     clock,
-    line::{self, RawRecord, ReadOutcome},
+    topics::{ExchangeTag, RawRecord, ReadOutcome, SessionKey, read_or_skip},
 };
 
 /// Maximum number of open exchanges, about 100 MB. Beyond it new ones are answered as busy.
@@ -58,9 +60,6 @@ const READ_BYTES: usize = 4 << 20;
 const MAX_PENDING_ENDS: usize = 65_536;
 /// How long a snapshot waits for the committers.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A session, by the hash of its name.
-type SessionKey = [u8; 16];
 
 /// A message to be stored, and its parts that are already stored.
 #[derive(Debug)]
@@ -88,15 +87,6 @@ impl Drop for Attempt {
     }
 }
 
-/// A message that is being stored.
-#[derive(Debug)]
-struct Pending {
-    number: u64,
-    digest: [u8; 16],
-    /// Resends that wait for it.
-    waiting: Vec<oneshot::Sender<()>>,
-}
-
 impl StoreRequest {
     /// Whether a part is already stored. If the message now has another number of records, because the configuration
     /// has changed, its parts cannot be matched and all are stored.
@@ -116,80 +106,6 @@ pub(crate) enum BeginOutcome {
     Wait(oneshot::Receiver<()>),
     /// The maximum number of open exchanges is reached.
     Full,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct OpenExchange {
-    number: u64,
-    digest: [u8; 16],
-    /// Nanoseconds since 1970.
-    opened: i64,
-    parts: u16,
-    stored: Vec<u16>,
-}
-
-impl OpenExchange {
-    fn is_complete(&self) -> bool {
-        self.stored.len() >= usize::from(self.parts)
-    }
-}
-
-#[derive(Debug, Default)]
-struct ExchangeState {
-    sessions: HashMap<SessionKey, HashMap<u16, OpenExchange>>,
-    /// Messages on their way, by session and packet id.
-    pending: HashMap<(SessionKey, u16), Pending>,
-    count: usize,
-    has_changed: bool,
-    /// When the last snapshot was made, and the sum of the raw topic's ends then.
-    snapshot: Option<(Instant, u64)>,
-}
-
-impl ExchangeState {
-    fn get(&self, session: &SessionKey, id: u16) -> Option<&OpenExchange> {
-        self.sessions.get(session)?.get(&id)
-    }
-
-    /// Ends an attempt and returns the resends that wait for it.
-    fn finish(&mut self, exchange: (SessionKey, u16), number: u64) -> Vec<oneshot::Sender<()>> {
-        match self.pending.get(&exchange) {
-            Some(pending) if pending.number == number => {
-                self.pending.remove(&exchange).map(|pending| pending.waiting).unwrap_or_default()
-            }
-            // A new message uses the packet id by now.
-            _ => Vec::new(),
-        }
-    }
-
-    /// Records that a part is stored.
-    fn record_part(&mut self, tag: &ExchangeTag, part: u16, parts: u16, since: i64) {
-        let known = self.sessions.entry(tag.session).or_default();
-        let new_exchange =
-            || OpenExchange { number: tag.number, digest: tag.digest, opened: since, parts, stored: Vec::new() };
-        let before = known.len();
-        let open = known.entry(tag.id).or_insert_with(new_exchange);
-        // A resend that stores missing parts has the number of the first attempt.
-        if open.number < tag.number || (open.number == tag.number && open.parts != parts) {
-            *open = new_exchange();
-        }
-        if open.number == tag.number && !open.stored.contains(&part) {
-            open.stored.push(part);
-        }
-        self.count += known.len() - before;
-        self.has_changed = true;
-    }
-
-    /// Ends the exchange of a packet id, or all exchanges of the session, up to a number.
-    fn end_exchanges(&mut self, session: &SessionKey, id: Option<u16>, number: u64) {
-        let Some(known) = self.sessions.get_mut(session) else { return };
-        let before = known.len();
-        known.retain(|known, open| id.is_some_and(|id| id != *known) || open.number > number);
-        self.count -= before - known.len();
-        if known.is_empty() {
-            self.sessions.remove(session);
-        }
-        self.has_changed = true;
-    }
 }
 
 /// The open exchanges and their log.
@@ -423,16 +339,6 @@ impl Exchanges {
     }
 }
 
-impl ExchangeState {
-    fn drop_opened_before(&mut self, oldest: i64) {
-        for known in self.sessions.values_mut() {
-            known.retain(|_, open| open.opened > oldest);
-        }
-        self.sessions.retain(|_, known| !known.is_empty());
-        self.count = self.sessions.values().map(HashMap::len).sum();
-    }
-}
-
 /// Appends, and waits until it is durable.
 fn commit_and_wait(committer: &Committer, parts: Vec<(usize, Vec<u8>)>) -> anyhow::Result<()> {
     let (done, result) = crossbeam_channel::bounded(1);
@@ -454,7 +360,7 @@ fn frame_record(payload: &[u8]) -> Vec<u8> {
 /// Calls `each` with the records from `offset` up to `end`.
 fn for_each_record(reader: &mut Reader, mut offset: u64, end: u64, mut each: impl FnMut(&[u8])) -> anyhow::Result<()> {
     while offset < end {
-        let records = match line::read_or_skip(reader, offset, end, READ_BYTES)? {
+        let records = match read_or_skip(reader, offset, end, READ_BYTES)? {
             ReadOutcome::Records(records) => records,
             // The worker reports it; later records still count.
             ReadOutcome::Lost(resume) => {

@@ -1,44 +1,7 @@
-//! Record formats of QoS 2 exchanges: tags in the raw topic; ends and snapshots in a separate log.
+//! Record formats of the log of QoS 2 exchanges: ends and snapshots.
 
-use super::{ExchangeState, OpenExchange, SessionKey};
-
-/// Identifies the QoS 2 message from which a record of the raw topic comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ExchangeTag {
-    pub(super) session: SessionKey,
-    pub(super) id: u16,
-    /// Increases with each exchange.
-    pub(super) number: u64,
-    /// Hash of topic and payload.
-    pub(super) digest: [u8; 16],
-}
-
-impl ExchangeTag {
-    /// Length in bytes of an encoded tag with its part.
-    pub(crate) const ENCODED_LEN: usize = 46;
-
-    /// Appends the tag of record `part` of `parts`.
-    pub(crate) fn write(&self, part: u16, parts: u16, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.session);
-        out.extend_from_slice(&self.id.to_le_bytes());
-        out.extend_from_slice(&self.number.to_le_bytes());
-        out.extend_from_slice(&self.digest);
-        out.extend_from_slice(&part.to_le_bytes());
-        out.extend_from_slice(&parts.to_le_bytes());
-    }
-
-    /// Decodes the tag, the record's part, and the number of parts.
-    pub(super) fn read(bytes: &[u8; Self::ENCODED_LEN]) -> Option<(Self, u16, u16)> {
-        let mut bytes = &bytes[..];
-        let tag = Self {
-            session: take_bytes(&mut bytes)?,
-            id: take_u16(&mut bytes)?,
-            number: take_u64(&mut bytes)?,
-            digest: take_bytes(&mut bytes)?,
-        };
-        Some((tag, take_u16(&mut bytes)?, take_u16(&mut bytes)?))
-    }
-}
+use super::state::{ExchangeState, OpenExchange};
+use crate::topics::SessionKey;
 
 pub(super) fn session_key(name: &str) -> SessionKey {
     short_hash(&[name.as_bytes()])

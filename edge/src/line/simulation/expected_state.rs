@@ -9,7 +9,7 @@ use wheeltapper_log::Reader;
 use wheeltapper_store::{Cell, Filter, Store};
 
 use super::plain_stages::{FoldState, is_alert, is_anomaly};
-use crate::{line::Finding, registry::Registry};
+use crate::{registry::Registry, topics::Finding};
 
 /// Readings of appends that were answered, and whether they are durable.
 #[derive(Clone, Debug, Default)]

@@ -17,8 +17,10 @@
 //!
 //! `WHEELTAPPER_SEEDS=20000` runs more histories, `WHEELTAPPER_SEED=7` one, with its actions printed.
 
+mod actions;
 mod checkpoint_gate;
 mod expected_state;
+mod faults;
 mod plain_stages;
 mod random;
 mod simulated_host;

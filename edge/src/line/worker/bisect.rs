@@ -8,14 +8,14 @@
 use wheeltapper_log::Record;
 use wheeltapper_store::SkippedRange;
 
-use super::{READ_BYTES, Worker, WorkerError, open_stages};
+use super::{READ_BYTES, Worker, error::WorkerError, open_stages};
 use crate::{
     components::CallError,
     line::{
         batch::{Batch, PlannedStep, Step},
         replay_filter::{BatchSlice, QuarantinedRange},
-        topic_reader::{ReadOutcome, read_or_skip},
     },
+    topics::{ReadOutcome, read_or_skip},
 };
 
 /// Maximum number of failures while one step is bisected. Each failure costs up to the CPU-time limit of a call, and

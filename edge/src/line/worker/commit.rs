@@ -8,13 +8,16 @@ use std::{
 
 use wheeltapper_store::{AppliedOffset, Commit};
 
-use super::{TopicEnds, TopicFiles, Worker, WorkerError};
+use super::{
+    Worker,
+    error::WorkerError,
+    topics::{TopicEnds, TopicFiles},
+};
 use crate::{
     clock,
-    line::{
-        checkpoint::{CheckpointJob, SnapshotMetadata},
-        pending_output::{Finding, alert_row, anomaly_row, drift_row, prognosis_row},
-    },
+    line::checkpoint::{CheckpointJob, SnapshotMetadata},
+    rows::{alert_row, anomaly_row, drift_row, prognosis_row},
+    topics::Finding,
 };
 
 impl Worker {
@@ -152,7 +155,7 @@ impl Worker {
 
     /// Publishes the findings that have just been committed.
     fn publish_findings(&mut self) {
-        self.shared.findings_end.store(self.topic_ends.anomalies, Ordering::Release);
+        self.shared.findings_end.publish(self.topic_ends.anomalies);
         let metrics = &self.config.metrics;
         let waited = (clock::now().saturating_sub(self.earliest_arrival)).max(0);
         for finding in self.output.findings.drain(..) {

@@ -6,23 +6,23 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use super::Problem;
+use super::problem::Problem;
 
 /// The maximum time that work waits for a thread.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Authentication, which reads `access.db`.
-pub(super) static AUTHENTICATION: BlockingPool = BlockingPool::new(8);
+pub(crate) static AUTHENTICATION: BlockingPool = BlockingPool::new(8);
 /// The routes that the host answers itself.
-pub(super) static ROUTES: BlockingPool = BlockingPool::new(16);
+pub(crate) static ROUTES: BlockingPool = BlockingPool::new(16);
 /// Decompression of bodies.
-pub(super) static DECOMPRESSION: BlockingPool = BlockingPool::new(2);
+pub(crate) static DECOMPRESSION: BlockingPool = BlockingPool::new(2);
 /// Streams that read on from the log and the store.
-pub(super) static STREAMS: BlockingPool = BlockingPool::new(4);
+pub(crate) static STREAMS: BlockingPool = BlockingPool::new(4);
 
 /// A limited number of threads for one kind of work.
 #[derive(Debug)]
-pub(super) struct BlockingPool(Semaphore);
+pub(crate) struct BlockingPool(Semaphore);
 
 impl BlockingPool {
     const fn new(max_threads: usize) -> Self {
@@ -33,7 +33,7 @@ impl BlockingPool {
     ///
     /// # Errors
     /// 503 if all threads of this kind stay busy, 500 if the work panics.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &'static self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {

@@ -15,8 +15,7 @@ use tokio::{
 };
 use wheeltapper_access::client_key;
 
-use super::metrics::HttpMetrics;
-use crate::metrics::Metrics;
+use crate::metrics::{HttpMetrics, Metrics};
 
 /// The maximum number of rejected connections that get a response at once; further ones are only closed.
 const MAX_REPLIES: usize = 64;
@@ -25,7 +24,7 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Admits connections up to the limits.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     max_open: usize,
     max_per_address: usize,
     open: Mutex<OpenCounts>,
@@ -41,7 +40,7 @@ struct OpenCounts {
 
 /// Why a connection is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rejection {
+pub(crate) enum Rejection {
     /// Too many connections of this address are open.
     PerAddress,
     /// Too many connections are open.
@@ -50,19 +49,19 @@ pub(super) enum Rejection {
 
 /// An admitted connection; it counts as open until this is dropped.
 #[derive(Debug)]
-pub(super) struct ConnectionPermit {
+pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
     address: String,
 }
 
 impl Connections {
-    pub(super) fn new(max_open: usize, max_per_address: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(max_open: usize, max_per_address: usize, metrics: Arc<Metrics>) -> Arc<Self> {
         let reply_permits = Arc::new(Semaphore::new(MAX_REPLIES));
         Arc::new(Self { max_open, max_per_address, open: Mutex::default(), metrics, reply_permits })
     }
 
     /// Admits a connection of an address, or returns why not.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, Rejection> {
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, Rejection> {
         let address = client_key(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let per_address = open.per_address.get(&address).copied().unwrap_or(0);
@@ -81,7 +80,7 @@ impl Connections {
     }
 
     /// Sends the reason to a client without TLS, in a task of its own.
-    pub(super) fn reject(&self, mut stream: TcpStream, rejection: Rejection) {
+    pub(crate) fn reject(&self, mut stream: TcpStream, rejection: Rejection) {
         let Ok(permit) = Arc::clone(&self.reply_permits).try_acquire_owned() else { return };
         let response = rejection.response(self.max_open, self.max_per_address);
         tokio::spawn(async move {

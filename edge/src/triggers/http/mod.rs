@@ -11,34 +11,26 @@
 //!
 //! All other routes, including the dashboard, are answered by the component `components/api`.
 
-mod accounts;
-mod admin;
-mod audit_layer;
+mod auth;
 mod blocking;
 mod body;
+mod component;
 mod connections;
-mod dead_letters;
-mod guard;
 mod ingest;
-mod memory;
-mod metrics;
 mod overview;
 mod problem;
 mod reply;
 mod request_checks;
 mod response_headers;
-mod route_policy;
 mod server;
-mod session_revalidation;
-mod signature;
+mod state;
 mod streams;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::{
     Json, Router,
-    body::Body,
     extract::{FromRequestParts as _, Request, State, WebSocketUpgrade},
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -46,7 +38,7 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 use wheeltapper_mqtt::Mapping;
 
@@ -55,37 +47,17 @@ use crate::{
     host::Host,
     streams::{Feed, LiveReadings},
 };
-use guard::AddressKey;
-use memory::BodyMemory;
-pub use metrics::HttpMetrics;
+use auth::{AuthState, StreamSession};
+use component::answer_with_component;
 pub use problem::Problem;
 pub use server::{serve, tls_acceptor};
-use session_revalidation::StreamSession;
+use state::AppState;
 use streams::{Streams, last_event};
 
-/// The maximum body of a request that the component answers; readings have a route of their own.
-const MAX_BODY: usize = 1 << 20;
-
-/// How long a change under If-Match waits for other changes.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The minimum size of a response that is compressed; a smaller one fits into one packet anyway.
 const MIN_COMPRESSED_BYTES: u16 = 1024;
 /// The maximum size of a WebSocket message from a listener, in bytes; its content is ignored.
 const MAX_MESSAGE_BYTES: usize = 4 << 10;
-
-/// The state that the handlers share.
-#[derive(Debug)]
-pub(super) struct AppState {
-    host: Arc<Host>,
-    mapping: Arc<Mapping>,
-    memory: Arc<BodyMemory>,
-    max_body: usize,
-    api: Arc<Api>,
-    /// Held during a change under If-Match, so that the row does not change between the check and the change.
-    changes: tokio::sync::Mutex<()>,
-    query_service: Arc<QueryService>,
-    streams: Streams,
-}
 
 /// The routes. Their streams end when `stopping` turns true.
 ///
@@ -93,21 +65,14 @@ pub(super) struct AppState {
 /// If a webhook source's secret cannot be read, or the API's component cannot be loaded.
 pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<bool>) -> anyhow::Result<Router> {
     let config = host.config();
-    let auth = Arc::new(guard::AuthState::new(&host).context("opening access.db")?);
+    let auth = Arc::new(AuthState::new(&host).context("opening access.db")?);
     let query_service = Arc::new(QueryService::new(Arc::clone(&host)));
     let streams = Streams {
         feed: Feed::start(Arc::clone(&query_service)).context("starting the stream of findings")?,
-        live: LiveReadings::new(Arc::clone(&host)),
+        live: LiveReadings::start(Arc::clone(&host), stopping.clone()).context("starting the streams of readings")?,
         stopping,
     };
-    let supervised = streams.clone();
-    tokio::spawn(host.supervisor.supervise("streams", move |_| {
-        let streams = supervised.clone();
-        async move {
-            streams.run().await;
-            Ok(())
-        }
-    }));
+    tokio::spawn(streams.clone().stop_with_host());
     let state = AppState {
         memory: Arc::clone(&auth.memory),
         max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),
@@ -125,19 +90,19 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(reply::method_not_allowed)
         .with_state(Arc::clone(&state))
-        .merge(accounts::routes(Arc::clone(&auth)))
-        .merge(admin::routes(Arc::clone(&auth)))
+        .merge(auth::account_routes(Arc::clone(&auth)))
+        .merge(auth::admin_routes(Arc::clone(&auth)))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES)));
     Ok(Router::new()
         .route("/api/v1/ingest", post(ingest::ingest))
         .route("/health", get(health))
         .route("/ready", get(ready))
-        .merge(dead_letters::routes())
+        .merge(ingest::dead_letter_routes())
         .method_not_allowed_fallback(reply::method_not_allowed)
         .fallback(fallback_route)
         .with_state(state)
         .merge(compressed)
-        .layer(axum::middleware::from_fn_with_state(auth, guard::guard)))
+        .layer(axum::middleware::from_fn_with_state(auth, auth::guard)))
 }
 
 /// The fallback: the streams, and all that the component answers.
@@ -163,44 +128,6 @@ async fn fallback_route(State(state): State<Arc<AppState>>, request: Request) ->
         }
     }
     answer_with_component(&state, caller, request).await
-}
-
-pub(super) async fn answer_with_component(state: &AppState, caller: Caller, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let address = parts.extensions.get::<AddressKey>().map_or_else(String::new, |AddressKey(key)| key.clone());
-    let content_length = parts.headers.get(header::CONTENT_LENGTH);
-    let content_length = content_length.and_then(|length| length.to_str().ok()?.parse().ok());
-    // The memory is released when the response is sent.
-    let mut permit = state.memory.permit(address);
-    let body = match body::read(body, content_length, MAX_BODY, &mut permit).await {
-        Ok(body) => body,
-        Err(error) if error.dead_letter.is_some() => {
-            let detail = format!("the body is larger than {MAX_BODY} bytes; send less at once");
-            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
-        }
-        Err(error) => return error.problem.into_response(),
-    };
-    let request = Request::from_parts(parts, body);
-    // No other change of this kind may run between the check of the ETag and the change.
-    let is_change = request.headers().contains_key(header::IF_MATCH) && !request.method().is_safe();
-    let _change_guard = match is_change {
-        true => match timeout(CHANGE_TIMEOUT, state.changes.lock()).await {
-            Ok(guard) => Some(guard),
-            Err(_) => {
-                let detail = "other changes take too long to finish; send the request again";
-                return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(2).into_response();
-            }
-        },
-        false => None,
-    };
-    match Arc::clone(&state.api).handle(caller, request).await {
-        Ok(response) => response.map(Body::from),
-        Err(error) => {
-            tracing::error!(%error, "the API's component failed");
-            let detail = "the API's component failed on this request; see the host's log for the reason";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
-        }
-    }
 }
 
 async fn socket(state: &AppState, caller: Caller, request: Request) -> Result<Response, Problem> {

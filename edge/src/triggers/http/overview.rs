@@ -11,12 +11,14 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    AppState, Problem, answer_with_component,
+    component::answer_with_component,
+    problem::Problem,
     reply::{json_with_etag, run_blocking},
+    state::AppState,
 };
 use crate::{api::Caller, latest_findings};
 
-pub(super) async fn overview(
+pub(crate) async fn overview(
     State(state): State<Arc<AppState>>,
     Extension(caller): Extension<Caller>,
     request: Request,

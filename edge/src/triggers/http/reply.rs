@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wheeltapper_access::AccessError;
 
-use super::{Problem, blocking};
+use super::{blocking, problem::Problem};
 
 /// The maximum body size in bytes: names, roles and sites are short.
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -22,7 +22,7 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// Reads a JSON body.
-pub(super) async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+pub(crate) async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
         let detail = format!("the body must be application/json, but Content-Type is {kind:?}; send JSON");
@@ -51,15 +51,15 @@ pub(super) async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T
 }
 
 /// The parameters `limit` and `cursor` of a query.
-pub(super) struct PageParams {
-    pub(super) limit: usize,
+pub(crate) struct PageParams {
+    pub(crate) limit: usize,
     /// The first row of the page; `None`: the first of all.
-    pub(super) cursor: Option<i64>,
+    pub(crate) cursor: Option<i64>,
 }
 
 impl PageParams {
     /// Parses a query.
-    pub(super) fn from_query(query: Option<&str>) -> Result<Self, Problem> {
+    pub(crate) fn from_query(query: Option<&str>) -> Result<Self, Problem> {
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let uri = format!("/?{}", query.unwrap_or_default());
         let pairs =
@@ -100,7 +100,7 @@ fn parse_cursor(text: &str) -> Option<i64> {
 }
 
 /// The part of a path that a template's `{…}` stands for.
-pub(super) fn path_param(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(crate) fn path_param(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     path.map(|Path(part)| part).map_err(|_| {
         let detail = "the path is not UTF-8 after percent-decoding; encode it as UTF-8";
         Problem::new(StatusCode::BAD_REQUEST, detail)
@@ -108,7 +108,7 @@ pub(super) fn path_param(path: Result<Path<String>, PathRejection>) -> Result<St
 }
 
 /// A page of rows, with a link to the next page.
-pub(super) fn page_response(
+pub(crate) fn page_response(
     headers: &HeaderMap,
     path: &str,
     items: Vec<Value>,
@@ -124,7 +124,7 @@ pub(super) fn page_response(
 }
 
 /// 200, or 304 if the client has this version.
-pub(super) fn json_with_etag(headers: &HeaderMap, body: &Value) -> Response {
+pub(crate) fn json_with_etag(headers: &HeaderMap, body: &Value) -> Response {
     let body = body.to_string();
     let hash = blake3::hash(body.as_bytes()).to_hex();
     // Weak: a compressed response is equivalent, but not the same bytes.
@@ -145,7 +145,7 @@ pub(super) fn json_with_etag(headers: &HeaderMap, body: &Value) -> Response {
 }
 
 /// A JSON response that must not be stored: it may hold a password or a key.
-pub(super) fn no_store_json(status: StatusCode, body: &Value) -> Response {
+pub(crate) fn no_store_json(status: StatusCode, body: &Value) -> Response {
     let mut response = json_response(status, body.to_string());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
@@ -162,12 +162,12 @@ fn set_private(mut response: Response) -> Response {
 }
 
 /// A time in the API's format.
-pub(super) fn time_json(time: i64) -> Value {
+pub(crate) fn time_json(time: i64) -> Value {
     jiff::Timestamp::from_nanosecond(i128::from(time)).map_or(Value::Null, |instant| json!(instant.to_string()))
 }
 
 /// The response of this host's own routes to a method that they do not support.
-pub(super) async fn method_not_allowed(request: Request) -> Response {
+pub(crate) async fn method_not_allowed(request: Request) -> Response {
     let path = request.uri().path();
     let mut methods: Vec<&str> = [Method::GET, Method::POST, Method::PATCH, Method::DELETE]
         .iter()
@@ -192,7 +192,7 @@ pub(super) async fn method_not_allowed(request: Request) -> Response {
 }
 
 /// An access error as a problem.
-pub(super) fn access_problem(error: AccessError) -> Problem {
+pub(crate) fn access_problem(error: AccessError) -> Problem {
     let status = match &error {
         AccessError::NotFound { .. } => StatusCode::NOT_FOUND,
         AccessError::UserExists(_) | AccessError::LastAdmin(_) | AccessError::ExpiryInPast => StatusCode::CONFLICT,
@@ -207,6 +207,6 @@ pub(super) fn access_problem(error: AccessError) -> Problem {
 }
 
 /// Runs work that waits for the disk on a thread of its own.
-pub(super) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     blocking::ROUTES.run(work).await
 }

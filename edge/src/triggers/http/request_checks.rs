@@ -6,13 +6,13 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// Checks the host and the path.
 ///
 /// # Errors
 /// 400 with the reason and what to do.
-pub(super) fn check(request: &Request) -> Result<(), Problem> {
+pub(crate) fn check(request: &Request) -> Result<(), Problem> {
     check_host(request.version(), request.uri(), request.headers())
         .and_then(|()| check_path(request.uri().path()))
         .map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))

@@ -8,7 +8,6 @@ use axum::{
     response::Response,
 };
 
-use super::guard::AuthState;
 use crate::clock;
 
 /// The id of a request in the logs.
@@ -18,7 +17,7 @@ const MAX_ID_BYTES: usize = 128;
 
 /// The parts of a request that its response headers depend on.
 #[derive(Debug)]
-pub(super) struct ResponseHeaders {
+pub(crate) struct ResponseHeaders {
     id: HeaderValue,
     origin: Option<HeaderValue>,
     /// Whether this is a CORS preflight request.
@@ -26,7 +25,7 @@ pub(super) struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    pub(super) fn for_request(request: &Request) -> Self {
+    pub(crate) fn for_request(request: &Request) -> Self {
         let headers = request.headers();
         Self {
             id: request_id(headers),
@@ -37,10 +36,10 @@ impl ResponseHeaders {
     }
 
     /// Adds the headers to a response; headers that the component has set are kept.
-    pub(super) fn apply(self, auth: &AuthState, response: &mut Response) {
-        add_security_headers(auth.tls, response.headers_mut());
-        if !auth.origins.is_empty() && !has_cors(response.headers()) {
-            self.add_cors(&auth.origins, response);
+    pub(crate) fn apply(self, tls: bool, origins: &[String], response: &mut Response) {
+        add_security_headers(tls, response.headers_mut());
+        if !origins.is_empty() && !has_cors(response.headers()) {
+            self.add_cors(origins, response);
         }
         response.headers_mut().entry(REQUEST_ID).or_insert(self.id);
     }
@@ -110,7 +109,7 @@ fn add_security_headers(tls: bool, headers: &mut HeaderMap) {
 }
 
 /// The name or address in a Host header, without port and brackets.
-pub(super) fn host_name(host: &str) -> &str {
+pub(crate) fn host_name(host: &str) -> &str {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
         None => host.split(':').next(),

@@ -113,3 +113,14 @@ pub enum Event {
     /// A label set by [`super::SimulatedStorage::mark`].
     Mark(String),
 }
+
+impl Fault {
+    /// Fails as injected.
+    pub(super) fn trigger<T>(&self) -> io::Result<T> {
+        #[expect(clippy::panic, reason = "the test requested it")]
+        if self.panics {
+            panic!("an injected panic");
+        }
+        Err(io::Error::new(self.error, "an injected fault"))
+    }
+}

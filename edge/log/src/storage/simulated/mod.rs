@@ -4,6 +4,7 @@
 mod fault;
 mod file_content;
 mod simulated_file;
+mod state;
 
 pub use fault::{Event, Fault, Operation};
 
@@ -11,45 +12,21 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::MutexGuard,
     time::{Duration, SystemTime},
 };
 
-use self::{file_content::FileContent, simulated_file::SimulatedFile};
+use self::{
+    file_content::FileContent,
+    simulated_file::SimulatedFile,
+    state::{NameChange, SharedState, SimulationState},
+};
 use super::{Storage, StorageFile};
 
 /// The simulated file system; clones share it.
 #[derive(Clone, Debug)]
 pub struct SimulatedStorage {
-    state: Arc<Mutex<SimulationState>>,
-}
-
-/// A change of a folder that is not synced yet.
-#[derive(Clone, Debug)]
-enum NameChange {
-    Link { path: PathBuf, node: usize },
-    Unlink { path: PathBuf },
-    Rename { from: PathBuf, to: PathBuf },
-}
-
-#[derive(Debug)]
-struct SimulationState {
-    folders: BTreeSet<PathBuf>,
-    names: BTreeMap<PathBuf, usize>,
-    durable_names: BTreeMap<PathBuf, usize>,
-    name_changes: Vec<NameChange>,
-    files: Vec<FileContent>,
-    modified: BTreeMap<usize, SystemTime>,
-    page_size: usize,
-    free_bytes: Option<u64>,
-    read_only: bool,
-    faults: Vec<Fault>,
-    /// Incremented when the process dies. Files opened before are then unusable.
-    process_epoch: u64,
-    now: SystemTime,
-    monotonic: Duration,
-    random: u64,
-    trace: Option<Vec<Event>>,
+    state: SharedState,
 }
 
 impl SimulatedStorage {
@@ -78,7 +55,7 @@ impl SimulatedStorage {
             random: seed,
             trace: None,
         };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { state: SharedState::new(state) }
     }
 
     /// The process dies: written data stays, open files become unusable.
@@ -177,7 +154,7 @@ impl SimulatedStorage {
     }
 
     fn lock_state(&self) -> MutexGuard<'_, SimulationState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Runs a call, applies an injected fault, and adds the call to the trace.
@@ -195,113 +172,6 @@ impl SimulatedStorage {
         state.trace_call(operation, path, 0, 0, result.is_ok());
         result
     }
-}
-
-impl Fault {
-    fn trigger<T>(&self) -> io::Result<T> {
-        #[expect(clippy::panic, reason = "the test requested it")]
-        if self.panics {
-            panic!("an injected panic");
-        }
-        Err(io::Error::new(self.error, "an injected fault"))
-    }
-}
-
-impl NameChange {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Link { path, .. } | Self::Unlink { path } | Self::Rename { to: path, .. } => path,
-        }
-    }
-
-    fn apply(self, names: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            Self::Link { path, node } => {
-                names.insert(path, node);
-            }
-            Self::Unlink { path } => {
-                names.remove(&path);
-            }
-            Self::Rename { from, to } => {
-                if let Some(node) = names.remove(&from) {
-                    names.insert(to, node);
-                }
-            }
-        }
-    }
-}
-
-impl SimulationState {
-    fn next_random(&mut self) -> u64 {
-        split_mix(&mut self.random)
-    }
-
-    fn trace_call(&mut self, operation: Operation, path: &Path, at: u64, length: u64, ok: bool) {
-        if let Some(trace) = &mut self.trace {
-            trace.push(Event::Call { operation, path: path.to_owned(), at, length, ok });
-        }
-    }
-
-    /// Returns the injected fault that applies to this call, if any.
-    fn take_fault(&mut self, operation: Operation, path: &Path) -> Option<Fault> {
-        let fits = |fault: &&mut Fault| fault.operation == operation && path.starts_with(&fault.under);
-        let index = {
-            let fault = self.faults.iter_mut().find(fits)?;
-            if fault.skip > 0 {
-                fault.skip -= 1;
-                return None;
-            }
-            fault.failure_count = fault.failure_count.saturating_sub(1);
-            fault.clone()
-        };
-        self.faults.retain(|fault| fault.failure_count > 0);
-        Some(index)
-    }
-
-    fn writable(&self) -> io::Result<()> {
-        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
-    }
-
-    /// Takes up to `bytes` from the free space. Returns how many were available.
-    fn reserve_space(&mut self, bytes: u64) -> u64 {
-        let Some(free) = &mut self.free_bytes else { return bytes };
-        let taken = bytes.min(*free);
-        *free -= taken;
-        taken
-    }
-
-    fn release_space(&mut self, bytes: u64) {
-        if let Some(free) = &mut self.free_bytes {
-            *free += bytes;
-        }
-    }
-
-    fn change_name(&mut self, change: NameChange) {
-        change.clone().apply(&mut self.names);
-        self.name_changes.push(change);
-    }
-
-    fn lose_power(&mut self, random: &mut dyn FnMut() -> u64) {
-        self.process_epoch += 1;
-        for change in std::mem::take(&mut self.name_changes) {
-            if random() & 1 == 0 {
-                change.apply(&mut self.durable_names);
-            }
-        }
-        self.names = self.durable_names.clone();
-        for node in &mut self.files {
-            node.lose_power(&mut *random);
-        }
-    }
-}
-
-/// SplitMix64.
-fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 impl Storage for SimulatedStorage {
@@ -343,14 +213,14 @@ impl Storage for SimulatedStorage {
             state.change_name(NameChange::Link { path: path.to_owned(), node });
             Ok((node, state.process_epoch))
         })?;
-        Ok(Box::new(SimulatedFile::new(self.clone(), path, node, life)))
+        Ok(Box::new(SimulatedFile::new(self.state.clone(), path, node, life)))
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
         let (node, life) = self.call(Operation::Open, path, |state| {
             Ok((*state.names.get(path).ok_or(io::ErrorKind::NotFound)?, state.process_epoch))
         })?;
-        Ok(Box::new(SimulatedFile::new(self.clone(), path, node, life)))
+        Ok(Box::new(SimulatedFile::new(self.state.clone(), path, node, life)))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

@@ -5,19 +5,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Operation, SimulatedStorage, SimulationState, StorageFile};
+use super::{
+    fault::Operation,
+    state::{SharedState, SimulationState, split_mix},
+};
+use crate::storage::StorageFile;
 
 #[derive(Debug)]
 pub(super) struct SimulatedFile {
-    storage: SimulatedStorage,
+    state: SharedState,
     path: PathBuf,
     file_index: usize,
     process_epoch: u64,
 }
 
 impl SimulatedFile {
-    pub(super) fn new(storage: SimulatedStorage, path: &Path, node: usize, life: u64) -> Self {
-        Self { storage, path: path.to_owned(), file_index: node, process_epoch: life }
+    pub(super) fn new(state: SharedState, path: &Path, node: usize, life: u64) -> Self {
+        Self { state, path: path.to_owned(), file_index: node, process_epoch: life }
     }
 
     fn call<T>(
@@ -27,7 +31,7 @@ impl SimulatedFile {
         length: u64,
         work: impl FnOnce(&mut SimulationState) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut state = self.storage.lock_state();
+        let mut state = self.state.lock();
         if state.process_epoch != self.process_epoch {
             return Err(io::Error::other("the process that opened this file is dead"));
         }
@@ -45,7 +49,7 @@ impl SimulatedFile {
                 return Ok(());
             }
             let mut random = state.next_random();
-            state.files[self.file_index].fail_sync(|| super::split_mix(&mut random));
+            state.files[self.file_index].fail_sync(|| split_mix(&mut random));
             fault.map_or_else(|| Err(io::ErrorKind::ReadOnlyFilesystem.into()), |fault| fault.trigger())
         })
     }
@@ -87,7 +91,7 @@ impl StorageFile for SimulatedFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        let state = self.storage.lock_state();
+        let state = self.state.lock();
         if state.process_epoch != self.process_epoch {
             return Err(io::Error::other("the process that opened this file is dead"));
         }
