@@ -10,11 +10,13 @@ use std::{
 
 use crate::metrics::Metrics;
 
+/// Since when and why each connection is down, by name; `None` while it is up.
+type States = BTreeMap<String, Option<(Instant, String)>>;
+
 /// All connections of the host. A clone refers to the same connections.
 #[derive(Clone, Debug)]
 pub struct Connections {
-    /// Since when and why a connection is down, by name; `None` while it is up.
-    states: Arc<Mutex<BTreeMap<String, Option<(Instant, String)>>>>,
+    states: Arc<Mutex<States>>,
     metrics: Arc<Metrics>,
 }
 
@@ -61,7 +63,7 @@ impl Connections {
         .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<(Instant, String)>>> {
+    fn lock(&self) -> MutexGuard<'_, States> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,14 +25,14 @@ use crate::{
 /// The architecture's name in Debian.
 pub(super) const ARCHITECTURE: &str = "amd64";
 /// The configuration that the package installs.
-pub(super) const CONFFILE: &str = include_str!("../../../infra/systemd/wheeltapper.toml");
+pub(super) const CONFFILE: &str = include_str!("../../../../infra/systemd/wheeltapper.toml");
 const CONFFILE_PATH: &str = "etc/wheeltapper/wheeltapper.toml";
-const UNIT: &str = include_str!("../../../infra/systemd/wheeltapper.service");
-const README: &str = include_str!("../../../infra/systemd/README.md");
+const UNIT: &str = include_str!("../../../../infra/systemd/wheeltapper.service");
+const README: &str = include_str!("../../../../infra/systemd/README.md");
 const SCRIPTS: [(&str, &str); 3] = [
-    ("postinst", include_str!("../../../infra/systemd/debian/postinst")),
-    ("prerm", include_str!("../../../infra/systemd/debian/prerm")),
-    ("postrm", include_str!("../../../infra/systemd/debian/postrm")),
+    ("postinst", include_str!("../../../../infra/systemd/debian/postinst")),
+    ("prerm", include_str!("../../../../infra/systemd/debian/prerm")),
+    ("postrm", include_str!("../../../../infra/systemd/debian/postrm")),
 ];
 
 /// What a Debian package is made of.

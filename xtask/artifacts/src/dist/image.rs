@@ -26,8 +26,8 @@ pub(super) const USER: u32 = 10001;
 /// The data folder, a volume.
 pub(super) const DATA: &str = "var/lib/wheeltapper";
 pub(super) const CONFIG_PATH: &str = "/etc/wheeltapper/wheeltapper.toml";
-const CONFIG: &str = include_str!("../../../infra/docker/wheeltapper.toml");
-const LICENSE: &str = include_str!("../../../LICENSE");
+const CONFIG: &str = include_str!("../../../../infra/docker/wheeltapper.toml");
+const LICENSE: &str = include_str!("../../../../LICENSE");
 
 /// Returns config and layer of the image.
 pub(super) fn contents(program: &Program, commit: &Commit) -> anyhow::Result<Contents> {
