@@ -4,6 +4,7 @@
 //! after a significant change, and resolves it after a run of quiet windows. It has no clock and no entropy.
 
 mod alerter;
+mod asset_state;
 #[cfg(target_family = "wasm")]
 mod component;
 mod config;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::StageError;
-use crate::alerter::AssetState;
+use crate::asset_state::AssetState;
 
 const VERSION: u8 = 1;
 

@@ -8,7 +8,7 @@ use crate::{
     api_response::ApiResponse,
     json_body,
     listing::{ANOMALIES, WORK_ORDERS},
-    problem::Problem,
+    problem::{self, Problem},
     rows::{Row, format_columns, parse_reply, query_rows},
     schemas::{Amendment, Comment, OptionalComment},
 };
@@ -31,7 +31,7 @@ pub(crate) fn respond_to_action(
             .map_or_else(String::new, |text| text.0),
     };
     if request.headers().contains_key(header::IF_MATCH) {
-        anomaly_response(line, id)?.check_if_match(request.headers())?;
+        problem::check_if_match(&anomaly_response(line, id)?, request.headers())?;
     }
     perform_on_anomaly(line, action, id, text, now)?;
     anomaly_response(line, id)
@@ -79,7 +79,7 @@ pub(crate) fn amend_work_order(
         return Err(WORK_ORDERS.not_found(id));
     }
     if request.headers().contains_key(header::IF_MATCH) {
-        ApiResponse::json(StatusCode::OK, &WORK_ORDERS.item(line, id)?).check_if_match(request.headers())?;
+        problem::check_if_match(&ApiResponse::json(StatusCode::OK, &WORK_ORDERS.item(line, id)?), request.headers())?;
     }
     let row = line.perform_action(&ActionRequest { action: Action::Amend, id: id.to_owned(), text, now })?;
     let mut row: Row = parse_reply(&row, "the work order")?;

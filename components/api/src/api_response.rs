@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::{compression, problem::Problem};
+use crate::compression;
 
 /// The header with the id of a request in the logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -64,15 +64,10 @@ impl ApiResponse {
         self
     }
 
-    /// Checks `If-Match` against this response, which is the current state. Answers 412 if the item has changed.
-    pub(crate) fn check_if_match(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if !headers.contains_key(header::IF_MATCH) || contains_etag(headers, header::IF_MATCH, &etag(self.0.body())) {
-            return Ok(());
-        }
-        Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "the item has changed since the ETag in If-Match was issued; GET it again, check the changes and send its new ETag, or leave If-Match out",
-        ))
+    /// Returns whether `If-Match` allows a change of this response, which is the current state: it is missing, or
+    /// contains the response's tag.
+    pub(crate) fn matches(&self, headers: &HeaderMap) -> bool {
+        !headers.contains_key(header::IF_MATCH) || contains_etag(headers, header::IF_MATCH, &etag(self.0.body()))
     }
 
     /// Completes the response to `request`: adds the request id and the ETag, compresses the body, and drops it for

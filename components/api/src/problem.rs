@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 problem details.
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::{LineApiError, api_response::ApiResponse};
@@ -62,6 +62,17 @@ impl Problem {
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         self.with_header(header::RETRY_AFTER, seconds.into())
     }
+}
+
+/// Checks `If-Match` against a response, which is the current state. Answers 412 if the item has changed.
+pub(crate) fn check_if_match(current: &ApiResponse, headers: &HeaderMap) -> Result<(), Problem> {
+    if current.matches(headers) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "the item has changed since the ETag in If-Match was issued; GET it again, check the changes and send its new ETag, or leave If-Match out",
+    ))
 }
 
 impl From<LineApiError> for Problem {

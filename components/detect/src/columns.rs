@@ -49,6 +49,11 @@ pub(crate) fn scored_columns(features: &[String]) -> Vec<Column> {
     columns
 }
 
+/// True if the column is a level, which is meaningful even for a single value.
+pub(crate) fn is_level(features: &[String], column: Column) -> bool {
+    features.get(column.index as usize).is_some_and(|name| name == "mean" || name == "q50")
+}
+
 /// Normal range of a column of one sensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NormalRange {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use wheeltapper_condition_monitoring::life::{history::RunToFailure, library::Library};
 use wheeltapper_detectors::DetectorKind;
 
-use crate::life::RunLibrary;
+use crate::run_library::RunLibrary;
 
 /// The configuration, parsed from JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]

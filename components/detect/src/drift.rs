@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use wheeltapper_detectors::{AnyDetector, Detector as _, Layout, adwin::Adwin, ks};
 
-use crate::scoring_unit::Window;
+use crate::window::Window;
 
 /// Windows per sample.
 const SAMPLE_SIZE: usize = 40;

@@ -11,11 +11,12 @@ use wheeltapper_detectors::{AnyDetector, Detector as _};
 use crate::{
     columns::Column,
     config::Config,
-    explain::{self, Anomaly, AssetContext, Explanation},
+    explain::{self, Anomaly, AssetContext, DryRunScore},
     scalars::ScalarModel,
-    scoring_unit::{FeatureRow, ScoringUnit, UnitModel, Window},
+    scoring_unit::{ScoringUnit, UnitModel},
     stage::{FeatureBlock, PushError, Stage, WAVEFORM_FEATURE, validate_block},
     waveform::{self, WaveformModel},
+    window::{FeatureRow, Window},
 };
 
 /// Most windows in a call.
@@ -69,15 +70,6 @@ pub enum DryRunError {
         /// Names of the available detectors.
         available: String,
     },
-}
-
-/// Score and explanation of a window.
-#[derive(Debug)]
-pub(crate) struct DryRunScore {
-    pub(crate) ratio: f64,
-    pub(crate) finding: Explanation,
-    /// Factor on the confidence; below 1 if there were few values.
-    pub(crate) confidence_factor: f64,
 }
 
 /// Rows with the names of their sensors, by window.
@@ -294,9 +286,4 @@ fn member_index(unit: &ScoringUnit, sensor: &str) -> Option<usize> {
 
 fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// True if the column is a level, which is meaningful even for a single value.
-pub(crate) fn is_level(features: &[String], column: Column) -> bool {
-    features.get(column.index as usize).is_some_and(|name| name == "mean" || name == "q50")
 }

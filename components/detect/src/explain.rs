@@ -3,8 +3,8 @@
 use crate::{
     columns::Column,
     config::Config,
-    life::RunLibrary,
-    scoring_unit::{Member, Window},
+    run_library::RunLibrary,
+    window::{Member, Window},
 };
 
 /// Most contributions of an anomaly.
@@ -92,6 +92,15 @@ pub(crate) struct Explanation {
     pub(crate) model: &'static str,
     /// Number of windows that the model was trained on.
     pub(crate) training_windows: u32,
+}
+
+/// Score and explanation of a window of a dry run.
+#[derive(Debug)]
+pub(crate) struct DryRunScore {
+    pub(crate) ratio: f64,
+    pub(crate) finding: Explanation,
+    /// Factor on the confidence; below 1 if there were few values.
+    pub(crate) confidence_factor: f64,
 }
 
 /// Data about an asset that an explanation needs besides the window.

@@ -165,7 +165,7 @@ pub(crate) fn of_scalars(context: &AssetContext<'_>, parts: &[Contribution], z: 
 #[allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 mod tests {
     use super::*;
-    use crate::{columns, config::Config, scoring_unit::Member};
+    use crate::{columns, config::Config, window::Member};
 
     /// Fault mode of louder vibration together with these deviations of the pressure's mean and standard deviation, in
     /// scales.

@@ -13,10 +13,12 @@ mod explain;
 mod faults;
 mod life;
 mod robust;
+mod run_library;
 mod scalars;
 mod scoring_unit;
 mod stage;
 mod waveform;
+mod window;
 
 #[cfg(target_family = "wasm")]
 mod component;

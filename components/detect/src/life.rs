@@ -7,10 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_condition_monitoring::life::{
-    RemainingLife, health::HealthBaseline, library::Library, tracker::HealthTracker, wiener::DegradationModel,
+    RemainingLife, health::HealthBaseline, tracker::HealthTracker, wiener::DegradationModel,
 };
 
-use crate::{explain::AssetContext, scoring_unit::Window};
+use crate::{explain::AssetContext, run_library::RunLibrary, window::Window};
 
 /// Windows that are averaged for one step of the degradation.
 const WINDOWS_PER_STEP: u32 = 6;
@@ -54,14 +54,6 @@ pub(crate) struct LifeEstimator {
     step: i64,
 }
 
-/// A library of runs to failure and its sensors, by the last segment of their ids.
-#[derive(Debug)]
-pub(crate) struct RunLibrary {
-    pub(crate) sensors: Vec<String>,
-    pub(crate) horizon: f64,
-    pub(crate) library: Library,
-}
-
 impl LifeEstimator {
     /// Starts from the levels (in scales) of the training windows. A new training changes the scales, so the state is
     /// reset.
@@ -89,7 +81,7 @@ impl LifeEstimator {
             self.step = if self.step > 0 { self.step.min(step.max(1)) } else { step };
         }
         self.last_start = Some(window.start);
-        if let Some(runs) = context.library.filter(|runs| runs.row(levels, context).is_some()) {
+        if let Some(runs) = context.library.filter(|runs| runs.row(levels, context.members).is_some()) {
             return self.estimate_by_library(window, levels, runs, context);
         }
         self.estimate_by_degradation(window, scaled, context)
@@ -113,7 +105,7 @@ impl LifeEstimator {
         runs: &RunLibrary,
         context: &AssetContext<'_>,
     ) -> Option<Prognosis> {
-        let row = runs.row(levels, context)?;
+        let row = runs.row(levels, context.members)?;
         runs.library.push(&mut self.tracker, &row);
         let remaining = runs.library.remaining(&self.tracker)?;
         let health = (remaining.expected / runs.horizon).clamp(0.0, 1.0);
@@ -175,20 +167,5 @@ impl LifeEstimator {
             hours: [remaining.p10, remaining.p50, remaining.p90].map(hours),
             model,
         }
-    }
-}
-
-impl RunLibrary {
-    /// Returns the levels in the library's order; None if a sensor is missing.
-    fn row(&self, levels: &[f64], context: &AssetContext<'_>) -> Option<Vec<f64>> {
-        self.sensors
-            .iter()
-            .map(|name| {
-                let index = context.members.iter().position(|member| {
-                    member.name.rsplit('/').next().is_some_and(|short| short == name) || *member.name == **name
-                })?;
-                levels.get(index).copied().filter(|level| level.is_finite())
-            })
-            .collect()
     }
 }

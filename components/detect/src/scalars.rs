@@ -13,7 +13,7 @@ use crate::{
     explain::{self, AssetContext, Contribution, Explanation, FeatureValue, Trend},
     faults,
     life::{LifeEstimator, Prognosis},
-    scoring_unit::{MAX_ABSENT, Member, Window},
+    window::{MAX_ABSENT, Member, Window},
 };
 
 /// A sensor with a smaller share of its usual readings is missing in a window, for instance at the start or end of the

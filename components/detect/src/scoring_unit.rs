@@ -5,41 +5,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{scalars::ScalarModel, waveform::WaveformModel};
+use crate::{
+    scalars::ScalarModel,
+    waveform::WaveformModel,
+    window::{FeatureRow, MAX_ABSENT, Member, Window},
+};
 
 /// A window is scored without its missing sensors once this many later ones are pending.
 const MAX_PENDING: usize = 3;
-/// After this many consecutive windows without a sensor, windows no longer wait for it.
-pub(crate) const MAX_ABSENT: u32 = 3;
 
 /// Most sensors of a unit, the first ones that send; work and state grow with them.
 const MAX_MEMBERS: usize = 1_024;
 
-/// Features of one sensor in a window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct FeatureRow {
-    pub(crate) count: u32,
-    pub(crate) values: Vec<f64>,
-}
-
-/// A sensor of the unit.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Member {
-    pub(crate) name: Box<str>,
-    /// Consecutive windows without it.
-    pub(crate) missed_windows: u32,
-}
-
 /// Windows that wait for sensors, by `(start, end)`.
 type PendingWindows = BTreeMap<(i64, i64), Vec<Option<FeatureRow>>>;
-
-/// A window with the rows of its sensors, in the order of the unit's members; None for a missing sensor.
-#[derive(Clone, Debug)]
-pub(crate) struct Window {
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    pub(crate) rows: Vec<Option<FeatureRow>>,
-}
 
 /// Model of a unit.
 #[derive(Clone, Debug, Serialize, Deserialize)]

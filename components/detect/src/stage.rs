@@ -9,10 +9,12 @@ use crate::{
     config::{Config, ConfigError},
     drift::{DriftEvent, DriftKind},
     explain::{self, Anomaly, AssetContext},
-    life::{Prognosis, RunLibrary},
+    life::Prognosis,
+    run_library::RunLibrary,
     scalars::{ScalarModel, WindowOutcome},
-    scoring_unit::{FeatureRow, ScoringUnit, UnitModel, Window},
+    scoring_unit::{ScoringUnit, UnitModel},
     waveform::WaveformModel,
+    window::{FeatureRow, Window},
 };
 
 /// First byte of a snapshot.

@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 use wheeltapper_condition_monitoring::baseline::Baseline;
 
 use crate::{
-    dry_run::DryRunScore,
-    explain::{self, AssetContext, Explanation, FeatureValue, Trend},
+    explain::{self, AssetContext, DryRunScore, Explanation, FeatureValue, Trend},
     faults,
-    scoring_unit::Window,
+    window::Window,
 };
 
 /// The warm-up of waveforms is this fraction of that of windows of readings: waveforms do not overlap, so fewer are
@@ -77,7 +76,7 @@ impl WaveformModel {
         (learnt, self.warmup)
     }
 
-    /// Scores a waveform without learning from it; see [`crate::dry_run`].
+    /// Scores a waveform without learning from it; see the module `dry_run`.
     pub(crate) fn dry_run(
         &self,
         window: &Window,

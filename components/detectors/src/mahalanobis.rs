@@ -22,8 +22,6 @@ pub(crate) const MAX_Z: f64 = 20.0;
 const MIN_ROWS: usize = 5;
 /// Missing values are estimated as if the present ones were at most this many scales out.
 const MAX_KNOWN_Z: f64 = 3.0;
-/// Share of normal rows within the limit.
-pub(crate) const NORMAL_SHARE: f64 = 0.999;
 
 /// Indices of the numbers that are used: levels, then spreads, if they vary in the training rows.
 pub(crate) fn used_numbers(layout: Layout, scales: &Scales, max: usize) -> Vec<usize> {
@@ -161,7 +159,7 @@ impl DistanceModel for Mahalanobis {
     }
 
     fn theoretical_limit(&self) -> f64 {
-        special::chi_squared_quantile(NORMAL_SHARE, rows::to_float(self.used.len().max(1))).sqrt()
+        special::chi_squared_quantile(rows::NORMAL_SHARE, rows::to_float(self.used.len().max(1))).sqrt()
     }
 
     fn contributions(&self, row: &[f64]) -> Vec<f64> {

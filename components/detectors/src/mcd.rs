@@ -254,7 +254,7 @@ impl DistanceModel for Mcd {
     }
 
     fn theoretical_limit(&self) -> f64 {
-        special::chi_squared_quantile(mahalanobis::NORMAL_SHARE, rows::to_float(self.used.len().max(1))).sqrt()
+        special::chi_squared_quantile(rows::NORMAL_SHARE, rows::to_float(self.used.len().max(1))).sqrt()
     }
 
     fn contributions(&self, row: &[f64]) -> Vec<f64> {

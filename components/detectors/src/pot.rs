@@ -187,7 +187,7 @@ const SHAPE_RANGE: (f64, f64) = (0.0, 0.3);
 /// correlated: peaks over threshold by moments, with the ten largest values (or the largest tenth, if that is more) and
 /// a margin for the uncertainty of few values.
 pub(crate) fn tail_limit(values: &[f64]) -> f64 {
-    let rate = 1.0 - crate::mahalanobis::NORMAL_SHARE;
+    let rate = 1.0 - crate::rows::NORMAL_SHARE;
     let count = rows::to_float(values.len());
     let share = (10.0 / count.max(10.0)).max(0.1);
     let threshold = rows::quantile(values, 1.0 - share);

@@ -8,6 +8,8 @@ use crate::{FitError, Layout};
 const MAX_SCALED: f64 = 1e4;
 /// Scale of a constant number, as a share of its level.
 const CONSTANT_SHARE: f64 = 0.01;
+/// Share of normal rows within the limit.
+pub(crate) const NORMAL_SHARE: f64 = 0.999;
 /// Ratio of the standard deviation to the median absolute deviation of normal values.
 pub(crate) const MAD_TO_SIGMA: f64 = 1.4826;
 

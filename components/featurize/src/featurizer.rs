@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
+    batch::{Batch, Waveform},
     config::{ConfigError, MachineProperties, WindowRules},
     features::{FeatureExtractor, WAVEFORM_FEATURES, WINDOW_FEATURES},
     pending::{BatchCursor, PendingWork},
@@ -13,37 +14,6 @@ use crate::{
 const SNAPSHOT_VERSION: u8 = 3;
 /// Approximate limit for the number of rows that one call returns, because the size of a result is bounded.
 const MAX_ROWS_PER_CALL: usize = 16_384;
-
-/// A batch of readings and waveforms.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Batch<'a> {
-    /// Name and asset of each sensor.
-    pub sensors: &'a [(&'a str, &'a str)],
-    /// Index into `sensors`, one per reading.
-    pub sensor: &'a [u32],
-    /// Nanoseconds since 1970, one per reading.
-    pub time: &'a [i64],
-    /// Finite value in the unit of the sensor, one per reading.
-    pub value: &'a [f64],
-    /// Waveforms; they are processed after the readings.
-    pub waveforms: &'a [Waveform<'a>],
-    /// Arrivals as (index of the first reading, arrival in ns since 1970), by rising index. An entry applies to the
-    /// readings up to the next entry. The arrival of readings before the first entry is unknown.
-    pub arrivals: &'a [(u32, i64)],
-}
-
-/// Samples of one sensor, taken at a constant rate.
-#[derive(Clone, Copy, Debug)]
-pub struct Waveform<'a> {
-    /// Index into [`Batch::sensors`].
-    pub sensor: u32,
-    /// Time of the first sample, in nanoseconds since 1970.
-    pub start: i64,
-    /// Sampling rate, in Hz; above 0.
-    pub rate: f64,
-    /// Values in the unit of the sensor; at least one.
-    pub samples: &'a [f32],
-}
 
 /// The features of one window, in the order of [`WINDOW_FEATURES`], or of one waveform, in the order of
 /// [`WAVEFORM_FEATURES`].

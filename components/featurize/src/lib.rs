@@ -4,7 +4,9 @@
 //! window `k` is `[k · slide, k · slide + size)`. A window closes when the watermark of its sensor (its newest reading
 //! minus the allowed lateness) reaches the end of the window.
 
+mod batch;
 pub mod config;
+mod feature_names;
 pub mod features;
 mod featurizer;
 mod numeric;
@@ -17,5 +19,6 @@ mod waveform;
 #[cfg(target_family = "wasm")]
 mod component;
 
+pub use batch::{Batch, Waveform};
 pub use config::ConfigError;
-pub use featurizer::{Batch, FeatureRow, Featurized, Featurizer, PushError, RestoreError, Waveform};
+pub use featurizer::{FeatureRow, Featurized, Featurizer, PushError, RestoreError};

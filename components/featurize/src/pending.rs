@@ -1,6 +1,6 @@
 //! The work that a call leaves when its output is full.
 
-use crate::featurizer::{Batch, Waveform};
+use crate::batch::{Batch, Waveform};
 
 /// The position at which to continue with a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

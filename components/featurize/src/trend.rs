@@ -1,6 +1,6 @@
 //! The features that only windows of readings have; see [`crate::features`].
 
-use crate::features::{BASIC_FEATURES, TREND_FEATURES};
+use crate::feature_names::{BASIC_FEATURES, TREND_FEATURES};
 
 /// Above this standard deviation the values are scaled by its reciprocal.
 const SCALING_THRESHOLD: f64 = 1e150;

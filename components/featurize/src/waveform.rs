@@ -9,7 +9,7 @@ use wheeltapper_condition_monitoring::{
     },
 };
 
-use crate::{config, features::MACHINE_FEATURES};
+use crate::{config, feature_names::MACHINE_FEATURES};
 
 /// The machine features are computed from this many samples at most, the first of a waveform. Their cost grows faster
 /// than the length of the waveform and must not delay the stream.

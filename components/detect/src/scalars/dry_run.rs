@@ -1,12 +1,12 @@
-//! Scores windows without learning from them; see [`crate::dry_run`].
+//! Scores windows without learning from them; see the module `dry_run` of this crate.
 
 use wheeltapper_detectors::{AnyDetector, Detector as _};
 
 use super::{MIN_READINGS_SHARE, ScalarModel, TrainedModel, TrainingRow, training_row};
 use crate::{
-    dry_run::{self, DryRunScore},
-    explain::AssetContext,
-    scoring_unit::{FeatureRow, Window},
+    columns,
+    explain::{AssetContext, DryRunScore},
+    window::{FeatureRow, Window},
 };
 
 impl ScalarModel {
@@ -28,7 +28,7 @@ impl ScalarModel {
         (learnt, self.warmup)
     }
 
-    /// Scores a window with some of the sensors; see [`crate::dry_run`]. `detector` is the copy from
+    /// Scores a window with some of the sensors; see the module `dry_run` of this crate. `detector` is the copy from
     /// [`Self::cloned_detector`], which advances from window to window.
     pub(crate) fn dry_run(
         &self,
@@ -77,7 +77,7 @@ impl TrainedModel {
             for (column_index, (column, normal)) in columns.iter().zip(normals).enumerate() {
                 let value = row.values.get(at * width + column_index).copied().unwrap_or(f64::NAN);
                 if let Some(slot) =
-                    z.get_mut(at * width + column_index).filter(|_| dry_run::is_level(context.features, *column))
+                    z.get_mut(at * width + column_index).filter(|_| columns::is_level(context.features, *column))
                 {
                     *slot = normal
                         .z_with_few_readings(value, if added_variance.is_finite() { added_variance } else { 0.0 });
