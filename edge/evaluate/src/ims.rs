@@ -2,7 +2,8 @@
 //!
 //! The pipeline learns from the first quarter of the live run and scores each later snapshot, separately for each
 //! bearing. An alarm is sustained if one bearing has an alarm in three consecutive snapshots; it counts from the third
-//! one. The lead time is from there to the last live snapshot. Snapshots after the rig stopped (every bearing's RMS
+//! one. The lead time is from the first sustained alarm of a bearing that fails to the last live snapshot. The
+//! other bearings with an earlier sustained alarm are counted: such an alarm is false. Snapshots after the rig stopped (every bearing's RMS
 //! below a fifth of its median over the first fifth of the run) are dropped. The range from a quarter to two fifths of
 //! the run is healthy in all three tests; the published false-alarm counts are for the same range.
 
@@ -19,17 +20,27 @@ pub const SUSTAINED_SNAPSHOTS: usize = 3;
 const BASELINE_SHARE: f64 = 0.20;
 const FIT_SHARE: f64 = 0.25;
 const HEALTHY_SHARE: f64 = 0.40;
+/// The bearings that fail, by test (the data's own description). All bearings of another test count as failing.
+const FAILING_BEARINGS: [(&str, &[&str]); 3] =
+    [("test1", &["Bearing3", "Bearing4"]), ("test2", &["Bearing1"]), ("test3", &["Bearing3"])];
 /// Share of the baseline RMS below which the rig is considered stopped.
 const STOPPED_RMS_SHARE: f64 = 0.2;
 
 const PROTOCOL: &str = "learn from the first quarter of the live run; lead time from the first sustained alarm (3 consecutive \
-                        snapshots of one bearing) to the last live snapshot; healthy is from a quarter to two fifths of the run";
+                        snapshots) of a bearing that fails to the last live snapshot; healthy is from a quarter to two \
+                        fifths of the run";
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     Column { key: "snapshots", title: "snapshots", meaning: "number of live snapshots", digits: 0 },
     Column { key: "alarm_at", title: "alarm at", meaning: "index, from 0, of the first sustained alarm", digits: 0 },
     Column { key: "lead", title: "lead h", meaning: "hours from that alarm to the last live snapshot", digits: 1 },
     Column { key: "false_before", title: "before", meaning: "earlier alarms that are not part of it", digits: 0 },
+    Column {
+        key: "others",
+        title: "others",
+        meaning: "bearings that do not fail with an earlier sustained alarm",
+        digits: 0,
+    },
     Column { key: "healthy", title: "healthy", meaning: "number of snapshots known to be healthy", digits: 0 },
     Column { key: "false", title: "false", meaning: "alarms in healthy snapshots", digits: 0 },
     Column { key: "false_sustained", title: "sustained", meaning: "sustained alarms in healthy snapshots", digits: 0 },
@@ -69,11 +80,16 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
         let live = times.len();
         let (fit, healthy) = ((live as f64 * FIT_SHARE) as usize, (live as f64 * HEALTHY_SHARE) as usize);
         let mut alarms = Vec::new();
+        let mut others = Vec::new();
         for bearing in &test.bearings {
             let of_bearing = scores_and_alarms(&checked_rows(pipeline, Benchmark::Ims, fit, bearing)?).1;
             let found = summarise_alarms(std::slice::from_ref(&of_bearing), healthy - fit);
             report.files.push(result_row(&bearing.asset, &found, times, fit, healthy));
-            alarms.push(of_bearing);
+            if fails(&test.name, &bearing.asset) {
+                alarms.push(of_bearing);
+            } else {
+                others.extend(found.first_sustained);
+            }
         }
         let found = summarise_alarms(&alarms, healthy - fit);
         if found.false_sustained > 0 {
@@ -87,7 +103,10 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
                 test.name, test.dropped_snapshots
             ));
         }
-        report.ours.push(result_row(&test.name, &found, times, fit, healthy));
+        let mut row = result_row(&test.name, &found, times, fit, healthy);
+        let earlier = others.iter().filter(|at| found.first_sustained.is_none_or(|first| **at < first)).count();
+        row.figures.insert("others", earlier as f64);
+        report.ours.push(row);
     }
     if report.ours.is_empty() {
         return Err(Error::layout(folder, "test2_raw.csv.gz", "none"));
@@ -95,12 +114,19 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
     report.publish(
         ["snapshots", "alarm_at", "lead", "healthy", "false_sustained"],
         &[
+            // Published without the bearing on which the alarm was.
             ("Isolation Forest, test 1 (3 of 5)", [2156.0, 1830.0, 79.5, 323.0, 0.0]),
             ("Isolation Forest, test 2 (3 of 5)", [982.0, 659.0, 53.7, 147.0, 0.0]),
             ("Isolation Forest, test 3 (4 of 5)", [6323.0, 5980.0, 57.0, 949.0, 0.0]),
         ],
     );
     Ok(report)
+}
+
+/// Whether a bearing, named `test2/Bearing1`, fails in a test.
+fn fails(test: &str, bearing: &str) -> bool {
+    let name = bearing.rsplit('/').next().unwrap_or(bearing);
+    FAILING_BEARINGS.iter().find(|(known, _)| *known == test).is_none_or(|(_, failing)| failing.contains(&name))
 }
 
 fn result_row(name: &str, found: &AlarmSummary, times: &[i64], fit: usize, healthy: usize) -> Row {
@@ -243,6 +269,12 @@ mod tests {
             AlarmSummary { first_sustained: Some(2), earlier_alarms: 0, false_alarms: 4, false_sustained: 2 }
         );
         assert_eq!(summarise_alarms(&[], 0), AlarmSummary::default());
+    }
+
+    #[test]
+    fn only_the_bearings_that_fail_have_a_lead() {
+        assert!(fails("test2", "test2/Bearing1") && !fails("test2", "test2/Bearing3"));
+        assert!(fails("test1", "test1/Bearing4") && fails("made", "made/Bearing2"));
     }
 
     #[test]

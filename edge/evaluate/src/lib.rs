@@ -1,8 +1,12 @@
-//! Evaluates an anomaly detection pipeline on public benchmarks, with each benchmark's own protocol.
+//! Measures detection: on public benchmarks, on recordings of ordinary plants, and on simulated behaviours of plants.
 //!
-//! The crate reads the folder of a benchmark, splits it into recordings, runs them through a [`Pipeline`] and scores
-//! the results. It is independent of components and of their host: it scores any implementation of [`Pipeline`]. A
-//! pipeline never gets labels.
+//! The crate reads recordings or simulates plants, runs them through a line and scores the results. It is independent
+//! of the host: it scores any implementation of [`Pipeline`] (benchmarks) or [`PlantLine`] (plants, scenarios).
+//! [`NativeLine`] calls the stages as plain functions, and [`DefaultSettings`] runs benchmarks through a [`PlantLine`].
+//! A line never gets labels.
+//!
+//! - [`scenarios`]: behaviours of ordinary plants, simulated, with default settings only.
+//! - [`plants`]: recordings of ordinary plants, with default settings only.
 //!
 //! | benchmark | protocol |
 //! |---|---|
@@ -13,22 +17,35 @@
 //! | [`tep`] | fit on `d00`; detection rate per fault, false-alarm rate on healthy rows |
 //! | [`ims`] | fit on the first quarter of the run; lead time of the first sustained alarm |
 
+pub mod alert_history;
 pub mod cmapss;
 pub mod cwru;
+mod default_settings;
 mod error;
+mod grid;
 pub mod ims;
+mod line;
 pub mod metrics;
 pub mod nab;
+mod native;
 mod npy;
+mod parallel;
 mod pipeline;
+pub mod plants;
 mod random;
 mod read;
 mod report;
+pub mod scenarios;
 pub mod skab;
 mod table;
 pub mod tep;
+pub mod told;
+mod zip_member;
 
+pub use default_settings::DefaultSettings;
 pub use error::Error;
+pub use line::{AlertUpdate, OpenLine, PlantLine, ReadingBatch, WaveformReading};
+pub use native::NativeLine;
 pub use pipeline::{Benchmark, Pipeline, Recording, RemainingLife, WaveformRecording, WindowVerdict};
 pub use report::{Column, Report, Row};
 

@@ -47,7 +47,9 @@ pub struct Report {
     pub protocol: &'static str,
     /// The columns, in display order.
     pub columns: Vec<Column>,
-    /// Figures of the evaluated pipeline over all files.
+    /// Figures over all files with the default settings, by the alerts that a user would see.
+    pub default_settings: Vec<Row>,
+    /// Figures of the evaluated pipeline over all files, with settings that were chosen for this benchmark.
     pub ours: Vec<Row>,
     /// Published figures of other methods, from the benchmark's README.
     pub published: Vec<Row>,
@@ -63,11 +65,25 @@ impl Report {
             benchmark,
             protocol,
             columns: columns.to_vec(),
+            default_settings: Vec::new(),
             ours: Vec::new(),
             published: Vec::new(),
             files: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// Adds the figures of a run with the default settings.
+    pub fn add_default_settings(&mut self, defaults: Self) {
+        self.default_settings = defaults.ours;
+        self.notes.extend(defaults.notes.into_iter().map(|note| format!("default settings: {note}")));
+        self.notes.dedup();
+    }
+
+    /// Returns a figure with the default settings over all files.
+    #[must_use]
+    pub fn default_settings(&self, row: &str, key: &str) -> Option<f64> {
+        self.default_settings.iter().find(|found| found.name == row)?.figures.get(key).copied()
     }
 
     /// Returns a figure of the evaluated pipeline over all files.

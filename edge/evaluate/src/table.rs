@@ -15,10 +15,11 @@ impl Report {
     }
 
     fn write(&self, to: &mut String, files: bool) -> fmt::Result {
-        let sections: [(&str, &[Row]); 3] = [
-            ("this host", &self.ours),
+        let sections: [(&str, &[Row]); 4] = [
+            ("default settings, alerts", &self.default_settings),
+            ("settings chosen for this benchmark (in-sample)", &self.ours),
             ("published", &self.published),
-            ("this host, by file", if files { &self.files } else { &[] }),
+            ("chosen settings, by file", if files { &self.files } else { &[] }),
         ];
         let rows = || sections.iter().flat_map(|(_, rows)| rows.iter());
         let visible: Vec<&Column> =
@@ -100,6 +101,7 @@ mod tests {
             Column { key: "never", title: "never", meaning: "not measured", digits: 1 },
         ];
         let mut report = Report::new(Benchmark::Skab, "as its README says", &columns);
+        report.default_settings.push(Row::new("plain", &[("f1", 0.25)]));
         report.ours.push(Row::new("plain", &[("f1", 0.5), ("far", f64::NAN)]));
         report.publish(["f1", "far"], &[("Conv-AE", [0.781, 14.17]), ("other", [f64::NAN, 100.0])]);
         report.files.push(Row::new("valve1/0.csv", &[("f1", 1.0)]));
@@ -112,18 +114,22 @@ mod tests {
         let expected = "\
 skab: as its README says
 
-this host              F1  FAR %
---------------------------------
-plain               0.500      -
+default settings, alerts                           F1  FAR %
+------------------------------------------------------------
+plain                                           0.250
 
-published              F1  FAR %
---------------------------------
-Conv-AE             0.781   14.2
-other                      100.0
+settings chosen for this benchmark (in-sample)     F1  FAR %
+------------------------------------------------------------
+plain                                           0.500      -
 
-this host, by file     F1  FAR %
---------------------------------
-valve1/0.csv        1.000
+published                                          F1  FAR %
+------------------------------------------------------------
+Conv-AE                                         0.781   14.2
+other                                                  100.0
+
+chosen settings, by file                           F1  FAR %
+------------------------------------------------------------
+valve1/0.csv                                    1.000
 
 F1: 0 to 1
 FAR %: false alarms

@@ -15,6 +15,11 @@ impl Random {
         Self { source: Lcg128CmDxsm64::new(u128::from(seed) ^ 0x9e37_79b9_7f4a_7c15, u128::from(stream)), spare: None }
     }
 
+    /// A generator whose numbers are independent of those that follow here.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self::new(self.source.next_u64(), 1)
+    }
+
     /// A uniform number in [0, 1).
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.source.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
@@ -74,5 +79,8 @@ mod tests {
         assert_eq!(draw(1, 1), draw(1, 1));
         assert_ne!(draw(1, 1), draw(1, 2));
         assert_ne!(draw(1, 1), draw(2, 1));
+        let mut one = Random::new(1, 1);
+        let mut other = one.fork();
+        assert_ne!(one.uniform(), other.uniform());
     }
 }

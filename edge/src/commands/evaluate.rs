@@ -1,39 +1,49 @@
 //! `wheeltapper evaluate`.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod benchmarks;
+mod plants;
+
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use indicatif::ProgressBar;
-use wheeltapper_evaluate::{Benchmark, nab};
-
-use crate::{
-    components::{InstanceLimits, Sandbox},
-    evaluation::{
-        ComponentPipeline,
-        fleet::{self, FleetScenario},
-    },
+use indicatif::{ProgressBar, ProgressStyle};
+use wheeltapper_evaluate::{
+    NativeLine, PlantLine,
+    scenarios::{self, Selection},
 };
+use wheeltapper_simulate::{SCENARIOS, Scenario};
 
-/// Runs recordings through the built featurize and detect, and scores them with each benchmark's own protocol, next to
-/// the published figures. No label reaches a component.
+/// Measures detection: on public benchmarks, on recordings of ordinary plants, on simulated behaviours of plants and on
+/// a simulated fleet. No label reaches a component.
 ///
-/// The folder contains one folder per benchmark, as published: skab, nab, cwru, cmapss, tep, ims-features. Missing ones
-/// are skipped.
+/// For benchmarks, the first rows have the default settings and the alerts that a user sees; the others have settings
+/// that were chosen for the benchmark, next to published figures. Plants, scenarios and the fleet have default settings
+/// only, and run the stages without WebAssembly: the same code, but faster.
+///
+/// The folder contains one folder per benchmark or plant, as published. Missing ones are skipped, and named.
 #[derive(Debug, clap::Args)]
 pub(super) struct Evaluate {
-    /// Folder of the benchmarks; not needed for the simulated fleet
-    #[arg(long, value_name = "DIR", required_unless_present = "fleet")]
+    /// Folder of the benchmarks and plants
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["fleet", "scenarios"])]
     data: Option<PathBuf>,
-    /// Simulate a fleet with this number of machines, half of which degrade, and report by fault mode what was found
+    /// Run recordings of ordinary plants instead of benchmarks
+    #[arg(long, requires = "data", conflicts_with = "benchmarks")]
+    plants: bool,
+    /// Run simulated behaviours of ordinary plants
+    #[arg(long, conflicts_with_all = ["data", "fleet"])]
+    scenarios: bool,
+    /// Number of seeds of each scenario
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: u64,
+    /// Only these scenarios or plants
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Simulate a fleet with this number of machines: half healthy, the others with failing parts or sensors, with all
+    /// behaviours of the scenarios
     #[arg(long, value_name = "MACHINES")]
     fleet: Option<usize>,
-    /// Number of simulated days
-    #[arg(long, default_value_t = 30.0, requires = "fleet")]
+    /// Number of simulated days of scenarios and fleet
+    #[arg(long, default_value_t = 30.0, value_parser = parse_days)]
     days: f64,
     /// Seed of the fleet
     #[arg(long, default_value_t = 1, requires = "fleet")]
@@ -46,7 +56,7 @@ pub(super) struct Evaluate {
     /// Write NAB's results in NAB's layout to this folder, for NAB's own scorer
     #[arg(long, value_name = "DIR")]
     nab_results: Option<PathBuf>,
-    /// Score scalar data with this detector instead of the one that suits a benchmark
+    /// Score scalar data of benchmarks with this detector instead of the one that suits a benchmark
     #[arg(long)]
     model: Option<String>,
     /// Also print the figures of each file
@@ -56,19 +66,18 @@ pub(super) struct Evaluate {
 
 impl Evaluate {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let cache = cache_folder()?;
-        fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
-        let limits = InstanceLimits { memory: 4 << 30, max_cpu_time: Duration::from_secs(600) };
-        let sandbox = Sandbox::load(&cache, &BTreeMap::new(), limits)?;
         let mut reports = Vec::new();
-        if let Some(data) = &self.data {
-            self.run_benchmarks(data, &sandbox, &mut reports)?;
+        match &self.data {
+            Some(data) if self.plants => plants::run(data, &self.only, &mut reports)?,
+            Some(data) => benchmarks::run(self, data, &mut reports)?,
+            None => {}
+        }
+        if self.scenarios {
+            let selection = Selection::all_seeds(&self.selected_scenarios()?, self.seeds, self.days);
+            reports.push(run_selection(&selection)?);
         }
         if let Some(machines) = self.fleet {
-            let plan = FleetScenario { machines, days: self.days, seed: self.seed };
-            let report = with_spinner("fleet", || fleet::evaluate(&sandbox, plan))?;
-            println!("{}", report.table());
-            reports.push(serde_json::to_value(&report)?);
+            reports.push(run_selection(&Selection::fleet(machines, self.seed, self.days))?);
         }
         if let Some(file) = &self.json {
             let text = serde_json::to_string_pretty(&reports)?;
@@ -77,51 +86,34 @@ impl Evaluate {
         Ok(())
     }
 
-    fn run_benchmarks(
-        &self,
-        data: &Path,
-        sandbox: &Sandbox,
-        reports: &mut Vec<serde_json::Value>,
-    ) -> anyhow::Result<()> {
-        let known = |name: &str| Benchmark::ALL.into_iter().find(|profile| profile_names(*profile).contains(&name));
-        let selected = self.benchmarks.iter().map(|name| {
-            known(name).with_context(|| {
-                format!("there is no benchmark {name:?}; expected one of skab, nab, cwru, cmapss, tep, ims")
-            })
-        });
-        let selected: Vec<Benchmark> = selected.collect::<anyhow::Result<_>>()?;
-        let exists = |profile: &Benchmark| data.join(profile.folder()).is_dir();
-        let profiles: Vec<Benchmark> = if selected.is_empty() { Benchmark::ALL.to_vec() } else { selected.clone() };
-        let (profiles, missing): (Vec<Benchmark>, Vec<Benchmark>) = profiles.into_iter().partition(exists);
-        ensure!(
-            !profiles.is_empty() && (selected.is_empty() || missing.is_empty()),
-            "expected folders such as {} in {}",
-            Benchmark::Skab.folder(),
-            data.display()
-        );
-        for profile in &missing {
-            eprintln!("{}: not found, skipped", profile.folder());
+    fn selected_scenarios(&self) -> anyhow::Result<Vec<&'static Scenario>> {
+        if self.only.is_empty() {
+            return Ok(SCENARIOS.iter().collect());
         }
-        let mut line = ComponentPipeline::new(sandbox.clone(), self.model.clone());
-        for profile in profiles {
-            let folder = data.join(profile.folder());
-            let report = with_spinner(profile.folder(), || match (&self.nab_results, profile) {
-                (Some(results), Benchmark::Nab) => nab::evaluate(&mut line, &folder, Some((results, "wheeltapper"))),
-                _ => wheeltapper_evaluate::evaluate(profile, &mut line, &folder),
-            });
-            let report = report.with_context(|| format!("evaluating {}", profile.folder()))?;
-            println!("{}", report.table(self.files));
-            reports.push(serde_json::to_value(&report)?);
-        }
-        Ok(())
+        let known = || SCENARIOS.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
+        let named = |name: &String| {
+            Scenario::named(name).with_context(|| format!("there is no scenario {name:?}; expected one of {}", known()))
+        };
+        self.only.iter().map(named).collect()
     }
 }
 
-/// Folder of compiled components: the user's own cache folder, as code that others can write must not be loaded.
-fn cache_folder() -> anyhow::Result<PathBuf> {
-    let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
-    Ok(folder.context("set XDG_CACHE_HOME or HOME: compiled components are cached there")?.join("wheeltapper"))
+/// Opens the stages as plain functions.
+fn open_line(toml: &str, sensors: &[(String, String)]) -> Result<Box<dyn PlantLine>, wheeltapper_evaluate::Error> {
+    Ok(Box::new(NativeLine::open(toml, sensors)?))
+}
+
+/// Runs simulated plants, prints the table and returns the report.
+fn run_selection(selection: &Selection) -> anyhow::Result<serde_json::Value> {
+    ensure!(!selection.runs.is_empty(), "nothing to simulate: expected at least one machine");
+    let bar = ProgressBar::new(selection.runs.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {elapsed}, {eta} left") {
+        bar.set_style(style);
+    }
+    let report = scenarios::evaluate(selection, &open_line, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    println!("{}", report.table());
+    Ok(serde_json::to_value(&report)?)
 }
 
 /// Runs `work` and shows a spinner meanwhile.
@@ -133,8 +125,7 @@ fn with_spinner<T>(what: &str, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The names of a benchmark on the command line.
-fn profile_names(profile: Benchmark) -> [&'static str; 2] {
-    let folder = profile.folder();
-    [folder, if profile == Benchmark::Ims { "ims" } else { folder }]
+fn parse_days(text: &str) -> Result<f64, String> {
+    let error = || format!("expected a number of days from 1 to 3650, such as 30; got {text}");
+    text.parse().ok().filter(|days| (1.0..=3650.0).contains(days)).ok_or_else(error)
 }

@@ -55,7 +55,7 @@ pub(super) struct Replay {
     /// Decimal separator in CSV
     #[arg(long, value_enum, default_value_t = DecimalSeparator::Point)]
     decimal: DecimalSeparator,
-    /// Samples per second of NumPy recordings [default: from the file's name, such as _DE12 for 12 kHz, else 1]
+    /// Samples per second; required for NumPy recordings, which do not contain it
     #[arg(long)]
     rate: Option<f64>,
     /// Time of the first sample of NumPy recordings
@@ -147,7 +147,9 @@ impl Replay {
             Some("npy") => {
                 let options = NpyOptions {
                     sensor: self.sensor.replace("{asset}", &asset).replace("{column}", "vibration"),
-                    rate: self.rate.unwrap_or_else(|| rate_from_name(file)),
+                    rate: self.rate.context(
+                        "a NumPy recording does not contain its sampling rate: state it with --rate, such as --rate 12000",
+                    )?,
                     start_ns: self.start,
                     waveform_seconds: self.waveform_seconds,
                 };
@@ -339,19 +341,6 @@ fn asset_name(file: &Path) -> String {
     match file.parent().and_then(Path::file_name) {
         Some(folder) => format!("{}/{name}", folder.to_string_lossy()),
         None => name.into_owned(),
-    }
-}
-
-/// The sampling rate from a name such as `1797_B_7_DE12` (CWRU); the healthy recordings of that collection are at 48
-/// kHz.
-fn rate_from_name(file: &Path) -> f64 {
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    if name.ends_with("DE12") {
-        12_000.0
-    } else if name.ends_with("DE48") || name.ends_with("Normal") {
-        48_000.0
-    } else {
-        1.0
     }
 }
 

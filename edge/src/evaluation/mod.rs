@@ -2,6 +2,5 @@
 //! line.
 
 mod component_pipeline;
-pub mod fleet;
 
 pub use component_pipeline::ComponentPipeline;

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 const GRID_POINTS: usize = 51;
 /// Kernel width as a share of the horizon (4 windows of 125).
 const KERNEL_WIDTH: f64 = 0.032;
-/// Distance of the outer quantiles from 0 and 1. Planners cap both the life and the band at the horizon, which raises
-/// the coverage: of FD001's held-out units the band covers 82 % of the capped and 78 % of the uncapped lives; with 0.1
-/// it would be 84 % and 80 %.
-const OUTER_QUANTILE: f64 = 0.11;
+/// Distance of the outer quantiles from 0 and 1: a band from 10 to 90 %. Planners cap both the life and the band at the
+/// horizon, so the band covers more of the capped lives.
+const OUTER_QUANTILE: f64 = 0.1;
 /// Number of units from which the outer quantiles are used unchanged. With only n units they move outwards by 0.9 (1/n
 /// − 1/40): the (n + 1)/n of split conformal prediction, less what the smaller libraries of the folds already add.
 const UNITS_WITHOUT_CORRECTION: f64 = 40.0;

@@ -16,9 +16,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use wheeltapper_simulate::TrueFaultKind;
+
 use crate::{
     Benchmark, Column, Error, Pipeline, Report, Row, WaveformRecording, WindowVerdict, npy, pipeline::check_verdicts,
-    read,
+    read, told::Told,
 };
 
 /// Length of a window in seconds.
@@ -29,19 +31,26 @@ const RECORDING_INTERVAL: i64 = 3_600_000_000_000;
 const PROTOCOL: &str = "learn from the first half of the healthy recording only, score windows of 0.25 s; a race counts as named \
                         if the window's alarm names it (inner, outer, ball); ball faults are separate";
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 5] = [
     Column { key: "windows", title: "windows", meaning: "number of scored windows", digits: 0 },
     Column { key: "found", title: "found %", meaning: "fault windows with an alarm", digits: 1 },
     Column { key: "named", title: "named %", meaning: "fault windows whose alarm names the race or ball", digits: 1 },
+    Column {
+        key: "misnamed",
+        title: "misnamed %",
+        meaning: "fault windows whose alarm names another part or a cause that is no bearing fault",
+        digits: 1,
+    },
     Column { key: "far", title: "FAR %", meaning: "windows of the healthy second half with an alarm", digits: 1 },
 ];
 
-/// Numbers of windows: all, with an alarm, and with the right race named.
+/// Numbers of windows: all, with an alarm, with the right race named, and with a wrong cause named.
 #[derive(Clone, Copy, Debug, Default)]
 struct WindowCounts {
     windows: u64,
     alarms: u64,
     named: u64,
+    misnamed: u64,
 }
 
 impl WindowCounts {
@@ -49,8 +58,11 @@ impl WindowCounts {
         let mut counts = Self { windows: verdicts.len() as u64, ..Self::default() };
         for verdict in verdicts.iter().filter(|verdict| verdict.alarm) {
             counts.alarms += 1;
+            let Some(race) = race else { continue };
             let named = verdict.fault_mode.as_deref().and_then(DamagedPart::from_fault_mode);
-            counts.named += u64::from(race.is_some() && named == race);
+            counts.named += u64::from(named == Some(race));
+            let told = Told::from_fault_mode(verdict.fault_mode.as_deref());
+            counts.misnamed += u64::from(!told.fits(TrueFaultKind::Machine(race.fault())));
         }
         counts
     }
@@ -59,6 +71,7 @@ impl WindowCounts {
         self.windows += other.windows;
         self.alarms += other.alarms;
         self.named += other.named;
+        self.misnamed += other.misnamed;
     }
 
     fn row(self, name: &str, healthy: bool) -> Row {
@@ -67,7 +80,8 @@ impl WindowCounts {
         if healthy {
             Row::new(name, &[windows, ("far", percent(self.alarms))])
         } else {
-            Row::new(name, &[windows, ("found", percent(self.alarms)), ("named", percent(self.named))])
+            let (named, misnamed) = (percent(self.named), percent(self.misnamed));
+            Row::new(name, &[windows, ("found", percent(self.alarms)), ("named", named), ("misnamed", misnamed)])
         }
     }
 }
@@ -99,6 +113,7 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
     }
     let (mut races, mut balls, mut normal) =
         (WindowCounts::default(), WindowCounts::default(), WindowCounts::default());
+    let mut races_by_diameter: BTreeMap<u32, WindowCounts> = BTreeMap::new();
     for ((rpm, rate), files) in faults {
         // If no healthy recording has the same speed, use the nearest one.
         let nearest = healthy.iter().min_by_key(|(other, _)| other.abs_diff(rpm));
@@ -117,14 +132,19 @@ pub fn evaluate(pipeline: &mut dyn Pipeline, folder: &Path) -> Result<Report, Er
         for ((name, path), verdicts) in files.iter().zip(verdicts) {
             let counts = WindowCounts::from_verdicts(verdicts, name.race);
             if name.race == Some(DamagedPart::Ball) {
-                balls.add(counts)
+                balls.add(counts);
             } else {
-                races.add(counts)
+                races.add(counts);
+                races_by_diameter.entry(name.diameter).or_default().add(counts);
             }
             report.files.push(counts.row(&read::file_name(path), false));
         }
     }
     report.ours.push(races.row("races (inner and outer)", false));
+    // One diameter is the same as all.
+    for (diameter, counts) in races_by_diameter.iter().filter(|_| races_by_diameter.len() > 1) {
+        report.ours.push(counts.row(&format!("races, {diameter} mil"), false));
+    }
     report.ours.push(balls.row("balls", false));
     report.ours.push(normal.row("healthy", true));
     report.publish(

@@ -1,5 +1,7 @@
 //! Parses the file names of the recordings: `rpm_fault_diameter_rate`.
 
+use wheeltapper_simulate::Fault;
+
 /// The damaged part of a bearing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DamagedPart {
@@ -12,6 +14,15 @@ pub enum DamagedPart {
 }
 
 impl DamagedPart {
+    /// The fault of a bearing with this damaged part.
+    pub(crate) fn fault(self) -> Fault {
+        match self {
+            Self::Inner => Fault::InnerRace,
+            Self::Outer => Fault::OuterRace,
+            Self::Ball => Fault::Ball,
+        }
+    }
+
     /// The part named in a fault mode, by a word or by its characteristic frequency. `None` if no part or several are
     /// named.
     #[must_use]

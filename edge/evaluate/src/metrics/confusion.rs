@@ -73,6 +73,13 @@ pub(crate) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     sum / count as f64
 }
 
+/// The quantile `share` (0 to 1) of the values, the nearest below; NaN if there are none.
+pub(crate) fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = (share * values.len().saturating_sub(1) as f64) as usize;
+    values.get(at).copied().unwrap_or(f64::NAN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

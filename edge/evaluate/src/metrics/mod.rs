@@ -7,6 +7,7 @@ mod ranking;
 mod volume;
 
 pub use confusion::Confusion;
+pub(crate) use confusion::{mean, quantile};
 pub use life::{coverage, phm08, rmse};
 pub use period::period;
 pub use ranking::auc_pr;

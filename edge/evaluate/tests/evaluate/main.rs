@@ -1,5 +1,6 @@
-//! Tests of the benchmarks' protocols.
+//! Tests of the protocols of benchmarks and plants.
 
 mod common;
 mod made;
+mod plants;
 mod protocols;

@@ -21,6 +21,9 @@ pub enum Fault {
     Overheating,
     /// The bearing runs dry: more high-frequency noise, temperature and friction.
     LubricationLoss,
+    /// A bearing wears evenly: the vibration doubles and the bearing becomes 20 K warmer, without a line in the
+    /// spectrum. A fleet assigns it only if it is listed.
+    BearingWear,
     /// A sensor repeats the same value.
     StuckSensor,
     /// A sensor loses an increasing share of its readings.
@@ -28,7 +31,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All faults, in the order in which they are assigned.
+    /// The faults that a fleet assigns by default, in this order.
     pub const ALL: [Self; 10] = [
         Self::Imbalance,
         Self::OuterRace,
@@ -53,6 +56,7 @@ impl Fault {
             Self::Cavitation => "cavitation",
             Self::Overheating => "overheating",
             Self::LubricationLoss => "lubrication-loss",
+            Self::BearingWear => "bearing-wear",
             Self::StuckSensor => "stuck-sensor",
             Self::DroppingSensor => "dropping-sensor",
         }
@@ -104,26 +108,32 @@ pub(crate) struct Severity {
     pub(crate) cavitation: f64,
     pub(crate) overheating: f64,
     pub(crate) lubrication_loss: f64,
+    pub(crate) wear: f64,
 }
 
 impl Severity {
     pub(crate) fn at(degradation: Option<&Degradation>, seconds: f64) -> Self {
         let mut all = Self::default();
         if let Some(degradation) = degradation {
-            let severity = degradation.severity(seconds);
-            match degradation.fault {
-                Fault::Imbalance => all.imbalance = severity,
-                Fault::Misalignment => all.misalignment = severity,
-                Fault::OuterRace => all.outer_race = severity,
-                Fault::InnerRace => all.inner_race = severity,
-                Fault::Ball => all.ball = severity,
-                Fault::Cavitation => all.cavitation = severity,
-                Fault::Overheating => all.overheating = severity,
-                Fault::LubricationLoss => all.lubrication_loss = severity,
-                Fault::StuckSensor | Fault::DroppingSensor => {}
-            }
+            all.set(degradation.fault, degradation.severity(seconds));
         }
         all
+    }
+
+    /// Sets the severity of one fault. Sensor faults do not change the machine.
+    pub(crate) fn set(&mut self, fault: Fault, severity: f64) {
+        match fault {
+            Fault::Imbalance => self.imbalance = severity,
+            Fault::Misalignment => self.misalignment = severity,
+            Fault::OuterRace => self.outer_race = severity,
+            Fault::InnerRace => self.inner_race = severity,
+            Fault::Ball => self.ball = severity,
+            Fault::Cavitation => self.cavitation = severity,
+            Fault::Overheating => self.overheating = severity,
+            Fault::LubricationLoss => self.lubrication_loss = severity,
+            Fault::BearingWear => self.wear = severity,
+            Fault::StuckSensor | Fault::DroppingSensor => {}
+        }
     }
 }
 

@@ -56,6 +56,10 @@ pub(crate) enum Quantity {
     Speed,
     Pressure,
     Flow,
+    Power,
+    Energy,
+    WindingTemperature,
+    AmbientTemperature,
 }
 
 impl Quantity {
@@ -70,6 +74,10 @@ impl Quantity {
             Self::Speed => ("speed", "speed", "rpm", 0.0, 5000.0, 1),
             Self::Pressure => ("pressure", "pressure", "bar", 0.0, 40.0, 4),
             Self::Flow => ("flow", "flow", "m3/s", 0.0, 50.0, 4),
+            Self::Power => ("power", "power", "kW", 0.0, 1000.0, 3),
+            Self::Energy => ("energy", "energy", "kWh", 0.0, 1e9, 1),
+            Self::WindingTemperature => ("winding-temperature", "temperature", "degC", -40.0, 250.0, 2),
+            Self::AmbientTemperature => ("ambient-temperature", "temperature", "degC", -40.0, 80.0, 2),
         }
     }
 }
@@ -180,6 +188,7 @@ impl Machine {
         let heat = self.temperature_rise * self.relative_load().powi(2)
             + 38.0 * severity.overheating
             + 22.0 * severity.lubrication_loss
+            + 20.0 * severity.wear
             + 6.0 * races
             + 4.0 * severity.misalignment;
         let lag = (-step / HEAT_TIME_CONSTANT).exp();
@@ -203,7 +212,12 @@ impl Machine {
             }
             let noise = self.random.normal();
             let value = match quantity {
-                Quantity::Waveform => continue,
+                // The fleet's machines have no sensors for these.
+                Quantity::Waveform
+                | Quantity::Power
+                | Quantity::Energy
+                | Quantity::WindingTemperature
+                | Quantity::AmbientTemperature => continue,
                 Quantity::VibrationRms => radial * (1.0 + 0.04 * noise),
                 Quantity::AxialVibrationRms => axial * (1.0 + 0.04 * noise),
                 Quantity::Temperature => self.temperature + 0.08 * noise,

@@ -13,8 +13,13 @@ pub use machine::MachineKind;
 
 use std::collections::VecDeque;
 
+pub(crate) use bearing::BEARINGS;
+pub(crate) use fault::Severity;
+pub(crate) use machine::Quantity;
+pub(crate) use vibration::{OperatingConditions, Signature, waveform};
+
 use fault::Degradation;
-use machine::{Machine, Quantity};
+use machine::Machine;
 
 use crate::random::Random;
 

@@ -61,7 +61,8 @@ impl Signature {
         let power: f64 = lines.iter().map(|line| line * line / 2.0).sum();
         // The axial share of the shaft vibration is small, unless a misaligned coupling pushes.
         let axial = 0.35 + 0.9 * severity.misalignment;
-        ((power + rumble * rumble).sqrt(), (axial * axial * power + 0.36 * rumble * rumble).sqrt())
+        let worn = 1.0 + severity.wear;
+        (worn * (power + rumble * rumble).sqrt(), worn * (axial * axial * power + 0.36 * rumble * rumble).sqrt())
     }
 }
 
@@ -102,7 +103,7 @@ pub(crate) fn waveform(
     let sidebands = if kind == MachineKind::Gearbox { 0.3 + 0.5 * severity.misalignment } else { 0.0 };
     let mut impacts = Impacts::new(&bearing, shaft_hz, &severity, random);
     let mut ring = Resonance::new(signature.resonance_hz.min(0.45 * rate), signature.damping, rate);
-    let hiss = signature.acceleration_noise * (1.0 + 0.3 * severity.lubrication_loss);
+    let hiss = signature.acceleration_noise * (1.0 + 0.3 * severity.lubrication_loss + severity.wear);
     let mut gust = 0.0;
     let mut samples = Vec::with_capacity(count);
     for at in 0..count {

@@ -1,5 +1,6 @@
-//! Tests of the simulated fleet and of recordings.
+//! Tests of the simulated fleet, of plants and of recordings.
 
 mod fleet;
+mod plant;
 mod publish;
 mod recordings;
