@@ -1,7 +1,7 @@
 //! Follows the partitions of a topic.
 //!
 //! A record is visible to followers once its writer has published an offset after it, for example when the record's
-//! commit to the store is complete. The follower waits for that without polling; whoever uses it keeps the offsets, and
+//! commit to the store is complete. The follower waits for that without polling; its user keeps the offsets, and
 //! saves them where a restart finds them.
 
 use std::{
