@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use wheeltapper_alert::Severity;
 
-use crate::{AlertUpdate, told::Told};
+use crate::{AlertUpdate, diagnosis::Diagnosis};
 
 /// What an open alert said from a time on.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Mark {
     /// Severity.
     pub severity: Severity,
     /// What it said is wrong.
-    pub told: Told,
+    pub diagnosis: Diagnosis,
     /// Id of the leading sensor.
     pub sensor: String,
 }
@@ -64,7 +64,8 @@ impl AlertSpan {
     pub fn news_since(&self, from: i64) -> impl Iterator<Item = &Mark> {
         let before = self.marks.iter().rfind(|mark| mark.at < from);
         self.marks.iter().filter(move |mark| {
-            mark.at >= from && before.is_none_or(|before| mark.severity > before.severity || mark.told != before.told)
+            mark.at >= from
+                && before.is_none_or(|before| mark.severity > before.severity || mark.diagnosis != before.diagnosis)
         })
     }
 }
@@ -84,7 +85,7 @@ pub fn alert_spans(updates: &[AlertUpdate]) -> Vec<AlertSpan> {
         let mark = Mark {
             at: update.at,
             severity: update.severity,
-            told: Told::from_fault_mode(update.fault_mode.as_deref()),
+            diagnosis: Diagnosis::from_fault_mode(update.fault_mode.as_deref()),
             sensor: update.sensor.clone(),
         };
         match open.get(update.id.as_str()).and_then(|at| spans.get_mut(*at)) {

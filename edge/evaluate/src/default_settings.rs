@@ -3,9 +3,9 @@
 use crate::{
     Benchmark, Error, Pipeline, Recording, RemainingLife, WaveformReading, WaveformRecording, WindowVerdict,
     alert_history::{AlertSpan, alert_spans},
+    diagnosis::Diagnosis,
     line::{OpenLine, ReadingBatch},
     plants::sensor_id,
-    told::Told,
 };
 
 /// Rows that are passed in one call.
@@ -137,11 +137,11 @@ fn machine_config(recording: &WaveformRecording) -> String {
 fn verdict(time: i64, alarm: bool, spans: &[AlertSpan]) -> WindowVerdict {
     let open = spans.iter().rfind(|span| span.is_open_at(time));
     let mark = open.and_then(|span| span.marks.iter().rfind(|mark| mark.at <= time));
-    let fault_mode = mark.filter(|_| alarm).and_then(|mark| match &mark.told {
-        Told::Machine(mode) => Some(mode.clone()),
-        Told::Sensor => Some("sensor-fault".to_owned()),
-        Told::NoData => Some("no-data".to_owned()),
-        Told::Unnamed | Told::NewState => None,
+    let fault_mode = mark.filter(|_| alarm).and_then(|mark| match &mark.diagnosis {
+        Diagnosis::Machine(mode) => Some(mode.clone()),
+        Diagnosis::Sensor => Some("sensor-fault".to_owned()),
+        Diagnosis::NoData => Some("no-data".to_owned()),
+        Diagnosis::Unnamed | Diagnosis::NewState => None,
     });
     WindowVerdict { end: time, score: f64::from(u8::from(alarm)), alarm, fault_mode }
 }

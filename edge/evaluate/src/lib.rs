@@ -20,7 +20,9 @@
 pub mod alert_history;
 pub mod cmapss;
 pub mod cwru;
+pub mod damaged_part;
 mod default_settings;
+pub mod diagnosis;
 mod error;
 mod grid;
 pub mod ims;
@@ -39,7 +41,6 @@ pub mod scenarios;
 pub mod skab;
 mod table;
 pub mod tep;
-pub mod told;
 mod zip_member;
 
 pub use default_settings::DefaultSettings;

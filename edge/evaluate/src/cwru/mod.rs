@@ -9,7 +9,7 @@ mod decimate;
 mod name;
 
 pub use decimate::decimate;
-pub use name::{DamagedPart, RecordingName};
+pub use name::RecordingName;
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +19,8 @@ use std::{
 use wheeltapper_simulate::TrueFaultKind;
 
 use crate::{
-    Benchmark, Column, Error, Pipeline, Report, Row, WaveformRecording, WindowVerdict, npy, pipeline::check_verdicts,
-    read, told::Told,
+    Benchmark, Column, Error, Pipeline, Report, Row, WaveformRecording, WindowVerdict, diagnosis::Diagnosis, npy,
+    pipeline::check_verdicts, read,
 };
 
 /// Length of a window in seconds.
@@ -61,8 +61,8 @@ impl WindowCounts {
             let Some(race) = race else { continue };
             let named = verdict.fault_mode.as_deref().and_then(DamagedPart::from_fault_mode);
             counts.named += u64::from(named == Some(race));
-            let told = Told::from_fault_mode(verdict.fault_mode.as_deref());
-            counts.misnamed += u64::from(!told.fits(TrueFaultKind::Machine(race.fault())));
+            let diagnosis = Diagnosis::from_fault_mode(verdict.fault_mode.as_deref());
+            counts.misnamed += u64::from(!diagnosis.fits(TrueFaultKind::Machine(race.fault())));
         }
         counts
     }

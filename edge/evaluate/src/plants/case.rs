@@ -16,7 +16,7 @@ const ROWS_PER_CALL: usize = 500;
 pub enum EventKind {
     /// The machine has a fault, or stops without need.
     Fault,
-    /// This sensor has a fault, which has to be told as such.
+    /// This sensor has a fault, which has to be reported as such.
     SensorFault(String),
     /// Work on the machine. It may be noticed.
     Service,

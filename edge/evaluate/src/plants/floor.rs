@@ -6,8 +6,8 @@ use wheeltapper_alert::Severity;
 use super::PlantCase;
 use crate::{
     alert_history::{AlertSpan, Mark},
+    diagnosis::Diagnosis,
     metrics::{mean, quantile},
-    told::Told,
 };
 
 /// Share of the variance that the components explain, and quantile of the learnt residuals that is the limit.
@@ -121,7 +121,12 @@ fn spans_of(machine: &str, times: &[i64], beyond: &[bool], count: usize) -> Vec<
         if *beyond {
             run += 1;
             if run == count {
-                let mark = Mark { at: *time, severity: Severity::Medium, told: Told::Unnamed, sensor: String::new() };
+                let mark = Mark {
+                    at: *time,
+                    severity: Severity::Medium,
+                    diagnosis: Diagnosis::Unnamed,
+                    sensor: String::new(),
+                };
                 spans.push(AlertSpan {
                     asset: machine.to_owned(),
                     opened: *time,

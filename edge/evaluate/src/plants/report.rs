@@ -61,7 +61,7 @@ impl SetReport {
             "events",
             "found",
             "delay h",
-            "sensor faults told",
+            "sensor faults reported",
             "false apart",
         ]);
         for (machine, score) in &self.line {

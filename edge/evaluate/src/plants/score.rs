@@ -6,7 +6,7 @@ use wheeltapper_alert::Severity;
 use super::{EventKind, PlantCase, PlantEvent, PlantSet, RateUnit};
 use crate::{
     alert_history::{AlertSpan, contains, count_episodes, false_part, length_outside, merge_ranges},
-    told::Told,
+    diagnosis::Diagnosis,
 };
 
 /// Result for one event.
@@ -18,14 +18,14 @@ pub struct EventScore {
     pub is_sensor_fault: bool,
     /// Whether it is work on the machine, which need not be noticed.
     pub is_service: bool,
-    /// Hours until an alert told something new; `None` if none did in time.
+    /// Hours until an alert reported something new; `None` if none did in time.
     pub hours: Option<f64>,
-    /// Whether it was told as a fault of a sensor or as missing data.
+    /// Whether it was reported as a fault of a sensor or as missing data.
     pub told_as_sensor_fault: bool,
 }
 
 impl EventScore {
-    /// Whether it was found: a sensor fault must be told as such.
+    /// Whether it was found: a sensor fault must be reported as such.
     #[must_use]
     pub fn is_found(&self) -> bool {
         if self.is_sensor_fault { self.told_as_sensor_fault } else { self.hours.is_some() }
@@ -120,7 +120,9 @@ fn score_event(event: &PlantEvent, spans: &[AlertSpan]) -> EventScore {
         marks.filter(|mark| mark.at <= event.until)
     };
     let as_sensor_fault = |sensor: &str| {
-        news().any(|mark| mark.told == Told::NoData || mark.told == Told::Sensor && mark.sensor == sensor)
+        news().any(|mark| {
+            mark.diagnosis == Diagnosis::NoData || mark.diagnosis == Diagnosis::Sensor && mark.sensor == sensor
+        })
     };
     EventScore {
         name: event.name.clone(),
@@ -141,13 +143,13 @@ mod tests {
 
     const HOUR: i64 = 3_600_000_000_000;
 
-    fn span(opened: i64, closed: Option<i64>, told: Told) -> AlertSpan {
+    fn span(opened: i64, closed: Option<i64>, diagnosis: Diagnosis) -> AlertSpan {
         let sensor = "m/a".to_owned();
         AlertSpan {
             asset: "m".to_owned(),
             opened: opened * HOUR,
             closed: closed.map(|closed| closed * HOUR),
-            marks: vec![Mark { at: opened * HOUR, severity: Severity::Critical, told, sensor }],
+            marks: vec![Mark { at: opened * HOUR, severity: Severity::Critical, diagnosis, sensor }],
             message: String::new(),
         }
     }
@@ -186,13 +188,13 @@ mod tests {
     #[test]
     fn alerts_of_the_judged_time_are_false_and_events_are_found_in_time() {
         let spans = [
-            span(10, Some(20), Told::Unnamed),
-            span(150, Some(160), Told::Unnamed),
-            span(170, Some(171), Told::Unnamed),
-            span(230, Some(240), Told::Unnamed),
-            span(270, Some(280), Told::Sensor),
-            span(315, Some(330), Told::Unnamed),
-            span(500, None, Told::Unnamed),
+            span(10, Some(20), Diagnosis::Unnamed),
+            span(150, Some(160), Diagnosis::Unnamed),
+            span(170, Some(171), Diagnosis::Unnamed),
+            span(230, Some(240), Diagnosis::Unnamed),
+            span(270, Some(280), Diagnosis::Sensor),
+            span(315, Some(330), Diagnosis::Unnamed),
+            span(500, None, Diagnosis::Unnamed),
         ];
         let found = score(&case(), &spans, &set());
         assert_eq!((found.false_episodes, found.false_critical), (2, 3));
@@ -206,13 +208,13 @@ mod tests {
 
     #[test]
     fn one_alert_for_ever_is_false_again_and_again_and_finds_nothing() {
-        let found = score(&case(), &[span(50, None, Told::Unnamed)], &set());
+        let found = score(&case(), &[span(50, None, Diagnosis::Unnamed)], &set());
         // It counts again after 100 h that are not excused.
         assert_eq!((found.false_episodes, found.alert_hours), (2, 200.0));
         assert!(!found.events.iter().any(EventScore::is_found));
-        let stale = score(&case(), &[span(270, Some(310), Told::Unnamed)], &set());
+        let stale = score(&case(), &[span(270, Some(310), Diagnosis::Unnamed)], &set());
         assert_eq!((stale.false_episodes, stale.alert_hours), (1, 10.0), "open after the excused time");
-        let unnamed = score(&case(), &[span(270, Some(280), Told::Unnamed)], &set());
+        let unnamed = score(&case(), &[span(270, Some(280), Diagnosis::Unnamed)], &set());
         assert!(unnamed.events[1].hours.is_some() && !unnamed.events[1].is_found());
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! - **False**: an alert opens on a machine while nothing is wrong with it and nothing has changed. For a day after a
 //!   repair, alerts do not count; one that is then still open is false. A lasting change that is no fault (a service, a
-//!   new sensor, a new load) may be told once within three days, at most as medium, and may stay open for a week.
-//!   While data are missing or late only that may be told. False alerts of a machine that open within a day of
+//!   new sensor, a new load) may be reported once within three days, at most as medium, and may stay open for a week.
+//!   While data are missing or late only that may be reported. False alerts of a machine that open within a day of
 //!   the first are one episode.
 //! - **Found**: after the onset and before the limit, an alert tells something new: it opens, becomes more severe or
 //!   names another cause. For a machine fault it must not be a sensor fault; a sensor fault and missing data must be
-//!   told as such, a sensor fault with the right sensor.
+//!   reported as such, a sensor fault with the right sensor.
 //! - **Way**: the severity (0 at the onset, 1 at the limit) when it is found.
 //! - **Kept open**: from then until the repair an alert is open for 95 % of the time, and at its end.
 //! - **Misnamed**: an alert names a cause that is none of what is wrong with the machine at that time.
@@ -18,14 +18,14 @@ use wheeltapper_simulate::{LATE_DATA, TrueChange, TrueFault, TrueFaultKind, Trut
 
 use crate::{
     alert_history::{AlertSpan, contains, count_episodes, false_part, length_outside, merge_ranges},
-    told::Told,
+    diagnosis::Diagnosis,
 };
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 pub(crate) const DAY_NS: i64 = 24 * HOUR_NS;
 /// Time after a repair or an outage in which alerts do not count.
 const GRACE_NS: i64 = DAY_NS;
-/// Time after a lasting change in which it may be told, and in which that alert may stay open.
+/// Time after a lasting change in which it may be reported, and in which that alert may stay open.
 const CHANGE_TOLD_NS: i64 = 3 * DAY_NS;
 const CHANGE_OPEN_NS: i64 = 7 * DAY_NS;
 /// Share of the time until the repair in which an alert must be open.
@@ -55,7 +55,7 @@ pub struct FaultScore {
     pub hours: Option<f64>,
     /// Hours from then to the limit.
     pub lead_hours: Option<f64>,
-    /// Whether any alert was raised after the onset and before the limit, whatever it told.
+    /// Whether any alert was raised after the onset and before the limit, whatever its diagnosis.
     pub noticed: bool,
     /// Whether an alert stayed open until the repair.
     pub kept_open: bool,
@@ -113,7 +113,7 @@ fn score_health(truth: &Truth, machine: &str, faults: &[&TrueFault], own: &[&Ale
         let may_tell = |change: &&&TrueChange| {
             (change.at_ns..change.at_ns + CHANGE_TOLD_NS).contains(&span.opened)
                 && !told_changes.contains(&change.at_ns)
-                && (change.name != LATE_DATA || span.marks.iter().all(|mark| mark.told == Told::NoData))
+                && (change.name != LATE_DATA || span.marks.iter().all(|mark| mark.diagnosis == Diagnosis::NoData))
         };
         let Some(at) = changes.iter().find(may_tell).map(|change| change.at_ns) else { return whole };
         told_changes.push(at);
@@ -149,21 +149,21 @@ fn fits_outage(span: &AlertSpan, faults: &[&TrueFault]) -> bool {
     }
     let kinds: Vec<TrueFaultKind> = active.map(|fault| fault.kind).collect();
     let only_outage = kinds.iter().all(|kind| *kind == TrueFaultKind::NoData);
-    !only_outage || span.marks.iter().any(|mark| mark.told == Told::NoData)
+    !only_outage || span.marks.iter().any(|mark| mark.diagnosis == Diagnosis::NoData)
 }
 
 fn score_fault(fault: &TrueFault, all: &[&TrueFault], own: &[&AlertSpan]) -> FaultScore {
     let is_data_fault = !matches!(fault.kind, TrueFaultKind::Machine(_));
     let news = || own.iter().flat_map(|span| span.news_since(fault.onset_ns)).filter(|mark| mark.at < fault.limit_ns);
-    let finds = |told: &Told, sensor: &str| {
+    let finds = |diagnosis: &Diagnosis, sensor: &str| {
         if is_data_fault {
-            told.is_such(fault.kind)
-                && (*told == Told::NoData || fault.sensor.as_deref().is_none_or(|own| own == sensor))
+            diagnosis.is_such(fault.kind)
+                && (*diagnosis == Diagnosis::NoData || fault.sensor.as_deref().is_none_or(|own| own == sensor))
         } else {
-            !matches!(told, Told::Sensor | Told::NoData)
+            !matches!(diagnosis, Diagnosis::Sensor | Diagnosis::NoData)
         }
     };
-    let found = news().filter(|mark| finds(&mark.told, &mark.sensor)).map(|mark| mark.at).min();
+    let found = news().filter(|mark| finds(&mark.diagnosis, &mark.sensor)).map(|mark| mark.at).min();
     let marks =
         own.iter().flat_map(|span| &span.marks).filter(|mark| (fault.onset_ns..fault.end_ns).contains(&mark.at));
     let (mut misnamed, mut named) = (false, false);
@@ -171,8 +171,8 @@ fn score_fault(fault: &TrueFault, all: &[&TrueFault], own: &[&AlertSpan]) -> Fau
         let active = || all.iter().filter(|other| (other.onset_ns..other.end_ns + GRACE_NS).contains(&mark.at));
         // A wrong name counts for the newest fault.
         let newest = active().map(|other| other.onset_ns).max() == Some(fault.onset_ns);
-        misnamed |= newest && active().all(|other| !mark.told.fits(other.kind));
-        named |= !matches!(mark.told, Told::Unnamed | Told::NewState) && mark.told.fits(fault.kind);
+        misnamed |= newest && active().all(|other| !mark.diagnosis.fits(other.kind));
+        named |= !matches!(mark.diagnosis, Diagnosis::Unnamed | Diagnosis::NewState) && mark.diagnosis.fits(fault.kind);
     }
     FaultScore {
         fault: fault.kind.name(),

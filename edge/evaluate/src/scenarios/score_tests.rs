@@ -97,7 +97,7 @@ fn a_wrong_name_is_misnaming_and_a_sensor_alert_finds_no_machine_fault() {
 }
 
 #[test]
-fn a_sensor_fault_must_be_told_as_such_and_with_its_sensor() {
+fn a_sensor_fault_must_be_reported_as_such_and_with_its_sensor() {
     let mut stuck = fault(TrueFaultKind::Sensor(SensorFaultKind::Stuck), 10.0, 12.0, 15.0);
     stuck.sensor = Some(format!("{MACHINE}/vibration-rms"));
     let such = [alert(10.5, Some(15.0), Severity::Medium, "sensor-stuck")];
@@ -110,16 +110,16 @@ fn a_sensor_fault_must_be_told_as_such_and_with_its_sensor() {
 }
 
 #[test]
-fn during_an_outage_only_missing_data_may_be_told() {
+fn during_an_outage_only_missing_data_may_be_reported() {
     let truth = truth(vec![fault(TrueFaultKind::NoData, 10.0, 11.0, 11.0)], Vec::new());
-    let told = scored(&truth, &[alert(10.1, Some(11.1), Severity::Medium, "no-data")]);
-    assert!(told.false_episodes == 0 && told.faults[0].way.is_some());
+    let diagnosis = scored(&truth, &[alert(10.1, Some(11.1), Severity::Medium, "no-data")]);
+    assert!(diagnosis.false_episodes == 0 && diagnosis.faults[0].way.is_some());
     let wrong = scored(&truth, &[alert(10.1, Some(11.1), Severity::Medium, "imbalance")]);
     assert!(wrong.false_episodes == 1 && wrong.faults[0].way.is_none());
 }
 
 #[test]
-fn a_lasting_change_may_be_told_once_and_quietly() {
+fn a_lasting_change_may_be_reported_once_and_quietly() {
     let change = TrueChange { machine: MACHINE.to_owned(), name: "new load", at_ns: days(10.0) };
     let truth = truth(Vec::new(), vec![change]);
     let count = |alerts: &[Vec<AlertUpdate>]| scored(&truth, alerts).false_episodes;
@@ -131,7 +131,7 @@ fn a_lasting_change_may_be_told_once_and_quietly() {
 }
 
 #[test]
-fn while_data_are_late_only_that_may_be_told() {
+fn while_data_are_late_only_that_may_be_reported() {
     let change = TrueChange { machine: MACHINE.to_owned(), name: LATE_DATA, at_ns: days(10.0) };
     let truth = truth(Vec::new(), vec![change]);
     assert_eq!(scored(&truth, &[alert(10.2, Some(10.4), Severity::Medium, "no-data")]).false_episodes, 0);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const PROTOCOL: &str = "learn 60 days; no alert is expected except during frozen values of a sensor for 24 h and more (and a day \
-                        after), which have to be told as a fault of that sensor";
+                        after), which have to be diagnosis as a fault of that sensor";
 
 pub(super) fn read(folder: &Path) -> Result<PlantSet, Error> {
     let frozen = Csv::read(&folder.join("frozen_derived.csv"), b',')?;

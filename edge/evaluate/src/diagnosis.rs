@@ -2,11 +2,11 @@
 
 use wheeltapper_simulate::{Fault, SensorFaultKind, TrueFaultKind};
 
-use crate::cwru::DamagedPart;
+use crate::damaged_part::DamagedPart;
 
 /// What an alert says is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Diagnosis {
     /// It names no cause.
     Unnamed,
     /// A sensor is faulty.
@@ -19,7 +19,7 @@ pub enum Told {
     Machine(String),
 }
 
-impl Told {
+impl Diagnosis {
     /// Reads a fault mode.
     #[must_use]
     pub fn from_fault_mode(mode: Option<&str>) -> Self {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn fits(mode: &str, truth: TrueFaultKind) -> bool {
-        Told::from_fault_mode(Some(mode)).fits(truth)
+        Diagnosis::from_fault_mode(Some(mode)).fits(truth)
     }
 
     #[test]
@@ -99,10 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn sensor_faults_and_missing_data_are_told_as_such() {
+    fn sensor_faults_and_missing_data_are_reported_as_such() {
         let stuck = TrueFaultKind::Sensor(SensorFaultKind::Stuck);
         let silent = TrueFaultKind::Sensor(SensorFaultKind::Silent);
-        let such = |mode: &str, truth| Told::from_fault_mode(Some(mode)).is_such(truth);
+        let such = |mode: &str, truth| Diagnosis::from_fault_mode(Some(mode)).is_such(truth);
         assert!(such("sensor-stuck", stuck) && such("no-data", silent) && such("no-data", TrueFaultKind::NoData));
         assert!(!such("", stuck) && !such("no-data", stuck) && !such("sensor-stuck", TrueFaultKind::NoData));
         assert!(!fits("imbalance", stuck) && !fits("sensor-stuck", TrueFaultKind::Machine(Fault::Imbalance)));
