@@ -21,14 +21,14 @@ pub struct EventScore {
     /// Hours until an alert reported something new; `None` if none did in time.
     pub hours: Option<f64>,
     /// Whether it was reported as a fault of a sensor or as missing data.
-    pub told_as_sensor_fault: bool,
+    pub reported_as_sensor_fault: bool,
 }
 
 impl EventScore {
     /// Whether it was found: a sensor fault must be reported as such.
     #[must_use]
     pub fn is_found(&self) -> bool {
-        if self.is_sensor_fault { self.told_as_sensor_fault } else { self.hours.is_some() }
+        if self.is_sensor_fault { self.reported_as_sensor_fault } else { self.hours.is_some() }
     }
 }
 
@@ -129,7 +129,7 @@ fn score_event(event: &PlantEvent, spans: &[AlertSpan]) -> EventScore {
         is_sensor_fault: matches!(event.kind, EventKind::SensorFault(_)),
         is_service: event.kind == EventKind::Service,
         hours: news().map(|mark| mark.at).min().map(|at| (at - event.from) as f64 / 3.6e12),
-        told_as_sensor_fault: match &event.kind {
+        reported_as_sensor_fault: match &event.kind {
             EventKind::SensorFault(sensor) => as_sensor_fault(sensor),
             _ => false,
         },

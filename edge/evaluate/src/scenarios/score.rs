@@ -103,8 +103,8 @@ fn score_health(truth: &Truth, machine: &str, faults: &[&TrueFault], own: &[&Ale
     let (start, end) = truth.span_ns;
     let excused = merge_ranges(faults.iter().map(|fault| (fault.onset_ns, fault.end_ns + GRACE_NS)).collect());
     let changes: Vec<&TrueChange> = truth.changes.iter().filter(|change| change.machine == machine).collect();
-    let mut told_changes: Vec<i64> = Vec::new();
-    let false_range = |span: &AlertSpan, told_changes: &mut Vec<i64>| {
+    let mut reported_changes: Vec<i64> = Vec::new();
+    let false_range = |span: &AlertSpan, reported_changes: &mut Vec<i64>| {
         let whole = Some((span.opened, span.closed_by(end)));
         if contains(&excused, span.opened) {
             let stale = false_part(span.opened, span.closed_by(i64::MAX), end, &excused);
@@ -112,18 +112,18 @@ fn score_health(truth: &Truth, machine: &str, faults: &[&TrueFault], own: &[&Ale
         }
         let may_tell = |change: &&&TrueChange| {
             (change.at_ns..change.at_ns + CHANGE_TOLD_NS).contains(&span.opened)
-                && !told_changes.contains(&change.at_ns)
+                && !reported_changes.contains(&change.at_ns)
                 && (change.name != LATE_DATA || span.marks.iter().all(|mark| mark.diagnosis == Diagnosis::NoData))
         };
         let Some(at) = changes.iter().find(may_tell).map(|change| change.at_ns) else { return whole };
-        told_changes.push(at);
+        reported_changes.push(at);
         if span.severity() > Severity::Medium {
             return whole;
         }
         false_part(span.opened, span.closed_by(i64::MAX), end, &[(at, at + CHANGE_OPEN_NS)])
     };
     let wrong: Vec<(&AlertSpan, (i64, i64))> =
-        own.iter().filter_map(|span| Some((*span, false_range(span, &mut told_changes)?))).collect();
+        own.iter().filter_map(|span| Some((*span, false_range(span, &mut reported_changes)?))).collect();
     let ranges: Vec<(i64, i64)> = wrong.iter().map(|(_, range)| *range).collect();
     score.false_episodes += count_episodes(&ranges, DAY_NS, 30 * DAY_NS, &excused);
     score.false_critical += wrong.iter().filter(|(span, _)| span.severity() == Severity::Critical).count();
