@@ -1,5 +1,5 @@
 //! Code that the tests of all hosts share.
-#![allow(dead_code, reason = "each test uses a part of this module")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod postgres;
 pub mod server;
