@@ -19,8 +19,8 @@ use std::{
 use wheeltapper_simulate::TrueFaultKind;
 
 use crate::{
-    Benchmark, Column, Error, Pipeline, Report, Row, WaveformRecording, WindowVerdict, diagnosis::Diagnosis, npy,
-    pipeline::check_verdicts, read,
+    Benchmark, Column, Error, Pipeline, Report, Row, WaveformRecording, WindowVerdict, damaged_part::DamagedPart,
+    diagnosis::Diagnosis, npy, pipeline::check_verdicts, read,
 };
 
 /// Length of a window in seconds.
