@@ -29,7 +29,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use bytes::Bytes;
 
 pub use broker::{Broker, BrokerHandle, BrokerStats, REVALIDATE_INTERVAL};
-pub use client::{ClientEvent, run_client};
+pub use client::{ClientEvent, OutgoingMessage, PublishError, publish, run_client};
 pub use config::{BrokerConfig, BrokerError, BrokerTls, BrokerUser, ClientConfig};
 pub use mapping::{Mapping, MappingError, MappingRule};
 pub use rights::{Authenticator, FullGrant, Grant, Login, LoginFuture, LoginRejection, Users};

@@ -6,13 +6,17 @@
 mod connection;
 mod error;
 mod observer;
+mod publisher;
 mod transport;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-pub use self::observer::ClientEvent;
+pub use self::{
+    observer::ClientEvent,
+    publisher::{OutgoingMessage, PublishError, publish},
+};
 use self::{
     connection::{BrokerConnection, ResumeState},
     error::ClientError,
