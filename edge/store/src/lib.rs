@@ -33,6 +33,7 @@ mod schema;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 mod wal;
+mod states;
 mod wal_checkpoint;
 mod window_chunks;
 mod window_queries;
