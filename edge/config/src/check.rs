@@ -3,6 +3,8 @@
 
 mod access;
 mod address;
+mod channel_kinds;
+mod channels;
 mod network;
 mod plant;
 mod sizes;
@@ -77,6 +79,7 @@ pub(crate) fn check(config: &Config, text: &str, file: &str, listen: &ListenOver
     let Ok(root) = DeTable::parse(text) else { return Vec::new() };
     let mut checker = Checker { text, file, root: DeValue::Table(root.into_inner()), errors: Vec::new() };
     stages::check(&mut checker, config);
+    channels::check(&mut checker, &config.alerts);
     sizes::check(&mut checker, config);
     network::check(&mut checker, config, listen);
     topics::check(&mut checker, config);

@@ -2,7 +2,7 @@
 
 use std::{env, fmt, fs, path::Path};
 
-use crate::Config;
+use crate::{AlertChannel, Config};
 
 /// A part of the configuration that does not work on this computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +140,36 @@ fn check_secrets(machine: &mut EnvironmentChecker, config: &Config) {
                 format!("{setting}: the value of its environment variable is not a URL, so no alert is delivered");
             machine.report(false, message, "set it to https://host/path");
         }
+    }
+    for channel in &config.alerts.channels {
+        check_channel(machine, channel);
+    }
+}
+
+/// Checks the secrets and files of a channel of alerts.
+fn check_channel(machine: &mut EnvironmentChecker, channel: &AlertChannel) {
+    let setting = format!("[[alerts.channel]] {}", channel.name);
+    let mut secrets = Vec::new();
+    secrets.extend(channel.email.as_ref().map(|email| (&email.password_env, &email.password_file)));
+    secrets.extend(channel.slack.as_ref().map(|slack| (&slack.url_env, &slack.url_file)));
+    secrets.extend(channel.teams.as_ref().map(|teams| (&teams.url_env, &teams.url_file)));
+    secrets.extend(channel.pagerduty.as_ref().map(|settings| (&settings.routing_key_env, &settings.routing_key_file)));
+    secrets.extend(channel.telegram.as_ref().map(|telegram| (&telegram.token_env, &telegram.token_file)));
+    secrets.extend(channel.ntfy.as_ref().map(|ntfy| (&ntfy.token_env, &ntfy.token_file)));
+    let twilio = [channel.sms.as_ref(), channel.voice.as_ref()].into_iter().flatten();
+    secrets.extend(twilio.map(|twilio| (&twilio.token_env, &twilio.token_file)));
+    secrets.extend(channel.mqtt.as_ref().map(|mqtt| (&mqtt.password_env, &mqtt.password_file)));
+    if let Some(webhook) = &channel.webhook {
+        secrets.extend([(&webhook.url_env, &webhook.url_file), (&webhook.secret_env, &webhook.secret_file)]);
+        if let Some(file) = &webhook.template_file {
+            machine.check_file(true, &format!("{setting}: template_file"), file);
+        }
+    }
+    for (variable, file) in secrets {
+        machine.check_secret(true, &setting, variable.as_deref(), file.as_deref());
+    }
+    if let Some(file) = &channel.ca_file {
+        machine.check_pem(&format!("{setting}: ca_file"), file, "CERTIFICATE", true);
     }
 }
 

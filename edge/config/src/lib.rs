@@ -15,6 +15,7 @@ mod plant_iter;
 mod plausibility;
 mod settings;
 mod stage_configs;
+mod times;
 mod units;
 
 pub use access::{AccessLimits, AccessMode, AccessSettings, AuditSettings, OidcIssuer};
@@ -24,10 +25,14 @@ pub use formats::PAYLOAD_FORMATS;
 pub use plant::{Area, BearingGeometry, Machine, Sensor, SensorRef, Shift, Site, Technician, ValueRange, asset_of};
 pub use plausibility::{Warning, warnings};
 pub use settings::{
-    AlertRoute, AlertSettings, BrokerSettings, BrokerUser, Config, DetectSettings, FailureRuns, HttpLimits,
-    HttpSettings, HttpSource, IngestSettings, LineSettings, LogSettings, MqttClient, MqttScope, MqttSettings,
-    NatsServer, ScheduleSettings, SignatureScheme, StoreSettings, TlsFiles, TopicRule, UnknownSensors, WindowSettings,
+    AlertChannel, AlertRoute, AlertSettings, BrokerSettings, BrokerUser, Config, DetectSettings, EmailChannel,
+    EmailSecurity, FailureRuns, HttpLimits, HttpSettings, HttpSource, IngestSettings, LineSettings, LogSettings,
+    MqttChannel, MqttClient, MqttScope, MqttSettings, NatsServer, NtfyChannel, PagerDutyChannel, QuietHours,
+    ScheduleSettings, SignatureScheme, Silence, SlackChannel, StoreSettings, SyslogChannel, TeamsChannel,
+    TelegramChannel, TlsFiles, TopicRule, TwilioChannel, UnknownSensors, WebhookChannel, WebhookSignature,
+    WindowSettings,
 };
+pub use times::{DAY_MINUTES, parse_instant, parse_time_of_day, parse_weekday};
 pub use units::{ByteSize, Duration};
 pub use wheeltapper_condition_monitoring::waveform::iso20816::MachineClass;
 

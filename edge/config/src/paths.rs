@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Config;
+use crate::{AlertChannel, Config};
 
 impl Config {
     /// Makes each relative path relative to `folder`, the folder of the configuration file, so that it does not depend
@@ -27,8 +27,28 @@ impl Config {
         }
         paths.extend(self.nats.iter_mut().filter_map(|nats| nats.creds_file.as_mut()));
         paths.extend(self.access.oidc.iter_mut().filter_map(|oidc| oidc.jwks_file.as_mut()));
+        paths.extend(self.alerts.channels.iter_mut().flat_map(channel_paths));
         paths.extend(self.line.components.values_mut());
         paths.extend(self.detect.run_to_failure.iter_mut().flat_map(|runs_to_failure| &mut runs_to_failure.files));
         paths
     }
+}
+
+/// The paths of a channel: its certificates, secrets and template.
+fn channel_paths(channel: &mut AlertChannel) -> impl Iterator<Item = &mut PathBuf> {
+    let mut paths = vec![channel.ca_file.as_mut()];
+    paths.extend(channel.email.as_mut().map(|email| email.password_file.as_mut()));
+    paths.extend(channel.slack.as_mut().map(|slack| slack.url_file.as_mut()));
+    paths.extend(channel.teams.as_mut().map(|teams| teams.url_file.as_mut()));
+    paths.extend(channel.pagerduty.as_mut().map(|pagerduty| pagerduty.routing_key_file.as_mut()));
+    paths.extend(channel.telegram.as_mut().map(|telegram| telegram.token_file.as_mut()));
+    paths.extend(channel.ntfy.as_mut().map(|ntfy| ntfy.token_file.as_mut()));
+    paths.extend(
+        [channel.sms.as_mut(), channel.voice.as_mut()].into_iter().flatten().map(|twilio| twilio.token_file.as_mut()),
+    );
+    if let Some(webhook) = channel.webhook.as_mut() {
+        paths.extend([webhook.url_file.as_mut(), webhook.secret_file.as_mut(), webhook.template_file.as_mut()]);
+    }
+    paths.extend(channel.mqtt.as_mut().map(|mqtt| mqtt.password_file.as_mut()));
+    paths.into_iter().flatten()
 }

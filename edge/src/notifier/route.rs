@@ -82,6 +82,7 @@ mod tests {
                 sites: sites.iter().map(|&site| site.to_owned()).collect(),
                 webhook: Some("http://127.0.0.1:9/".into()),
                 webhook_env: None,
+                channels: Vec::new(),
             })
             .unwrap()
         };

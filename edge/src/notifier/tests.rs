@@ -117,6 +117,7 @@ fn route(name: &str, url: &str) -> AlertRoute {
         sites: Vec::new(),
         webhook: Some(url.into()),
         webhook_env: None,
+        channels: Vec::new(),
     }
 }
 

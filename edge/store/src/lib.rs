@@ -32,8 +32,8 @@ mod rows;
 mod schema;
 #[cfg(feature = "simulation")]
 pub mod simulated;
-mod wal;
 mod states;
+mod wal;
 mod wal_checkpoint;
 mod window_chunks;
 mod window_queries;

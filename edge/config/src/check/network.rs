@@ -124,7 +124,12 @@ fn check_required_secret(
 }
 
 /// Checks the environment variable and the file of an optional secret.
-fn check_secret(checker: &mut Checker<'_>, at: &str, what: &str, (variable, file): (Option<&str>, Option<&Path>)) {
+pub(super) fn check_secret(
+    checker: &mut Checker<'_>,
+    at: &str,
+    what: &str,
+    (variable, file): (Option<&str>, Option<&Path>),
+) {
     if variable.is_some() && file.is_some() {
         let message = format!("both {what}_env and {what}_file are set, but only one of them can be used");
         checker.report(&format!("{at}.{what}_file"), message, "remove one of them");
@@ -275,7 +280,7 @@ fn check_client(checker: &mut Checker<'_>, at: &str, client: &MqttClient) {
 }
 
 /// Removes user name and password from a URL.
-fn redact_credentials(url: &str) -> String {
+pub(super) fn redact_credentials(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => format!("{}://...{}", &url[..scheme], &url[at..]),
         _ => url.to_owned(),

@@ -195,10 +195,15 @@ fn check_route(checker: &mut Checker<'_>, at: &str, route: &AlertRoute) {
             let message = format!("route {}: the webhook is not a URL", route.name);
             checker.report(&format!("{at}.webhook"), message, "write it as https://host/path");
         }
+        (Some(_), None) | (None, Some(_)) if !route.channels.is_empty() => {
+            let message = format!("route {} has both channels and a webhook", route.name);
+            checker.report(&format!("{at}.channels"), message, "write a route for each");
+        }
         (Some(_), None) | (None, Some(_)) => {}
+        (None, None) if !route.channels.is_empty() => {}
         _ => {
-            let message = format!("route {} needs either webhook or webhook_env", route.name);
-            let help = "webhook_env names an environment variable that holds the URL";
+            let message = format!("route {} needs either webhook or webhook_env, or channels", route.name);
+            let help = "webhook_env names an environment variable that holds the URL; channels = [\"NAME\"] names [[alerts.channel]]";
             checker.report(&format!("{at}.name"), message, help);
         }
     }

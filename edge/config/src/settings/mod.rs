@@ -1,5 +1,6 @@
 //! All settings and their defaults.
 
+mod channels;
 mod inputs;
 mod processing;
 
@@ -8,6 +9,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::{AccessSettings, Site, Technician, units};
+pub use channels::{
+    AlertChannel, EmailChannel, EmailSecurity, MqttChannel, NtfyChannel, PagerDutyChannel, QuietHours, Silence,
+    SlackChannel, SyslogChannel, TeamsChannel, TelegramChannel, TwilioChannel, WebhookChannel, WebhookSignature,
+};
 pub use inputs::{
     BrokerSettings, BrokerUser, HttpLimits, HttpSettings, HttpSource, MqttClient, MqttScope, MqttSettings, NatsServer,
     SignatureScheme, TlsFiles, TopicRule,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
+use super::{AlertChannel, Silence};
 use crate::{ByteSize, Duration};
 
 /// `[log]`: the durable log.
@@ -177,9 +178,21 @@ pub struct AlertSettings {
     pub cooldown: Option<Duration>,
     /// Minimum severity of anomalies that open an alert.
     pub minimum_severity: Option<String>,
+    /// Address of the dashboard, for links in messages, such as `https://wheeltapper.plant.example`.
+    pub url: Option<String>,
+    /// IANA time zone of the times in messages, and by default of quiet hours; `None` means UTC.
+    pub zone: Option<String>,
+    /// Hosts to which channels may send: names, or `*.example.com` for all hosts of a domain. `None` means all.
+    pub allowed_hosts: Option<Vec<String>>,
     /// Destinations of alerts.
     #[serde(rename = "route")]
     pub routes: Vec<AlertRoute>,
+    /// How alerts reach people and programs.
+    #[serde(rename = "channel")]
+    pub channels: Vec<AlertChannel>,
+    /// Alerts that are not sent for some time.
+    #[serde(rename = "silence")]
+    pub silences: Vec<Silence>,
 }
 
 /// `[[alerts.route]]`: a destination of alerts.
@@ -198,6 +211,9 @@ pub struct AlertRoute {
     pub webhook: Option<String>,
     /// Environment variable that holds the URL.
     pub webhook_env: Option<String>,
+    /// Names of the channels that send the alerts, instead of a webhook.
+    #[serde(default)]
+    pub channels: Vec<String>,
 }
 
 fn default_severity() -> String {
