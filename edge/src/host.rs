@@ -157,7 +157,7 @@ impl Host {
         let stages = stage_configs(&config)?;
         let (ingest, schedule) = (config.ingest_json(), config.schedule_json());
         self.validate_stage_configs(&stages, &ingest, &schedule)?;
-        let routes = self.notifier.prepare(&config.alerts.routes)?;
+        let routes = self.notifier.prepare(&config.alerts)?;
         self.registry.configure(&config)?;
         // From here on nothing fails.
         self.notifier.activate(routes);

@@ -1,4 +1,4 @@
-//! The notifier: sends alerts to the webhooks of `[[alerts.route]]`.
+//! The notifier: sends alerts to the webhooks and channels of `[[alerts.route]]`.
 //!
 //! One supervised thread per route follows the committed anomaly-events of all partitions and keeps its own checkpoint
 //! in the store. A slow or dead receiver therefore delays no other route, and an alert survives a restart of the host
@@ -6,25 +6,32 @@
 //! not for each anomaly in it. It is delivered at least once: after a crash the last one may be sent again, with the
 //! same `Idempotency-Key`.
 //!
+//! A route to channels stores each notification in their outboxes and goes on; one supervised thread per channel sends
+//! them ([`channels`]).
+//!
 //! A changed configuration is applied in two steps. [`Notifier::prepare`] does everything that can fail and touches no
 //! running route; [`Notifier::activate`] cannot fail. Routes that did not change keep running.
 
+#[cfg(test)]
+mod channel_tests;
+mod channels;
 mod delivery;
 mod health;
+mod outboxes;
 mod route;
 mod route_task;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use wheeltapper_config::AlertRoute;
+use wheeltapper_config::{AlertRoute, AlertSettings};
 use wheeltapper_store::Store;
 
 use crate::{
@@ -32,8 +39,11 @@ use crate::{
     supervisor::{Supervisor, TaskHandle},
     topics::PublishedTopic,
 };
+pub(crate) use channels::open as open_channel;
+use channels::{Channels, Policies};
 use health::HealthCell;
 pub use health::{RouteHealth, RouteState};
+pub(crate) use outboxes::OUTBOX_PREFIX;
 use route::Route;
 pub(crate) use route_task::CHECKPOINT_PREFIX;
 use route_task::{DurableOffsets, RouteTask};
@@ -48,13 +58,16 @@ pub struct Notifier {
     store: Store,
     metrics: Arc<Metrics>,
     supervisor: Supervisor,
+    channels: Arc<Channels>,
     state: Mutex<RoutesState>,
 }
 
 #[derive(Default)]
 struct RoutesState {
     routes: Vec<RunningRoute>,
-    /// Tasks of removed routes, which may still wait for a receiver's response.
+    /// The tasks of channels, by name.
+    channels: BTreeMap<String, TaskHandle>,
+    /// Tasks of removed routes and channels, which may still wait for a receiver's response.
     stopping: Vec<TaskHandle>,
 }
 
@@ -66,7 +79,12 @@ struct RunningRoute {
 }
 
 /// Routes that are ready to run; see [`Notifier::activate`]. Dropping them leaves everything unchanged.
-pub struct PreparedRoutes(Vec<Prepared>);
+pub struct PreparedRoutes {
+    routes: Vec<Prepared>,
+    policies: Policies,
+    /// New channels: the name, the signal to begin, and the task.
+    channels: Vec<(String, mpsc::Sender<Option<TaskHandle>>, TaskHandle)>,
+}
 
 enum Prepared {
     /// The running route of this name stays.
@@ -90,7 +108,7 @@ impl fmt::Debug for Notifier {
 impl fmt::Debug for PreparedRoutes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The URLs may hold secrets.
-        out.debug_struct("PreparedRoutes").field("routes", &self.0.len()).finish()
+        out.debug_struct("PreparedRoutes").field("routes", &self.routes.len()).finish()
     }
 }
 
@@ -100,7 +118,7 @@ impl Notifier {
     /// # Errors
     /// See [`Self::prepare`].
     pub fn start(
-        routes: &[AlertRoute],
+        alerts: &AlertSettings,
         findings: &PublishedTopic,
         store: &Store,
         metrics: &Arc<Metrics>,
@@ -111,20 +129,32 @@ impl Notifier {
             findings: findings.clone(),
             store: store.clone(),
             metrics: Arc::clone(metrics),
+            channels: Arc::new(Channels::new(store.clone(), Arc::clone(metrics))),
             state: Mutex::default(),
         };
-        let prepared = notifier.prepare(routes)?;
+        let prepared = notifier.prepare(alerts)?;
         notifier.activate(prepared);
         Ok(notifier)
     }
 
-    /// Does all of a change of routes that can fail: reads their URLs from the environment, checks them, and starts the
-    /// tasks of new routes, which wait. The running routes are not touched.
+    /// Does all of a change of routes and channels that can fail: reads URLs and secrets, checks them, and starts the
+    /// tasks of new routes and channels, which wait. What runs is not touched.
     ///
     /// # Errors
-    /// If a route's environment variable is not set, its URL is not valid, two routes have one name, or no thread can
-    /// be started.
-    pub fn prepare(&self, routes: &[AlertRoute]) -> anyhow::Result<PreparedRoutes> {
+    /// If an environment variable is not set, a URL is not valid, two routes or channels have one name, a route names a
+    /// channel that does not exist, or no thread can be started.
+    pub fn prepare(&self, alerts: &AlertSettings) -> anyhow::Result<PreparedRoutes> {
+        let policies = Policies::new(alerts)?;
+        let routes = self.prepare_routes(&alerts.routes, &policies)?;
+        let mut channels = Vec::new();
+        for name in policies.names().filter(|name| !self.running().channels.contains_key(*name)) {
+            let (start_signal, task) = self.channels.spawn(name, &self.supervisor)?;
+            channels.push((name.clone(), start_signal, task));
+        }
+        Ok(PreparedRoutes { routes, policies, channels })
+    }
+
+    fn prepare_routes(&self, routes: &[AlertRoute], policies: &Policies) -> anyhow::Result<Vec<Prepared>> {
         let mut names = BTreeSet::new();
         let mut prepared = Vec::with_capacity(routes.len());
         for route in routes {
@@ -134,13 +164,16 @@ impl Notifier {
                 "[[alerts.route]] {}: two routes have this name; give each its own",
                 route.name
             );
+            for channel in route.channels().iter().filter(|channel| !policies.names().any(|name| name == *channel)) {
+                anyhow::bail!("[[alerts.route]] {}: the channel {channel} does not exist", route.name);
+            }
             if self.running().routes.iter().any(|running| running.route == route) {
                 prepared.push(Prepared::Unchanged(route));
             } else {
                 prepared.push(self.prepare_route(route)?);
             }
         }
-        Ok(PreparedRoutes(prepared))
+        Ok(prepared)
     }
 
     fn prepare_route(&self, route: Route) -> anyhow::Result<Prepared> {
@@ -159,6 +192,7 @@ impl Notifier {
             self.findings.clone(),
             self.store.clone(),
             Arc::clone(&self.metrics),
+            Arc::clone(&self.channels),
             Arc::clone(&durable),
             Arc::clone(&health),
         );
@@ -184,12 +218,13 @@ impl Notifier {
     /// wait for its receiver's response, and its successor waits for it.
     pub fn activate(&self, prepared: PreparedRoutes) {
         let mut state = self.running();
+        self.activate_channels(&mut state, prepared.policies, prepared.channels);
         let mut previous = std::mem::take(&mut state.routes);
         let mut take = |name: &str| {
             let at = previous.iter().position(|running| running.route.name == name)?;
             Some(previous.swap_remove(at))
         };
-        for prepared in prepared.0 {
+        for prepared in prepared.routes {
             match prepared {
                 Prepared::Unchanged(route) => match take(&route.name) {
                     Some(running) => state.routes.push(running),
@@ -211,6 +246,27 @@ impl Notifier {
             state.stopping.push(removed.task);
         }
         state.stopping.retain(|task| !task.has_stopped());
+    }
+
+    /// Replaces how the channels send, and their tasks.
+    fn activate_channels(
+        &self,
+        state: &mut RoutesState,
+        policies: Policies,
+        new: Vec<(String, mpsc::Sender<Option<TaskHandle>>, TaskHandle)>,
+    ) {
+        let names: BTreeSet<String> = policies.names().cloned().collect();
+        // Before the routes, which may already name new channels.
+        self.channels.configure(policies);
+        let removed: Vec<String> = state.channels.keys().filter(|name| !names.contains(*name)).cloned().collect();
+        for task in removed.iter().filter_map(|name| state.channels.remove(name)) {
+            task.request_stop();
+            state.stopping.push(task);
+        }
+        for (name, start_signal, task) in new {
+            // The task waits for this signal, so it cannot have ended.
+            let _ = start_signal.send(state.channels.insert(name, task));
+        }
     }
 
     /// The first offset in the anomaly-events of `partition` that a restart would read.
@@ -239,6 +295,9 @@ impl Drop for Notifier {
         // All at once, so that they stop in parallel; each is waited for when it is dropped.
         for running in &state.routes {
             running.task.request_stop();
+        }
+        for task in state.channels.values() {
+            task.request_stop();
         }
     }
 }

@@ -39,6 +39,7 @@ fn help_describes_the_first_steps() {
         "user",
         "key",
         "audit",
+        "alert",
         "backup",
         "config",
         "completions",
@@ -59,6 +60,31 @@ fn usage_errors_exit_with_2_and_failures_with_1() {
     assert!(text(&out.stderr).contains("--data"), "{}", text(&out.stderr));
     // Output that does not go to a terminal has no colours.
     assert!(!text(&out.stderr).contains('\u{1b}'));
+}
+
+#[test]
+fn a_test_message_is_sent_or_the_reason_is_explained() {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[alerts.channel]]\nname = \"siem\"\n[alerts.channel.syslog]\nurl = \"udp://{}\"\n\
+         [[alerts.channel]]\nname = \"hook\"\n[alerts.channel.webhook]\nurl = \"http://127.0.0.1:1/hunter2\"\n",
+        receiver.local_addr().unwrap()
+    );
+    fs::write(folder.path().join("wheeltapper.toml"), config).unwrap();
+    let out = inside(folder.path(), &["alert", "test", "siem"]).output().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert!(text(&out.stdout).contains("is accepted; UDP confirms nothing"), "{}", text(&out.stdout));
+    let mut buffer = [0; 2048];
+    let length = receiver.recv(&mut buffer).unwrap();
+    assert!(text(&buffer[..length]).contains("Test of the channel siem"));
+    for (channel, expected) in [("hook", "refuses the connection; check the port"), ("sime", "the channels are siem, hook")] {
+        let out = inside(folder.path(), &["alert", "test", channel]).output().unwrap();
+        let error = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{error}");
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]

@@ -29,7 +29,13 @@ impl Backup {
 fn to_file(store: &Store, to: &Path) -> anyhow::Result<()> {
     store.backup(
         to,
-        &[notifier::CHECKPOINT_PREFIX, line::RESTORED_ALERTS_KEY, host::PARTITIONS_KEY, host::LOG_IDENTITY_KEY],
+        &[
+            notifier::CHECKPOINT_PREFIX,
+            notifier::OUTBOX_PREFIX,
+            line::RESTORED_ALERTS_KEY,
+            host::PARTITIONS_KEY,
+            host::LOG_IDENTITY_KEY,
+        ],
         line::PLANNER_SNAPSHOT,
     )?;
     println!("the store was copied to {}", to.display());

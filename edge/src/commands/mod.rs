@@ -13,6 +13,7 @@ macro_rules! eprintln {
     ($($arguments:tt)+) => { $crate::commands::output::print_note(format_args!($($arguments)+)) };
 }
 
+mod alert;
 mod audit;
 mod backup;
 mod config;
@@ -92,6 +93,8 @@ enum Command {
     Key(key::KeyCommand),
     /// Audit log: verify that it is unchanged, export, list
     Audit(audit::AuditCommand),
+    /// Channels of alerts: send a test message
+    Alert(alert::AlertCommand),
     /// Copy the store while the host runs
     ///
     /// Copies to a file, or together with the users to a folder.
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::User(user) => user.run(global),
         Command::Key(key) => key.run(global),
         Command::Audit(audit) => audit.run(global),
+        Command::Alert(alert) => alert.run(global),
         Command::Backup(backup) => backup.run(global),
         Command::Config(config) => config.run(global),
         Command::Completions { shell } => completions(shell),

@@ -124,7 +124,7 @@ impl Host {
             storage,
         };
         let planner = Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
-        let notifier = Notifier::start(&config.alerts.routes, &topic, &store, &metrics, &supervisor)?;
+        let notifier = Notifier::start(&config.alerts, &topic, &store, &metrics, &supervisor)?;
         let dead_letter_writer = DeadLetterWriter::start(&supervisor, dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {

@@ -56,6 +56,17 @@ struct OutcomeLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ChannelLabel {
+    channel: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ChannelOutcomeLabel {
+    channel: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct WhatLabel {
     what: &'static str,
 }
@@ -106,6 +117,9 @@ pub struct Metrics {
     lag: Family<PartitionLabel, Gauge>,
     events: Family<TriggerLabel, Counter>,
     notifications: Family<OutcomeLabel, Counter>,
+    channel_messages: Family<ChannelOutcomeLabel, Counter>,
+    channel_waiting: Family<ChannelLabel, Gauge>,
+    channel_breaker: Family<ChannelLabel, Gauge>,
     readings_rate: Gauge<f64, AtomicU64>,
     /// Registered sensors.
     pub sensors: Gauge,
@@ -165,6 +179,9 @@ impl Default for Metrics {
             lag: Family::default(),
             events: Family::default(),
             notifications: Family::default(),
+            channel_messages: Family::default(),
+            channel_waiting: Family::default(),
+            channel_breaker: Family::default(),
             readings_rate: Gauge::default(),
             sensors: Gauge::default(),
             log_lost_bytes: Family::default(),
@@ -199,6 +216,17 @@ impl Metrics {
         to.register("work_orders", "Work orders created or changed", self.work_orders.clone());
         to.register("events", "Events received, by trigger", self.events.clone());
         to.register("notifications", "Attempts to send alerts to webhooks, by outcome", self.notifications.clone());
+        to.register(
+            "channel_messages",
+            "Attempts to send messages, by channel of alerts and outcome",
+            self.channel_messages.clone(),
+        );
+        to.register("channel_waiting", "Alerts that a channel has not sent yet", self.channel_waiting.clone());
+        to.register(
+            "channel_breaker",
+            "Circuit breaker of a channel: 0 closed, 1 half-open, 2 open (nothing is sent)",
+            self.channel_breaker.clone(),
+        );
         to.register("stage_call_seconds", "Duration of a stage's calls in seconds", self.stage_seconds.clone());
         to.register(
             "stage_items",
@@ -334,6 +362,26 @@ impl Metrics {
     /// Attempts to send an alert to a webhook: `delivered`, `failed` (sent again), `given_up`.
     pub fn notifications(&self, outcome: &'static str) -> Counter {
         self.notifications.get_or_create(&OutcomeLabel { outcome }).clone()
+    }
+
+    /// Attempts to send a message on a channel: `delivered`, `accepted`, `failed` (sent again), `handed_over` to the
+    /// fallback, `given_up`.
+    pub fn channel_messages(&self, channel: &str, outcome: &'static str) -> Counter {
+        self.channel_messages.get_or_create(&ChannelOutcomeLabel { channel: channel.to_owned(), outcome }).clone()
+    }
+
+    /// Sets the number of alerts that wait on a channel, and the state of its circuit breaker.
+    pub(crate) fn set_channel(&self, channel: &str, waiting: usize, breaker: i64) {
+        let label = ChannelLabel { channel: channel.to_owned() };
+        self.channel_waiting.get_or_create(&label).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.channel_breaker.get_or_create(&label).set(breaker);
+    }
+
+    /// Removes the levels of a channel that does not exist any more.
+    pub(crate) fn remove_channel(&self, channel: &str) {
+        let label = ChannelLabel { channel: channel.to_owned() };
+        self.channel_waiting.remove(&label);
+        self.channel_breaker.remove(&label);
     }
 
     /// The number of readings accepted in the last second.

@@ -1,8 +1,18 @@
-//! One attempt to post a notification, and the meaning of its outcome.
+//! One attempt to deliver a notification, and the meaning of its outcome.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
+use wheeltapper_channels::{AlertMessage, Event, Severity as ChannelSeverity};
+
+use super::{
+    channels::Channels,
+    route::{Route, Target},
+};
+use crate::{
+    components::wit::types::{Alert, Severity},
+    rows::alert_row,
+};
 
 /// The maximum time that the receiver may take to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,9 +35,80 @@ pub(super) enum DeliveryOutcome {
     },
 }
 
+/// Delivers the notifications of a route.
+pub(super) struct Deliverer {
+    agent: ureq::Agent,
+    channels: Arc<Channels>,
+}
+
+/// A notification of a route.
+pub(super) struct RouteNotification<'a> {
+    pub(super) alert: &'a Alert,
+    /// `opened`, `raised` or `resolved`.
+    pub(super) event: &'static str,
+    /// The body for a webhook.
+    pub(super) body: &'a str,
+    /// The same key for each attempt.
+    pub(super) key: &'a str,
+}
+
+impl Deliverer {
+    pub(super) fn new(channels: Arc<Channels>) -> Self {
+        Self { agent: http_client(), channels }
+    }
+
+    /// Posts a notification once, or stores it in the outboxes of the route's channels.
+    ///
+    /// # Errors
+    /// If the outboxes cannot be stored; nothing is lost, and the attempt can be repeated.
+    pub(super) fn attempt(
+        &self,
+        route: &Route,
+        notification: &RouteNotification<'_>,
+    ) -> anyhow::Result<DeliveryOutcome> {
+        match &route.target {
+            Target::Webhook(url) => Ok(post(&self.agent, url, notification.key, notification.body)),
+            Target::Channels(channels) => {
+                self.channels.push(channels, &message(&route.name, notification))?;
+                Ok(DeliveryOutcome::Delivered)
+            }
+        }
+    }
+}
+
+/// The message for channels.
+fn message(route: &str, notification: &RouteNotification<'_>) -> AlertMessage {
+    let RouteNotification { alert, event, key, .. } = notification;
+    AlertMessage {
+        key: (*key).to_owned(),
+        route: route.to_owned(),
+        event: match *event {
+            "raised" => Event::Raised,
+            "resolved" => Event::Resolved,
+            _ => Event::Opened,
+        },
+        alert: alert.id.clone(),
+        asset: alert.asset.clone(),
+        severity: match alert.severity {
+            Severity::Low => ChannelSeverity::Low,
+            Severity::Medium => ChannelSeverity::Medium,
+            Severity::High => ChannelSeverity::High,
+            Severity::Critical => ChannelSeverity::Critical,
+        },
+        title: alert.title.clone(),
+        message: alert.message.clone(),
+        recommendation: alert.recommendation.clone(),
+        fault_mode: alert.fault_mode.clone(),
+        anomaly: alert.anomaly.clone(),
+        opened: alert.opened,
+        updated: alert.updated,
+        row: serde_json::to_value(alert_row(alert)).unwrap_or_default(),
+    }
+}
+
 /// The HTTP client for webhooks. It never follows a redirect: the request after a redirect has no body, so its 200
 /// means nothing.
-pub(super) fn http_client() -> ureq::Agent {
+fn http_client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -38,7 +119,7 @@ pub(super) fn http_client() -> ureq::Agent {
 }
 
 /// Posts a notification once.
-pub(super) fn post(agent: &ureq::Agent, url: &str, key: &str, body: &str) -> DeliveryOutcome {
+fn post(agent: &ureq::Agent, url: &str, key: &str, body: &str) -> DeliveryOutcome {
     let result = agent.post(url).header("Content-Type", "application/json").header("Idempotency-Key", key).send(body);
     let failed = |why: String| DeliveryOutcome::Failed { why, retry_after: None };
     match result {

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use wheeltapper_store::Store;
 
 use super::{
-    delivery::{self, DeliveryOutcome},
+    channels::Channels,
+    delivery::{Deliverer, DeliveryOutcome, RouteNotification},
     health::HealthCell,
     route::Route,
 };
@@ -73,7 +74,7 @@ pub(super) struct RouteTask {
     /// `None` until it is loaded, and after a failure.
     checkpoint: Option<RouteCheckpoint>,
     pending: Option<PendingNotification>,
-    agent: ureq::Agent,
+    deliverer: Deliverer,
     /// Since when the receiver has accepted nothing.
     failing_since: Option<Instant>,
     saved_at: Instant,
@@ -85,6 +86,7 @@ impl RouteTask {
         findings: PublishedTopic,
         store: Store,
         metrics: Arc<Metrics>,
+        channels: Arc<Channels>,
         durable: DurableOffsets,
         health: Arc<HealthCell>,
     ) -> Self {
@@ -92,7 +94,7 @@ impl RouteTask {
             start_offsets: findings.ends(),
             checkpoint: None,
             pending: None,
-            agent: delivery::http_client(),
+            deliverer: Deliverer::new(channels),
             failing_since: None,
             saved_at: Instant::now(),
             route,
@@ -213,7 +215,9 @@ impl RouteTask {
     /// Posts once. `None`: the notification is done, and the checkpoint has advanced; otherwise the pause before the
     /// next attempt.
     fn attempt(&mut self, mut pending: PendingNotification) -> anyhow::Result<Option<Duration>> {
-        let outcome = delivery::post(&self.agent, &self.route.url, &pending.key, &pending.body);
+        let notification =
+            RouteNotification { alert: &pending.alert, event: pending.event, body: &pending.body, key: &pending.key };
+        let outcome = self.deliverer.attempt(&self.route, &notification)?;
         match outcome {
             DeliveryOutcome::Delivered => {
                 self.failing_since = None;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use wheeltapper_config::AlertRoute;
+use wheeltapper_config::{AlertRoute, AlertSettings};
 use wheeltapper_log::{Partition, WakeSignal};
 use wheeltapper_store::Store;
 
@@ -25,16 +25,19 @@ use crate::{
 };
 
 /// Long enough for a loaded machine; no wait takes that long when all is well.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A web server that answers each request with the next of `statuses`, then with the last, and passes the bodies on.
-struct Webhook {
-    url: String,
-    bodies: Receiver<Value>,
+pub(super) struct Webhook {
+    pub(super) url: String,
+    pub(super) bodies: Receiver<Value>,
 }
 
-fn receiver(statuses: &'static [&'static str]) -> Webhook {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+pub(super) fn receiver(statuses: &'static [&'static str]) -> Webhook {
+    receiver_on(TcpListener::bind("127.0.0.1:0").unwrap(), statuses)
+}
+
+pub(super) fn receiver_on(listener: TcpListener, statuses: &'static [&'static str]) -> Webhook {
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let (sender, bodies) = mpsc::channel();
     thread::spawn(move || {
@@ -61,18 +64,18 @@ fn receiver(statuses: &'static [&'static str]) -> Webhook {
 }
 
 /// A log with one partition of findings, a store, and a notifier that follows them.
-struct TestLine {
+pub(super) struct TestLine {
     partition: Partition,
     signal: WakeSignal,
     end: PublishedEnd,
-    store: Store,
-    metrics: Arc<Metrics>,
+    pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
     supervisor: Supervisor,
     _folder: tempfile::TempDir,
 }
 
 impl TestLine {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::default());
         let signal = WakeSignal::default();
@@ -88,12 +91,16 @@ impl TestLine {
     }
 
     fn notifier(&self, routes: &[AlertRoute]) -> anyhow::Result<Notifier> {
-        let partition = PublishedPartition { reader: self.partition.reader(), end: self.end.clone() };
-        let findings = PublishedTopic::new(self.signal.clone(), vec![partition]);
-        Notifier::start(routes, &findings, &self.store, &self.metrics, &self.supervisor)
+        self.notifier_of(&alerts(routes))
     }
 
-    fn append_alert(&mut self, id: &str, state: &str) {
+    pub(super) fn notifier_of(&self, alerts: &AlertSettings) -> anyhow::Result<Notifier> {
+        let partition = PublishedPartition { reader: self.partition.reader(), end: self.end.clone() };
+        let findings = PublishedTopic::new(self.signal.clone(), vec![partition]);
+        Notifier::start(alerts, &findings, &self.store, &self.metrics, &self.supervisor)
+    }
+
+    pub(super) fn append_alert(&mut self, id: &str, state: &str) {
         self.partition.append(&serde_json::to_vec(&Finding::Alert(alert(id, "north/pump", state))).unwrap()).unwrap();
         self.partition.sync().unwrap();
         self.end.publish(self.partition.end());
@@ -108,6 +115,10 @@ pub(super) fn alert(id: &str, asset: &str, state: &str) -> Alert {
         "anomaly": "a", "fault_mode": null, "fault-mode": null, "title": "t", "message": "m", "recommendation": "r",
     }))
     .unwrap()
+}
+
+fn alerts(routes: &[AlertRoute]) -> AlertSettings {
+    AlertSettings { routes: routes.to_vec(), ..AlertSettings::default() }
 }
 
 fn route(name: &str, url: &str) -> AlertRoute {
@@ -149,15 +160,15 @@ fn a_failed_change_leaves_the_old_routes_running() {
         (route("new", "ftp://secret.example/x"), "not a URL of a web server"),
         (route("old", &old.url), "two routes have this name"),
     ] {
-        let error = notifier.prepare(&[route("old", &old.url), broken]).unwrap_err().to_string();
+        let error = notifier.prepare(&alerts(&[route("old", &old.url), broken])).unwrap_err().to_string();
         assert!(error.contains(expected) && !error.contains("secret"), "{error}");
         line.append_alert(expected, "Open");
         assert_eq!(next(&old), ("opened".into(), expected.into()));
     }
     // The same holds for a change that could be made and is dropped.
-    drop(notifier.prepare(&[route("new", &old.url)]).unwrap());
+    drop(notifier.prepare(&alerts(&[route("new", &old.url)])).unwrap());
     // Going back to the previous routes is no change.
-    notifier.activate(notifier.prepare(&[route("old", &old.url)]).unwrap());
+    notifier.activate(notifier.prepare(&alerts(&[route("old", &old.url)])).unwrap());
     line.append_alert("2", "Open");
     assert_eq!(next(&old), ("opened".into(), "2".into()));
     assert!(line.supervisor.failures().is_empty());
@@ -170,12 +181,12 @@ fn a_changed_route_resumes_and_others_are_not_touched() {
     let notifier = line.notifier(&[route("moves", &before.url), route("stays", &other.url)]).unwrap();
     line.append_alert("1", "Open");
     assert_eq!((next(&before).1, next(&other).1), ("1".into(), "1".into()));
-    notifier.activate(notifier.prepare(&[route("stays", &other.url), route("moves", &after.url)]).unwrap());
+    notifier.activate(notifier.prepare(&alerts(&[route("stays", &other.url), route("moves", &after.url)])).unwrap());
     line.append_alert("1", "Resolved");
     // The state that the receiver was notified of at the old address is remembered.
     assert_eq!(next(&after), ("resolved".into(), "1".into()));
     assert_eq!(next(&other), ("resolved".into(), "1".into()));
-    notifier.activate(notifier.prepare(&[]).unwrap());
+    notifier.activate(notifier.prepare(&alerts(&[])).unwrap());
     assert_eq!((notifier.health().len(), notifier.min_needed_offset(0)), (0, u64::MAX));
     drop(notifier);
     assert!(before.bodies.try_recv().is_err() && after.bodies.try_recv().is_err());
@@ -187,7 +198,7 @@ fn a_new_route_begins_with_new_findings() {
     line.append_alert("0", "Open");
     let receiver = receiver(&["200 OK"]);
     let notifier = line.notifier(&[]).unwrap();
-    let prepared = notifier.prepare(&[route("new", &receiver.url)]).unwrap();
+    let prepared = notifier.prepare(&alerts(&[route("new", &receiver.url)])).unwrap();
     line.append_alert("1", "Open");
     notifier.activate(prepared);
     assert_eq!(next(&receiver).1, "1");

@@ -1,4 +1,4 @@
-//! Each alert reaches the webhooks of its routes once, despite failing receivers and a killed host.
+//! Each alert reaches the webhooks and channels of its routes once, despite failing receivers and a killed host.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -113,4 +113,49 @@ fn each_alert_is_delivered_once_despite_failures_and_a_kill() {
     assert!(received.iter().all(|(_, body)| body["route"] == "all"), "a route delivered an alert of another site");
     // The kill may repeat the notification in transit, but only with the same key.
     assert!(received.len() - keys.len() <= 1, "{} notifications under {} keys", received.len(), keys.len());
+}
+
+/// The number of times that the host is killed.
+const KILLS: u32 = 20;
+
+#[test]
+fn no_alert_of_a_channel_is_lost_when_the_host_is_killed_while_it_sends() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let test_host = TestHost::new(&format!(
+        "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n\
+         [[alerts.route]]\nname = \"all\"\nchannels = [\"hook\"]\n\
+         [[alerts.channel]]\nname = \"hook\"\ngroup_wait = \"0s\"\nmax_per_minute = 600\n\
+         [alerts.channel.webhook]\nurl = \"http://{address}/hook\"\n"
+    ))
+    .unwrap();
+    let received = Received::default();
+    // Some of the messages are not accepted at first.
+    start_receiver(listener, vec![500, 200, 429, 200, 200, 503], &received);
+    let mut host = test_host.start().unwrap();
+    let machines: Vec<String> = (0..KILLS).map(|number| format!("plant/{number}")).collect();
+    for machine in &machines {
+        send(&host, machine, 0, 400, 0.0);
+    }
+    for (number, machine) in (0..).zip(&machines) {
+        send(&host, machine, 400, 500, 30.0);
+        // Before the alert is found, while it is stored, sent and recorded, and after that.
+        thread::sleep(Duration::from_millis(40) * number);
+        host.kill().unwrap();
+        host = test_host.start().unwrap();
+    }
+    let keys = |machine: &String| {
+        let received = received.lock().unwrap();
+        let opened =
+            received.iter().filter(|(_, body)| body["event"] == "opened" && body["alert"]["asset"] == **machine);
+        opened.map(|(key, _)| key.clone()).collect::<Vec<_>>()
+    };
+    wait_until("all alerts", TIMEOUT, || Ok(machines.iter().all(|machine| !keys(machine).is_empty()))).unwrap();
+    host.stop().unwrap();
+    for machine in &machines {
+        let mut keys = keys(machine);
+        // A message may come twice, but only under the same key.
+        keys.dedup();
+        assert_eq!(keys.len(), 1, "{machine}: {keys:?}");
+    }
 }
