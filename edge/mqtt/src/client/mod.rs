@@ -13,15 +13,15 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-pub use self::{
-    observer::ClientEvent,
-    publisher::{OutgoingMessage, PublishError, publish},
-};
 use self::{
     connection::{BrokerConnection, ResumeState},
     error::ClientError,
     observer::Observer,
     transport::BrokerAddress,
+};
+pub use self::{
+    observer::ClientEvent,
+    publisher::{OutgoingMessage, PublishError, publish},
 };
 use crate::{ClientConfig, Sink, topic};
 
