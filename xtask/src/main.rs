@@ -2,6 +2,7 @@
 
 mod conformance;
 mod fuzz;
+mod schedule_bench;
 mod test;
 mod up;
 
@@ -12,6 +13,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use xtask::{cargo, cargo_command, composed_folder, root, run, setup, target};
+
+use crate::schedule_bench::ScheduleBench;
 
 /// The arguments of cargo that check the lints.
 const CLIPPY: [&str; 7] = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -37,6 +40,8 @@ enum Task {
     Fuzz(fuzz::Fuzz),
     /// Measure throughput, latency, bytes on disk, memory, cold start and component calls; the API compared with
     /// `wasmtime serve`; pages with 10,000 sensors and 30 days of data
+    ///
+    /// `bench schedule --data DIR` compares schedules with those of OR-Tools CP-SAT.
     Bench {
         /// Arguments of the benchmark: --json FILE, --seconds N, names of measurements
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -139,6 +144,9 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     setup::wasm_target()?;
     setup::dashboard()?;
     binaries()?;
+    if let Some(("schedule", arguments)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return ScheduleBench::parse_from_arguments(arguments).run();
+    }
     let mut command = Command::new(target().join("release/bench"));
     command.args(arguments).current_dir(root());
     if arguments.iter().any(|argument| argument == "api") {

@@ -108,18 +108,26 @@ fn install_packages(missing: &[&str]) -> anyhow::Result<()> {
 /// # Errors
 /// If Python or pip fails.
 pub fn python() -> anyhow::Result<PathBuf> {
-    let folder = target_folder().join("python");
+    python_with(&crate::root().join("tests/clients/requirements.txt"), "python")
+}
+
+/// Creates a virtual environment with the packages of a file in a folder of the target folder, and returns the path of
+/// its interpreter.
+///
+/// # Errors
+/// If Python or pip fails.
+pub fn python_with(requirements_path: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = target_folder().join(name);
     let interpreter = folder.join("bin/python");
-    let requirements_path = crate::root().join("tests/clients/requirements.txt");
     let requirements =
-        fs::read_to_string(&requirements_path).with_context(|| format!("reading {}", requirements_path.display()))?;
+        fs::read_to_string(requirements_path).with_context(|| format!("reading {}", requirements_path.display()))?;
     let installed_path = folder.join("packages.txt");
     if interpreter.exists() && fs::read_to_string(&installed_path).is_ok_and(|text| text == requirements) {
         return Ok(interpreter);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(&interpreter).args(pip).arg("--requirement").arg(&requirements_path))?;
+    run(Command::new(&interpreter).args(pip).arg("--requirement").arg(requirements_path))?;
     fs::write(&installed_path, requirements)?;
     Ok(interpreter)
 }

@@ -23,6 +23,7 @@ pub(crate) mod output;
 mod query;
 mod replay;
 mod run;
+mod schedule;
 mod simulate;
 mod user;
 
@@ -80,6 +81,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Score the built components on public benchmarks, with each benchmark's own protocol
     Evaluate(evaluate::Evaluate),
+    /// Compute maintenance schedules from files, without a running host
+    Schedule(schedule::ScheduleCommand),
     /// Query the store: `query alerts`, `query readings --sensor ID`, `query sql 'select ...'`
     Query(query::Query),
     /// Write a table as CSV or Parquet
@@ -125,13 +128,16 @@ pub fn main() -> ExitCode {
     init_logging(&cli.global);
     let global = &cli.global;
     // Other commands also write to sockets, where a broken pipe is a failure.
-    let prints_only =
-        matches!(cli.command, Command::Query(_) | Command::Export(_) | Command::Audit(_) | Command::Completions { .. });
+    let prints_only = matches!(
+        cli.command,
+        Command::Schedule(_) | Command::Query(_) | Command::Export(_) | Command::Audit(_) | Command::Completions { .. }
+    );
     let done = match cli.command {
         Command::Run(run) => run.run(global),
         Command::Replay(replay) => replay.run(global),
         Command::Simulate(simulate) => simulate.run(),
         Command::Evaluate(evaluate) => evaluate.run(),
+        Command::Schedule(schedule) => schedule.run(),
         Command::Query(query) => query.run(global),
         Command::Export(export) => export.run(global),
         Command::DeadLetters(command) => command.run(global),
