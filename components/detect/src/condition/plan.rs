@@ -1,0 +1,60 @@
+//! How long an asset is learnt, and how wide the limits are while little is known.
+//!
+//! Learning counts in windows that do not overlap and in time. Limits begin wide and become narrower: nobody has seen a
+//! whole day yet, and an extreme of few windows will be exceeded. Both are factors on the limit.
+
+use crate::{config::Config, sensor_kind::SensorKind};
+
+/// Time that a state is learnt before it is judged, and fewest windows.
+const LEARNING_SECONDS: f64 = 3600.0;
+const LEARNING_WINDOWS: f64 = 30.0;
+/// Before the first hours are over the limits are wider by this factor; it falls with the time constant, as a machine
+/// that has run for half a day has seen much of its day. The second is for quantities that follow the weather.
+const FIRST_WIDTHS: (f64, f64) = (3.0, 7.0);
+const WIDTH_SECONDS: f64 = 43_200.0;
+/// Limits are wider by this over the number of windows: Student's t for an extreme.
+const FEW_WINDOWS: f64 = 10.0;
+
+/// The rules for windows of one length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LearningPlan {
+    windows_needed: f64,
+    /// True if the configuration sets the number of windows: each counts then, overlapping or not.
+    counts_all: bool,
+}
+
+impl LearningPlan {
+    /// `length` of a window in ns.
+    #[allow(clippy::cast_precision_loss, reason = "a length of time")]
+    pub(crate) fn new(config: &Config, length: i64) -> Self {
+        match config.warmup_windows {
+            Some(windows) => Self { windows_needed: f64::from(windows), counts_all: true },
+            None => {
+                let in_time = LEARNING_SECONDS / (length as f64 / 1e9);
+                Self { windows_needed: in_time.max(LEARNING_WINDOWS), counts_all: false }
+            }
+        }
+    }
+
+    /// Windows in which a state is learnt before it is judged.
+    pub(crate) fn windows_needed(&self) -> f64 {
+        self.windows_needed
+    }
+
+    /// What a window counts that brings this share of its length in new time.
+    pub(crate) fn weight(&self, share: f64) -> f64 {
+        if self.counts_all { 1.0 } else { share }
+    }
+
+    /// How much wider the limits are than with complete evidence: after `seconds` of watching the machine, in a state
+    /// that was seen for `windows`, of a number of this kind.
+    pub(crate) fn width(&self, seconds: f64, windows: f64, kind: SensorKind) -> f64 {
+        let first = match kind {
+            // Who sets the number of windows knows that they show what is normal.
+            _ if self.counts_all => 0.0,
+            SensorKind::Vibration => FIRST_WIDTHS.0,
+            _ => FIRST_WIDTHS.1,
+        };
+        (1.0 + first * (-seconds / WIDTH_SECONDS).exp()) * (1.0 + FEW_WINDOWS / windows.max(1.0))
+    }
+}
