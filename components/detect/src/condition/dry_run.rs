@@ -21,12 +21,13 @@ impl ConditionModel {
     pub(crate) fn dry_run(&self, window: &Window, context: &AssetContext<'_>) -> Option<DryRunScore> {
         let mut copy = self.clone();
         let numbers = copy.present_numbers(window, context);
-        let metric = Metric { roles: &numbers.roles, scales: &numbers.scales };
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         let estimate = self.reference_estimate(&metric, &numbers.values)?;
         let plan = LearningPlan::new(context.config, (window.end - window.start).max(1));
         let mut judged = Vec::new();
         let mut confidence_factor = 1.0_f64;
-        for (index, (&actual, &expected)) in numbers.values.iter().zip(&estimate.expected).enumerate() {
+        for (index, (&actual, range)) in numbers.values.iter().zip(&estimate.ranges).enumerate() {
+            let expected = range.nearest(actual);
             let (sensor, number) = (index / NUMBERS, index % NUMBERS);
             let reading = numbers.readings.get(sensor).copied().flatten();
             let (Some(reading), Some(track), Some(kind)) = (reading, copy.track(sensor), copy.kind(sensor)) else {
@@ -51,7 +52,7 @@ impl ConditionModel {
             let [limit, ..] = copy.limits(index, track.limit_floor(number, kind).hypot(uncertainty), width);
             let ratio = if limit > 0.0 { (actual - expected) / limit } else { 0.0 };
             let ratio = if number == LEVEL && !kind.only_rise_is_bad() { ratio } else { ratio.max(0.0) };
-            judged.push(Judged::of_single_window(index, ratio, expected, actual));
+            judged.push(Judged::of_single_window(index, ratio, range.mean, actual));
         }
         let ratio = judged.iter().map(|judged| judged.ratio.abs()).fold(0.0, f64::max);
         let kinds: Vec<SensorKind> =

@@ -38,6 +38,8 @@ const START_FACTOR: f64 = 6.0;
 const USUAL_SHARE: f64 = 0.8;
 /// Changes and new states are told once a day at most, in ns.
 const TOLD_INTERVAL: i64 = 86_400_000_000_000;
+/// A machine that deviated is learnt in a new state only after so many times the time of a first state.
+const PATIENCE: f64 = 10.0;
 /// A new state is told after so many windows.
 const TOLD_WINDOWS: f64 = 10.0;
 /// Windows with a ratio below this are normal, and are learnt.
@@ -84,6 +86,10 @@ pub(crate) struct ConditionModel {
     told_at: i64,
     /// Windows in a row in a state that was not seen before.
     new_state_windows: f64,
+    /// Windows in a row in states that are not known well enough to be judged.
+    unknown_windows: f64,
+    /// Whether the last judged window deviated.
+    deviates: bool,
     /// Time for which the machine was watched running, in seconds and in independent windows.
     running_seconds: f64,
     running_windows: f64,
@@ -168,6 +174,8 @@ impl Default for ConditionModel {
             tells_change: false,
             told_at: i64::MIN,
             new_state_windows: 0.0,
+            unknown_windows: 0.0,
+            deviates: false,
             running_seconds: 0.0,
             running_windows: 0.0,
             next_renewal: 0.0,
@@ -228,15 +236,17 @@ impl ConditionModel {
             (self.running_seconds + seconds, self.running_windows + plan.weight(share));
         self.find_faulty_sensors(&numbers, share);
         let healthy = self.without_faulty(&numbers);
-        let metric = Metric { roles: &numbers.roles, scales: &numbers.scales };
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         let estimate = self.reference.estimate(&metric, &healthy.values);
         let may_tell = self.told_at == i64::MIN || window.end.saturating_sub(self.told_at) >= TOLD_INTERVAL;
         let is_new_state = estimate.as_ref().is_some_and(|estimate| estimate.driver_gap > NEW_STATE);
         let known =
             estimate.filter(|estimate| estimate.evidence >= plan.windows_needed() && estimate.driver_gap <= NEW_STATE);
         let Some(estimate) = known else {
-            // What is beyond an alarm limit is not learnt as normal.
-            if worst_zone < PhysicalZone::Alarm {
+            // What is beyond an alarm limit is not learnt as normal, nor is a new state in which a fault goes on.
+            self.unknown_windows += plan.weight(share);
+            let goes_on = self.deviates && self.unknown_windows < PATIENCE * plan.windows_needed();
+            if worst_zone < PhysicalZone::Alarm && !goes_on {
                 self.learn(&healthy, share, &plan);
             }
             let event = self.note_new_state(is_new_state, &healthy, share).filter(|_| may_tell);
@@ -244,7 +254,7 @@ impl ConditionModel {
             outcome.drifts.extend(event);
             return outcome;
         };
-        self.new_state_windows = 0.0;
+        (self.new_state_windows, self.unknown_windows) = (0.0, 0.0);
         let mut judged = self.judge(&numbers, &estimate, share, &plan);
         self.see_deviations(&judged);
         judged.retain(|judged| self.faults.get(judged.index / NUMBERS).is_none_or(Option::is_none));
@@ -265,6 +275,7 @@ impl ConditionModel {
             }
         }
         self.judged = self.judged.saturating_add(1);
+        self.deviates = worst >= NORMAL_RATIO;
         outcome.ratio = Some(worst.max(outcome.ratio.unwrap_or(0.0)));
         if worst >= limit {
             let mut explanation =
@@ -456,22 +467,23 @@ impl ConditionModel {
 
     /// Learns a window of a state that is not known well enough to be judged.
     fn learn(&mut self, numbers: &Numbers, share: f64, plan: &LearningPlan) {
-        let metric = Metric { roles: &numbers.roles, scales: &numbers.scales };
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         if let Some(estimate) = self.reference.estimate(&metric, &numbers.values)
             && self.running_windows >= plan.windows_needed() / 2.0
             && estimate.evidence >= plan.windows_needed() / 2.0
         {
             let gains = gains(share);
             let is_first = self.judged == 0;
-            for (index, (deviation, (value, expected))) in
-                self.deviations.iter_mut().zip(numbers.values.iter().zip(&estimate.expected)).enumerate()
+            for (index, (deviation, (value, range))) in
+                self.deviations.iter_mut().zip(numbers.values.iter().zip(&estimate.ranges)).enumerate()
             {
                 let sensor = self.tracks.get(index / NUMBERS).zip(self.kinds.get(index / NUMBERS));
-                let Some((track, kind)) = sensor.filter(|_| (value - expected).is_finite()) else { continue };
+                let difference = value - range.nearest(*value);
+                let Some((track, kind)) = sensor.filter(|_| difference.is_finite()) else { continue };
                 if is_first {
-                    deviation.learn(value - expected, &gains);
+                    deviation.learn(difference, &gains);
                 } else {
-                    deviation.learn_later(value - expected, &gains, track.limit_floor(index % NUMBERS, *kind));
+                    deviation.learn_later(difference, &gains, track.limit_floor(index % NUMBERS, *kind));
                 }
             }
         }
@@ -507,12 +519,13 @@ impl ConditionModel {
     /// Compares the numbers of a window with their estimates.
     fn judge(&mut self, numbers: &Numbers, estimate: &Estimate, share: f64, plan: &LearningPlan) -> Vec<Judged> {
         let gains = gains(share);
-        let metric = Metric { roles: &numbers.roles, scales: &numbers.scales };
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         let needed = plan.windows_needed();
         let mut judged = Vec::new();
         let mut is_new = vec![false; numbers.values.len()];
-        let pairs = numbers.values.iter().zip(&estimate.expected).enumerate();
-        for (index, (&actual, &expected)) in pairs {
+        let pairs = numbers.values.iter().zip(&estimate.ranges).enumerate();
+        for (index, (&actual, range)) in pairs {
+            let expected = range.nearest(actual);
             let (sensor, number) = (index / NUMBERS, index % NUMBERS);
             let (Some(track), Some(&kind)) = (self.tracks.get(sensor), self.kinds.get(sensor)) else { continue };
             let (Some(deviation), Some(seen)) = (self.deviations.get_mut(index), self.seen.get_mut(index)) else {
@@ -544,7 +557,7 @@ impl ConditionModel {
                 index,
                 ratio: deviation.ratio(side, floor, width),
                 magnitude: deviation.magnitude(),
-                expected,
+                expected: range.mean,
                 actual,
                 is_within: deviation.last().abs() < 1.0 || (number != LEVEL && deviation.last() < 0.0),
             });
@@ -558,7 +571,7 @@ impl ConditionModel {
 
     /// Learns a normal window into the memory that follows.
     fn follow(&mut self, numbers: &Numbers, share: f64, plan: &LearningPlan) {
-        let metric = Metric { roles: &numbers.roles, scales: &numbers.scales };
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         self.following.learn(&metric, &numbers.values, plan.weight(share));
         self.accept(numbers, share, plan);
     }
@@ -573,7 +586,7 @@ impl ConditionModel {
             return;
         }
         self.next_renewal = 2.0 * self.running_windows;
-        let metric = Metric { roles: &numbers.roles, scales: &numbers.scales };
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         self.reference.learn_all(&metric, &self.following, MIN_WEIGHT);
         self.following.clear();
         for (index, deviation) in self.deviations.iter_mut().enumerate() {
@@ -615,7 +628,7 @@ impl ConditionModel {
         if fallen.is_empty() || judged.iter().any(|judged| judged.ratio.abs() >= NORMAL_RATIO) {
             return None;
         }
-        let metric = Metric { roles: &numbers.roles, scales: &numbers.scales };
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         self.changed.learn(&metric, &numbers.values, plan.weight(share));
         self.changed_windows += plan.weight(share);
         if self.changed_windows >= plan.windows_needed() {

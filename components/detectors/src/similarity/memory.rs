@@ -1,24 +1,24 @@
-//! A bounded memory of normal states, and the estimate of a row from the states that resemble it.
+//! A bounded memory of normal states, and what the states that are compatible with a row expect of it.
 //!
-//! Auto-associative kernel regression, the smooth form of the multivariate state estimation technique (MSET): the
-//! expected row is the mean of the stored rows, weighted by their similarity to the actual one. Sources: Singer, Gross,
-//! Herzog, King and Wegerich, *Model-based nuclear power plant monitoring and fault detection* (1997); Baraldi, Di Maio
-//! and Zio, *Robust signal reconstruction for condition monitoring* (2012).
+//! This is similarity-based modelling: what is expected comes from the stored states that resemble the actual one, as in
+//! the multivariate state estimation technique (MSET; Singer, Gross, Herzog, King and Wegerich, *Model-based nuclear
+//! power plant monitoring and fault detection*, 1997) and in auto-associative kernel regression. These estimate one
+//! value, a mean over similar states, and call everything else a residual. Parts that answer slowly, such as
+//! temperatures, have many values in one state of the process, so this memory gives a range instead: from the lowest to
+//! the highest value of the compatible states. A fault cannot choose the states that it is compared with: for each
+//! sensor the states are chosen by the drivers and by all other sensors.
 //!
-//! Numbers have roles ([`Role`]). Those that drive the machine decide which states resemble a row. Those that answer
-//! count too, but each by [`MAX_RESPONSE`] at most, so that a fault cannot make the memory look for a state that
-//! resembles the fault.
+//! Numbers have roles ([`Role`]); those of one sensor are neighbours, its level first.
 
 use serde::{Deserialize, Serialize};
 
 /// The most that one response adds to the squared distance between a row and a state.
 const MAX_RESPONSE: f64 = 9.0;
-/// Squared distance at which the similarity to a state is 1/√e of that to the most similar one.
-const BANDWIDTH: f64 = 1.0;
 /// Two rows are the same state up to this mean squared distance of their drivers and responses.
 const SAME_STATE: f64 = 1.0;
-/// A state whose drivers are all within so many scales is evidence for an estimate.
-const NEAR: f64 = 4.0;
+/// A state is compatible with a row if all drivers are within so many scales, and the levels of all other responses
+/// within so many.
+const NEAR: (f64, f64) = (4.0, 6.0);
 
 /// What a number says about the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub enum Role {
 /// How rows are compared: the role and the scale of each number, in its unit.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric<'a> {
+    /// Numbers of each sensor, the level first.
+    pub columns: usize,
     /// One per number of a row.
     pub roles: &'a [Role],
     /// One per number of a row; above 0. Differences below the scale do not matter.
@@ -49,15 +51,42 @@ pub struct State {
     pub weight: f64,
 }
 
-/// The estimate of a row.
+/// What the compatible states expect of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// The expected value of each number; NaN if no state has it.
-    pub expected: Vec<f64>,
+    /// Lowest and highest value, and the mean, of each number; NaN if no compatible state has it.
+    pub ranges: Vec<Range>,
     /// The largest distance of a driver from the state with the most similar drivers, in scales.
     pub driver_gap: f64,
     /// How much was learnt about states with such drivers, in independent windows.
     pub evidence: f64,
+}
+
+/// The values of one number in several states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// Lowest value.
+    pub low: f64,
+    /// Highest value.
+    pub high: f64,
+    /// Mean, weighted by how often the states were seen.
+    pub mean: f64,
+}
+
+impl Range {
+    const EMPTY: Self = Self { low: f64::NAN, high: f64::NAN, mean: f64::NAN };
+
+    /// The value of the range that is nearest to `value`; NaN for an empty range.
+    pub fn nearest(&self, value: f64) -> f64 {
+        // `clamp` would panic for an empty range.
+        if value < self.low {
+            self.low
+        } else if value > self.high {
+            self.high
+        } else {
+            value + 0.0 * self.low
+        }
+    }
 }
 
 /// A bounded memory of states; see the module documentation.
@@ -67,32 +96,51 @@ pub struct Memory {
     states: Vec<State>,
 }
 
+/// The compatibility of a state with a row.
 #[derive(Clone, Copy, Debug)]
-struct Distance {
-    squared: f64,
+struct Compatibility {
     drivers: f64,
     driver_gap: f64,
+    /// Number of sensors whose level is too far off, and one of them.
+    others: usize,
+    other: usize,
 }
 
 impl Metric<'_> {
-    /// Distance of a row from a state. Missing numbers count neither way.
-    fn distance(&self, row: &[f64], state: &[f64]) -> Distance {
-        let (mut drivers, mut driver_gap, mut responses) = (0.0, 0.0_f64, 0.0);
+    /// Distance of a row from a state; missing numbers do not count.
+    fn distance(&self, row: &[f64], state: &[f64]) -> f64 {
+        let mut squared = 0.0;
         for (((role, scale), value), known) in self.roles.iter().zip(self.scales).zip(row).zip(state) {
             let z = (value - known) / scale;
-            if !z.is_finite() {
-                continue;
-            }
+            squared += match role {
+                _ if !z.is_finite() => 0.0,
+                Role::Driver => z * z,
+                Role::Response => (z * z).min(MAX_RESPONSE),
+                Role::Follower => 0.0,
+            };
+        }
+        squared
+    }
+
+    fn compatibility(&self, row: &[f64], state: &[f64]) -> Compatibility {
+        let mut found = Compatibility { drivers: 0.0, driver_gap: 0.0, others: 0, other: 0 };
+        let numbers = self.roles.iter().zip(self.scales).zip(row.iter().zip(state)).enumerate();
+        for (index, ((role, scale), (value, known))) in numbers.step_by(self.columns.max(1)) {
+            let z = ((value - known) / scale).abs();
             match role {
+                _ if !z.is_finite() => {}
                 Role::Driver => {
-                    drivers += z * z;
-                    driver_gap = driver_gap.max(z.abs());
+                    found.drivers += z * z;
+                    found.driver_gap = found.driver_gap.max(z);
                 }
-                Role::Response => responses += (z * z).min(MAX_RESPONSE),
-                Role::Follower => {}
+                Role::Response if z > NEAR.1 => {
+                    found.others += 1;
+                    found.other = index / self.columns.max(1);
+                }
+                _ => {}
             }
         }
-        Distance { squared: drivers + responses, drivers, driver_gap }
+        found
     }
 
     fn same_state(&self) -> f64 {
@@ -137,34 +185,38 @@ impl Memory {
         self.states.clear();
     }
 
-    /// The estimate of a row; None if the memory is empty.
+    /// What is expected of a row; None if the memory is empty.
     pub fn estimate(&self, metric: &Metric<'_>, row: &[f64]) -> Option<Estimate> {
-        let distances: Vec<Distance> = self.states.iter().map(|state| metric.distance(row, &state.values)).collect();
-        let nearest = distances.iter().map(|distance| distance.squared).min_by(f64::total_cmp)?;
-        let by_driver = distances.iter().min_by(|one, other| one.drivers.total_cmp(&other.drivers))?;
-        let width = metric.roles.len();
-        let (mut sums, mut weights) = (vec![0.0; width], vec![0.0; width]);
-        let mut evidence = 0.0;
-        for (state, distance) in self.states.iter().zip(&distances) {
-            if distance.driver_gap <= NEAR {
-                evidence += state.weight;
-            }
-            let similarity = (-(distance.squared - nearest) / (2.0 * BANDWIDTH)).exp();
-            // A state that was seen once says less than one that was seen often.
-            let weight = similarity * (state.weight / (state.weight + 1.0));
-            if weight < 1e-9 {
-                continue;
-            }
-            for ((sum, total), value) in sums.iter_mut().zip(&mut weights).zip(&state.values) {
-                if value.is_finite() {
-                    *sum += weight * value;
-                    *total += weight;
+        let found: Vec<Compatibility> =
+            self.states.iter().map(|state| metric.compatibility(row, &state.values)).collect();
+        let by_driver = found.iter().min_by(|one, other| one.drivers.total_cmp(&other.drivers))?;
+        let near = |state: &Compatibility| state.driver_gap <= NEAR.0;
+        let evidence = self.states.iter().zip(&found).filter(|(_, of)| near(of)).map(|(state, _)| state.weight).sum();
+        let mut ranges = vec![Range::EMPTY; metric.roles.len()];
+        for (sensor, ranges) in ranges.chunks_mut(metric.columns.max(1)).enumerate() {
+            let compatible =
+                |of: &Compatibility| near(of) && (of.others == 0 || (of.others == 1 && of.other == sensor));
+            // If several sensors are far from everything known, the drivers alone decide.
+            let by_all = found.iter().any(compatible);
+            let states =
+                self.states.iter().zip(&found).filter(|(_, of)| if by_all { compatible(of) } else { near(of) });
+            let first = sensor * metric.columns.max(1);
+            let mut weights = vec![0.0; ranges.len()];
+            for (state, _) in states {
+                let values = state.values.get(first..).unwrap_or_default();
+                for ((range, weight), value) in ranges.iter_mut().zip(&mut weights).zip(values) {
+                    if value.is_finite() {
+                        range.low = range.low.min(*value);
+                        range.high = range.high.max(*value);
+                        *weight += state.weight;
+                        let share = state.weight / *weight;
+                        range.mean =
+                            if range.mean.is_finite() { range.mean + share * (value - range.mean) } else { *value };
+                    }
                 }
             }
         }
-        let expected =
-            sums.iter().zip(&weights).map(|(sum, weight)| if *weight > 0.0 { sum / weight } else { f64::NAN });
-        Some(Estimate { expected: expected.collect(), driver_gap: by_driver.driver_gap, evidence })
+        Some(Estimate { ranges, driver_gap: by_driver.driver_gap, evidence })
     }
 
     /// Learns a row that counts as `weight` independent windows: it changes the most similar state if it is the same
@@ -174,7 +226,7 @@ impl Memory {
         let nearest = self
             .states
             .iter_mut()
-            .map(|state| (metric.distance(row, &state.values).squared, state))
+            .map(|state| (metric.distance(row, &state.values), state))
             .min_by(|(one, _), (other, _)| one.total_cmp(other));
         match nearest {
             Some((squared, state)) if squared <= same => state.unite(row, weight),
@@ -193,7 +245,7 @@ impl Memory {
         let nearest = self
             .states
             .iter_mut()
-            .map(|state| (metric.distance(row, &state.values).squared, state))
+            .map(|state| (metric.distance(row, &state.values), state))
             .min_by(|(one, _), (other, _)| one.total_cmp(other));
         let Some((_, state)) = nearest else { return };
         if state.values.len() < row.len() {
@@ -217,7 +269,7 @@ impl Memory {
         let mut best = (f64::INFINITY, 0, 0);
         for (at, one) in self.states.iter().enumerate() {
             for (offset, other) in self.states.iter().skip(at + 1).enumerate() {
-                let squared = metric.distance(&one.values, &other.values).squared;
+                let squared = metric.distance(&one.values, &other.values);
                 if squared < best.0 {
                     best = (squared, at, at + 1 + offset);
                 }
@@ -254,7 +306,7 @@ mod tests {
     use crate::random::Random;
 
     const ROLES: [Role; 3] = [Role::Driver, Role::Response, Role::Response];
-    const METRIC: Metric<'static> = Metric { roles: &ROLES, scales: &[1.0, 0.5, 0.5] };
+    const METRIC: Metric<'static> = Metric { columns: 1, roles: &ROLES, scales: &[1.0, 0.5, 0.5] };
 
     fn two_loads() -> Memory {
         let (mut memory, mut random) = (Memory::new(16), Random::new(3));
@@ -271,18 +323,34 @@ mod tests {
     fn each_load_has_its_own_expectation() {
         let memory = two_loads();
         for (load, vibration, heat) in [(10.0, 2.0, 50.0), (30.0, 6.0, 70.0)] {
-            // The fault of one response does not change what is expected of it by much.
-            let estimate = memory.estimate(&METRIC, &[load, vibration + 5.0, heat]).unwrap();
-            assert!((estimate.expected[1] - vibration).abs() < 0.8, "{estimate:?}");
-            assert!((estimate.expected[2] - heat).abs() < 0.8, "{estimate:?}");
-            assert!(estimate.driver_gap < 2.0 && estimate.evidence > 50.0, "{estimate:?}");
+            // The fault of one response does not change what is expected of it, nor do two faults.
+            for row in [[load, vibration + 5.0, heat], [load, vibration + 5.0, heat + 40.0]] {
+                let estimate = memory.estimate(&METRIC, &row).unwrap();
+                assert!((estimate.ranges[1].nearest(row[1]) - vibration).abs() < 0.8, "{estimate:?}");
+                assert!((estimate.ranges[1].mean - vibration).abs() < 0.3, "{estimate:?}");
+                assert!((estimate.ranges[2].nearest(row[2]) - heat).abs() < 0.8, "{estimate:?}");
+                assert!(estimate.driver_gap < 2.0 && estimate.evidence > 50.0, "{estimate:?}");
+            }
         }
         let unknown = memory.estimate(&METRIC, &[20.0, 4.0, 60.0]).unwrap();
         assert!(unknown.driver_gap > 7.0 && unknown.evidence < 1.0, "{unknown:?}");
+        assert!(unknown.ranges[1].nearest(4.0).is_nan(), "{unknown:?}");
     }
 
     #[test]
-    fn the_memory_is_bounded_and_missing_numbers_are_estimated() {
+    fn without_drivers_the_other_responses_tell_the_state() {
+        let metric = Metric { roles: &[Role::Response; 3], ..METRIC };
+        let mut memory = Memory::new(16);
+        for at in 0..100 {
+            let load = if at % 2 == 0 { 10.0 } else { 30.0 };
+            memory.learn(&metric, &[load, load * 0.2, 40.0 + load], 1.0);
+        }
+        let estimate = memory.estimate(&metric, &[10.0, 6.0, 50.0]).unwrap();
+        assert!((estimate.ranges[1].nearest(6.0) - 2.0).abs() < 0.1, "{estimate:?}");
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_missing_numbers_do_not_matter() {
         let mut memory = two_loads();
         let mut random = Random::new(4);
         for _ in 0..1000 {
@@ -292,7 +360,7 @@ mod tests {
         let total: f64 = memory.states().iter().map(|state| state.weight).sum();
         assert!((total - 1400.0).abs() < 1e-6, "{total}");
         let estimate = two_loads().estimate(&METRIC, &[10.0, f64::NAN, 50.0]).unwrap();
-        assert!((estimate.expected[1] - 2.0).abs() < 0.5, "{estimate:?}");
+        assert!((estimate.ranges[1].mean - 2.0).abs() < 0.5, "{estimate:?}");
         assert_eq!(Memory::new(4).estimate(&METRIC, &[1.0; 3]), None);
     }
 }

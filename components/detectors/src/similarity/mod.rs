@@ -6,7 +6,7 @@
 
 mod memory;
 
-pub use memory::{Estimate, Memory, Metric, Role, State};
+pub use memory::{Estimate, Memory, Metric, Range, Role, State};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,9 +34,11 @@ impl Similarity {
     /// Distance of each number from its expectation, in scales; 0 if it is missing.
     fn residuals(&self, row: &[f64]) -> Vec<f64> {
         let width = row.len();
-        let metric = Metric { roles: &vec![Role::Response; width], scales: &vec![1.0; width] };
+        let metric = Metric { columns: 1, roles: &vec![Role::Response; width], scales: &vec![1.0; width] };
         match self.memory.estimate(&metric, row) {
-            Some(estimate) => row.iter().zip(&estimate.expected).map(|(value, expected)| value - expected).collect(),
+            Some(estimate) => {
+                row.iter().zip(&estimate.ranges).map(|(value, range)| value - range.nearest(*value)).collect()
+            }
             None => vec![0.0; width],
         }
     }
@@ -50,7 +52,7 @@ impl Detector for Similarity {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
         let rows = rows::usable_rows(layout, rows, MIN_ROWS)?;
         let width = layout.width();
-        let metric = Metric { roles: &vec![Role::Response; width], scales: &vec![1.0; width] };
+        let metric = Metric { columns: 1, roles: &vec![Role::Response; width], scales: &vec![1.0; width] };
         let mut new = Self { scales: Scales::fit(&rows), memory: Memory::new(MAX_STATES), ..Self::default() };
         let mut distances = Vec::with_capacity(rows.len());
         for (at, row) in rows.iter().enumerate() {
