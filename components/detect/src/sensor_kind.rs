@@ -75,7 +75,7 @@ impl SensorKind {
             // A limit of four floors is 20 %: of vibration a change that ISO 20816-1 (criterion II) calls significant
             // is a quarter of the upper limit of zone B.
             Self::Vibration => (0.0, 0.05),
-            Self::Temperature | Self::Ambient => (0.5, 0.0),
+            Self::Temperature | Self::Ambient => (1.0, 0.0),
             Self::Motion | Self::Command | Self::Counter => (0.0, 0.01),
             Self::Other => (0.0, 0.0025),
         }

@@ -11,10 +11,15 @@ use crate::sensor_kind::SensorKind;
 /// A run of equal readings is a fault from this many times the longest that ended by itself, and from this many
 /// readings, in this many windows.
 const STUCK: (f64, f64, f64) = (4.0, 12.0, 3.0);
+/// A sensor whose windows usually have runs of this share of their readings has coarse steps; it is stuck only after so
+/// many seconds.
+const COARSE: (f64, f64) = (0.3, 43_200.0);
 /// Before a sensor was watched for so many windows its runs are hardly known: the limits are three times as high.
 const KNOWN_WINDOWS: f64 = 120.0;
 /// A sensor that misses this share of its readings in this many consecutive windows has dropouts.
 const DROPOUT: (f64, u32) = (0.2, 3);
+/// Dropouts end after so many windows without missing readings.
+const COMPLETE: u32 = 12;
 /// With fewer usual readings per window, missing readings are not counted.
 const MIN_COUNTED_READINGS: f64 = 10.0;
 /// A sensor is silent after so many windows, if it was present in so many before.
@@ -74,10 +79,15 @@ pub(crate) struct Health {
     windows: f64,
     /// Equal readings and windows in the present run, and readings in the longest run that ended.
     run: (f64, f64),
+    run_seconds: f64,
     longest_run: f64,
+    /// Usual length of the longest run in a window, as a share of its readings.
+    repeats: f64,
     last_value: f64,
     /// Consecutive windows with missing readings, and without any; windows with readings.
     few: u32,
+    /// Consecutive windows without missing readings.
+    complete: u32,
     absent: u32,
     present: u32,
     /// Share of windows with spikes and at the end of the range, now and learnt.
@@ -101,13 +111,14 @@ pub(crate) struct Others {
 }
 
 impl Health {
-    /// Adds a window of a running machine and returns the fault that it shows. `share` is the new part of the window.
+    /// Adds a window of a running machine and returns the fault that it shows. The new part of the window is given as a
+    /// share and in seconds.
     pub(crate) fn push(
         &mut self,
         reading: Option<&Reading>,
         track: &Track,
         kind: SensorKind,
-        share: f64,
+        (share, seconds): (f64, f64),
         others: Others,
     ) -> Option<SensorFault> {
         self.count_missing(reading, track, others);
@@ -115,14 +126,15 @@ impl Health {
             return self.is_missing().then_some(SensorFault::Dropout);
         };
         self.windows += share;
-        self.follow_run(reading, share, others);
+        self.follow_run(reading, (share, seconds), others);
         self.count_bad_windows(reading, track, kind);
         self.follow_level(reading, track, kind);
         let patience = if self.windows < KNOWN_WINDOWS { 3.0 } else { 1.0 };
         let (factor, readings, windows) = STUCK;
         let is_stuck = track.has_moved()
             && self.run.0 >= patience * readings.max(factor * self.longest_run)
-            && self.run.1 >= windows;
+            && self.run.1 >= windows
+            && (self.repeats < COARSE.0 || self.run_seconds >= COARSE.1);
         let is_bad = |(now, learnt): (f64, f64)| now >= (BAD_SHARE.1 * learnt).max(BAD_SHARE.0);
         match () {
             () if is_stuck => Some(SensorFault::Stuck),
@@ -133,10 +145,15 @@ impl Health {
         }
     }
 
-    /// Notes that the sensor is as expected: what it does is learnt.
-    pub(crate) fn accept(&mut self) {
+    /// Learns what the sensor does.
+    pub(crate) fn learn(&mut self) {
         self.spikes.1 = self.spikes.1.max(self.spikes.0);
         self.clipping.1 = self.clipping.1.max(self.clipping.0);
+    }
+
+    /// Notes that the sensor is as expected: what it does is learnt.
+    pub(crate) fn accept(&mut self) {
+        self.learn();
         self.stepped = false;
         self.by_deviation = None;
     }
@@ -180,21 +197,32 @@ impl Health {
         let is_few = reading.is_some_and(|reading| {
             usual >= MIN_COUNTED_READINGS && f64::from(reading.count) < (1.0 - DROPOUT.0) * usual
         });
-        self.few = if is_few { self.few.saturating_add(1) } else { 0 };
+        // Dropouts end only after several complete windows.
+        self.complete = if is_few || reading.is_none() { 0 } else { self.complete.saturating_add(1) };
+        self.few = match is_few {
+            true => self.few.saturating_add(1),
+            false if self.few >= DROPOUT.1 && self.complete < COMPLETE => self.few,
+            false => 0,
+        };
         self.absent = if reading.is_none() { self.absent.saturating_add(1) } else { 0 };
         self.present = self.present.saturating_add(u32::from(reading.is_some()));
     }
 
     #[allow(clippy::float_cmp, reason = "a stuck sensor repeats exactly the same value")]
-    fn follow_run(&mut self, reading: &Reading, share: f64, others: Others) {
+    fn follow_run(&mut self, reading: &Reading, (share, seconds): (f64, f64), others: Others) {
         let count = f64::from(reading.count);
         if reading.is_constant() && reading.max == self.last_value {
             if others.moves {
                 self.run = (self.run.0 + share * count, self.run.1 + share);
+                self.run_seconds += seconds;
             }
         } else {
             let within = if reading.longest_run.is_finite() { reading.longest_run * count } else { 0.0 };
             self.longest_run = self.longest_run.max(self.run.0).max(within);
+            if reading.longest_run.is_finite() {
+                self.repeats += SHARE_GAIN * (reading.longest_run - self.repeats);
+            }
+            self.run_seconds = 0.0;
             self.run = if reading.is_constant() { (count, 1.0) } else { (0.0, 0.0) };
         }
         self.last_value = if reading.is_constant() { reading.max } else { f64::NAN };

@@ -28,6 +28,10 @@ const MIN_STATES: usize = 8;
 const MAX_NUMBERS: usize = 16_384;
 /// A driver that is further from every state learnt, in scales, is a new state.
 const NEW_STATE: f64 = 4.0;
+/// States whose drivers are within so many scales are neighbours. A response this many limits away from its values there
+/// is not learnt as that of a new state.
+const NEIGHBOURS: f64 = 8.0;
+const CONTRADICTION: f64 = 3.0;
 /// A driver that changes more from one window to the next, in scales, is in transition.
 const TRANSITION: f64 = 4.0;
 /// Below this share of its highest level a driver of motion is 0.
@@ -234,7 +238,7 @@ impl ConditionModel {
         let seconds = new as f64 / 1e9;
         (self.running_seconds, self.running_windows) =
             (self.running_seconds + seconds, self.running_windows + plan.weight(share));
-        self.find_faulty_sensors(&numbers, share);
+        self.find_faulty_sensors(&numbers, (share, seconds));
         let healthy = self.without_faulty(&numbers);
         let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         let estimate = self.reference.estimate(&metric, &healthy.values);
@@ -245,7 +249,8 @@ impl ConditionModel {
         let Some(estimate) = known else {
             // What is beyond an alarm limit is not learnt as normal, nor is a new state in which a fault goes on.
             self.unknown_windows += plan.weight(share);
-            let goes_on = self.deviates && self.unknown_windows < PATIENCE * plan.windows_needed();
+            let goes_on = (self.deviates || self.contradicts(&healthy, &plan))
+                && self.unknown_windows < PATIENCE * plan.windows_needed();
             if worst_zone < PhysicalZone::Alarm && !goes_on {
                 self.learn(&healthy, share, &plan);
             }
@@ -255,8 +260,9 @@ impl ConditionModel {
             return outcome;
         };
         (self.new_state_windows, self.unknown_windows) = (0.0, 0.0);
-        let mut judged = self.judge(&numbers, &estimate, share, &plan);
+        let mut judged = self.judge(&numbers, &estimate, share, &plan, window.end);
         self.see_deviations(&judged);
+        let healthy = self.without_faulty(&numbers);
         judged.retain(|judged| self.faults.get(judged.index / NUMBERS).is_none_or(Option::is_none));
         outcome.sensor_faults = self.explain_faults(context, window);
         let worst = judged.iter().map(|judged| judged.ratio.abs()).fold(0.0, f64::max);
@@ -287,7 +293,7 @@ impl ConditionModel {
     }
 
     /// Looks for sensors that are faulty themselves, while the machine runs.
-    fn find_faulty_sensors(&mut self, numbers: &Numbers, share: f64) {
+    fn find_faulty_sensors(&mut self, numbers: &Numbers, new: (f64, f64)) {
         self.healths.resize_with(self.tracks.len(), Health::default);
         let sends: Vec<bool> = numbers
             .readings
@@ -308,7 +314,7 @@ impl ConditionModel {
             .enumerate()
             .map(|(at, ((health, (track, kind)), reading))| {
                 let others = Others { send: other(&sends, at), moves: other(&moves, at) };
-                health.push(reading.as_ref(), track, *kind, share, others)
+                health.push(reading.as_ref(), track, *kind, new, others)
             })
             .collect();
     }
@@ -465,6 +471,26 @@ impl ConditionModel {
         window.start < self.settles_at
     }
 
+    /// True if a response is far beyond what it is in neighbouring states of the drivers, on its bad side.
+    fn contradicts(&self, numbers: &Numbers, plan: &LearningPlan) -> bool {
+        let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
+        let neighbours = self.reference.estimate_within(&metric, &numbers.values, NEIGHBOURS);
+        let known = neighbours.filter(|of| self.judged > 0 && of.evidence >= plan.windows_needed());
+        let Some(known) = known else { return false };
+        numbers.values.iter().zip(&known.ranges).enumerate().any(|(index, (value, range))| {
+            let (sensor, number) = (index / NUMBERS, index % NUMBERS);
+            let (Some(track), Some(&kind)) = (self.tracks.get(sensor), self.kinds.get(sensor)) else { return false };
+            if numbers.roles.get(index - number) != Some(&Role::Response) {
+                return false;
+            }
+            let difference = value - range.nearest(*value);
+            let width = plan.width(self.running_seconds, known.evidence, kind);
+            let [limit, ..] = self.limits(index, track.limit_floor(number, kind), width);
+            let bad = if number != LEVEL || kind.only_rise_is_bad() { difference } else { difference.abs() };
+            bad > CONTRADICTION * limit
+        })
+    }
+
     /// Learns a window of a state that is not known well enough to be judged.
     fn learn(&mut self, numbers: &Numbers, share: f64, plan: &LearningPlan) {
         let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
@@ -491,6 +517,9 @@ impl ConditionModel {
         self.reference.limit(capacity, &metric);
         self.reference.learn(&metric, &numbers.values, plan.weight(share));
         self.accept(numbers, share, plan);
+        if self.judged == 0 {
+            self.healths.iter_mut().for_each(Health::learn);
+        }
     }
 
     /// Notes the numbers of a window as normal.
@@ -509,15 +538,19 @@ impl ConditionModel {
                 track.accept(level, std);
             }
         }
-        for (health, reading) in self.healths.iter_mut().zip(&numbers.readings) {
-            if reading.is_some() {
-                health.accept();
-            }
-        }
     }
 
     /// Compares the numbers of a window with their estimates.
-    fn judge(&mut self, numbers: &Numbers, estimate: &Estimate, share: f64, plan: &LearningPlan) -> Vec<Judged> {
+    #[allow(clippy::cast_precision_loss, reason = "a length of time")]
+    fn judge(
+        &mut self,
+        numbers: &Numbers,
+        estimate: &Estimate,
+        share: f64,
+        plan: &LearningPlan,
+        end: i64,
+    ) -> Vec<Judged> {
+        let settled = end.saturating_sub(self.settles_at) as f64 / 1e9;
         let gains = gains(share);
         let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         let needed = plan.windows_needed();
@@ -546,11 +579,13 @@ impl ConditionModel {
                 continue;
             }
             let is_driver = numbers.roles.get(index - number) == Some(&Role::Driver);
-            if is_driver || !expected.is_finite() || (number == LEVEL && has_no_level(track, kind)) {
+            let counts = track.is_counter(kind);
+            if is_driver || counts || !expected.is_finite() || (number == LEVEL && has_no_level(track, kind)) {
                 continue;
             }
             let floor = track.limit_floor(number, kind);
-            let width = plan.width(self.running_seconds, estimate.evidence, kind);
+            let width =
+                plan.width(self.running_seconds, estimate.evidence, kind) * LearningPlan::settling_width(settled, kind);
             deviation.push(actual - expected, &gains, floor, width);
             let side = if number == LEVEL && !kind.only_rise_is_bad() { BadSide::Both } else { BadSide::Above };
             judged.push(Judged {
@@ -574,6 +609,11 @@ impl ConditionModel {
         let metric = Metric { columns: NUMBERS, roles: &numbers.roles, scales: &numbers.scales };
         self.following.learn(&metric, &numbers.values, plan.weight(share));
         self.accept(numbers, share, plan);
+        for (health, reading) in self.healths.iter_mut().zip(&numbers.readings) {
+            if reading.is_some() {
+                health.accept();
+            }
+        }
     }
 
     /// Each time the machine has been watched for twice as long as at the last renewal, the reference takes over the

@@ -12,6 +12,9 @@ const LEARNING_WINDOWS: f64 = 30.0;
 /// that has run for half a day has seen much of its day. The second is for quantities that follow the weather.
 const FIRST_WIDTHS: (f64, f64) = (3.0, 7.0);
 const WIDTH_SECONDS: f64 = 43_200.0;
+/// After a change of the drivers a temperature follows slowly: its limits are wider by this factor at first, with this
+/// time constant.
+const SETTLING: (f64, f64) = (1.0, 3_600.0);
 /// Limits are wider by this over the number of windows: Student's t for an extreme.
 const FEW_WINDOWS: f64 = 10.0;
 
@@ -44,6 +47,11 @@ impl LearningPlan {
     /// What a window counts that brings this share of its length in new time.
     pub(crate) fn weight(&self, share: f64) -> f64 {
         if self.counts_all { 1.0 } else { share }
+    }
+
+    /// How much wider the limits of a number of this kind are, so many seconds after a change of the drivers.
+    pub(crate) fn settling_width(seconds: f64, kind: SensorKind) -> f64 {
+        if kind == SensorKind::Temperature { 1.0 + SETTLING.0 * (-seconds.max(0.0) / SETTLING.1).exp() } else { 1.0 }
     }
 
     /// How much wider the limits are than with complete evidence: after `seconds` of watching the machine, in a state

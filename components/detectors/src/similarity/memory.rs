@@ -20,6 +20,9 @@ const SAME_STATE: f64 = 1.0;
 /// within so many.
 const NEAR: (f64, f64) = (4.0, 6.0);
 
+/// A state that was not seen for longer, in independent windows, is chance: one window while a sensor is changed.
+const MIN_WEIGHT: f64 = 1.5;
+
 /// What a number says about the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
@@ -187,17 +190,22 @@ impl Memory {
 
     /// What is expected of a row; None if the memory is empty.
     pub fn estimate(&self, metric: &Metric<'_>, row: &[f64]) -> Option<Estimate> {
+        self.estimate_within(metric, row, NEAR.0)
+    }
+
+    /// Same as [`Self::estimate`], with states whose drivers are all within so many scales.
+    pub fn estimate_within(&self, metric: &Metric<'_>, row: &[f64], scales: f64) -> Option<Estimate> {
         let found: Vec<Compatibility> =
             self.states.iter().map(|state| metric.compatibility(row, &state.values)).collect();
         let by_driver = found.iter().min_by(|one, other| one.drivers.total_cmp(&other.drivers))?;
-        let near = |state: &Compatibility| state.driver_gap <= NEAR.0;
+        let near = |state: &Compatibility| state.driver_gap <= scales;
         let evidence = self.states.iter().zip(&found).filter(|(_, of)| near(of)).map(|(state, _)| state.weight).sum();
         let mut ranges = vec![Range::EMPTY; metric.roles.len()];
         for (sensor, ranges) in ranges.chunks_mut(metric.columns.max(1)).enumerate() {
             let compatible =
                 |of: &Compatibility| near(of) && (of.others == 0 || (of.others == 1 && of.other == sensor));
             // If several sensors are far from everything known, the drivers alone decide.
-            let by_all = found.iter().any(compatible);
+            let by_all = self.states.iter().zip(&found).any(|(state, of)| state.weight > MIN_WEIGHT && compatible(of));
             let states =
                 self.states.iter().zip(&found).filter(|(_, of)| if by_all { compatible(of) } else { near(of) });
             let first = sensor * metric.columns.max(1);
