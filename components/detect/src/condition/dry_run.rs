@@ -36,7 +36,7 @@ impl ConditionModel {
             if numbers.roles.get(index - number) == Some(&Role::Driver) || !(actual - expected).is_finite() {
                 continue;
             }
-            let width = plan.width(self.running_seconds(), estimate.evidence, kind);
+            let width = plan.width(self.running_seconds(), estimate.evidence, kind, number == LEVEL);
             let few = f64::from(reading.count) < 0.5 * track.usual_count();
             if few && number != LEVEL {
                 continue;

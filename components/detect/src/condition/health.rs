@@ -211,6 +211,10 @@ impl Health {
     #[allow(clippy::float_cmp, reason = "a stuck sensor repeats exactly the same value")]
     fn follow_run(&mut self, reading: &Reading, (share, seconds): (f64, f64), others: Others) {
         let count = f64::from(reading.count);
+        // A run that is already long says nothing about what is usual.
+        if reading.longest_run.is_finite() && (self.windows < KNOWN_WINDOWS || !reading.is_constant()) {
+            self.repeats += SHARE_GAIN * (reading.longest_run - self.repeats);
+        }
         if reading.is_constant() && reading.max == self.last_value {
             if others.moves {
                 self.run = (self.run.0 + share * count, self.run.1 + share);
@@ -219,9 +223,6 @@ impl Health {
         } else {
             let within = if reading.longest_run.is_finite() { reading.longest_run * count } else { 0.0 };
             self.longest_run = self.longest_run.max(self.run.0).max(within);
-            if reading.longest_run.is_finite() {
-                self.repeats += SHARE_GAIN * (reading.longest_run - self.repeats);
-            }
             self.run_seconds = 0.0;
             self.run = if reading.is_constant() { (count, 1.0) } else { (0.0, 0.0) };
         }

@@ -484,7 +484,7 @@ impl ConditionModel {
                 return false;
             }
             let difference = value - range.nearest(*value);
-            let width = plan.width(self.running_seconds, known.evidence, kind);
+            let width = plan.width(self.running_seconds, known.evidence, kind, number == LEVEL);
             let [limit, ..] = self.limits(index, track.limit_floor(number, kind), width);
             let bad = if number != LEVEL || kind.only_rise_is_bad() { difference } else { difference.abs() };
             bad > CONTRADICTION * limit
@@ -584,8 +584,9 @@ impl ConditionModel {
                 continue;
             }
             let floor = track.limit_floor(number, kind);
-            let width =
-                plan.width(self.running_seconds, estimate.evidence, kind) * LearningPlan::settling_width(settled, kind);
+            let is_level = number == LEVEL;
+            let settling = if is_level { LearningPlan::settling_width(settled, kind) } else { 1.0 };
+            let width = plan.width(self.running_seconds, estimate.evidence, kind, is_level) * settling;
             deviation.push(actual - expected, &gains, floor, width);
             let side = if number == LEVEL && !kind.only_rise_is_bad() { BadSide::Both } else { BadSide::Above };
             judged.push(Judged {
@@ -700,7 +701,9 @@ impl ConditionModel {
     pub(crate) fn learn_anew(&mut self) {
         let tracks = std::mem::take(&mut self.tracks);
         let tracks = tracks.into_iter().map(Track::without_levels).collect();
-        *self = Self { tracks, tells_start: Some(true), ..Self::default() };
+        // Windows that began before count by their new part.
+        let last_end = self.last_end;
+        *self = Self { tracks, last_end, tells_start: Some(true), ..Self::default() };
     }
 
     /// The state of an asset whose former model cannot be used.

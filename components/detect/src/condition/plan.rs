@@ -8,10 +8,10 @@ use crate::{config::Config, sensor_kind::SensorKind};
 /// Time that a state is learnt before it is judged, and fewest windows.
 const LEARNING_SECONDS: f64 = 3600.0;
 const LEARNING_WINDOWS: f64 = 30.0;
-/// Before the first hours are over the limits are wider by this factor; it falls with the time constant, as a machine
-/// that has run for half a day has seen much of its day. The second is for quantities that follow the weather.
-const FIRST_WIDTHS: (f64, f64) = (3.0, 7.0);
-const WIDTH_SECONDS: f64 = 43_200.0;
+/// In the first hours the limits are wider by this factor. It falls with a time constant in seconds, as the machine has
+/// seen more of its day: of vibration, and of quantities that may follow the weather.
+const VIBRATION: (f64, f64) = (3.0, 43_200.0);
+const WEATHER: (f64, f64) = (7.0, 86_400.0);
 /// After a change of the drivers a temperature follows slowly: its limits are wider by this factor at first, with this
 /// time constant.
 const SETTLING: (f64, f64) = (1.0, 3_600.0);
@@ -56,13 +56,15 @@ impl LearningPlan {
 
     /// How much wider the limits are than with complete evidence: after `seconds` of watching the machine, in a state
     /// that was seen for `windows`, of a number of this kind.
-    pub(crate) fn width(&self, seconds: f64, windows: f64, kind: SensorKind) -> f64 {
-        let first = match kind {
+    ///
+    /// `is_level` is false for spread and tail, which no weather changes.
+    pub(crate) fn width(&self, seconds: f64, windows: f64, kind: SensorKind, is_level: bool) -> f64 {
+        let (first, decay) = match kind {
             // Who sets the number of windows knows that they show what is normal.
-            _ if self.counts_all => 0.0,
-            SensorKind::Vibration => FIRST_WIDTHS.0,
-            _ => FIRST_WIDTHS.1,
+            _ if self.counts_all => (0.0, 1.0),
+            _ if is_level && kind != SensorKind::Vibration => WEATHER,
+            _ => VIBRATION,
         };
-        (1.0 + first * (-seconds / WIDTH_SECONDS).exp()) * (1.0 + FEW_WINDOWS / windows.max(1.0))
+        (1.0 + first * (-seconds / decay).exp()) * (1.0 + FEW_WINDOWS / windows.max(1.0))
     }
 }

@@ -26,8 +26,8 @@ const SPREAD_READINGS: u32 = 5;
 const TAIL_READINGS: u32 = 16;
 /// A sensor with a smaller share of its usual readings is missing in a window.
 const MIN_READINGS_SHARE: f64 = 0.5;
-/// With a smaller share it loses readings, and its usual number hardly follows.
-const USUAL_SHARE: f64 = 0.8;
+/// Windows after which the usual number of readings hardly changes any more.
+const COUNT_WINDOWS: u32 = 200;
 /// Differences below this share of the value are rounding.
 const ROUNDING: f64 = 1e-9;
 /// Rising windows without a fall after which a sensor counts, with and without a name that says so.
@@ -189,9 +189,8 @@ impl Track {
     /// Adds a window and returns the numbers to judge: NaN for those that say nothing.
     pub(crate) fn push(&mut self, reading: &Reading, start: i64, end: i64, kind: SensorKind) -> [f64; NUMBERS] {
         let complete = f64::from(reading.count) >= MIN_READINGS_SHARE * self.usual_count;
-        // A sensor that loses readings keeps its usual number for long.
-        let is_usual = f64::from(reading.count) >= USUAL_SHARE * self.usual_count;
-        let gain = 1.0 / f64::from((self.windows + 1).min(if is_usual { 50 } else { 50_000 }));
+        // A sensor that loses readings keeps its usual number for days.
+        let gain = 1.0 / f64::from(self.windows + 1).min(if self.windows < COUNT_WINDOWS { 50.0 } else { 20_000.0 });
         self.usual_count += gain * (f64::from(reading.count) - self.usual_count);
         if !complete || !reading.level.is_finite() {
             return [f64::NAN; NUMBERS];

@@ -12,7 +12,7 @@ pub const SENSORS: [(&str, &str); 3] =
     [("p/pump/vibration", "p/pump"), ("p/pump/temperature", "p/pump"), ("p/pump/current", "p/pump")];
 
 /// The configuration of the tests of the former default detector.
-pub const ENSEMBLE: &str = r#"{"model":"ensemble"}"#;
+pub const ENSEMBLE: &str = r#"{"model":"ensemble","spread_windows":15}"#;
 
 pub type Readings = (Vec<u32>, Vec<i64>, Vec<f64>);
 
