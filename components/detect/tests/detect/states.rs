@@ -2,9 +2,7 @@
 //! anew with a record.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{S, SENSORS, T0, join, pump, push, push_windows, windows};
+use crate::common::{self, S, SENSORS, T0, join, pump, push, push_windows, windows};
 use wheeltapper_detect::{Detected, Stage};
 use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::WINDOW_FEATURES};
 
