@@ -93,11 +93,11 @@ export async function start(shots, { empty = true } = {}) {
 
   /** Waits until everything is loaded, including content that loads when it comes into view, and charts are sized. */
   async function waitUntilSettled(page) {
-    await page.waitForFunction(() => document.querySelectorAll('.skeleton').length === 0, null, { timeout: 10_000 })
+    await page.waitForFunction(() => document.querySelectorAll('.skeleton').length === 0, null, { timeout: 60_000 })
     await page.evaluate(() => scrollTo(0, document.body.scrollHeight))
     await page.waitForTimeout(250)
     await page.evaluate(() => scrollTo(0, 0))
-    await page.waitForFunction(() => document.querySelectorAll('.skeleton').length === 0, null, { timeout: 10_000 })
+    await page.waitForFunction(() => document.querySelectorAll('.skeleton').length === 0, null, { timeout: 60_000 })
     await page.waitForTimeout(350)
   }
 

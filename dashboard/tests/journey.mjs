@@ -53,7 +53,7 @@ const assertTrue = (value, text) => {
 async function visit(page, hash, heading) {
   await expect(page, `the page ${hash} with the heading ${heading}`, async () => {
     await page.goto(`${url}/${hash}`)
-    await page.getByRole('heading', { name: heading }).first().waitFor({ timeout: 15_000 })
+    await page.getByRole('heading', { name: heading }).first().waitFor({ timeout: 60_000 })
     await waitUntilSettled(page)
   })
 }
@@ -61,7 +61,7 @@ async function visit(page, hash, heading) {
 async function signIn(page, password) {
   await expect(page, 'the form to sign in', async () => {
     await page.goto(`${url}/#/`)
-    await page.getByLabel('User').waitFor({ timeout: 15_000 })
+    await page.getByLabel('User').waitFor({ timeout: 60_000 })
   })
   await page.getByLabel('User').fill('admin')
   await page.getByLabel('Password').fill(password)
@@ -70,7 +70,7 @@ async function signIn(page, password) {
 
 const fleet = page =>
   expect(page, 'the fleet, with its machines', async () => {
-    await page.getByRole('heading', { name: 'All machines' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('heading', { name: 'All machines' }).waitFor({ timeout: 60_000 })
     await waitUntilSettled(page)
   })
 
@@ -104,7 +104,7 @@ async function faultLine(page) {
     page,
     'an envelope spectrum with a bearing fault frequency marked (BPFO, BPFI, BSF or FTF)',
     async () => {
-      await plot.waitFor({ timeout: 30_000 })
+      await plot.waitFor({ timeout: 60_000 })
       // A waveform may arrive a moment before its window, and the next one soon after.
       const marked = await until(page, async () => {
         const label = await plot.getAttribute('aria-label')
@@ -149,24 +149,24 @@ async function openMachine(page) {
   await expect(page, `the machine ${machine} in the fleet, and its page`, async () => {
     const link = page.locator(`a[href="${machineLink}"]`).first()
     if ((await link.count()) === 0) await page.getByRole('searchbox').fill(machine)
-    await link.click({ timeout: 15_000 })
+    await link.click({ timeout: 60_000 })
     await page
       .getByRole('heading', { name: machine.slice(machine.lastIndexOf('/') + 1) })
       .first()
       .waitFor()
-    await page.getByRole('heading', { name: 'Trends' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('heading', { name: 'Trends' }).waitFor({ timeout: 60_000 })
     await waitUntilSettled(page)
   })
 }
 
 const acknowledged = page =>
   expect(page, 'the acknowledgement in the history', async () => {
-    await page.getByRole('button', { name: '✓ Acknowledged' }).waitFor({ timeout: 10_000 })
+    await page.getByRole('button', { name: '✓ Acknowledged' }).waitFor({ timeout: 60_000 })
     await page
       .locator('.history li', { hasText: 'Acknowledged' })
       .filter({ hasText: 'admin' })
       .first()
-      .waitFor({ timeout: 10_000 })
+      .waitFor({ timeout: 60_000 })
   })
 
 /**
@@ -200,7 +200,7 @@ async function desktopJourney() {
   const page = await open({ allowedMessages: [401] })
   await signIn(page, oneTimePassword)
   await expect(page, 'the form for a new password after the one-time password (was this host used before?)', () =>
-    page.getByRole('heading', { name: 'Choose a password' }).waitFor({ timeout: 15_000 }),
+    page.getByRole('heading', { name: 'Choose a password' }).waitFor({ timeout: 60_000 }),
   )
   await check(page, 'journey-password')
   await page.getByLabel('New password', { exact: true }).fill(newPassword)
@@ -208,7 +208,7 @@ async function desktopJourney() {
   await page.getByRole('button', { name: 'Set password' }).click()
   await fleet(page)
   await waitForChange(page, '.figure b', 'a figure of the fleet', 20_000)
-  await expect(page, 'the host status to be live', () => page.locator('.host.live').waitFor({ timeout: 10_000 }))
+  await expect(page, 'the host status to be live', () => page.locator('.host.live').waitFor({ timeout: 20_000 }))
   await check(page, 'journey-fleet-light')
 
   await openMachine(page)
@@ -218,17 +218,17 @@ async function desktopJourney() {
   await check(page, 'journey-machine-light')
 
   await expect(page, 'an open alert of the machine, with a link to its reason', () =>
-    page.getByRole('link', { name: 'See the reason' }).first().click({ timeout: 20_000 }),
+    page.getByRole('link', { name: 'See the reason' }).first().click({ timeout: 60_000 }),
   )
   await expect(page, 'the anomaly with its buttons', () =>
-    page.getByRole('button', { name: 'Acknowledge' }).waitFor({ timeout: 15_000 }),
+    page.getByRole('button', { name: 'Acknowledge' }).waitFor({ timeout: 60_000 }),
   )
   const anomaly = new URL(page.url()).hash
   await page.getByRole('button', { name: 'Acknowledge' }).click()
   await acknowledged(page)
   await page.getByRole('button', { name: 'Order repair' }).click()
   await expect(page, 'the repair to be ordered, and its order on the schedule within 90 s', async () => {
-    await page.getByRole('button', { name: '✓ Repair ordered' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('button', { name: '✓ Repair ordered' }).waitFor({ timeout: 60_000 })
     await page.locator('.repair a').first().waitFor({ timeout: 90_000 })
   })
   await waitUntilSettled(page)
@@ -236,14 +236,14 @@ async function desktopJourney() {
 
   await page.locator('.repair a[href*="order="]').first().click()
   const order = await expect(page, 'the order in the address of the schedule', async () => {
-    await page.getByRole('region', { name: 'Selected order' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('region', { name: 'Selected order' }).waitFor({ timeout: 60_000 })
     const id = new URLSearchParams(new URL(page.url()).hash.split('?')[1]).get('order')
     assertTrue(id, 'the address has no order')
     return id
   })
   const bar = page.locator(`.bar[data-order="${order}"]`)
   await expect(page, 'the order as a bar on the Gantt chart (does it have a time and a technician?)', () =>
-    bar.waitFor({ timeout: 15_000 }),
+    bar.waitFor({ timeout: 60_000 }),
   )
   await waitUntilSettled(page)
   await bar.scrollIntoViewIfNeeded()
@@ -254,19 +254,19 @@ async function desktopJourney() {
     return await drag(page, bar)
   })
   await expect(page, 'the order to be pinned where it was dropped, with a message and a pin', async () => {
-    await page.getByText(/is assigned to .* and pinned/).waitFor({ timeout: 15_000 })
-    await page.locator(`.bar.pinned[data-order="${order}"]`).waitFor({ timeout: 15_000 })
+    await page.getByText(/is assigned to .* and pinned/).waitFor({ timeout: 60_000 })
+    await page.locator(`.bar.pinned[data-order="${order}"]`).waitFor({ timeout: 60_000 })
     assertTrue((await bar.getAttribute('aria-label')) !== before, `it is still ${before}`)
   })
   if (crowded)
     await expect(page, 'the new plan to move the conflicting order', () =>
-      page.getByText(/The rest was replanned: .* moved/).waitFor({ timeout: 45_000 }),
+      page.getByText(/The rest was replanned: .* moved/).waitFor({ timeout: 60_000 }),
     )
   else console.log('  this technician has no later order on the chart: no order had to be moved')
   await check(page, 'journey-schedule-pinned-light')
   await page.reload()
   await expect(page, 'the pin to be there after a reload, as the host has stored it', () =>
-    page.locator(`.bar.pinned[data-order="${order}"]`).waitFor({ timeout: 15_000 }),
+    page.locator(`.bar.pinned[data-order="${order}"]`).waitFor({ timeout: 60_000 }),
   )
 
   for (const [name, hash, heading] of OTHER_PAGES) {
@@ -276,7 +276,7 @@ async function desktopJourney() {
   await visit(page, '#/audit', 'Audit log')
   await page.getByRole('button', { name: 'Verify the chain' }).click()
   await expect(page, 'the audit log’s chain to be intact', () =>
-    page.getByText('The chain is intact').waitFor({ timeout: 30_000 }),
+    page.getByText('The chain is intact').waitFor({ timeout: 60_000 }),
   )
   await page.context().close()
   return { anomaly, order }
@@ -328,7 +328,7 @@ async function tabTo(page, selector, what, most = 600) {
 async function keyboard({ anomaly }) {
   const page = await open({ allowedMessages: [401] })
   await page.goto(`${url}/#/`)
-  await expect(page, 'the form to sign in', () => page.getByLabel('User').waitFor({ timeout: 15_000 }))
+  await expect(page, 'the form to sign in', () => page.getByLabel('User').waitFor({ timeout: 60_000 }))
   await tabTo(page, 'input[name="user"]', 'the field User')
   await page.keyboard.type('admin')
   await page.keyboard.press('Tab')
@@ -338,38 +338,38 @@ async function keyboard({ anomaly }) {
   await tabTo(page, `a[href="${machineLink}"]`, `the machine ${machine}`)
   await page.keyboard.press('Enter')
   await expect(page, 'the machine’s latest anomalies', async () => {
-    await page.getByRole('heading', { name: 'Latest anomalies' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('heading', { name: 'Latest anomalies' }).waitFor({ timeout: 60_000 })
     await waitUntilSettled(page)
   })
   await tabTo(page, `a[href^="#/anomaly/"][data-item]:not([href="${anomaly}"])`, 'an anomaly that is not acknowledged')
   await page.keyboard.press('Enter')
   await expect(page, 'the anomaly with its buttons', () =>
-    page.getByRole('button', { name: 'Acknowledge' }).waitFor({ timeout: 15_000 }),
+    page.getByRole('button', { name: 'Acknowledge' }).waitFor({ timeout: 60_000 }),
   )
   await tabTo(page, '.anomaly-actions .actions button:first-child', 'the button Acknowledge')
   await page.keyboard.press('Enter')
   await acknowledged(page)
   await screenshot(page, 'journey-keyboard-anomaly')
-  await expect(page, 'the repair’s order', () => page.locator('.repair a[href*="order="]').waitFor({ timeout: 30_000 }))
+  await expect(page, 'the repair’s order', () => page.locator('.repair a[href*="order="]').waitFor({ timeout: 60_000 }))
   await tabTo(page, '.repair a', 'the repair’s order')
   await page.keyboard.press('Enter')
   const id = await expect(page, 'the order on the schedule', async () => {
-    await page.getByRole('region', { name: 'Selected order' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('region', { name: 'Selected order' }).waitFor({ timeout: 60_000 })
     return new URLSearchParams(new URL(page.url()).hash.split('?')[1]).get('order')
   })
   const place = () => page.locator(`.bar[data-order="${id}"]`).getAttribute('aria-label')
-  await expect(page, 'the order as a bar', () => page.locator(`.bar[data-order="${id}"]`).waitFor({ timeout: 15_000 }))
+  await expect(page, 'the order as a bar', () => page.locator(`.bar[data-order="${id}"]`).waitFor({ timeout: 60_000 }))
   await tabTo(page, `.bar[data-order="${id}"]`, 'the order’s bar')
   const before = await place()
   await page.keyboard.press('ArrowRight')
   await expect(page, 'an announcement of the new position', () =>
-    page.getByText(/Enter to pin it there/).waitFor({ timeout: 5_000 }),
+    page.getByText(/Enter to pin it there/).waitFor({ timeout: 60_000 }),
   )
   await screenshot(page, 'journey-keyboard-held')
   await page.keyboard.press('Enter')
   await expect(page, 'the order to be pinned an hour later', async () => {
-    await page.getByText(/is assigned to .* and pinned/).waitFor({ timeout: 15_000 })
-    await page.locator(`.bar.pinned[data-order="${id}"]`).waitFor({ timeout: 15_000 })
+    await page.getByText(/is assigned to .* and pinned/).waitFor({ timeout: 60_000 })
+    await page.locator(`.bar.pinned[data-order="${id}"]`).waitFor({ timeout: 60_000 })
     assertTrue((await place()) !== before, `it is still ${before}`)
   })
   await check(page, 'journey-keyboard-pinned')
