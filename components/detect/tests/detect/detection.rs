@@ -1,27 +1,19 @@
 //! Healthy machines raise few alarms, faults are found and identified, and batches make no difference.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use rand_pcg::{Pcg64, rand_core::Rng};
-use wheeltapper_detect::{Anomaly, Detected, FeatureBlock, Score, Severity, Stage};
-use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::WINDOW_FEATURES};
+use wheeltapper_detect::{Anomaly, FeatureBlock, Score, Severity, Stage};
+use wheeltapper_featurize::features::WINDOW_FEATURES;
 
-const S: i64 = 1_000_000_000;
-const T0: i64 = 1_700_000_000 * S;
-const SENSORS: [(&str, &str); 3] =
-    [("p/pump/vibration", "p/pump"), ("p/pump/temperature", "p/pump"), ("p/pump/current", "p/pump")];
+use crate::common::{Readings, S, T0, detect, normal, push_windows, source, windows};
+
 const CONFIG: &str = r#"{"sensors":{
     "p/pump/vibration":{"unit":"mm/s","kind":"vibration"},
     "p/pump/temperature":{"unit":"°C","kind":"temperature"},
     "p/pump/current":{"unit":"A","kind":"current"}}}"#;
 
-fn normal(source: &mut Pcg64) -> f64 {
-    let uniform = |source: &mut Pcg64| (source.next_u64() >> 11) as f64 * 2f64.powi(-53);
-    (0..12).map(|_| uniform(source)).sum::<f64>() - 6.0
-}
-
 /// Readings of one per second under a varying load; `fault` changes them: (seconds, sensor, value).
-fn machine(seed: u64, seconds: i64, fault: impl Fn(i64, usize, f64) -> f64) -> (Vec<u32>, Vec<i64>, Vec<f64>) {
-    let mut source = Pcg64::new(seed.into(), 7);
+fn machine(seed: u64, seconds: i64, fault: impl Fn(i64, usize, f64) -> f64) -> Readings {
+    let mut source = source(seed);
     let (mut sensor, mut time, mut value) = (Vec::new(), Vec::new(), Vec::new());
     let mut slow = 0.0;
     for second in 0..seconds {
@@ -38,38 +30,6 @@ fn machine(seed: u64, seconds: i64, fault: impl Fn(i64, usize, f64) -> f64) -> (
         }
     }
     (sensor, time, value)
-}
-
-fn windows(readings: &(Vec<u32>, Vec<i64>, Vec<f64>)) -> Featurized {
-    let mut featurizer = Featurizer::open("").unwrap();
-    let (sensor, time, value) = readings;
-    let batch = Batch { sensors: &SENSORS, sensor, time, value, waveforms: &[], arrivals: &[] };
-    let first = featurizer.push(&batch).unwrap();
-    featurizer.complete(first)
-}
-
-fn push(stage: &mut Stage, out: &Featurized, from: usize, to: usize) -> Detected {
-    let rows = &out.windows[from..to];
-    let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
-    let features: Vec<String> = WINDOW_FEATURES.iter().map(|&name| name.to_owned()).collect();
-    let sensor: Vec<u32> = rows.iter().map(|row| row.sensor).collect();
-    let start: Vec<i64> = rows.iter().map(|row| row.start).collect();
-    let end: Vec<i64> = rows.iter().map(|row| row.end).collect();
-    let count: Vec<u32> = rows.iter().map(|row| row.count).collect();
-    let values: Vec<f64> = rows.iter().flat_map(|row| row.values).collect();
-    let block =
-        FeatureBlock { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
-    stage.push(&table, &[block]).unwrap()
-}
-
-fn detect(config: &str, readings: &(Vec<u32>, Vec<i64>, Vec<f64>)) -> Detected {
-    let out = windows(readings);
-    let mut stage = Stage::open(config).unwrap();
-    let mut all = push(&mut stage, &out, 0, out.windows.len());
-    let rest = stage.flush();
-    all.scores.extend(rest.scores);
-    all.anomalies.extend(rest.anomalies);
-    all
 }
 
 #[test]
@@ -149,14 +109,14 @@ fn batches_and_restarts_do_not_matter() {
         |second, index, healthy| if second > 2000 && index == 0 { healthy * 3.0 } else { healthy },
     ));
     let mut whole = Stage::open(CONFIG).unwrap();
-    let all = push(&mut whole, &out, 0, out.windows.len());
+    let all = push_windows(&mut whole, &out, 0, out.windows.len());
     assert!(!all.anomalies.is_empty());
     let mut parts = Stage::open(CONFIG).unwrap();
     let (mut scores, mut anomalies): (Vec<Score>, Vec<Anomaly>) = (Vec::new(), Vec::new());
     let mut from = 0;
     for cut in [1, 7, 2, 40, 13, 5].iter().cycle() {
         let to = (from + cut).min(out.windows.len());
-        let found = push(&mut parts, &out, from, to);
+        let found = push_windows(&mut parts, &out, from, to);
         scores.extend(found.scores);
         anomalies.extend(found.anomalies);
         parts = Stage::restore(CONFIG, &parts.snapshot()).unwrap();
