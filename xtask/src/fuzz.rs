@@ -33,6 +33,9 @@ pub(crate) struct Fuzz {
     /// Duration of the search for each target, in seconds
     #[arg(long, default_value_t = 10)]
     seconds: u32,
+    /// Seed of the search, so that a second run tries the same inputs [default: another one in each run]
+    #[arg(long)]
+    seed: Option<u32>,
     /// Add useful new inputs to the corpus, and remove superfluous ones
     #[arg(long)]
     minimise: bool,
@@ -109,6 +112,8 @@ impl Fuzz {
         command.arg(format!("-max_total_time={}", self.seconds)).arg(format!("-max_len={MAX_INPUT_BYTES}"));
         command.arg(format!("-timeout={TIMEOUT_SECONDS}")).arg(format!("-rss_limit_mb={MEMORY_MIB}"));
         command.args(["-print_final_stats=1", "-use_value_profile=0"]);
+        // libFuzzer takes a random seed for 0.
+        command.arg(format!("-seed={}", self.seed.unwrap_or(0)));
         let output = command.output().with_context(|| format!("starting {}", program.display()))?;
         let log = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {

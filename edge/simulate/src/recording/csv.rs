@@ -281,7 +281,8 @@ fn sensor_id(options: &CsvOptions, column: &str) -> String {
     options.sensor.replace("{column}", column).replace("{asset}", &options.asset)
 }
 
-/// Converts a column's name to a part of a sensor's id. Duplicate names get a number.
+/// Converts a column's name to a part of a sensor's id. Duplicate names get a number: `used` holds the last number of
+/// each name.
 fn id_part(name: &str, at: usize, used: &mut BTreeMap<String, usize>) -> String {
     let lower = name.to_lowercase();
     let mut part = lower.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()).fold(
@@ -297,12 +298,17 @@ fn id_part(name: &str, at: usize, used: &mut BTreeMap<String, usize>) -> String 
     if part.is_empty() {
         part = format!("column-{}", at + 1);
     }
-    let mut number = 1;
-    let mut own = part.clone();
-    while used.insert(own.clone(), at).is_some() {
+    let Some(mut number) = used.insert(part.clone(), 1) else { return part };
+    // The search goes on from the last number of this name, so that a header of equal names takes linear time.
+    let own = loop {
         number += 1;
-        own = format!("{part}-{number}");
-    }
+        let own = format!("{part}-{number}");
+        if !used.contains_key(&own) {
+            break own;
+        }
+    };
+    used.insert(own.clone(), 1);
+    used.insert(part, number);
     own
 }
 
