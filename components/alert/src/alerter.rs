@@ -13,7 +13,8 @@ use crate::{Alert, Anomaly, Config, Scores, StageError, snapshot};
 #[derive(Clone, Debug)]
 pub struct Alerter {
     config: Config,
-    assets: BTreeMap<String, AssetState>,
+    /// By group: the anomalies of a machine are one, those of each faulty sensor another.
+    groups: BTreeMap<String, AssetState>,
 }
 
 impl Alerter {
@@ -24,8 +25,11 @@ impl Alerter {
     pub fn open(config: &str) -> Result<Self, StageError> {
         let mut config = Config::parse(config)?;
         let open = std::mem::take(&mut config.open).into_iter();
-        let assets = open.map(|(asset, alert)| (asset, AssetState { recent: VecDeque::new(), alert: Some(alert) }));
-        Ok(Self { config, assets: assets.collect() })
+        let groups = open.map(|(asset, alert)| {
+            let group = alert.faulty_sensor().map_or_else(|| asset.clone(), |sensor| group_of_sensor(&asset, sensor));
+            (group, AssetState { recent: VecDeque::new(), alert: Some(alert) })
+        });
+        Ok(Self { config, groups: groups.collect() })
     }
 
     /// Restores the state from a snapshot.
@@ -34,12 +38,12 @@ impl Alerter {
     /// [`StageError::Config`] as for [`Self::open`]; [`StageError::Snapshot`] when the bytes are not a snapshot of this
     /// stage.
     pub fn restore(config: &str, bytes: &[u8]) -> Result<Self, StageError> {
-        Ok(Self { config: Config::parse(config)?, assets: snapshot::read(bytes)? })
+        Ok(Self { config: Config::parse(config)?, groups: snapshot::read(bytes)? })
     }
 
     /// Returns the state as bytes. Equal states give equal bytes.
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::write(&self.assets)
+        snapshot::write(&self.groups)
     }
 
     /// Processes scored windows and their anomalies. Returns the alerts that opened, changed or resolved, one for each
@@ -67,7 +71,7 @@ impl Alerter {
     /// alert.
     pub fn tick(&mut self, now: i64) {
         let cooldown = self.config.cooldown_nanoseconds();
-        self.assets.retain(|_, state| {
+        self.groups.retain(|_, state| {
             if state.alert.as_ref().and_then(|alert| alert.resolved).is_some_and(|at| now.saturating_sub(at) > cooldown)
             {
                 state.alert = None;
@@ -76,16 +80,38 @@ impl Alerter {
         });
     }
 
-    fn push_window(&mut self, window: &Window<'_>, anomalies: &[&Anomaly]) -> Option<Alert> {
+    /// Processes a window: first the machine's own anomalies, then those of each faulty sensor, by the sensor's id.
+    fn push_window(&mut self, window: &Window<'_>, anomalies: &[&Anomaly]) -> Vec<Alert> {
+        let (sensors, machine): (Vec<&Anomaly>, Vec<&Anomaly>) =
+            anomalies.iter().partition(|anomaly| anomaly.is_sensor_fault());
+        let mut alerts: Vec<Alert> = self.push_group(window.asset, window, &machine).into_iter().collect();
+        let prefix = group_of_sensor(window.asset, "");
+        let open = self.groups.range(prefix.clone()..).map(|(group, _)| group);
+        let mut groups: BTreeSet<String> = open.take_while(|group| group.starts_with(&prefix)).cloned().collect();
+        groups.extend(sensors.iter().map(|anomaly| group_of_sensor(window.asset, &anomaly.sensor)));
+        for group in groups {
+            let of: Vec<&Anomaly> = sensors
+                .iter()
+                .copied()
+                .filter(|anomaly| group_of_sensor(window.asset, &anomaly.sensor) == group)
+                .collect();
+            // The score is that of the machine without its faulty sensors.
+            let score = if window.score.is_nan() { window.score } else { 0.0 };
+            alerts.extend(self.push_group(&group, &Window { score, ..*window }, &of));
+        }
+        alerts
+    }
+
+    fn push_group(&mut self, group: &str, window: &Window<'_>, anomalies: &[&Anomaly]) -> Option<Alert> {
         let counted: Vec<&Anomaly> =
             anomalies.iter().copied().filter(|anomaly| anomaly.severity >= self.config.minimum_severity).collect();
-        if !self.assets.contains_key(window.asset) {
+        if !self.groups.contains_key(group) {
             if counted.is_empty() {
                 return None;
             }
-            self.assets.insert(window.asset.to_owned(), AssetState::default());
+            self.groups.insert(group.to_owned(), AssetState::default());
         }
-        let state = self.assets.get_mut(window.asset)?;
+        let state = self.groups.get_mut(group)?;
         let changed = match &mut state.alert {
             Some(alert) if alert.resolved.is_none() => {
                 if !counted.is_empty() {
@@ -101,10 +127,16 @@ impl Alerter {
         };
         let alert = state.alert.as_ref().filter(|_| changed).map(|alert| alert.to_alert(window.asset));
         if state.alert.is_none() && state.recent.is_empty() {
-            self.assets.remove(window.asset);
+            self.groups.remove(group);
         }
         alert
     }
+}
+
+/// The group of the anomalies of a faulty sensor. A group without a sensor is that of the machine. The separator is in
+/// no id: ingest rejects control characters.
+fn group_of_sensor(asset: &str, sensor: &str) -> String {
+    format!("{asset}\u{1f}{sensor}")
 }
 
 type AnomaliesByWindow<'a> = BTreeMap<(&'a str, i64, i64), Vec<&'a Anomaly>>;

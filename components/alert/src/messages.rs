@@ -22,8 +22,16 @@ pub(crate) fn title(
             format!("{asset}: {name} {sensor} ({severity})")
         }
         (Some(FaultText { name, .. }), _) if !name.is_empty() => format!("{asset}: likely {name} ({severity})"),
-        (_, Some(feature)) => format!("{asset}: abnormal {sensor}-{} ({severity})", feature.replace('_', "-")),
+        (_, Some(feature)) => format!("{asset}: abnormal {sensor}-{} ({severity})", feature_text(feature)),
         _ => format!("{asset}: abnormal {sensor} ({severity})"),
+    }
+}
+
+fn feature_text(feature: &str) -> String {
+    match feature {
+        "q50" => "median".to_owned(),
+        "std" => "spread".to_owned(),
+        _ => feature.replace('_', "-"),
     }
 }
 
@@ -121,6 +129,18 @@ fn fault_text(mode: &str) -> FaultText {
             "Check connector, cable and radio link or gateway of the sensor. Until it reports steadily the machine is \
              partly unwatched.",
         ),
+        "sensor-spikes" => sensor_fault(
+            "spikes on sensor",
+            "Check the cable, its shield and the connector for loose contact, and look for a drive or radio nearby.",
+        ),
+        "sensor-clipping" => sensor_fault(
+            "clipping sensor",
+            "The sensor stands at the end of its range: check the measuring range of sensor and input, and the gain.",
+        ),
+        "sensor-step" => sensor_fault(
+            "step of sensor",
+            "Compare the sensor with a hand-held instrument. If it was replaced or calibrated, let the machine learn anew.",
+        ),
         "sensor-noise" => sensor_fault(
             "noise on sensor",
             "Check the sensor's mounting, shielding and grounding, and keep its cable away from drives. Do not act on \
@@ -172,6 +192,9 @@ mod tests {
             "sensor-stuck",
             "sensor-dropout",
             "sensor-noise",
+            "sensor-spikes",
+            "sensor-clipping",
+            "sensor-step",
             "electrical-overload",
             "unknown",
             "something-else",

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::messages;
+use crate::record::is_sensor_fault;
 use crate::{Alert, AlertState, Anomaly, Severity};
 
 /// Number of consecutive anomalies after which another sensor or fault mode takes the lead, so that two alternating
@@ -74,7 +75,7 @@ impl OpenAlert {
     /// Creates an alert that is opened by the window of `lead`. The pending windows include that of `lead`.
     pub fn open<'a>(lead: &Anomaly, pending: impl IntoIterator<Item = &'a PendingWindow>) -> Self {
         let mut new = Self {
-            id: alert_id(&lead.asset, lead.start),
+            id: alert_id(lead),
             sensor: String::new(),
             feature: None,
             severity: lead.severity,
@@ -93,6 +94,11 @@ impl OpenAlert {
         };
         new.reopen(lead, pending);
         new
+    }
+
+    /// The sensor, if the alert is about a fault of a sensor.
+    pub fn faulty_sensor(&self) -> Option<&str> {
+        self.fault_mode.as_deref().filter(|mode| is_sensor_fault(mode)).map(|_| self.sensor.as_str())
     }
 
     /// Opens the alert again; it continues under its id.
@@ -215,9 +221,12 @@ impl OpenAlert {
 }
 
 /// Computes the id: the first 16 bytes of BLAKE3 of the asset, `|`, the start of the window (8 bytes, little-endian)
-/// and `|alert`, in hexadecimal.
-fn alert_id(asset: &str, start: i64) -> String {
+/// and `|alert`, in hexadecimal. For the fault of a sensor, `|` and the sensor's id follow.
+fn alert_id(lead: &Anomaly) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(asset.as_bytes()).update(b"|").update(&start.to_le_bytes()).update(b"|alert");
+    hasher.update(lead.asset.as_bytes()).update(b"|").update(&lead.start.to_le_bytes()).update(b"|alert");
+    if lead.is_sensor_fault() {
+        hasher.update(b"|").update(lead.sensor.as_bytes());
+    }
     hasher.finalize().to_hex().chars().take(32).collect()
 }

@@ -56,6 +56,18 @@ pub struct Anomaly {
     pub message: String,
 }
 
+impl Anomaly {
+    /// True if the fault is in the measurement and not in the machine.
+    pub fn is_sensor_fault(&self) -> bool {
+        self.fault_mode.as_deref().is_some_and(is_sensor_fault)
+    }
+}
+
+/// True for the name of a fault of a sensor.
+pub(crate) fn is_sensor_fault(mode: &str) -> bool {
+    mode.starts_with("sensor-")
+}
+
 /// State of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertState {

@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use wheeltapper_condition_monitoring::life::{history::RunToFailure, library::Library};
+use wheeltapper_condition_monitoring::{
+    life::{history::RunToFailure, library::Library},
+    waveform::iso20816::MachineClass,
+};
 use wheeltapper_detectors::DetectorKind;
 
-use crate::run_library::RunLibrary;
+use crate::{physical::Limits, run_library::RunLibrary};
+
+/// Training windows of a detector that is trained in one go.
+const DEFAULT_WARMUP: u32 = 30;
 
 /// The configuration, parsed from JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
@@ -14,11 +20,12 @@ use crate::run_library::RunLibrary;
 pub(crate) struct Config {
     /// Detector of the scalar sensors; see [`DetectorKind`].
     pub(crate) model: DetectorKind,
-    /// Number of training windows per asset.
-    pub(crate) warmup_windows: u32,
-    /// The training of each asset is delayed by its own number of windows, up to this, so that not all assets are
-    /// trained at the same time; by default half the warm-up.
-    pub(crate) spread_windows: Option<u32>,
+    /// Number of training windows per asset. None: by time and windows for `similarity`, [`DEFAULT_WARMUP`] for the
+    /// others.
+    pub(crate) warmup_windows: Option<u32>,
+    /// The training of each asset by a detector that is trained in one go is delayed by its own number of windows, up
+    /// to this, so that not all assets are trained at the same time. By default none is.
+    pub(crate) spread_windows: u32,
     /// The detector is trained again after this many times the warm-up; 1 disables that.
     pub(crate) learn: u32,
     /// Score from which a window is an anomaly.
@@ -34,9 +41,9 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            model: DetectorKind::Ensemble,
-            warmup_windows: 30,
-            spread_windows: None,
+            model: DetectorKind::Similarity,
+            warmup_windows: None,
+            spread_windows: 0,
             learn: 4,
             threshold: 0.999,
             life_limit: 8.0,
@@ -52,6 +59,12 @@ impl Default for Config {
 pub(crate) struct SensorConfig {
     pub(crate) unit: String,
     pub(crate) kind: String,
+    /// Class of the machine for the zones of ISO 20816.
+    pub(crate) iso_class: Option<MachineClass>,
+    /// Upper limits of the level.
+    pub(crate) above: Limits,
+    /// Lower limits of the level.
+    pub(crate) below: Limits,
 }
 
 /// Runs to failure. A run has rows of the sensors' means, one per window; the last row is at the failure.
@@ -81,6 +94,17 @@ pub enum ConfigError {
         /// Description of the valid range.
         expected: &'static str,
     },
+    /// Limits of a sensor that contradict each other.
+    #[error(
+        "the limits `{side}` of sensor {sensor:?} are not in order; expected finite numbers, warn passed before alarm, \
+         alarm before danger"
+    )]
+    Limits {
+        /// Id of the sensor.
+        sensor: String,
+        /// `above` or `below`.
+        side: &'static str,
+    },
     /// Runs to failure from which nothing can be learnt.
     #[error("`run_to_failure`: {0}")]
     RunsToFailure(String),
@@ -99,10 +123,10 @@ impl Config {
                 expected: "a score between 0 and 1, such as 0.999",
             });
         }
-        if !(5..=100_000).contains(&config.warmup_windows) {
+        if let Some(windows) = config.warmup_windows.filter(|windows| !(5..=100_000).contains(windows)) {
             return Err(ConfigError::Number {
                 key: "warmup_windows",
-                value: config.warmup_windows.into(),
+                value: windows.into(),
                 expected: "5 to 100000: fewer windows do not show what is normal",
             });
         }
@@ -119,6 +143,13 @@ impl Config {
                 value: config.life_limit,
                 expected: "a health index above 1, such as 8",
             });
+        }
+        for (name, sensor) in &config.sensors {
+            for (side, limits, sign) in [("above", &sensor.above, 1.0), ("below", &sensor.below, -1.0)] {
+                if !limits.is_in_order(sign) {
+                    return Err(ConfigError::Limits { sensor: name.clone(), side });
+                }
+            }
         }
         Ok(config)
     }
@@ -148,9 +179,14 @@ impl Config {
         }))
     }
 
+    /// Training windows of a detector that is trained in one go.
+    pub(crate) fn warmup(&self) -> usize {
+        self.warmup_windows.unwrap_or(DEFAULT_WARMUP) as usize
+    }
+
     /// Number of windows by which the training of this asset is delayed; depends only on its name.
     pub(crate) fn training_delay(&self, asset: &str) -> usize {
-        let spread = self.spread_windows.unwrap_or(self.warmup_windows / 2) as u64 + 1;
+        let spread = u64::from(self.spread_windows) + 1;
         let hash = asset
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

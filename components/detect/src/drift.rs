@@ -46,8 +46,21 @@ pub(crate) struct DriftEvent {
     pub(crate) kind: DriftKind,
     /// Indices of the sensors whose levels changed.
     pub(crate) sensors: Vec<usize>,
-    /// Smallest adjusted p-value; 1 if only ADWIN detected the drift.
+    /// Smallest adjusted p-value; 1 if no test was made or only ADWIN detected the drift.
     pub(crate) p_value: f64,
+    /// What happened, if it is not the usual text of the kind.
+    pub(crate) text: Option<&'static str>,
+}
+
+impl DriftKind {
+    /// Name in ids.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Drifted => "drifted",
+            Self::Kept => "kept",
+            Self::Switched => "switched",
+        }
+    }
 }
 
 /// Training data of a detector that is to replace the present one.
@@ -106,7 +119,7 @@ impl DriftMonitor {
                 && let Some(shadow) = self.shadow.take()
             {
                 let kind = shadow.evaluate(window.start, detector, layout);
-                events.push(DriftEvent { kind, sensors: shadow.sensors, p_value: shadow.p });
+                events.push(DriftEvent { kind, sensors: shadow.sensors, p_value: shadow.p, text: None });
                 // In both cases the recent levels are the new baseline, and earlier ratios no longer apply.
                 self.reference = self.recent.drain(..).collect();
                 self.windows_since_comparison = 0;
@@ -141,7 +154,7 @@ impl DriftMonitor {
                 Some(_) => self.shadow = Some(Shadow { rows: Vec::new(), sensors: sensors.clone(), p }),
                 None => self.reference = self.recent.drain(..).collect(),
             }
-            events.push(DriftEvent { kind: DriftKind::Drifted, sensors, p_value: p });
+            events.push(DriftEvent { kind: DriftKind::Drifted, sensors, p_value: p, text: None });
         }
         events
     }

@@ -10,11 +10,12 @@ use wheeltapper_detectors::{AnyDetector, Detector as _};
 
 use crate::{
     columns::Column,
+    condition::{ConditionModel, LearningPlan},
     config::Config,
     explain::{self, Anomaly, AssetContext, DryRunScore},
     scalars::ScalarModel,
     scoring_unit::{ScoringUnit, UnitModel},
-    stage::{FeatureBlock, PushError, Stage, WAVEFORM_FEATURE, validate_block},
+    stage::{FeatureBlock, PushError, Stage, UnitKey, WAVEFORM_FEATURE, validate_block},
     waveform::{self, WaveformModel},
     window::{FeatureRow, Window},
 };
@@ -115,9 +116,10 @@ impl Stage {
         model: Option<&str>,
     ) -> Vec<DryRunResult> {
         let list = self.state.feature_lists.iter().position(|(known, _)| known == features);
-        let unit = list.and_then(|list| self.unit(asset, u32::try_from(list).ok()?, single));
+        let sensor = rows_by_window.values().flatten().next().map(|(name, _)| name.as_str());
+        let unit = list.and_then(|list| self.unit(asset, u32::try_from(list).ok()?, single, sensor));
         let Some((unit, columns)) = unit else {
-            let (warmup, delay) = (self.config.warmup_windows as usize, self.config.training_delay(asset));
+            let (warmup, delay) = (self.config.warmup(), self.config.training_delay(asset));
             let needed = if single.is_some() { WaveformModel::warmup_length(warmup, delay) } else { warmup + delay };
             return rows_by_window
                 .into_iter()
@@ -135,10 +137,12 @@ impl Stage {
         let mut scorer = match &unit.model {
             UnitModel::Scalars(scalars) => DryRunModel::Scalars(scalars, scalars.cloned_detector()),
             UnitModel::Waveform(waveform) => DryRunModel::Waveform(waveform),
+            UnitModel::Condition(condition) => DryRunModel::Condition(condition),
         };
         let mut results = Vec::with_capacity(rows_by_window.len());
         for ((start, end), rows) in rows_by_window {
-            let learning = scorer.training_progress(unit, &rows);
+            let learning =
+                scorer.training_progress(unit, &rows, &LearningPlan::new(&self.config, (end - start).max(1)));
             let (learned, needed) = learning;
             let mut window = Window { start, end, rows: vec![None; unit.members.len()] };
             let names: Vec<String> = rows.iter().map(|(name, _)| name.clone()).collect();
@@ -156,9 +160,20 @@ impl Stage {
         results
     }
 
-    fn unit(&self, asset: &str, list: u32, single: Option<&str>) -> Option<(&ScoringUnit, &[Column])> {
-        let key = (Box::from(asset), list, Box::from(single.unwrap_or("")));
-        let unit = self.state.units.get(*self.unit_indices.get(&key)?)?;
+    fn unit(
+        &self,
+        asset: &str,
+        list: u32,
+        single: Option<&str>,
+        sensor: Option<&str>,
+    ) -> Option<(&ScoringUnit, &[Column])> {
+        // An asset has a unit for each length of windows; the windows of a dry run are of any length.
+        let single = single.unwrap_or("");
+        let candidates =
+            self.unit_indices.iter().filter(|(key, _)| *key.0 == *asset && key.1 == list && *key.2 == *single);
+        let of = |(key, number): (&UnitKey, &usize)| Some((key.3, self.state.units.get(*number)?));
+        let has = |unit: &ScoringUnit| sensor.is_some_and(|sensor| member_index(unit, sensor).is_some());
+        let (_, unit) = candidates.filter_map(of).min_by_key(|(length, unit)| (!has(unit), *length))?;
         let (_, columns) = self.state.feature_lists.get(list as usize)?;
         Some((unit, columns))
     }
@@ -190,12 +205,19 @@ impl Stage {
 enum DryRunModel<'a> {
     Scalars(&'a ScalarModel, Option<AnyDetector>),
     Waveform(&'a WaveformModel),
+    Condition(&'a ConditionModel),
 }
 
 impl DryRunModel<'_> {
     /// Number of windows learnt and needed, of the sensor with the fewest learnt.
-    fn training_progress(&self, unit: &ScoringUnit, rows: &[(String, FeatureRow)]) -> (usize, usize) {
+    fn training_progress(
+        &self,
+        unit: &ScoringUnit,
+        rows: &[(String, FeatureRow)],
+        plan: &LearningPlan,
+    ) -> (usize, usize) {
         let of = |name: &str| match self {
+            Self::Condition(condition) => condition.training_progress(plan),
             Self::Scalars(scalars, _) => scalars.training_progress(member_index(unit, name)),
             Self::Waveform(waveform) => waveform.training_progress(),
         };
@@ -206,6 +228,7 @@ impl DryRunModel<'_> {
         match self {
             Self::Scalars(scalars, detector) => scalars.dry_run(detector.as_mut()?, window, context, model),
             Self::Waveform(waveform) => waveform.dry_run(window, context, model),
+            Self::Condition(condition) => condition.dry_run(window, context),
         }
     }
 }

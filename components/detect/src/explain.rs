@@ -4,6 +4,7 @@ use crate::{
     columns::Column,
     config::Config,
     run_library::RunLibrary,
+    severity::{Diagnosis, Distance, PhysicalZone, Severity, severity},
     window::{Member, Window},
 };
 
@@ -15,19 +16,6 @@ const MIN_SHARE: f64 = 0.02;
 const DIGITS: i32 = 4;
 /// Most additional digits that distinguish two numbers.
 const MAX_EXTRA_DIGITS: i32 = 4;
-
-/// Severity of an anomaly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Slightly above the threshold.
-    Low,
-    /// From 1.5 times the threshold's ratio.
-    Medium,
-    /// From 2.5 times the threshold's ratio.
-    High,
-    /// From 6 times the threshold's ratio.
-    Critical,
-}
 
 /// Contribution of a feature to an anomaly.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +80,8 @@ pub(crate) struct Explanation {
     pub(crate) model: &'static str,
     /// Number of windows that the model was trained on.
     pub(crate) training_windows: u32,
+    /// None: by the distance alone.
+    pub(crate) severity: Option<Severity>,
 }
 
 /// Score and explanation of a window of a dry run.
@@ -173,12 +163,8 @@ impl AssetContext<'_> {
         let threshold = self.config.threshold;
         // Ratio to the configured threshold.
         let threshold_ratio = ratio / ratio_of_score(threshold);
-        let severity = match threshold_ratio {
-            threshold_ratio if threshold_ratio < 1.5 => Severity::Low,
-            threshold_ratio if threshold_ratio < 2.5 => Severity::Medium,
-            threshold_ratio if threshold_ratio < 6.0 => Severity::High,
-            _ => Severity::Critical,
-        };
+        let by_distance = || severity(PhysicalZone::default(), Distance::of_ratio(threshold_ratio), Diagnosis::None);
+        let severity = finding.severity.or_else(by_distance).unwrap_or(Severity::Low);
         let sensor = finding.contributions.first().map_or_else(|| self.asset.to_owned(), |part| part.sensor.clone());
         Anomaly {
             id: anomaly_id(self.asset, &sensor, window, finding.model),
@@ -306,7 +292,8 @@ fn format_number(value: f64, digits: i32) -> String {
 /// Derives the id from the window, so that the same anomaly found again has the same id.
 fn anomaly_id(asset: &str, sensor: &str, window: &Window, model: &str) -> String {
     // The scoring unit of a waveform is one sensor. For the scalars of an asset the window is sufficient.
-    let scored_sensor = if window.rows.len() == 1 { sensor } else { "" };
+    // Several of its sensors may be faulty in the same window.
+    let scored_sensor = if window.rows.len() == 1 || model == "sensor" { sensor } else { "" };
     let text = format!("{asset}|{scored_sensor}|{}|{}|{model}", window.start, window.end);
     let hash = blake3::hash(text.as_bytes());
     hex::encode(hash.as_bytes().get(..16).unwrap_or_default())

@@ -6,16 +6,21 @@
 //! remaining life.
 
 mod columns;
+mod condition;
 pub mod config;
 mod drift;
 mod dry_run;
 mod explain;
 mod faults;
+mod growth;
 mod life;
+mod physical;
 mod robust;
 mod run_library;
 mod scalars;
 mod scoring_unit;
+mod sensor_kind;
+mod severity;
 mod stage;
 mod waveform;
 mod window;
@@ -26,6 +31,7 @@ mod component;
 pub use config::ConfigError;
 pub use drift::DriftKind;
 pub use dry_run::{DryRunError, DryRunResult};
-pub use explain::{Anomaly, Contribution, Severity, Trend};
+pub use explain::{Anomaly, Contribution, Trend};
 pub use life::Prognosis;
+pub use severity::Severity;
 pub use stage::{Detected, Drift, FeatureBlock, PushError, RestoreError, Score, Stage};

@@ -74,6 +74,8 @@ pub(crate) struct WindowOutcome {
     /// None during the warm-up, and if there were too few readings.
     pub(crate) ratio: Option<f64>,
     pub(crate) explanation: Option<Explanation>,
+    /// Faults of sensors, apart from those of the machine.
+    pub(crate) sensor_faults: Vec<Explanation>,
     pub(crate) drifts: Vec<DriftEvent>,
     pub(crate) prognosis: Option<Prognosis>,
 }
@@ -232,10 +234,7 @@ impl TrainedModel {
             normal_ranges: normals,
             detector: AnyDetector::new(context.config.model),
             training_windows: u32::try_from(rows.len()).unwrap_or(u32::MAX),
-            drift_monitor: DriftMonitor::new(
-                context.config.warmup_windows as usize,
-                !follows_drift(context.config.model),
-            ),
+            drift_monitor: DriftMonitor::new(context.config.warmup(), !follows_drift(context.config.model)),
         };
         let z: Vec<_> = rows.iter().filter_map(|row| model.z(row, width, columns)).collect();
         // With too few rows the detector stays silent until the next training.
@@ -282,6 +281,7 @@ impl TrainedModel {
             trend: None,
             model,
             training_windows: self.training_windows,
+            severity: None,
         }
     }
 }
@@ -374,5 +374,6 @@ fn dropout_explanation(context: &AssetContext<'_>, sensor_index: usize, share: f
         trend: None,
         model: "readings",
         training_windows: MIN_PRESENT_WINDOWS,
+        severity: None,
     }
 }

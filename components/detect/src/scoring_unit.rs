@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    condition::ConditionModel,
     scalars::ScalarModel,
     waveform::WaveformModel,
     window::{FeatureRow, MAX_ABSENT, Member, Window},
@@ -25,6 +26,7 @@ type PendingWindows = BTreeMap<(i64, i64), Vec<Option<FeatureRow>>>;
 pub(crate) enum UnitModel {
     Scalars(Box<ScalarModel>),
     Waveform(Box<WaveformModel>),
+    Condition(Box<ConditionModel>),
 }
 
 /// A scoring unit; see the module documentation.

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use wheeltapper_detectors::DetectorKind;
 
 use crate::{
     columns::{self, Column},
+    condition::{ConditionModel, ConditionOutcome},
     config::{Config, ConfigError},
     drift::{DriftEvent, DriftKind},
     explain::{self, Anomaly, AssetContext},
@@ -17,8 +19,8 @@ use crate::{
     window::{FeatureRow, Window},
 };
 
-/// First byte of a snapshot.
-const SNAPSHOT_VERSION: u8 = 2;
+/// First byte of a snapshot. Version 2 had no lengths of windows and no operating states.
+const SNAPSHOT_VERSION: u8 = 3;
 /// Approximate number of windows that one call of tick, flush or resume scores. Bounds the work per call and the size
 /// of the result that a component returns to its host.
 const MAX_SCORES: usize = 16_384;
@@ -120,7 +122,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Not a snapshot of this stage and version.
-    #[error("expected a snapshot of detect, version {SNAPSHOT_VERSION}; {0}")]
+    #[error("expected a snapshot of detect, version 2 or {SNAPSHOT_VERSION}; {0}")]
     Snapshot(String),
 }
 
@@ -129,6 +131,8 @@ pub(crate) struct State {
     /// Known feature lists with their scored columns.
     pub(crate) feature_lists: Vec<(Vec<String>, Vec<Column>)>,
     pub(crate) units: Vec<ScoringUnit>,
+    /// True if the state before belonged to an earlier version: assets tell that they start anew.
+    is_restarted: bool,
 }
 
 /// The detect stage: learns what is normal and scores windows.
@@ -137,13 +141,13 @@ pub struct Stage {
     pub(crate) config: Config,
     pub(crate) library: Option<RunLibrary>,
     pub(crate) state: State,
-    /// Indices of the units by asset, feature list and (for waveforms) sensor.
+    /// Indices of the units by asset, feature list, sensor (of waveforms) and length of the windows (of readings).
     pub(crate) unit_indices: HashMap<UnitKey, usize, foldhash::fast::FixedState>,
     /// Units with windows that did not fit into the result of the last tick or flush, in reverse order.
     pending_units: Vec<usize>,
 }
 
-pub(crate) type UnitKey = (Box<str>, u32, Box<str>);
+pub(crate) type UnitKey = (Box<str>, u32, Box<str>, i64);
 
 impl Stage {
     /// Opens a stage with a JSON configuration; an empty text means the defaults.
@@ -166,23 +170,44 @@ impl Stage {
     /// # Errors
     /// [`RestoreError`] if the configuration or the snapshot is invalid.
     pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
-        let (state, keys): (State, Vec<Box<str>>) = match snapshot {
-            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body)
-                .map_err(|error| RestoreError::Snapshot(format!("its body cannot be read: {error}")))?,
+        let unreadable = |error| RestoreError::Snapshot(format!("its body cannot be read: {error}"));
+        let (state, keys): (State, Vec<(Box<str>, i64)>) = match snapshot {
+            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body).map_err(unreadable)?,
+            // The states of version 2 say nothing about operating states: every asset starts anew, and says so.
+            [2, ..] => (State { is_restarted: true, ..State::default() }, Vec::new()),
             [version, ..] => return Err(RestoreError::Snapshot(format!("got version {version}"))),
             [] => return Err(RestoreError::Snapshot("got no bytes".into())),
         };
-        let named = state.units.iter().zip(keys).enumerate();
-        let numbers = named.map(|(at, (unit, single))| ((unit.asset.clone(), unit.feature_list, single), at)).collect();
-        Ok(Self { state, unit_indices: numbers, ..Self::open(config)? })
+        let mut stage = Self { state, ..Self::open(config)? };
+        let named = stage.state.units.iter().zip(keys).enumerate();
+        stage.unit_indices = named
+            .map(|(at, (unit, (single, length)))| ((unit.asset.clone(), unit.feature_list, single, length), at))
+            .collect();
+        stage.replace_other_models();
+        Ok(stage)
+    }
+
+    /// Assets that another model learnt start anew with the configured one, and say so with their next window.
+    fn replace_other_models(&mut self) {
+        let by_states = self.config.model == DetectorKind::Similarity;
+        let (warmup, config) = (self.config.warmup(), &self.config);
+        for unit in &mut self.state.units {
+            unit.model = match &unit.model {
+                UnitModel::Scalars(_) if by_states => UnitModel::Condition(Box::new(ConditionModel::restarted())),
+                UnitModel::Condition(_) if !by_states => {
+                    UnitModel::Scalars(Box::new(ScalarModel::new(warmup, config.training_delay(&unit.asset))))
+                }
+                _ => continue,
+            };
+        }
     }
 
     /// Serialises the state.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut keys: Vec<Box<str>> = vec!["".into(); self.state.units.len()];
-        for ((_, _, single), at) in &self.unit_indices {
+        let mut keys: Vec<(Box<str>, i64)> = vec![("".into(), 0); self.state.units.len()];
+        for ((_, _, single, length), at) in &self.unit_indices {
             if let Some(key) = keys.get_mut(*at) {
-                key.clone_from(single);
+                *key = (single.clone(), *length);
             }
         }
         // The serialisation of strings and numbers cannot fail.
@@ -209,18 +234,20 @@ impl Stage {
         let list = self.feature_list_index(block.features);
         let is_waveform = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
         let width = block.features.len();
-        let mut numbers: Vec<Option<usize>> = vec![None; table.len()];
+        // The unit of each sensor, with the length of its windows.
+        let mut numbers: Vec<Option<(i64, usize)>> = vec![None; table.len()];
         let mut complete = Vec::new();
         let rows =
             block.sensor.iter().zip(block.start).zip(block.end).zip(block.count).zip(block.values.chunks(width.max(1)));
         for ((((&sensor, &start), &end), &count), values) in rows {
             let Some(&(name, asset)) = table.get(sensor as usize) else { continue };
+            let length = if is_waveform { 0 } else { end.saturating_sub(start) };
             let number = match numbers.get(sensor as usize).copied().flatten() {
-                Some(number) => number,
-                None => {
-                    let number = self.unit_index(name, asset, list, is_waveform);
+                Some((known, number)) if known == length => number,
+                _ => {
+                    let number = self.unit_index(name, asset, list, is_waveform, length);
                     if let Some(slot) = numbers.get_mut(sensor as usize) {
-                        *slot = Some(number);
+                        *slot = Some((length, number));
                     }
                     number
                 }
@@ -299,6 +326,11 @@ impl Stage {
                 }
                 None => WindowOutcome::default(),
             },
+            UnitModel::Condition(condition) => {
+                let ConditionOutcome { ratio, explanation, sensor_faults, drifts, prognosis } =
+                    condition.score(&window, &context, limit);
+                WindowOutcome { ratio, explanation, sensor_faults, drifts, prognosis }
+            }
         };
         out.prognoses.extend(outcome.prognosis);
         out.drifts.extend(outcome.drifts.iter().map(|drift| drift_event(drift, &window, &context)));
@@ -306,6 +338,19 @@ impl Stage {
         let score = explain::score_of_ratio(ratio);
         out.scores.push(Score { asset: asset.to_string(), start: window.start, end: window.end, score });
         out.anomalies.extend(outcome.explanation.map(|finding| context.anomaly(&window, ratio, finding)));
+        // Whether a sensor is faulty has no degree.
+        let faults = outcome.sensor_faults.into_iter().map(|fault| context.anomaly(&window, 2.0 * limit, fault));
+        out.anomalies.extend(faults);
+    }
+
+    /// Forgets what was learnt about an asset, as after a repair or by the decision of a person. Only for the model
+    /// `similarity`; other models are trained once.
+    pub fn learn_anew(&mut self, asset: &str) {
+        for unit in self.state.units.iter_mut().filter(|unit| *unit.asset == *asset) {
+            if let UnitModel::Condition(condition) = &mut unit.model {
+                condition.learn_anew();
+            }
+        }
     }
 
     fn feature_list_index(&mut self, features: &[String]) -> u32 {
@@ -317,15 +362,18 @@ impl Stage {
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
-    fn unit_index(&mut self, sensor: &str, asset: &str, list: u32, is_waveform: bool) -> usize {
+    fn unit_index(&mut self, sensor: &str, asset: &str, list: u32, is_waveform: bool, length: i64) -> usize {
         let single = if is_waveform { sensor } else { "" };
-        let key = (Box::from(asset), list, Box::from(single));
+        let key: UnitKey = (asset.into(), list, single.into(), length);
         if let Some(&number) = self.unit_indices.get(&key) {
             return number;
         }
-        let (warmup, delay) = (self.config.warmup_windows as usize, self.config.training_delay(asset));
+        let (warmup, delay) = (self.config.warmup(), self.config.training_delay(asset));
         let model = if is_waveform {
             UnitModel::Waveform(Box::new(WaveformModel::new(warmup, delay)))
+        } else if self.config.model == DetectorKind::Similarity {
+            let model = if self.state.is_restarted { ConditionModel::restarted() } else { ConditionModel::default() };
+            UnitModel::Condition(Box::new(model))
         } else {
             UnitModel::Scalars(Box::new(ScalarModel::new(warmup, delay)))
         };
@@ -340,17 +388,25 @@ fn drift_event(drift: &DriftEvent, window: &Window, context: &AssetContext<'_>) 
     let of = |index: &usize| context.members.get(*index).map(|member| member.name.to_string());
     let sensors: Vec<String> = drift.sensors.iter().filter_map(of).collect();
     let names = sensors.iter().map(|sensor| context.short_name(sensor)).collect::<Vec<_>>().join(", ");
-    let what = if sensors.is_empty() { "the scores".to_owned() } else { names };
+    let what = match (sensors.is_empty(), drift.text) {
+        (false, _) => names,
+        (true, Some(_)) => "the asset".to_owned(),
+        (true, None) => "the scores".to_owned(),
+    };
     let (kind, message) = match drift.kind {
-        DriftKind::Drifted => {
-            ("drifted", format!("{what} drifted without an alarm (p = {:.1e}); retraining has started", drift.p_value))
-        }
-        DriftKind::Kept => {
-            ("kept", format!("retraining after the drift of {what} gave no improvement; the baseline is kept"))
-        }
-        DriftKind::Switched => {
-            ("switched", format!("the detector retrained after the drift of {what} fits better and is now in use"))
-        }
+        _ if drift.text.is_some() => (drift.kind.name(), format!("{what}: {}", drift.text.unwrap_or_default())),
+        DriftKind::Drifted => (
+            drift.kind.name(),
+            format!("{what} drifted without an alarm (p = {:.1e}); retraining has started", drift.p_value),
+        ),
+        DriftKind::Kept => (
+            drift.kind.name(),
+            format!("retraining after the drift of {what} gave no improvement; the baseline is kept"),
+        ),
+        DriftKind::Switched => (
+            drift.kind.name(),
+            format!("the detector retrained after the drift of {what} fits better and is now in use"),
+        ),
     };
     let hash = blake3::hash(format!("{}|{}|{kind}|drift", context.asset, window.end).as_bytes());
     Drift {

@@ -7,7 +7,8 @@ use wheeltapper_condition_monitoring::baseline::Baseline;
 
 use crate::{
     explain::{self, AssetContext, DryRunScore, Explanation, FeatureValue, Trend},
-    faults,
+    faults, growth,
+    severity::{self, Diagnosis, Distance, PhysicalZone, Severity},
     window::Window,
 };
 
@@ -22,6 +23,8 @@ const MIN_LINES: f64 = 12.0;
 /// ([`wheeltapper_condition_monitoring::bearing::diagnosis::DiagnosisLimits`]), which noise reaches in one of a
 /// thousand waveforms.
 const ALARM_EVIDENCE: f64 = 7.5;
+/// A danger limit that is reached within this time is near: seven days.
+const SOON_SECONDS: f64 = 604_800.0;
 /// Waveforms in the trend.
 const TREND_LENGTH: usize = 60;
 
@@ -38,6 +41,8 @@ pub(crate) struct WaveformModel {
     model: Option<OctaveModel>,
     /// Ends and RMS values of the latest waveforms.
     trend: VecDeque<(i64, f64)>,
+    /// Ends and velocities (RMS, mm/s) of the latest waveforms, if known.
+    velocities: VecDeque<(i64, f64)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +62,7 @@ impl WaveformModel {
             training_rows: Vec::new(),
             model: None,
             trend: VecDeque::new(),
+            velocities: VecDeque::new(),
         }
     }
 
@@ -106,21 +112,59 @@ impl WaveformModel {
             self.trend.pop_front();
         }
         self.trend.push_back((window.end, of("rms")));
+        if of("velocity_rms").is_finite() {
+            if self.velocities.len() >= TREND_LENGTH {
+                self.velocities.pop_front();
+            }
+            self.velocities.push_back((window.end, of("velocity_rms")));
+        }
         let fault = faults::bearing_fault(context, values);
         let by_line = fault.as_ref().map_or(0.0, |fault| fault.evidence / ALARM_EVIDENCE);
         let by_level = self.model.as_ref().map(|model| model.ratio(values));
         let ratio = by_level.unwrap_or(0.0).max(by_line);
         if ratio >= limit {
+            let distance = Distance::of_ratio(by_level.unwrap_or(0.0) / limit);
+            let severity = self.severity(values, distance, fault.is_some(), context);
             let finding = self.explanation(values, fault, context, by_line >= by_level.unwrap_or(0.0));
             let (times, values) = self.trend.iter().copied().unzip();
             let sensor = context.members.first().map_or_else(String::new, |member| member.name.to_string());
             let unit = context.unit(&sensor, "rms");
             let trend = Some(Trend { sensor, feature: "rms".to_owned(), unit, times, values });
-            return Some((ratio, Some(Explanation { trend, ..finding })));
+            return Some((ratio, Some(Explanation { trend, severity, ..finding })));
         }
         let learning = self.model.is_none();
         self.train(values, window, context);
         (!learning).then_some((ratio, None))
+    }
+
+    /// Severity by the zone of the waveform's velocity, the distance of its octaves from normal, and the fault.
+    fn severity(
+        &self,
+        values: &[f64],
+        distance: Distance,
+        is_identified: bool,
+        context: &AssetContext<'_>,
+    ) -> Option<Severity> {
+        let zone = match context.feature(values, "iso_zone") {
+            1.0 => PhysicalZone::New,
+            3.0 => PhysicalZone::Restricted,
+            4.0 => PhysicalZone::Danger,
+            _ => PhysicalZone::Unrestricted,
+        };
+        let sensor = context.members.first().and_then(|member| context.config.sensors.get(&*member.name));
+        let danger = sensor.and_then(|sensor| sensor.iso_class).map(|class| {
+            let [.., c_to_d] = class.boundaries();
+            c_to_d
+        });
+        let is_soon = danger
+            .and_then(|danger| growth::seconds_until(danger, self.velocities.iter().copied()))
+            .is_some_and(|seconds| seconds <= SOON_SECONDS);
+        let diagnosis = match (is_identified, is_soon) {
+            (true, true) => Diagnosis::Growing,
+            (true, false) => Diagnosis::Identified,
+            (false, _) => Diagnosis::None,
+        };
+        severity::severity(zone, distance, diagnosis)
     }
 
     fn explanation(
@@ -141,7 +185,15 @@ impl WaveformModel {
         let message = context.message(&parts, fault_mode);
         let message = fault.map_or(message, |fault| fault.message);
         let model = if by_line { ENVELOPE } else { OCTAVES };
-        Explanation { message, fault_mode, contributions: parts, trend: None, model, training_windows: learnt }
+        Explanation {
+            message,
+            fault_mode,
+            contributions: parts,
+            trend: None,
+            model,
+            training_windows: learnt,
+            severity: None,
+        }
     }
 
     fn train(&mut self, values: &[f64], window: &Window, context: &AssetContext<'_>) {

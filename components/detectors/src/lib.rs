@@ -25,6 +25,7 @@ pub mod process;
 pub mod random;
 mod ring_buffer;
 mod rows;
+pub mod similarity;
 mod special;
 pub mod spectral;
 pub mod stream;
@@ -190,6 +191,7 @@ detector_kinds! {
     PageHinkley "page-hinkley" per_sensor::PerSensor<page_hinkley::PageHinkley>,
     Cusum "cusum" per_sensor::PerSensor<cusum::Cusum>,
     Trees "trees" trees::LevelTrees,
+    Similarity "similarity" similarity::Similarity,
 }
 
 impl Detector for AnyDetector {

@@ -19,17 +19,27 @@ const MAX_OVERLAP: i64 = 3_600;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    size_seconds: f64,
+    size_seconds: Option<f64>,
     slide_seconds: f64,
     lateness_seconds: f64,
+    follow_rate: Option<bool>,
     sensors: BTreeMap<String, RawSensorConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { size_seconds: 30.0, slide_seconds: 10.0, lateness_seconds: 10.0, sensors: BTreeMap::new() }
+        Self {
+            size_seconds: None,
+            slide_seconds: 10.0,
+            lateness_seconds: 10.0,
+            follow_rate: None,
+            sensors: BTreeMap::new(),
+        }
     }
 }
+
+/// Length of a window in seconds, if none is configured.
+const DEFAULT_SIZE: f64 = 30.0;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -91,13 +101,29 @@ pub enum ConfigError {
     },
 }
 
-/// The validated configuration: the windows, in nanoseconds, and the sensors.
+/// The validated configuration: the windows and the sensors.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowRules {
+    /// The windows of a sensor with many readings.
+    pub(crate) shortest: WindowTimes,
+    /// Whether the windows of a sensor with few readings are longer.
+    pub(crate) follows_rate: bool,
+    sensors: BTreeMap<String, SensorProperties>,
+}
+
+/// The windows of a sensor, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WindowTimes {
     pub(crate) size: i64,
     pub(crate) slide: i64,
     pub(crate) lateness: i64,
-    sensors: BTreeMap<String, SensorProperties>,
+}
+
+impl WindowTimes {
+    /// Windows that are longer by a factor.
+    pub(crate) fn times(self, factor: i64) -> Self {
+        Self { size: self.size.saturating_mul(factor), slide: self.slide.saturating_mul(factor), ..self }
+    }
 }
 
 /// The properties of a sensor.
@@ -129,7 +155,7 @@ impl WindowRules {
             "" => Config::default(),
             text => serde_json::from_str(text).map_err(|error| ConfigError::Json(error.to_string()))?,
         };
-        let size = parse_nanoseconds("size_seconds", config.size_seconds, 1e-6)?;
+        let size = parse_nanoseconds("size_seconds", config.size_seconds.unwrap_or(DEFAULT_SIZE), 1e-6)?;
         let slide = parse_nanoseconds("slide_seconds", config.slide_seconds, 1e-6)?;
         let lateness = parse_nanoseconds("lateness_seconds", config.lateness_seconds, 0.0)?;
         if slide > size {
@@ -161,7 +187,8 @@ impl WindowRules {
                 .entry((*name).clone())
                 .or_insert_with(|| SensorProperties { speed_factor: Some(HZ_PER_RPM), ..SensorProperties::default() });
         }
-        Ok(Self { size, slide, lateness, sensors })
+        let follows_rate = config.follow_rate.unwrap_or(config.size_seconds.is_none());
+        Ok(Self { shortest: WindowTimes { size, slide, lateness }, follows_rate, sensors })
     }
 
     pub(crate) fn properties(&self, sensor: &str) -> SensorProperties {

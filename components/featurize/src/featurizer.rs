@@ -7,11 +7,11 @@ use crate::{
     config::{ConfigError, MachineProperties, WindowRules},
     features::{FeatureExtractor, WAVEFORM_FEATURES, WINDOW_FEATURES},
     pending::{BatchCursor, PendingWork},
-    sensor::{ClosedWindow, InsertOutcome, SensorState, SensorStateV2},
+    sensor::{ClosedWindow, InsertOutcome, SensorState, SensorStateV2, SensorStateV3},
 };
 
-/// First byte of a snapshot. Version 2 had no arrivals, and no hashes of waveforms.
-const SNAPSHOT_VERSION: u8 = 3;
+/// First byte of a snapshot. Version 2 had no arrivals, and no hashes of waveforms; version 3 had one length of windows.
+const SNAPSHOT_VERSION: u8 = 4;
 /// Approximate limit for the number of rows that one call returns, because the size of a result is bounded.
 const MAX_ROWS_PER_CALL: usize = 16_384;
 
@@ -102,7 +102,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Not a snapshot of this stage, or of an unsupported version.
-    #[error("expected a snapshot of featurize, version 2 or {SNAPSHOT_VERSION}; {0}")]
+    #[error("expected a snapshot of featurize, version 2 to {SNAPSHOT_VERSION}; {0}")]
     Snapshot(String),
 }
 
@@ -151,6 +151,10 @@ impl Featurizer {
         let unreadable = |error| RestoreError::Snapshot(format!("its body cannot be read: {error}"));
         let sensors: Vec<SensorState> = match snapshot {
             [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body).map_err(unreadable)?,
+            [3, body @ ..] => {
+                let old: Vec<SensorStateV3> = postcard::from_bytes(body).map_err(unreadable)?;
+                old.into_iter().map(SensorState::from).collect()
+            }
             [2, body @ ..] => {
                 let old: Vec<SensorStateV2> = postcard::from_bytes(body).map_err(unreadable)?;
                 old.into_iter().map(SensorState::from).collect()
@@ -162,6 +166,9 @@ impl Featurizer {
         let mut sensors = sensors;
         for sensor in &mut sensors {
             sensor.properties = empty.rules.properties(&sensor.name);
+            if !empty.rules.follows_rate {
+                sensor.set_factor(1, &empty.rules);
+            }
         }
         let index_by_name = sensors.iter().enumerate().map(|(number, sensor)| (sensor.name.clone(), number)).collect();
         let output_slots = vec![(0, 0); sensors.len()];
@@ -230,7 +237,7 @@ impl Featurizer {
             }
             let Some(number) = self.sensor_index(table_index, batch.sensors, &mut numbers) else { continue };
             let Some(sensor) = self.sensors.get_mut(number) else { continue };
-            match sensor.insert_reading(time, value, arrival, &self.rules) {
+            match sensor.insert_reading(time, value, arrival, &sensor.window_times(&self.rules)) {
                 InsertOutcome::OnTime => {}
                 InsertOutcome::Late => out.late.push(index),
                 InsertOutcome::Repeated => out.repeated.push(index),
@@ -290,7 +297,7 @@ impl Featurizer {
                 return false;
             }
             let Some(window) = sensor.close_due(&self.rules) else { return true };
-            let row = window_row(&self.rules, &mut self.extractor, &window);
+            let row = window_row(&mut self.extractor, &window);
             push_window_row(row, number, sensor, self.call_number, &mut self.output_slots, out);
         }
     }
@@ -343,7 +350,7 @@ impl Featurizer {
                         return Some(PendingWork::Sensors(numbers, now));
                     }
                     let Some(window) = sensor.force_close(now, &self.rules) else { break };
-                    let row = window_row(&self.rules, &mut self.extractor, &window);
+                    let row = window_row(&mut self.extractor, &window);
                     push_window_row(row, number, sensor, self.call_number, &mut self.output_slots, out);
                 }
             }
@@ -406,12 +413,12 @@ fn waveform_hash(waveform: &Waveform<'_>) -> u64 {
 
 /// Returns the row of a window of readings. Its sensor index is set by [`push_window_row`].
 #[allow(clippy::cast_precision_loss, reason = "a window's length")]
-fn window_row(rules: &WindowRules, extractor: &mut FeatureExtractor, window: &ClosedWindow<'_>) -> FeatureRow {
-    let expected = window.expected_rate * (rules.size as f64 / 1e9);
+fn window_row(extractor: &mut FeatureExtractor, window: &ClosedWindow<'_>) -> FeatureRow {
+    let expected = window.expected_rate * (window.end.saturating_sub(window.start) as f64 / 1e9);
     FeatureRow {
         sensor: 0,
         start: window.start,
-        end: window.start.saturating_add(rules.size),
+        end: window.end,
         count: u32::try_from(window.values.len()).unwrap_or(u32::MAX),
         values: extractor.window_features(window.times, window.values, window.rate, expected),
     }

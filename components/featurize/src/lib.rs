@@ -10,6 +10,7 @@ mod feature_names;
 pub mod features;
 mod featurizer;
 mod numeric;
+mod pace;
 mod pending;
 mod sensor;
 mod spectrum;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{SensorProperties, WindowRules};
+use crate::{
+    config::{SensorProperties, WindowRules, WindowTimes},
+    pace,
+};
 
 /// Number of waveforms whose start and hash are kept, to recognise repeats.
 const MAX_KNOWN_WAVEFORMS: usize = 64;
@@ -55,13 +58,15 @@ pub(crate) struct SensorState {
     usual_rate: f64,
     /// Number of windows that the usual rate was learned from.
     rate_windows: u16,
+    /// The windows are so many times as long as the shortest.
+    factor: u32,
     /// From the configuration; not part of the snapshot.
     #[serde(skip)]
     pub(crate) properties: SensorProperties,
 }
 
 /// Returns the number of the first window that contains the time: the smallest k with k · slide + size > time.
-fn first_window(time: i64, rules: &WindowRules) -> i64 {
+fn first_window(time: i64, rules: &WindowTimes) -> i64 {
     time.saturating_sub(rules.size).div_euclid(rules.slide).saturating_add(1)
 }
 
@@ -69,6 +74,7 @@ fn first_window(time: i64, rules: &WindowRules) -> i64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClosedWindow<'a> {
     pub(crate) start: i64,
+    pub(crate) end: i64,
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
     /// The configured rate, else the rate of this window, in Hz.
@@ -102,12 +108,54 @@ impl SensorState {
             earliest: i64::MAX,
             usual_rate: f64::NAN,
             rate_windows: 0,
+            factor: 1,
             properties: about,
         }
     }
 
+    /// The windows of this sensor.
+    pub(crate) fn window_times(&self, rules: &WindowRules) -> WindowTimes {
+        rules.shortest.times(self.factor.into())
+    }
+
+    /// Makes the windows of a slow sensor longer, before the next one closes.
+    fn lengthen(&mut self, rules: &WindowRules) {
+        let needed = pace::factor(&self.times, rules.shortest.size);
+        if rules.follows_rate && needed > self.factor {
+            self.set_factor(needed, rules);
+        }
+    }
+
+    /// Makes the windows of a sensor shorter that has become faster, as soon as the open window has far more readings
+    /// than needed.
+    fn shorten(&mut self, rules: &WindowRules) {
+        if self.factor == 1 || self.next_open == i64::MAX {
+            return;
+        }
+        let start = self.next_open.saturating_mul(self.window_times(rules).slide);
+        let readings = self.times.len() - self.times.partition_point(|&time| time < start);
+        let needed = pace::factor(&self.times, rules.shortest.size);
+        if pace::is_too_many(readings) && needed < self.factor {
+            self.set_factor(needed, rules);
+        }
+    }
+
+    /// Changes the length of the windows. No window begins before one that was closed.
+    pub(crate) fn set_factor(&mut self, factor: u32, rules: &WindowRules) {
+        let old = self.window_times(rules);
+        self.factor = factor;
+        let new = self.window_times(rules);
+        if self.next_unclosed != i64::MIN {
+            let boundary = self.next_unclosed.saturating_mul(old.slide);
+            self.next_unclosed = boundary.saturating_add(new.slide - 1).div_euclid(new.slide);
+        }
+        if self.next_open != i64::MAX {
+            self.next_open = self.first_window_from(self.next_unclosed.max(i64::MIN / new.slide), &new);
+        }
+    }
+
     /// Adds a reading. `time` and `arrival` are in nanoseconds since 1970.
-    pub(crate) fn insert_reading(&mut self, time: i64, value: f64, arrival: i64, rules: &WindowRules) -> InsertOutcome {
+    pub(crate) fn insert_reading(&mut self, time: i64, value: f64, arrival: i64, rules: &WindowTimes) -> InsertOutcome {
         self.is_idle = false;
         let watermark = self.watermark(rules);
         let late = time < watermark;
@@ -155,7 +203,7 @@ impl SensorState {
 
     /// Removes readings so that one can be added at `index`: those in no open window, else the newest, which is from a
     /// clock that is ahead. Returns the shifted index, or None if the new reading would be the newest itself.
-    fn evict(&mut self, index: usize, rules: &WindowRules) -> Option<usize> {
+    fn evict(&mut self, index: usize, rules: &WindowTimes) -> Option<usize> {
         let before = self.times.len();
         let needed = if self.next_open == i64::MAX { i64::MAX } else { self.next_open.saturating_mul(rules.slide) };
         self.trim(needed, rules);
@@ -171,7 +219,7 @@ impl SensorState {
         Some(index)
     }
 
-    fn watermark(&self, rules: &WindowRules) -> i64 {
+    fn watermark(&self, rules: &WindowTimes) -> i64 {
         self.watermark_base.saturating_sub(rules.lateness)
     }
 
@@ -198,18 +246,35 @@ impl SensorState {
     /// Closes and returns the next window whose end the watermark has reached. Each window is returned once.
     #[inline]
     pub(crate) fn close_due(&mut self, rules: &WindowRules) -> Option<ClosedWindow<'_>> {
-        // Without readings this is `i64::MAX`, which no watermark reaches.
-        let end = self.next_open.saturating_mul(rules.slide).saturating_add(rules.size);
-        if end > self.watermark(rules) { None } else { self.close_next(i64::MAX, rules) }
+        let is_due = |sensor: &Self| {
+            let times = sensor.window_times(rules);
+            // Without readings this is `i64::MAX`, which no watermark reaches.
+            sensor.next_open.saturating_mul(times.slide).saturating_add(times.size) <= sensor.watermark(&times)
+        };
+        self.shorten(rules);
+        if !is_due(self) {
+            return None;
+        }
+        self.lengthen(rules);
+        if is_due(self) { self.close_next(i64::MAX, rules) } else { None }
     }
 
     /// Closes and returns the next window with readings, regardless of the watermark, if none of its readings is after
     /// `now`. So the readings of a clock that is ahead stay in their window until their time, together with later ones.
+    ///
+    /// A window of a slow sensor is not closed before its end either: between two ticks such a sensor sends nothing.
     pub(crate) fn force_close(&mut self, now: i64, rules: &WindowRules) -> Option<ClosedWindow<'_>> {
+        self.lengthen(rules);
+        let times = self.window_times(rules);
+        let end = self.next_open.saturating_mul(times.slide).saturating_add(times.size);
+        if self.factor > 1 && end > now.saturating_sub(if now == i64::MAX { 0 } else { times.lateness }) {
+            return None;
+        }
         self.close_next(now, rules)
     }
 
     fn close_next(&mut self, now: i64, rules: &WindowRules) -> Option<ClosedWindow<'_>> {
+        let rules = &self.window_times(rules);
         let (start, low, high) = loop {
             if self.next_open == i64::MAX {
                 return None;
@@ -239,9 +304,11 @@ impl SensorState {
         };
         let (rate, usual) = self.update_usual_rate(low, high);
         let expected = if start < self.earliest { f64::NAN } else { self.properties.sampling_hz.unwrap_or(usual) };
+        let end = start.saturating_add(rules.size);
         let (times, values) = (self.times.get(low..high)?, self.values.get(low..high)?);
         Some(ClosedWindow {
             start,
+            end,
             times,
             values,
             rate: self.properties.sampling_hz.unwrap_or(rate),
@@ -250,7 +317,7 @@ impl SensorState {
     }
 
     /// Returns the number of the first window with readings, from `number` on; `i64::MAX` if there is none.
-    fn first_window_from(&self, number: i64, rules: &WindowRules) -> i64 {
+    fn first_window_from(&self, number: i64, rules: &WindowTimes) -> i64 {
         // There are no windows beyond the range of a time.
         if number > i64::MAX / rules.slide {
             return i64::MAX;
@@ -278,21 +345,22 @@ impl SensorState {
     /// For a speed sensor: returns the speed in Hz of its newest reading up to the time. None for times before the
     /// range that is always kept, so that the result does not depend on when old readings are removed.
     pub(crate) fn shaft_speed(&self, time: i64, rules: &WindowRules) -> Option<f64> {
-        let factor = self.properties.speed_factor.filter(|_| time >= self.speed_retention_start(rules))?;
+        let kept_since = self.speed_retention_start(&rules.shortest);
+        let factor = self.properties.speed_factor.filter(|_| time >= kept_since)?;
         let after = self.times.partition_point(|&known| known <= time);
         self.values.get(after.checked_sub(1)?).map(|value| (value * factor).abs())
     }
 
     /// Returns the time from which the readings of a speed sensor are always kept. The last one before it is kept as
     /// well.
-    fn speed_retention_start(&self, rules: &WindowRules) -> i64 {
+    fn speed_retention_start(&self, rules: &WindowTimes) -> i64 {
         self.watermark(rules).saturating_sub(rules.size)
     }
 
     /// Removes readings that are behind the watermark and in no open window (before `needed`), except the last
     /// [`READINGS_BEHIND_WATERMARK`] of them. Does so only if they are more than a quarter of the others: so the cost per reading is
     /// constant, and the readings of a sensor stay in the processor's cache.
-    fn trim(&mut self, needed: i64, rules: &WindowRules) {
+    fn trim(&mut self, needed: i64, rules: &WindowTimes) {
         let before = |times: &[i64], limit: i64| times.partition_point(|&time| time < limit);
         let old = if self.properties.speed_factor.is_some() {
             before(&self.times, needed.min(self.speed_retention_start(rules))).saturating_sub(1)
@@ -304,6 +372,44 @@ impl SensorState {
         if old > (self.times.len().saturating_sub(old) / 4).max(32) {
             self.times.drain(..old);
             self.values.drain(..old);
+        }
+    }
+}
+
+/// The state of a sensor in the layout of snapshots of version 3, which had one length of windows.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct SensorStateV3 {
+    name: Box<str>,
+    asset: Box<str>,
+    times: Vec<i64>,
+    values: Vec<f64>,
+    watermark_base: i64,
+    next_unclosed: i64,
+    next_open: i64,
+    known_waveforms: Vec<(i64, u64)>,
+    is_idle: bool,
+    earliest: i64,
+    usual_rate: f64,
+    rate_windows: u16,
+}
+
+impl From<SensorStateV3> for SensorState {
+    fn from(old: SensorStateV3) -> Self {
+        Self {
+            name: old.name,
+            asset: old.asset,
+            times: old.times,
+            values: old.values,
+            watermark_base: old.watermark_base,
+            next_unclosed: old.next_unclosed,
+            next_open: old.next_open,
+            known_waveforms: old.known_waveforms,
+            is_idle: old.is_idle,
+            earliest: old.earliest,
+            usual_rate: old.usual_rate,
+            rate_windows: old.rate_windows,
+            factor: 1,
+            properties: SensorProperties::default(),
         }
     }
 }
@@ -340,6 +446,7 @@ impl From<SensorStateV2> for SensorState {
             earliest: old.earliest,
             usual_rate: old.usual_rate,
             rate_windows: old.rate_windows,
+            factor: 1,
             properties: SensorProperties::default(),
         }
     }

@@ -86,6 +86,7 @@ impl Config {
             "size_seconds": self.windows.size.seconds(),
             "slide_seconds": self.windows.slide.seconds(),
             "lateness_seconds": self.windows.lateness.seconds(),
+            "follow_rate": self.windows.follows_rate(),
             "sensors": sensors,
         })
         .to_string()
@@ -94,13 +95,19 @@ impl Config {
     /// Returns the configuration of the detect stage. `runs` is the content of the files of `[detect.run_to_failure]`: for each
     /// file a list of rows, with one value for each sensor.
     pub fn detect_json(&self, runs: &[Vec<Vec<f64>>]) -> String {
-        let sensors: Map<String, Value> = self
-            .sensors()
-            .map(|sensor| (sensor.id, json!({ "unit": sensor.sensor.unit, "kind": sensor.sensor.kind })))
-            .collect();
+        let mut sensors = Map::new();
+        for (asset, machine) in self.machines() {
+            for sensor in &machine.sensors {
+                let mut properties = Map::new();
+                properties.insert("unit".into(), json!(sensor.unit));
+                properties.insert("kind".into(), json!(sensor.kind));
+                insert_some(&mut properties, "iso_class", machine.iso_class.map(|class| json!(class)));
+                sensors.insert(format!("{asset}/{}", sensor.name), Value::Object(properties));
+            }
+        }
         let mut object = Map::new();
         object.insert("model".into(), json!(self.detect.model));
-        object.insert("warmup_windows".into(), json!(self.detect.warmup_windows));
+        insert_some(&mut object, "warmup_windows", self.detect.warmup_windows);
         insert_some(&mut object, "threshold", self.detect.threshold);
         insert_some(&mut object, "spread_windows", self.detect.spread_windows);
         insert_some(&mut object, "life_limit", self.detect.life_limit);

@@ -12,7 +12,7 @@ use wheeltapper_tests::{
 
 use super::mqtt_client::{Client, Connect};
 
-const FAST_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n";
+const FAST_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n";
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn connect(host: &RunningHost, v5: bool, id: &str, login: Option<(&str, &str)>) -> (Client, u8) {

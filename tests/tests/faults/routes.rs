@@ -53,7 +53,7 @@ fn post_fault(host: &RunningHost, machine: &str) {
     assert_eq!(host.post("application/json", json!(readings).to_string().as_bytes()).unwrap().status, 202);
 }
 
-const LINE_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n";
+const LINE_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n";
 
 fn route(name: &str, what: &str) -> String {
     format!("[[alerts.route]]\nname = \"{name}\"\n{what}\n")

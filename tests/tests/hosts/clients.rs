@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost, wait_until};
 
-const CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n[access]\nmode = \"off\"\n\
+const CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n[access]\nmode = \"off\"\n\
     [[technician]]\nname = \"Ada\"\nskills = [\"mechanic\", \"vibration-analyst\", \"instrumentation\"]\n";
 
 /// Starts a host with a machine that was healthy and then failed: readings, anomalies, an alert and a work order.

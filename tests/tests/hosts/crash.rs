@@ -19,7 +19,7 @@ const KILLS: usize = 20;
 /// Machines per transport; one sender per transport keeps their readings in order.
 const MACHINES: usize = 3;
 const SENSORS: usize = 3;
-const CONFIG: &str = "[line]\ncheckpoint = \"300ms\"\n[detect]\nwarmup_windows = 10\n";
+const CONFIG: &str = "[line]\ncheckpoint = \"300ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n";
 
 /// The value of a sensor: noise, with an abnormal offset for 99 of every 500 seconds after second 300.
 fn value(machine: usize, sensor: usize, second: i64) -> f64 {

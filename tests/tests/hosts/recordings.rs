@@ -193,7 +193,7 @@ fn post_readings(host: &RunningHost, seconds: std::ops::Range<i64>, offset: f64)
 
 #[test]
 fn alerts_and_work_orders_that_are_open_in_a_backup_are_closed() {
-    let config = "partitions = 2\n[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n[[technician]]\n\
+    let config = "partitions = 2\n[line]\ncheckpoint = \"200ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n[[technician]]\n\
         name = \"Ada\"\n\
         skills = [\"mechanic\", \"vibration-analyst\", \"electrician\", \"instrumentation\"]\n";
     let test_host = TestHost::new(config).unwrap();

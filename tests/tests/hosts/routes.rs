@@ -73,7 +73,7 @@ fn each_alert_is_delivered_once_despite_failures_and_a_kill() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let test_host = TestHost::new(&format!(
-        "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n\
+        "[line]\ncheckpoint = \"200ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n\
          [[alerts.route]]\nname = \"all\"\nwebhook = \"http://{address}/hook\"\n\
          [[alerts.route]]\nname = \"elsewhere\"\nsites = [\"no-such-site\"]\nwebhook = \"http://{address}/hook\"\n"
     ))

@@ -14,7 +14,7 @@ use std::{
 use serde_json::Value;
 use wheeltapper_tests::{RunningHost, SECOND, T0, TestHost, wait_until};
 
-const CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n\
+const CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n\
     [[technician]]\nname = \"Ada\"\nskills = [\"mechanic\", \"vibration-analyst\", \"instrumentation\"]\n";
 const TIMEOUT: Duration = Duration::from_secs(60);
 

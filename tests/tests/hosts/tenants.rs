@@ -20,7 +20,7 @@ use wheeltapper_tests::{
     wait_until,
 };
 
-const LINE_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n\
+const LINE_CONFIG: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n\
     [[technician]]\nname = \"Ada\"\nskills = [\"mechanic\", \"vibration-analyst\", \"instrumentation\"]\n";
 
 /// A sensor that users of other sites must not discover.

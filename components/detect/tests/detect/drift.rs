@@ -1,7 +1,7 @@
 //! A slow healthy change is reported as drift without many alarms; stationary noise is not drift.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{self, Readings, detect, join, pump, push_windows, windows};
+use crate::common::{self, ENSEMBLE, Readings, detect, join, pump, push_windows, windows};
 use wheeltapper_detect::{Detected, DriftKind, Stage};
 
 /// The temperature slowly rises by a degree and a half, as in spring, and stays there.
@@ -15,7 +15,7 @@ fn season(seed: u64, seconds: i64) -> Readings {
 #[test]
 fn a_season_is_drift_with_few_alarms() {
     for seed in 0..4 {
-        let found = detect("", &season(seed, 80_000));
+        let found = detect(ENSEMBLE, &season(seed, 80_000));
         let kinds: Vec<DriftKind> = found.drifts.iter().map(|drift| drift.kind).collect();
         println!(
             "seed {seed}: {} windows, {} anomalies, {:?}",
@@ -45,15 +45,15 @@ fn a_season_is_drift_with_few_alarms() {
 #[test]
 fn restarts_do_not_matter() {
     let out = windows(&season(1, 60_000));
-    let mut whole = Stage::open("").unwrap();
+    let mut whole = Stage::open(ENSEMBLE).unwrap();
     let all = push_windows(&mut whole, &out, 0, out.windows.len());
     assert!(all.drifts.len() >= 2);
-    let (mut parts, mut got) = (Stage::open("").unwrap(), Detected::default());
+    let (mut parts, mut got) = (Stage::open(ENSEMBLE).unwrap(), Detected::default());
     let mut from = 0;
     for cut in [97, 1, 40, 251, 13, 1000].iter().cycle() {
         let to = (from + cut).min(out.windows.len());
         join(&mut got, push_windows(&mut parts, &out, from, to));
-        parts = Stage::restore("", &parts.snapshot()).unwrap();
+        parts = Stage::restore(ENSEMBLE, &parts.snapshot()).unwrap();
         from = to;
         if from == out.windows.len() {
             break;
@@ -66,7 +66,7 @@ fn restarts_do_not_matter() {
 #[test]
 fn noise_does_not_drift() {
     for seed in 10..16 {
-        let found = detect("", &pump(seed, 200_000, |_, _, healthy| Some(healthy)));
+        let found = detect(ENSEMBLE, &pump(seed, 200_000, |_, _, healthy| Some(healthy)));
         let messages: Vec<&str> = found.drifts.iter().map(|drift| drift.message.as_str()).collect();
         println!("seed {seed}: {} windows, {} anomalies, {messages:?}", found.scores.len(), found.anomalies.len());
         assert!(found.scores.len() > 19_000);

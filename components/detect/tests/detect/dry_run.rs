@@ -5,7 +5,7 @@ use crate::common::{self, Readings, S, SENSORS, T0, pump, push_windows, windows}
 use wheeltapper_detect::{DryRunResult, FeatureBlock, Stage};
 use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::WINDOW_FEATURES};
 
-const CONFIG: &str = r#"{"sensors":{
+const CONFIG: &str = r#"{"model":"ensemble","sensors":{
     "p/pump/vibration":{"unit":"mm/s","kind":"vibration"},
     "p/pump/temperature":{"unit":"°C","kind":"temperature"},
     "p/pump/current":{"unit":"A","kind":"current"}}}"#;

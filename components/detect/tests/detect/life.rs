@@ -1,7 +1,7 @@
 //! Remaining life of an asset: from its own degradation, and from a library of runs to failure.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{S, T0, detect, join, normal, pump, push_windows, source, windows};
+use crate::common::{ENSEMBLE, S, T0, detect, join, normal, pump, push_windows, source, windows};
 use wheeltapper_detect::{Detected, FeatureBlock, Prognosis, Stage};
 
 /// True if the hours that 10, 50 and 90 % of such assets do not outlive are in that order.
@@ -25,7 +25,7 @@ const WEARS: fn(i64, usize, f64) -> Option<f64> = |second, index, healthy| {
 
 #[test]
 fn a_degradation_leads_to_a_prognosis() {
-    let found = detect("", &pump(1, 20_000, WEARS));
+    let found = detect(ENSEMBLE, &pump(1, 20_000, WEARS));
     let prognoses = &found.prognoses;
     for prognosis in prognoses.iter().step_by(5) {
         println!("{} {:.3} {:?}", (prognosis.time - T0) / S, prognosis.health, prognosis.hours);
@@ -47,19 +47,19 @@ fn a_degradation_leads_to_a_prognosis() {
         assert!(p10.is_some_and(|p10| p10 <= left) && p90.is_none_or(|p90| left <= p90), "{left:.2} h: {prognosis:?}");
     }
     // A healthy asset gets no prognosis.
-    let well = detect("", &pump(2, 26_000, |_, _, healthy| Some(healthy)));
+    let well = detect(ENSEMBLE, &pump(2, 26_000, |_, _, healthy| Some(healthy)));
     assert!(well.prognoses.is_empty(), "{:?}", well.prognoses);
 }
 
 #[test]
 fn restarts_do_not_matter() {
     let out = windows(&pump(1, 20_000, WEARS));
-    let mut whole = Stage::open("").unwrap();
+    let mut whole = Stage::open(ENSEMBLE).unwrap();
     let all = push_windows(&mut whole, &out, 0, out.windows.len());
-    let (mut parts, mut got) = (Stage::open("").unwrap(), Detected::default());
+    let (mut parts, mut got) = (Stage::open(ENSEMBLE).unwrap(), Detected::default());
     for from in (0..out.windows.len()).step_by(61) {
         join(&mut got, push_windows(&mut parts, &out, from, (from + 61).min(out.windows.len())));
-        parts = Stage::restore("", &parts.snapshot()).unwrap();
+        parts = Stage::restore(ENSEMBLE, &parts.snapshot()).unwrap();
     }
     assert!(!all.prognoses.is_empty());
     assert_eq!(got, all);

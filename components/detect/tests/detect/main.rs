@@ -6,5 +6,6 @@ mod drift;
 mod dry_run;
 mod life;
 mod many;
+mod states;
 mod trend;
 mod waveforms;

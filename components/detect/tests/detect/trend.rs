@@ -5,7 +5,7 @@ use crate::common::{detect, pump};
 
 #[test]
 fn an_anomaly_contains_its_trend() {
-    let config = r#"{"sensors":{"p/pump/temperature":{"unit":"°C","kind":"temperature"}}}"#;
+    let config = r#"{"model":"ensemble","sensors":{"p/pump/temperature":{"unit":"°C","kind":"temperature"}}}"#;
     let found = detect(
         config,
         &pump(5, 6000, |second, index, healthy| {

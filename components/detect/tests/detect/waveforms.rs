@@ -116,7 +116,7 @@ fn a_sensor_that_loses_readings_is_reported() {
     // First two of three readings are lost, then all of them.
     for interval in [3, i64::MAX] {
         let found = detect(
-            "",
+            common::ENSEMBLE,
             &pump(3, 6000, |second, index, healthy| {
                 (index != 1 || second < BREAKS || second % interval == 1).then_some(healthy)
             }),
@@ -139,7 +139,10 @@ fn a_sensor_that_loses_readings_is_reported() {
         }
     }
     // All sensors are silent, as after a failure of the gateway or a shutdown.
-    let found = detect("", &pump(3, 6000, |second, _, healthy| (!(BREAKS..5000).contains(&second)).then_some(healthy)));
+    let found = detect(
+        common::ENSEMBLE,
+        &pump(3, 6000, |second, _, healthy| (!(BREAKS..5000).contains(&second)).then_some(healthy)),
+    );
     assert!(found.anomalies.iter().all(|found| found.fault_mode != Some("sensor-dropout")), "{:?}", found.anomalies);
 }
 
@@ -147,7 +150,7 @@ fn a_sensor_that_loses_readings_is_reported() {
 fn a_stuck_sensor_is_reported() {
     for index in 0..3 {
         let found = detect(
-            "",
+            common::ENSEMBLE,
             &pump(4, 6000, |second, at, healthy| {
                 Some(if at == index && second >= BREAKS { [2.0, 55.0, 12.0][index] } else { healthy })
             }),

@@ -108,7 +108,7 @@ fn check_detect(checker: &mut Checker<'_>, detect: &DetectSettings) {
     if detect.threshold.is_some_and(|threshold| !(threshold > 0.0 && threshold < 1.0)) {
         checker.report("detect.threshold", "the threshold must be between 0 and 1", "leave it out for the default");
     }
-    if detect.warmup_windows < 5 {
+    if detect.warmup_windows.is_some_and(|windows| windows < 5) {
         checker.report(
             "detect.warmup_windows",
             "fewer than 5 windows are not enough to train a model",
@@ -116,8 +116,8 @@ fn check_detect(checker: &mut Checker<'_>, detect: &DetectSettings) {
         );
     }
     let help = "write 30 or more: machines are not scored until the model is trained";
-    checker.check_count("detect.warmup_windows", detect.warmup_windows.max(5), (5, 100_000), help);
-    let help = "leave it out for half the warm-up";
+    checker.check_count("detect.warmup_windows", detect.warmup_windows.map_or(5, |windows| windows.max(5)), (5, 100_000), help);
+    let help = "leave it out for no delay";
     checker.check_count("detect.spread_windows", detect.spread_windows.unwrap_or(0), (0, 100_000), help);
     if detect.life_limit.is_some_and(|limit| !(limit > 1.0 && limit.is_finite())) {
         let message = "life_limit must be a health index above 1: a healthy machine has about 1";

@@ -109,11 +109,26 @@ pub struct WindowSettings {
     pub slide: Duration,
     /// How far behind newer readings a reading may be and still be accepted.
     pub lateness: Duration,
+    /// Makes the windows of slow sensors longer, so that each has about eight readings. By default only if `size` is the
+    /// default.
+    pub follow_rate: Option<bool>,
+}
+
+impl WindowSettings {
+    /// Whether the windows of slow sensors are longer.
+    pub fn follows_rate(&self) -> bool {
+        self.follow_rate.unwrap_or(self.size == Self::default().size)
+    }
 }
 
 impl Default for WindowSettings {
     fn default() -> Self {
-        Self { size: Duration::from_secs(30), slide: Duration::from_secs(10), lateness: Duration::from_secs(10) }
+        Self {
+            size: Duration::from_secs(30),
+            slide: Duration::from_secs(10),
+            lateness: Duration::from_secs(10),
+            follow_rate: None,
+        }
     }
 }
 
@@ -121,14 +136,16 @@ impl Default for WindowSettings {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectSettings {
-    /// Detector for scalar readings: `ensemble`, `process`, `stream`, `zscore`, `pca` and so on.
+    /// Detector for scalar readings: `similarity` (by operating states), `ensemble`, `process`, `stream`, `zscore` and
+    /// so on.
     pub model: String,
-    /// Number of windows of each asset in the training set.
-    pub warmup_windows: u32,
+    /// Number of windows that are learnt before anything is judged. By default `similarity` learns an hour of running
+    /// and 30 windows that do not overlap in each state; the other detectors learn 30 windows.
+    pub warmup_windows: Option<u32>,
     /// Score, from 0 to 1, at or above which a window is an anomaly.
     pub threshold: Option<f64>,
-    /// Maximum delay of the training, in windows. Each asset has its own delay, so that not all assets train at the
-    /// same time; by default half the warm-up.
+    /// Maximum delay of the training, in windows, for detectors other than `similarity`. Each asset has its own delay, so
+    /// that not all assets train at the same time; by default there is none.
     pub spread_windows: Option<u32>,
     /// Health index (about 1 when new) at which an asset counts as failed.
     pub life_limit: Option<f64>,
@@ -151,8 +168,8 @@ pub struct FailureRuns {
 impl Default for DetectSettings {
     fn default() -> Self {
         Self {
-            model: "ensemble".into(),
-            warmup_windows: 30,
+            model: "similarity".into(),
+            warmup_windows: None,
             threshold: None,
             spread_windows: None,
             life_limit: None,

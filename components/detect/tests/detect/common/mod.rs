@@ -11,6 +11,9 @@ pub const T0: i64 = 1_700_000_000 * S;
 pub const SENSORS: [(&str, &str); 3] =
     [("p/pump/vibration", "p/pump"), ("p/pump/temperature", "p/pump"), ("p/pump/current", "p/pump")];
 
+/// The configuration of the tests of the former default detector.
+pub const ENSEMBLE: &str = r#"{"model":"ensemble","spread_windows":15}"#;
+
 pub type Readings = (Vec<u32>, Vec<i64>, Vec<f64>);
 
 pub fn source(seed: u64) -> Pcg64 {
