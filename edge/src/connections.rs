@@ -71,14 +71,16 @@ impl Connections {
 impl Connection {
     /// Reports that the client is connected.
     pub fn report_up(&self) {
+        let mut states = self.connections.lock();
+        // The metric changes under the lock, so that it agrees with the list.
         self.connections.metrics.connection_up(&self.name).set(1);
-        self.connections.lock().insert(self.name.clone(), None);
+        states.insert(self.name.clone(), None);
     }
 
     /// Reports that the client is not connected. The time of the first report after a connection is kept.
     pub fn report_down(&self, reason: &str) {
-        self.connections.metrics.connection_up(&self.name).set(0);
         let mut states = self.connections.lock();
+        self.connections.metrics.connection_up(&self.name).set(0);
         let state = states.entry(self.name.clone()).or_default();
         let since = state.as_ref().map_or_else(Instant::now, |&(since, _)| since);
         *state = Some((since, reason.to_owned()));

@@ -143,7 +143,7 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     command.args(arguments).current_dir(root());
     if arguments.iter().any(|argument| argument == "api") {
         artifacts(&["compose", "bench"])?;
-        command.env("WHEELTAPPER_STAND_IN", std::path::absolute(composed_folder().join("bench/api.wasm"))?);
+        command.env("WHEELTAPPER_BENCH_API", std::path::absolute(composed_folder().join("bench/api.wasm"))?);
         command.env("WHEELTAPPER_WASMTIME", std::path::absolute(setup::wasmtime()?)?);
     }
     run(&mut command)

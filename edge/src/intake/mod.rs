@@ -62,7 +62,7 @@ impl Intake {
         max_queued_bytes: usize,
         max_backlog: usize,
     ) -> anyhow::Result<Self> {
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
         let config: Arc<Mutex<Arc<str>>> = Arc::new(Mutex::new(config.into()));
         let mut lanes = Vec::new();
         let mut tasks = Vec::new();
@@ -80,13 +80,13 @@ impl Intake {
             })?);
             lanes.push(sender);
         }
-        let behind = Arc::new(AtomicUsize::new(0));
+        let backlog = Arc::new(AtomicUsize::new(0));
         Ok(Self {
             lanes,
             tasks,
-            queued_bytes: waiting,
+            queued_bytes,
             max_queued_bytes,
-            backlog: behind,
+            backlog,
             max_backlog,
             config,
             committer: Arc::clone(&context.committer),

@@ -35,7 +35,7 @@ pub async fn run(host: Arc<Host>, config: NatsServer, mapping: Arc<Mapping>, num
         if let Err(error) = consume(&host, &config, &mapping, FIRST_LANE + number, &connection).await {
             let error = format!("{error:#}");
             connection.report_down(&error);
-            tracing::warn!(url = %redacted_url(&config.url), error, "NATS: reconnecting in {RECONNECT_INTERVAL:?}");
+            tracing::warn!(url = %config.url, error, "NATS: reconnecting in {RECONNECT_INTERVAL:?}");
         }
         time::sleep(RECONNECT_INTERVAL).await;
     }
@@ -43,16 +43,7 @@ pub async fn run(host: Arc<Host>, config: NatsServer, mapping: Arc<Mapping>, num
 
 /// Name of a connection for `/ready` and `/metrics`.
 pub fn connection_name(number: u64, config: &NatsServer) -> String {
-    format!("nats-{number} {}", redacted_url(&config.url))
-}
-
-/// The URL without user and password, for messages.
-fn redacted_url(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, address))) => format!("{scheme}://{address}"),
-        (None, Some((_, address))) => address.to_owned(),
-        (_, None) => url.to_owned(),
-    }
+    format!("nats-{number} {}", config.url)
 }
 
 async fn connect(config: &NatsServer, connection: &Connection) -> anyhow::Result<async_nats::Client> {
@@ -85,7 +76,7 @@ async fn connect(config: &NatsServer, connection: &Connection) -> anyhow::Result
         options = options.credentials_file(file).await.with_context(|| format!("reading {}", file.display()))?;
     }
     let url = &config.url;
-    options.connect(url).await.with_context(|| format!("connecting to {}", redacted_url(url)))
+    options.connect(url).await.with_context(|| format!("connecting to {}", url))
 }
 
 async fn consume(
@@ -118,7 +109,7 @@ async fn consume(
         .await
         .with_context(|| format!("opening the consumer {}", config.durable))?;
     connection.report_up();
-    tracing::info!(url = %redacted_url(&config.url), stream = %config.stream, durable = %config.durable, "NATS: consuming");
+    tracing::info!(url = %config.url, stream = %config.stream, durable = %config.durable, "NATS: consuming");
     let mut pending_acks = JoinSet::new();
     loop {
         // The client stops waiting for an answer only if the request expires. Without an expiry it would wait forever

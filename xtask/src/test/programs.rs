@@ -13,11 +13,12 @@ use super::jobs::Lane;
 use crate::{cargo_command, root};
 
 /// Packages whose tests only compute: they start no server and assert no duration.
-const COMPUTING: [&str; 12] = [
+const COMPUTING: [&str; 13] = [
     "components/alert",
     "components/condition-monitoring",
     "components/detect",
     "components/detectors",
+    "components/domain",
     "components/featurize",
     "components/line",
     "edge/config",

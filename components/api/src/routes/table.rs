@@ -145,8 +145,8 @@ pub static ROUTES: &[RouteInfo] = &[
         .with_docs("listAnomalies", "anomalies", "Anomalies, newest first")
         .with_responses(page_reply!(Anomaly)),
     get("/api/v1/anomalies/stream", Handler::AnomalyStream)
-        .with_docs("streamAnomalies", "anomalies", "New and changed anomalies, alerts and work orders")
-        .with_description("`event: anomaly`, `alert` or `work-order`, each with the item as `data`.")
+        .with_docs("streamAnomalies", "anomalies", "New and changed anomalies, alerts, work orders and drifts")
+        .with_description("`event: anomaly`, `alert`, `work-order` or, on the edge host, `drift`, each with the item as `data`.")
         .with_params(&[LAST_EVENT_ID, LAST_EVENT_ID_HEADER])
         .with_responses(STREAM),
     get("/api/v1/anomalies/{id}", Handler::Item(&listing::ANOMALIES))
@@ -258,7 +258,7 @@ pub static ROUTES: &[RouteInfo] = &[
         .with_json_body(true, schema_of::<GraphQlRequest>, r#"{"query": "{ machines(first: 3) { nodes { asset severity health } } }"}"#)
         .with_responses(GRAPHQL_RESPONSES),
     edge_route(Method::GET, "/ws/anomalies", Permission::Read)
-        .with_docs("watchAnomalies", "anomalies", "New anomalies, alerts, work orders, drifts and prognoses, by WebSocket")
+        .with_docs("watchAnomalies", "anomalies", "New anomalies, alerts, work orders and drifts, by WebSocket")
         .with_description("Text frames of JSON: `{\"type\", \"id\", \"data\"}`.")
         .with_params(&[LAST_EVENT_ID])
         .with_responses(&[ResponseInfo::empty(101, "The protocol changes to WebSocket.")])

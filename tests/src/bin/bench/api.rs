@@ -137,7 +137,7 @@ impl Peer {
         let address = format!("127.0.0.1:{}", free_port()?);
         let child = Command::new(variable("WHEELTAPPER_WASMTIME")?)
             .args(["serve", "-Scli", "--addr", &address])
-            .arg(variable("WHEELTAPPER_STAND_IN")?)
+            .arg(variable("WHEELTAPPER_BENCH_API")?)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
