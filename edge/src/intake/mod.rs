@@ -3,6 +3,9 @@
 //! Decoder threads hold ingest instances. Each takes the pending events of its queue, decodes them in one call, splits
 //! the readings by partition and hands them to the log's group commit; when they are durable, the senders receive the
 //! reply. All events of one lane (a connection) go through one decoder, so they keep their order.
+//!
+//! Large events have decoder threads of their own: decoding one takes up to a second, and small events of other senders
+//! must not wait for that long.
 
 mod context;
 mod decoder;
@@ -33,10 +36,13 @@ use decoder::{DecodeJob, Decoder, QueueShare};
 pub use event::{Envelope, EventSender, FailureKind, IntakeError, PendingReceipts, Receipt, RejectedPart};
 use exchanges::StoreRequest;
 
+/// Events of this many bytes or more, together, go to a decoder for large events.
+const LARGE_BYTES: usize = 1 << 20;
+
 /// Accepts events from all triggers.
 #[derive(Debug)]
 pub struct Intake {
-    lanes: Vec<Queue<DecodeJob>>,
+    lanes: Lanes,
     tasks: Vec<TaskHandle>,
     queued_bytes: Arc<AtomicUsize>,
     max_queued_bytes: usize,
@@ -48,8 +54,27 @@ pub struct Intake {
     dead_letter_partition: usize,
 }
 
+/// The queues of the decoder threads.
+#[derive(Debug, Default)]
+struct Lanes {
+    small: Vec<Queue<DecodeJob>>,
+    large: Vec<Queue<DecodeJob>>,
+}
+
+impl Lanes {
+    /// Selects the queue for events of a lane.
+    fn select(&self, lane: u64, envelopes: &[Envelope], bytes: usize) -> Option<&Queue<DecodeJob>> {
+        // Sparkplug births and data must use the same alias table.
+        if envelopes.iter().any(|envelope| envelope.source.starts_with("spBv1.0/")) {
+            return self.small.first();
+        }
+        let queues = if bytes < LARGE_BYTES { &self.small } else { &self.large };
+        queues.get(usize::try_from(lane % queues.len().max(1) as u64).ok()?)
+    }
+}
+
 impl Intake {
-    /// Starts `decoders` threads. At most `max_queued_bytes` bytes of events may be queued, and at most `max_backlog`
+    /// Starts `decoders` threads for small events, and as many for large events. At most `max_queued_bytes` bytes of events may be queued, and at most `max_backlog`
     /// bytes of the log may be unprocessed.
     ///
     /// # Errors
@@ -64,9 +89,10 @@ impl Intake {
     ) -> anyhow::Result<Self> {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let config: Arc<Mutex<Arc<str>>> = Arc::new(Mutex::new(config.into()));
-        let mut lanes = Vec::new();
+        let mut lanes = Lanes::default();
         let mut tasks = Vec::new();
-        for index in 0..decoders.max(1) {
+        let decoders = decoders.max(1);
+        for index in 0..2 * decoders {
             let (sender, jobs) = bounded(16_384);
             let (context, config) = (context.clone(), Arc::clone(&config));
             let mut first = Some(Decoder::open(context.clone(), Arc::clone(&config), index)?);
@@ -78,7 +104,7 @@ impl Intake {
                 decoder.run(&jobs, task);
                 Ok(())
             })?);
-            lanes.push(sender);
+            if index < decoders { &mut lanes.small } else { &mut lanes.large }.push(sender);
         }
         let backlog = Arc::new(AtomicUsize::new(0));
         Ok(Self {
@@ -94,8 +120,8 @@ impl Intake {
         })
     }
 
-    /// Submits events of one `lane`. Their order within the lane is fixed when this returns; the reply follows when
-    /// they are durable.
+    /// Submits events of one `lane`. Their order among the small events of the lane is fixed when this returns, and so
+    /// is that of large events; the reply follows when they are durable.
     ///
     /// # Errors
     /// [`IntakeError::Busy`] or [`IntakeError::Closed`]: nothing was accepted.
@@ -146,11 +172,8 @@ impl Intake {
         {
             return Err(busy(waiting));
         }
-        // Sparkplug births and data must use the same alias table.
-        let lane = if envelopes.iter().any(|envelope| envelope.source.starts_with("spBv1.0/")) { 0 } else { lane };
-        let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
         let (reply_sender, answer) = oneshot::channel();
-        let sent = match self.lanes.get(index) {
+        let sent = match self.lanes.select(lane, &envelopes, bytes) {
             Some(jobs) => jobs
                 .try_send(DecodeJob { envelopes, sender, exchange, share, reply_sender })
                 .map_err(|error| error.is_full()),
