@@ -1,6 +1,6 @@
 //! Settings of the plant: sites, areas, machines, sensors and technicians.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wheeltapper_condition_monitoring::{bearing::geometry::Geometry, waveform::iso20816::MachineClass};
 
 /// `[[site]]`: a site of the plant.
@@ -106,6 +106,34 @@ pub struct Sensor {
     /// Physically possible values.
     #[serde(default)]
     pub limits: Option<ValueRange>,
+    /// Values from which a high level raises an alert.
+    #[serde(default)]
+    pub above: AlarmLimits,
+    /// Values from which a low level raises an alert.
+    #[serde(default)]
+    pub below: AlarmLimits,
+}
+
+/// The levels of a sensor that raise an alert, in its unit. Readings beyond them are accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlarmLimits {
+    /// Not fit for long-term operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn: Option<f64>,
+    /// To be repaired soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<f64>,
+    /// Damages the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub danger: Option<f64>,
+}
+
+impl AlarmLimits {
+    /// The limits that are set, in the order in which a worsening level passes them.
+    pub(crate) fn set(&self) -> Vec<f64> {
+        [self.warn, self.alarm, self.danger].into_iter().flatten().collect()
+    }
 }
 
 /// The range of values that a sensor can physically measure; readings outside are rejected.

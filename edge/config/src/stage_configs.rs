@@ -101,6 +101,9 @@ impl Config {
                 let mut properties = Map::new();
                 properties.insert("unit".into(), json!(sensor.unit));
                 properties.insert("kind".into(), json!(sensor.kind));
+                for (key, limits) in [("above", sensor.above), ("below", sensor.below)] {
+                    insert_some(&mut properties, key, (!limits.set().is_empty()).then(|| json!(limits)));
+                }
                 insert_some(&mut properties, "iso_class", machine.iso_class.map(|class| json!(class)));
                 sensors.insert(format!("{asset}/{}", sensor.name), Value::Object(properties));
             }

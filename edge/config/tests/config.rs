@@ -201,6 +201,14 @@ fn errors_of_bearings_and_machines_are_reported() {
         let text = machine(line);
         assert!(text.contains(&format!("wheeltapper.toml:{position}")) && text.contains(message), "{line}:\n{text}");
     }
+    for (line, message) in [
+        ("above = { warn = 5, alarm = 4 }", "warn, alarm and danger of `above` must be finite and rise"),
+        ("below = { alarm = 1, danger = 2 }", "warn, alarm and danger of `below` must be finite and fall"),
+        ("above = { max = 5 }", "unknown"),
+    ] {
+        let text = machine(&format!("[[site.area.machine.sensor]]\nname = \"t\"\n{line}"));
+        assert!(text.contains(message), "{line}:\n{text}");
+    }
     let own = "bearing = \"own make\"\nbearing_geometry = { balls = 9, ball_diameter = 7.9, pitch_diameter = 39.0 }";
     for line in ["bearing = \"SKF 6205-2RS\"", own, "teeth = 23", "iso_class = \"small\"", "rated_rpm = 1475"] {
         assert_eq!(machine(line), "nothing", "{line}");
@@ -226,6 +234,17 @@ fn vibration_sensors_get_the_properties_of_their_machine() {
     assert_eq!(*sensor("speed"), serde_json::json!({ "sampling_hz": 1.0, "unit": "rpm" }));
     assert_eq!(*sensor("temperature"), serde_json::json!({ "sampling_hz": 1.0 }));
     assert!(wheeltapper_featurize::Featurizer::open(&text).is_ok());
+}
+
+#[test]
+fn alarm_limits_reach_detect() {
+    let config = parse(EXAMPLE, "example").unwrap();
+    let text = config.detect_json(&[]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let limits = |sensor: &str| json["sensors"][format!("plant/hall-1/pump-7/{sensor}")]["above"].clone();
+    assert_eq!(limits("temperature"), serde_json::json!({ "warn": 80.0, "alarm": 95.0, "danger": 110.0 }));
+    assert!(limits("vibration").is_null());
+    assert!(wheeltapper_detect::Stage::open(&text).is_ok());
 }
 
 #[test]

@@ -120,6 +120,16 @@ fn check_sensor_range(checker: &mut Checker<'_>, at: &str, sensor: &Sensor) {
             checker.report(&at, format!("min {min} is not below max {max}"), "swap them");
         }
     }
+    for (key, limits, order) in [("above", sensor.above, "rise"), ("below", sensor.below, "fall")] {
+        let mut limits = limits.set();
+        if key == "below" {
+            limits.reverse();
+        }
+        if !limits.iter().all(|limit| limit.is_finite()) || !limits.is_sorted() {
+            let message = format!("warn, alarm and danger of `{key}` must be finite and {order} in this order");
+            checker.report(&format!("{at}.{key}"), message, "leave out those that do not apply");
+        }
+    }
     if sensor.sampling_hz.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
         checker.report(
             &format!("{at}.sampling_hz"),
