@@ -35,6 +35,8 @@ const SHARE_GAIN: f64 = 0.05;
 const QUARTILE_READINGS: u32 = 8;
 /// A temperature that moves so many times as far as ever before from one window to the next has not moved itself.
 const STEP: f64 = 6.0;
+/// A step is a fault after it has lasted for so many windows; it lasts while half of it is left.
+const STEP_WINDOWS: f64 = 2.0;
 
 /// A fault of a sensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,10 +95,12 @@ pub(crate) struct Health {
     /// Share of windows with spikes and at the end of the range, now and learnt.
     spikes: (f64, f64),
     clipping: (f64, f64),
-    /// Level of the last window, the largest change learnt, and whether a larger one has come since.
+    /// Level of the last window, and the largest change learnt.
     last_level: f64,
     largest_change: f64,
-    stepped: bool,
+    /// A larger change that lasts, 0 for none, and the windows for which it has lasted.
+    step: f64,
+    step_windows: f64,
     /// The fault that the deviations showed in the last window.
     by_deviation: Option<SensorFault>,
 }
@@ -108,6 +112,19 @@ pub(crate) struct Others {
     pub(crate) send: bool,
     /// One of them moves.
     pub(crate) moves: bool,
+}
+
+/// How a sensor deviates from what is expected of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deviations {
+    /// Ratio of the level to its limit, with its sign.
+    pub(crate) level: f64,
+    /// Difference of the level from its expectation, in the sensor's unit; NaN if it is not judged.
+    pub(crate) difference: f64,
+    /// Ratio of the spread to its limit.
+    pub(crate) spread: f64,
+    /// The largest ratio of the other sensors.
+    pub(crate) others: f64,
 }
 
 impl Health {
@@ -154,21 +171,26 @@ impl Health {
     /// Notes that the sensor is as expected: what it does is learnt.
     pub(crate) fn accept(&mut self) {
         self.learn();
-        self.stepped = false;
         self.by_deviation = None;
     }
 
-    /// Looks at the deviations of a temperature: of its level and of its spread, as ratios to the limits. `others` is
-    /// the largest ratio of the other sensors.
-    pub(crate) fn see_deviations(&mut self, kind: SensorKind, level: f64, spread: f64, others: f64) {
+    /// Looks at the deviations of a temperature. `share` is the new part of the window.
+    pub(crate) fn see_deviations(&mut self, kind: SensorKind, deviations: &Deviations, share: f64) {
         if !matches!(kind, SensorKind::Temperature | SensorKind::Ambient) {
             return;
+        }
+        let Deviations { level, difference, spread, others } = *deviations;
+        if difference.is_finite() && difference * self.step.signum() < 0.5 * self.step.abs() {
+            (self.step, self.step_windows) = (0.0, 0.0);
+        }
+        if self.step != 0.0 {
+            self.step_windows += share;
         }
         let alone = others < 0.7;
         self.by_deviation = match self.by_deviation {
             // It stays until the sensor is as expected again.
             Some(fault) if level.abs() >= 0.5 || spread >= 0.5 => Some(fault),
-            _ if alone && self.stepped && level.abs() >= 1.0 => Some(SensorFault::Step),
+            _ if alone && self.step_windows >= STEP_WINDOWS => Some(SensorFault::Step),
             _ if alone && spread >= 1.0 && level.abs() < 1.0 => Some(SensorFault::Noise),
             _ => None,
         };
@@ -247,13 +269,14 @@ impl Health {
     }
 
     fn follow_level(&mut self, reading: &Reading, track: &Track, kind: SensorKind) {
-        let change = (reading.level - self.last_level).abs();
+        let signed = reading.level - self.last_level;
+        let change = signed.abs();
         self.last_level = reading.level;
         if !change.is_finite() || self.windows < 1.5 {
             return;
         }
         if self.windows >= KNOWN_WINDOWS && change > STEP * self.largest_change.max(track.floor(0, kind)) {
-            self.stepped = true;
+            (self.step, self.step_windows) = (signed, 0.0);
         } else {
             self.largest_change =
                 self.largest_change.max(change.min(2.0 * self.largest_change.max(track.floor(0, kind))));

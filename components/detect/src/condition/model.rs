@@ -8,7 +8,7 @@ use wheeltapper_detectors::similarity::{Estimate, Memory, Metric, Role};
 use super::{
     deviation::{BadSide, Deviation, gains},
     finding,
-    health::{Health, Others, SensorFault},
+    health::{Deviations, Health, Others, SensorFault},
     plan::LearningPlan,
     track::{FeatureIndices, LEVEL, NUMBERS, Reading, SPREAD, Track},
 };
@@ -98,8 +98,9 @@ pub(crate) struct ConditionModel {
     running_seconds: f64,
     running_windows: f64,
     next_renewal: f64,
-    /// End of the last window.
+    /// End of the last window, and its length in ns.
     last_end: i64,
+    window_length: i64,
     /// Windows that begin before this contain a transition.
     settles_at: i64,
     last_drivers: Vec<f64>,
@@ -184,6 +185,7 @@ impl Default for ConditionModel {
             running_windows: 0.0,
             next_renewal: 0.0,
             last_end: i64::MIN,
+            window_length: 0,
             settles_at: i64::MIN,
             last_drivers: Vec::new(),
             windows: 0,
@@ -204,6 +206,7 @@ impl ConditionModel {
         let length = (window.end - window.start).max(1);
         let new = if self.last_end == i64::MIN { length } else { (window.end - self.last_end).clamp(0, length) };
         self.last_end = self.last_end.max(window.end);
+        self.window_length = length;
         self.windows = self.windows.saturating_add(1);
         let plan = LearningPlan::new(context.config, length);
         let share = new as f64 / length as f64;
@@ -261,7 +264,7 @@ impl ConditionModel {
         };
         (self.new_state_windows, self.unknown_windows) = (0.0, 0.0);
         let mut judged = self.judge(&numbers, &estimate, share, &plan, window.end);
-        self.see_deviations(&judged);
+        self.see_deviations(&judged, share);
         let healthy = self.without_faulty(&numbers);
         judged.retain(|judged| self.faults.get(judged.index / NUMBERS).is_none_or(Option::is_none));
         outcome.sensor_faults = self.explain_faults(context, window);
@@ -334,19 +337,31 @@ impl ConditionModel {
     }
 
     /// Tells each sensor how it and the others deviate.
-    fn see_deviations(&mut self, judged: &[Judged]) {
+    fn see_deviations(&mut self, judged: &[Judged], share: f64) {
         let mut ratios = vec![[0.0; NUMBERS]; self.healths.len()];
+        let mut differences = vec![f64::NAN; self.healths.len()];
+        // Also on the good side: after a repair several sensors change.
+        let mut largest: Vec<f64> = vec![0.0; self.healths.len()];
         for number in judged {
-            if let Some(slot) = ratios.get_mut(number.index / NUMBERS).and_then(|of| of.get_mut(number.index % NUMBERS))
-            {
+            let sensor = number.index / NUMBERS;
+            if let Some(slot) = ratios.get_mut(sensor).and_then(|of| of.get_mut(number.index % NUMBERS)) {
                 *slot = number.ratio;
             }
+            if let Some(slot) = largest.get_mut(sensor) {
+                *slot = slot.max(number.ratio.abs()).max(number.magnitude.abs());
+            }
+            if number.index % NUMBERS == LEVEL
+                && let Some(slot) = differences.get_mut(sensor)
+            {
+                *slot = number.actual - number.expected;
+            }
         }
-        let worst = |of: &[f64; NUMBERS]| of.iter().map(|ratio| ratio.abs()).fold(0.0, f64::max);
         for (at, (health, kind)) in self.healths.iter_mut().zip(&self.kinds).enumerate() {
-            let others = ratios.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, of)| worst(of));
+            let others = largest.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, of)| *of);
             let [level, spread, _] = ratios.get(at).copied().unwrap_or_default();
-            health.see_deviations(*kind, level, spread, others.fold(0.0, f64::max));
+            let difference = differences.get(at).copied().unwrap_or(f64::NAN);
+            let deviations = Deviations { level, difference, spread, others: others.fold(0.0, f64::max) };
+            health.see_deviations(*kind, &deviations, share);
             if let Some(fault) = self.faults.get_mut(at) {
                 *fault = fault.or(health.by_deviation());
             }
@@ -701,9 +716,10 @@ impl ConditionModel {
     pub(crate) fn learn_anew(&mut self) {
         let tracks = std::mem::take(&mut self.tracks);
         let tracks = tracks.into_iter().map(Track::without_levels).collect();
-        // Windows that began before count by their new part.
-        let last_end = self.last_end;
-        *self = Self { tracks, last_end, tells_start: Some(true), ..Self::default() };
+        // The windows that have begun contain readings from before.
+        let settles_at = self.last_end.saturating_add(self.window_length);
+        let Self { last_end, window_length, .. } = *self;
+        *self = Self { tracks, last_end, window_length, settles_at, tells_start: Some(true), ..Self::default() };
     }
 
     /// The state of an asset whose former model cannot be used.

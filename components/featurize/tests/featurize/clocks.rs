@@ -158,7 +158,7 @@ fn a_tick_of_very_many_sensors_is_split_over_calls() {
     assert!(featurizer.tick(T0 + 61 * S).windows.is_empty() && featurizer.resume() == Featurized::default());
 
     // A push that closes as many windows.
-    let mut featurizer = Featurizer::open("").unwrap();
+    let mut featurizer = Featurizer::open(r#"{"follow_rate":false}"#).unwrap();
     featurizer.push(&batch(&time)).unwrap();
     let later = vec![T0 + 1000 * S; names.len()];
     let first = featurizer.push(&batch(&later)).unwrap();

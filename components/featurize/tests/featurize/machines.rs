@@ -202,7 +202,7 @@ fn missing_readings_are_counted() {
     // One reading per second for two minutes, then one in five seconds.
     let readings: Vec<(f64, f64)> =
         (0..240).filter(|at| *at < 120 || at % 5 == 0).map(|at| (f64::from(at), f64::from(at % 7))).collect();
-    for config in ["", r#"{"sensors":{"t":{"sampling_hz":1}}}"#] {
+    for config in [r#"{"follow_rate":false}"#, r#"{"follow_rate":false,"sensors":{"t":{"sampling_hz":1}}}"#] {
         let rows = windows(config, &readings);
         // Before the first reading the ratio is not defined.
         assert!(rows.iter().filter(|row| row.start < T0).all(|row| window_feature(row, "missing_ratio").is_nan()));
