@@ -141,10 +141,23 @@ const ACTION_NAMES: Record<string, string> = {
   'order-repair': 'Ordered a repair',
   amend: 'Changed a work order',
   plan: 'Requested a plan',
+  'reset-baseline': 'Reset the baseline',
 }
 
 /** Display name of an action. */
 export const actionName = (action: string): string => ACTION_NAMES[action] ?? capitalize(withSpaces(action))
+
+const RESET_REASON_NAMES: Record<string, string> = {
+  repaired: 'Repaired',
+  replaced: 'Replaced',
+  cleaned: 'Cleaned',
+  'new-operating-mode': 'New operating mode',
+  'new-normal': 'The present behaviour is normal',
+}
+
+/** Display name of the reason of a reset. */
+export const resetReasonName = (reason: string): string =>
+  RESET_REASON_NAMES[reason] ?? capitalize(withSpaces(reason))
 
 /** Display name of the state of a work order. */
 export const orderStatus = (status: string): string => capitalize(withSpaces(status))

@@ -258,7 +258,13 @@ assert.deepEqual(server.recorded.rejected, [], 'the API rejected a request')
   await page.keyboard.press('Escape')
   assert.equal(await page.getByRole('dialog').count(), 0)
   await page.getByRole('button', { name: 'Mark as done' }).click()
+  await page.getByRole('dialog').waitFor()
+  assert.equal(await page.getByLabel('The repair changed the machine').isChecked(), false)
+  await check(page, 'schedule-done-1280-light')
+  await page.getByLabel('The repair changed the machine').check()
+  await page.getByRole('dialog').getByRole('button', { name: 'Mark as done' }).click()
   await page.getByText(/ is done\./).waitFor()
+  assert.deepEqual(plant.recorded.changes.at(-1)[2], { status: 'done', reset_baseline: true })
   // What-if plan.
   await page.getByLabel('Hours ahead').fill('72')
   await page.getByRole('button', { name: 'Preview plan' }).click()
@@ -270,6 +276,27 @@ assert.deepEqual(server.recorded.rejected, [], 'the API rejected a request')
     page.getByRole('button', { name: /plan.ics/ }).click(),
   ])
   assert.equal(file.suggestedFilename(), 'plan.ics')
+  // The baseline of a machine: the dialog stays open after a failure, and the action is listed after a success.
+  const reset = alerts.find(({ state }) => state === 'open').asset
+  await page.at(machine(reset), 'Trends')
+  await page.getByRole('button', { name: 'Reset baseline' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('Forgets what was learnt about this machine').waitFor()
+  await dialog.getByLabel('Reason').selectOption('replaced')
+  await dialog.getByLabel('Comment').fill('New pump.')
+  await check(page, 'machine-reset-1280-light')
+  plant.state.fail = 500
+  await dialog.getByRole('button', { name: 'Reset baseline' }).click()
+  await dialog.getByText('The host reported an error').waitFor()
+  plant.state.fail = 0
+  await dialog.getByRole('button', { name: 'Reset baseline' }).click()
+  await page.getByText('The baseline is reset.').waitFor()
+  await page.getByText('Replaced: New pump.').waitFor()
+  assert.deepEqual(plant.recorded.changes.at(-1), [
+    'POST',
+    `machines/${encodeURIComponent(reset)}/reset-baseline`,
+    { reason: 'replaced', comment: 'New pump.' },
+  ])
   assert.deepEqual(plant.recorded.rejected, [], 'the API rejected a request')
   await page.context().close()
 
@@ -469,6 +496,8 @@ for (const [width, dark] of [
   for (const name of ['Acknowledge', 'False alarm', 'Order repair', 'Add comment'])
     assert.equal(await page.getByRole('button', { name }).count(), 0, name)
   await check(page, `anomaly-viewer-${look}`)
+  await page.at(machine(waveformAnomaly.asset), 'Trends')
+  assert.equal(await page.getByRole('button', { name: 'Reset baseline' }).count(), 0)
   await page.at('#/schedule', 'Orders')
   assert.equal(await page.getByText('Drag a bar').count(), 0)
   await page.locator('.bar').first().focus()

@@ -1,8 +1,9 @@
-// Changes at the mock server: actions on anomalies, work orders, and what-if plans. Instead of a planner, it moves
-// conflicting orders after a short delay, as the real one does.
+// Changes at the mock server: actions on anomalies, machines and work orders, and what-if plans. Instead of a planner,
+// it moves conflicting orders after a short delay, as the real one does.
 import { randomBytes } from 'node:crypto'
 import { rejectUnknown, problem } from './mock-auth.mjs'
 
+const RESET_REASONS = ['repaired', 'replaced', 'cleaned', 'new-operating-mode', 'new-normal']
 const ACTIONS = ['acknowledge', 'handle', 'false-alarm', 'comment', 'order-repair']
 const PLANNER_DELAY = 600
 
@@ -37,6 +38,12 @@ export function mockActions({ tables, clock, emit, audit }) {
     for (const order of orders.filter(order => order.status === 'planned')) emit('work-order', order)
   }
 
+  function record(action, target, asset, text, me) {
+    const row = { id: id(), time: new Date(clock()).toISOString(), action, target, asset, actor: me.user, text }
+    actions.set(target, [...(actions.get(target) ?? []), row])
+    return row
+  }
+
   const withActions = anomaly => ({ ...anomaly, actions: actions.get(anomaly.id) ?? [] })
 
   function performAction(anomaly, name, body, me) {
@@ -44,17 +51,7 @@ export function mockActions({ tables, clock, emit, audit }) {
     const wrong = rejectUnknown(body, ['comment'])
     if (wrong) return wrong
     if (name === 'comment' && !body.comment) return problem(422, 'a comment requires a text')
-    const list = actions.get(anomaly.id) ?? []
-    actions.set(anomaly.id, list)
-    list.push({
-      id: id(),
-      time: new Date(clock()).toISOString(),
-      action: name,
-      target: anomaly.id,
-      asset: anomaly.asset,
-      actor: me.user,
-      text: body.comment ?? '',
-    })
+    record(name, anomaly.id, anomaly.asset, body.comment ?? '', me)
     audit(me.user, `anomaly.${name}`, anomaly.id, 'ok')
     if (name === 'handle' || name === 'false-alarm') anomaly.handled = true
     emit('anomaly', anomaly)
@@ -85,9 +82,29 @@ export function mockActions({ tables, clock, emit, audit }) {
     replan()
   }
 
-  function patch(order, body, me) {
-    const wrong = rejectUnknown(body, ['scheduled_time', 'technician', 'pinned', 'status'])
+  /** Resolves the alerts of the machine at once, as the line does soon after the response. */
+  function closeAlerts(asset) {
+    for (const alert of tables.alerts.filter(alert => alert.asset === asset && alert.state === 'open')) {
+      const now = new Date(clock()).toISOString()
+      Object.assign(alert, { state: 'resolved', resolved: now, updated: now })
+      emit('alert', alert)
+    }
+  }
+
+  function resetBaseline(asset, body, me) {
+    const wrong = rejectUnknown(body, ['reason', 'comment'])
     if (wrong) return wrong
+    if (!RESET_REASONS.includes(body.reason)) return problem(422, `reason must be one of ${RESET_REASONS.join(', ')}`)
+    closeAlerts(asset)
+    audit(me.user, 'machine.reset-baseline', asset, 'ok')
+    return { status: 200, body: record('reset-baseline', asset, asset, JSON.stringify(body), me) }
+  }
+
+  function patch(order, body, me) {
+    const wrong = rejectUnknown(body, ['scheduled_time', 'technician', 'pinned', 'status', 'reset_baseline'])
+    if (wrong) return wrong
+    if (body.reset_baseline && body.status !== 'done')
+      return problem(409, 'reset_baseline is true, but the change does not finish the work order')
     if (Object.keys(body).length === 0)
       return problem(422, 'no change is given; set scheduled_time, technician, pinned or status')
     if (body.status && !['planned', 'done', 'cancelled'].includes(body.status))
@@ -95,7 +112,10 @@ export function mockActions({ tables, clock, emit, audit }) {
     if (body.scheduled_time && Number.isNaN(Date.parse(body.scheduled_time)))
       return problem(422, 'scheduled_time is not a time')
     const moved = body.scheduled_time !== undefined || body.technician !== undefined
-    Object.assign(order, body, moved && body.pinned === undefined ? { pinned: true } : {})
+    const { reset_baseline: resets, ...change } = body
+    Object.assign(order, change, moved && body.pinned === undefined ? { pinned: true } : {})
+    record('amend', order.id, order.asset, JSON.stringify(body), me)
+    if (resets) closeAlerts(order.asset)
     audit(me.user, 'work-order.amend', order.id, 'ok')
     setTimeout(replan, PLANNER_DELAY).unref()
     return { status: 200, body: order }
@@ -164,5 +184,5 @@ export function mockActions({ tables, clock, emit, audit }) {
     return { status: 200, text: lines.join('\r\n'), headers: { 'Content-Type': 'text/calendar; charset=utf-8' } }
   }
 
-  return { performAction, patch, schedule, status, ics, withActions, actions }
+  return { performAction, resetBaseline, patch, schedule, status, ics, withActions, actions }
 }

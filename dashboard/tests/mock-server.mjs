@@ -57,7 +57,7 @@ const LIST_PARAMS = {
   windows: ['asset', 'sensor', 'from', 'to'],
   waveforms: ['sensor', 'from', 'to'],
   machines: ['asset'],
-  actions: [],
+  actions: ['asset', 'from', 'to'],
   users: [],
   keys: [],
   audit: [],
@@ -201,8 +201,8 @@ export async function serve(options = {}) {
     ]
     if (EXCLUSIVE_FILTERS.filter(key => query.get(key)).length > 1)
       return problem(400, 'severity and state cannot be combined; set one of them')
-    let rows =
-      name === 'machines' ? machines(tables) : name === 'actions' ? [...actions.actions.values()].flat() : tables[name]
+    const newestActions = () => [...actions.actions.values()].flat().reverse()
+    let rows = name === 'machines' ? machines(tables) : name === 'actions' ? newestActions() : tables[name]
     for (const key of ['asset', 'kind', 'severity', 'state', 'status', 'reason']) {
       if (query.get(key)) rows = rows.filter(row => row[key] === query.get(key))
     }
@@ -290,6 +290,10 @@ export async function serve(options = {}) {
       return row(name)
         ? actions.performAction(row(name), rest[1], body, me)
         : problem(404, `there is no anomaly "${rest[0]}"`)
+    if (method === 'POST' && name === 'machines' && rest.length === 2 && rest[1] === 'reset-baseline')
+      return machines(tables).some(({ asset }) => asset === rest[0])
+        ? actions.resetBaseline(rest[0], body, me)
+        : problem(404, `there is no machine "${rest[0]}"`)
     if (method === 'PATCH' && name === 'work-orders' && rest.length === 1)
       return row(name) ? actions.patch(row(name), body, me) : problem(404, `there is no work order "${rest[0]}"`)
     if (method !== 'GET') return problem(405, 'this route accepts GET, HEAD, OPTIONS', { Allow: 'GET, HEAD, OPTIONS' })

@@ -5,6 +5,7 @@ mod open_log;
 mod start;
 
 use std::{
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -180,13 +181,18 @@ impl Host {
 
     /// Writes a record to every partition of raw-sensor-data; returns when it is durable.
     fn broadcast_record(&self, record: &RawRecord) -> anyhow::Result<()> {
+        self.append_record(record, 0..self.raw_readers.len())
+    }
+
+    /// Writes a record to these partitions of raw-sensor-data; returns when it is durable.
+    fn append_record(&self, record: &RawRecord, partitions: Range<usize>) -> anyhow::Result<()> {
         let mut payload = Vec::new();
         record.encode(&mut payload);
         let mut framed = Vec::new();
         wheeltapper_log::encode_frame(&payload, &mut framed);
         let (done, result) = crossbeam_channel::bounded(1);
         self.committer.append(Append {
-            batches: (0..self.raw_readers.len()).map(|partition| (partition, framed.clone())).collect(),
+            batches: partitions.map(|partition| (partition, framed.clone())).collect(),
             on_complete: Box::new(move |result| {
                 let _ = done.send(result);
             }),
@@ -228,6 +234,18 @@ impl Host {
     /// When the log cannot be written.
     pub fn flush(&self) -> anyhow::Result<()> {
         self.broadcast_record(&RawRecord::Flush)
+    }
+
+    /// Resets the baseline of an asset at `time` (nanoseconds since 1970): what was learnt about it is forgotten, and its
+    /// alerts resolve. Returns when the reset is durable in the log; the asset's worker executes it after the readings
+    /// that were accepted before.
+    ///
+    /// # Errors
+    /// When the log cannot be written. The reset may have been written nevertheless.
+    pub(crate) fn reset_baseline(&self, asset: &str, time: i64) -> anyhow::Result<()> {
+        let partition = usize::from(self.partition_of(asset));
+        let record = RawRecord::ResetBaseline { asset: asset.to_owned(), time };
+        self.append_record(&record, partition..partition + 1)
     }
 
     /// Open QoS 2 exchanges of MQTT.

@@ -80,14 +80,31 @@ impl Alerter {
         });
     }
 
+    /// Resolves the open alerts of an asset at `now` (ns since 1970), because its baseline was reset. Returns them: the
+    /// machine's own first, then those of its faulty sensors, by the sensor's id. Windows that were counted towards an
+    /// alert are forgotten, and so are resolved alerts: what the new baseline finds is a new alert.
+    pub fn resolve(&mut self, asset: &str, now: i64) -> Vec<Alert> {
+        let sensors: Vec<String> = self.groups_of_sensors(asset).cloned().collect();
+        std::iter::once(asset.to_owned())
+            .chain(sensors)
+            .filter_map(|group| self.groups.remove(&group)?.alert)
+            .filter(|alert| alert.resolved.is_none())
+            .map(|alert| alert.resolve(asset, now))
+            .collect()
+    }
+
+    /// The groups of the asset's faulty sensors, by the sensor's id.
+    fn groups_of_sensors(&self, asset: &str) -> impl Iterator<Item = &String> {
+        let prefix = group_of_sensor(asset, "");
+        self.groups.range(prefix.clone()..).map(|(group, _)| group).take_while(move |group| group.starts_with(&prefix))
+    }
+
     /// Processes a window: first the machine's own anomalies, then those of each faulty sensor, by the sensor's id.
     fn push_window(&mut self, window: &Window<'_>, anomalies: &[&Anomaly]) -> Vec<Alert> {
         let (sensors, machine): (Vec<&Anomaly>, Vec<&Anomaly>) =
             anomalies.iter().partition(|anomaly| anomaly.is_sensor_fault());
         let mut alerts: Vec<Alert> = self.push_group(window.asset, window, &machine).into_iter().collect();
-        let prefix = group_of_sensor(window.asset, "");
-        let open = self.groups.range(prefix.clone()..).map(|(group, _)| group);
-        let mut groups: BTreeSet<String> = open.take_while(|group| group.starts_with(&prefix)).cloned().collect();
+        let mut groups: BTreeSet<String> = self.groups_of_sensors(window.asset).cloned().collect();
         groups.extend(sensors.iter().map(|anomaly| group_of_sensor(window.asset, &anomaly.sensor)));
         for group in groups {
             let of: Vec<&Anomaly> = sensors

@@ -55,6 +55,10 @@ impl GuestAlerter for AlerterResource {
         self.0.borrow_mut().tick(now);
         Ok(Vec::new())
     }
+
+    fn resolve(&self, asset: String, now: i64) -> Vec<types::Alert> {
+        self.0.borrow_mut().resolve(&asset, now).into_iter().map(types::Alert::from).collect()
+    }
 }
 
 impl From<StageError> for types::StageError {

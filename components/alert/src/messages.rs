@@ -139,7 +139,8 @@ fn fault_text(mode: &str) -> FaultText {
         ),
         "sensor-step" => sensor_fault(
             "step of sensor",
-            "Compare the sensor with a hand-held instrument. If it was replaced or calibrated, let the machine learn anew.",
+            "Compare the sensor with a hand-held instrument. If it was replaced or calibrated, reset the baseline of the \
+             machine.",
         ),
         "sensor-noise" => sensor_fault(
             "noise on sensor",

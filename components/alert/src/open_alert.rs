@@ -187,6 +187,18 @@ impl OpenAlert {
         self.updated = self.updated.max(anomaly.end);
     }
 
+    /// Resolves the alert at `now` (ns since 1970), because the baseline of its asset was reset, and returns it in the
+    /// form that is sent. An alert that changed after `now` resolves with that change.
+    pub fn resolve(mut self, asset: &str, now: i64) -> Alert {
+        self.updated = self.updated.max(now);
+        self.resolved = Some(self.updated);
+        Alert {
+            message: format!("Closed, because the baseline was reset. Last finding: {}", self.message),
+            recommendation: "The machine is learnt again before it is judged; watch it until then.".to_owned(),
+            ..self.to_alert(asset)
+        }
+    }
+
     /// Returns the alert in the form that is sent.
     pub fn to_alert(&self, asset: &str) -> Alert {
         let fault_mode = self.fault_mode.as_deref();

@@ -1,4 +1,4 @@
-//! User actions on anomalies and work orders.
+//! User actions on anomalies, work orders and machines.
 
 use http::{Request, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use crate::{
     listing::{ANOMALIES, WORK_ORDERS},
     problem::{self, Problem},
     rows::{Row, format_columns, parse_reply, query_rows},
-    schemas::{Amendment, Comment, OptionalComment},
+    schemas::{Amendment, BaselineReset, Comment, OptionalComment},
 };
 
 /// Maximum number of actions returned with an anomaly.
@@ -87,9 +87,24 @@ pub(crate) fn amend_work_order(
     Ok(ApiResponse::json(StatusCode::OK, &row))
 }
 
+/// Resets the baseline of a machine and responds with the recorded action.
+pub(crate) fn reset_baseline(
+    line: &impl LineApi,
+    asset: &str,
+    now: i64,
+    request: &mut Request<Vec<u8>>,
+) -> Result<ApiResponse, Problem> {
+    let BaselineReset { reason, comment } = json_body::read_json(request)?;
+    let text = reason.action_text(comment.as_ref().map(|comment| comment.0.as_str()));
+    let row = line.perform_action(&ActionRequest { action: Action::ResetBaseline, id: asset.to_owned(), text, now })?;
+    let mut row: Row = parse_reply(&row, "the action")?;
+    format_columns(&mut row);
+    Ok(ApiResponse::json(StatusCode::OK, &row))
+}
+
 /// Writes the amendment as JSON, in the form that `wit/line-api.wit` documents.
 fn amendment_to_json(amendment: &Amendment) -> Result<String, Problem> {
-    let Amendment { scheduled_time, technician, pinned, status } = amendment;
+    let Amendment { scheduled_time, technician, pinned, status, reset_baseline } = amendment;
     let moves = scheduled_time.is_some() || technician.is_some();
     // A moved order is pinned, so that the next plan does not move it back.
     let pinned = pinned.or(moves.then_some(true));
@@ -103,8 +118,9 @@ fn amendment_to_json(amendment: &Amendment) -> Result<String, Problem> {
     add("technician", technician.as_ref().map(|name| json!(name)));
     add("pinned", pinned.map(Value::from));
     add("status", status.map(|status| json!(status.name())));
+    add("reset_baseline", reset_baseline.map(Value::from));
     if members.is_empty() {
-        let expected = "at least one of scheduled_time, technician, pinned, status";
+        let expected = "at least one of scheduled_time, technician, pinned, status, reset_baseline";
         return Err(json_body::invalid_body(
             &format!("the body changes nothing; give {expected}"),
             "",

@@ -17,7 +17,7 @@ use crate::{
     problem::Problem,
     query_params::QueryParams,
     readings::readings,
-    routes::{Handler, MatchedPath, Permission, RouteInfo},
+    routes::{Handler, MatchedPath, Permission, RouteInfo, has_name},
     time,
 };
 
@@ -91,7 +91,7 @@ fn dispatch(
     uri: &Uri,
 ) -> Result<ApiResponse, Problem> {
     let id = path.decoded_id()?;
-    if path.template.starts_with("/api/v1/sensors/") {
+    if has_name(path.template) {
         check_name(&id).map_err(Problem::bad_request)?;
     }
     let (path, query) = (uri.path(), QueryParams::from_query(uri.query(), route)?);
@@ -126,6 +126,7 @@ fn dispatch(
         }
         Handler::Action(action) => actions::respond_to_action(line, action, &id, now, request),
         Handler::AmendWorkOrder => actions::amend_work_order(line, &id, now, request),
+        Handler::ResetBaseline => actions::reset_baseline(line, &id, now, request),
         Handler::Detect => detect::detect(line, now, request),
         Handler::RequestPlan => maintenance::request_plan(line, now, request),
         Handler::PlanStatus => maintenance::plan_status(line, &id),

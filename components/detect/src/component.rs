@@ -62,6 +62,10 @@ impl GuestDetector for DetectorResource {
         let out = self.0.borrow().dry_run(&table, &blocks, model.as_deref());
         Ok(out.map_err(|error| StageError::Batch(error.to_string()))?.into_iter().map(dry_run_result).collect())
     }
+
+    fn reset_baseline(&self, asset: String) {
+        self.0.borrow_mut().reset_baseline(&asset);
+    }
 }
 
 fn block(block: &FeatureBlock) -> crate::FeatureBlock<'_> {

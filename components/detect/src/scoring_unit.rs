@@ -107,6 +107,14 @@ impl ScoringUnit {
         !std::mem::take(&mut self.has_new_rows) && self.has_pending()
     }
 
+    /// Discards all pending windows. Rows of them that come later are dropped too.
+    pub(crate) fn discard_pending(&mut self) {
+        if let Some(((start, _), _)) = self.pending.last_key_value() {
+            self.last_released = Some(*start);
+        }
+        self.pending.clear();
+    }
+
     /// Appends all pending windows to `out`.
     pub(crate) fn flush(&mut self, out: &mut Vec<Window>) {
         while !self.pending.is_empty() {

@@ -343,12 +343,16 @@ impl Stage {
         out.anomalies.extend(faults);
     }
 
-    /// Forgets what was learnt about an asset, as after a repair or by the decision of a person. Only for the model
-    /// `similarity`; other models are trained once.
-    pub fn learn_anew(&mut self, asset: &str) {
+    /// Forgets what was learnt about an asset, as after a repair or by the decision of a person. Windows that wait for
+    /// a sensor are discarded, because they began before. Does nothing for an unknown asset.
+    pub fn reset_baseline(&mut self, asset: &str) {
+        let (warmup, delay) = (self.config.warmup(), self.config.training_delay(asset));
         for unit in self.state.units.iter_mut().filter(|unit| *unit.asset == *asset) {
-            if let UnitModel::Condition(condition) = &mut unit.model {
-                condition.learn_anew();
+            unit.discard_pending();
+            match &mut unit.model {
+                UnitModel::Condition(condition) => condition.reset_baseline(),
+                UnitModel::Waveform(waveform) => **waveform = WaveformModel::new(warmup, delay),
+                UnitModel::Scalars(scalars) => **scalars = ScalarModel::new(warmup, delay),
             }
         }
     }

@@ -98,7 +98,7 @@ pub enum Table {
     Waveforms,
     /// One row per machine, most severe first.
     Machines,
-    /// User actions on anomalies and work orders.
+    /// User actions on anomalies, work orders and machines.
     Actions,
     /// Requested maintenance plans.
     Tasks,
@@ -146,6 +146,7 @@ pub enum Action {
     OrderRepair,
     Amend,
     Plan,
+    ResetBaseline,
 }
 
 impl Action {
@@ -159,6 +160,7 @@ impl Action {
             Self::OrderRepair => "order-repair",
             Self::Amend => "amend",
             Self::Plan => "plan",
+            Self::ResetBaseline => "reset-baseline",
         }
     }
 
@@ -173,9 +175,10 @@ impl Action {
 pub struct ActionRequest {
     /// The action.
     pub action: Action,
-    /// The id of the anomaly or the work order; empty for the action `plan`.
+    /// The id of the anomaly or the work order, or the name of the machine; empty for the action `plan`.
     pub id: String,
-    /// A comment, which may be empty. For the actions `amend` and `plan` a JSON object, see `wit/line-api.wit`.
+    /// A comment, which may be empty. For the actions `amend`, `plan` and `reset-baseline` a JSON object, see
+    /// `wit/line-api.wit`.
     pub text: String,
     /// The time of the request, in nanoseconds since 1970.
     pub now: i64,
@@ -221,7 +224,7 @@ macro_rules! convert_table {
 macro_rules! convert_action {
     ($value:expr, $from:ident => $to:ident) => {
         $crate::convert_enum!($value, $from => $to {
-            Acknowledge, Handle, FalseAlarm, Comment, OrderRepair, Amend, Plan
+            Acknowledge, Handle, FalseAlarm, Comment, OrderRepair, Amend, Plan, ResetBaseline
         })
     };
 }

@@ -66,7 +66,6 @@ impl OrderStatusChange {
 
 /// A user's change of a work order. Fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct WorkOrderChange {
     /// The new start, in nanoseconds since 1970.
     pub scheduled_time: Option<i64>,
@@ -78,21 +77,60 @@ pub struct WorkOrderChange {
     pub status: Option<OrderStatusChange>,
 }
 
-impl WorkOrderChange {
+/// A user's request to change a work order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkOrderRequest {
+    /// The change, which the planner applies.
+    pub change: WorkOrderChange,
+    /// Whether the baseline of the order's machine is reset as well, because the repair changed the machine.
+    pub reset_baseline: bool,
+}
+
+/// The JSON object of a [`WorkOrderRequest`].
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WorkOrderText {
+    scheduled_time: Option<i64>,
+    technician: Option<String>,
+    pinned: Option<bool>,
+    status: Option<OrderStatusChange>,
+    reset_baseline: Option<bool>,
+}
+
+impl WorkOrderRequest {
     /// Parses the JSON object.
     ///
     /// # Errors
-    /// [`ActionError::Invalid`] if the JSON is malformed, has unknown fields, or changes nothing.
+    /// [`ActionError::Invalid`] if the JSON is malformed, has unknown fields, or no field.
     pub fn parse(text: &str) -> Result<Self, ActionError> {
-        let expected = "expected an object with scheduled_time, technician, pinned or status";
-        let change: Self = serde_json::from_str(text)
+        let expected = "expected an object with scheduled_time, technician, pinned, status or reset_baseline";
+        let text: WorkOrderText = serde_json::from_str(text)
             .map_err(|error| ActionError::Invalid(format!("invalid change of a work order: {error}; {expected}")))?;
-        if change == Self::default() {
+        if text == WorkOrderText::default() {
             return Err(ActionError::Invalid(format!("the change of the work order has no field; {expected}")));
         }
-        Ok(change)
+        let WorkOrderText { scheduled_time, technician, pinned, status, reset_baseline } = text;
+        let change = WorkOrderChange { scheduled_time, technician, pinned, status };
+        Ok(Self { change, reset_baseline: reset_baseline.unwrap_or(false) })
     }
 
+    /// Checks whether the request can be executed; as [`WorkOrderChange::validate`], and only a finished repair changes
+    /// the machine.
+    ///
+    /// # Errors
+    /// [`ActionError`].
+    pub fn validate(&self, order: &Json, technicians: &[String], open: bool) -> Result<(), ActionError> {
+        if self.reset_baseline && self.change.status != Some(OrderStatusChange::Done) {
+            return Err(ActionError::Conflict(
+                "reset_baseline is true, but the change does not finish the work order; set its status to done"
+                    .to_owned(),
+            ));
+        }
+        self.change.validate(order, technicians, open)
+    }
+}
+
+impl WorkOrderChange {
     fn moves_slot(&self) -> bool {
         self.scheduled_time.is_some() || self.technician.is_some()
     }
@@ -158,6 +196,47 @@ impl WorkOrderChange {
             row.insert("status".to_owned(), json!(status));
         }
         order
+    }
+}
+
+/// Why a user resets the baseline of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetReason {
+    /// It was repaired.
+    Repaired,
+    /// It, or a part of it, was replaced.
+    Replaced,
+    /// It was cleaned.
+    Cleaned,
+    /// It is operated in another way.
+    NewOperatingMode,
+    /// Its present behaviour is normal.
+    NewNormal,
+}
+
+/// A user's request to reset the baseline of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineReset {
+    /// What changed.
+    pub reason: ResetReason,
+    /// A comment, which may be empty.
+    #[serde(default)]
+    pub comment: String,
+}
+
+impl BaselineReset {
+    /// Parses the JSON object.
+    ///
+    /// # Errors
+    /// [`ActionError::Invalid`] if the JSON is malformed, has unknown fields, or no reason.
+    pub fn parse(text: &str) -> Result<Self, ActionError> {
+        serde_json::from_str(text).map_err(|error| {
+            ActionError::Invalid(format!(
+                "invalid reset of a baseline: {error}; expected an object with reason and, if needed, comment"
+            ))
+        })
     }
 }
 

@@ -4,9 +4,9 @@ use serde_json::Value as Json;
 
 use crate::{
     Action, ActionRequest, Dispatch, Filter, Line, LineError, Ports, Table, Topic, Value,
-    action_rules::{self, ActionError, PlanRequest, RepairRequest, WorkOrderChange},
+    action_rules::{self, ActionError, BaselineReset, PlanRequest, RepairRequest, WorkOrderRequest},
     contracts::types,
-    events::{PlanTask, PlannerCommand},
+    events::{FeaturizeEvent, PlanTask, PlannerCommand},
     query, queue, repair_alert,
     rows::{ACTIONS, QUEUED_TASKS, RowBatch, text_value},
     stage_driver::PLANT_KEY,
@@ -18,6 +18,13 @@ pub(crate) async fn execute<P: Ports>(line: &Line<P>, request: &ActionRequest) -
     match request.action {
         Action::Amend => amend_work_order(line, request).await,
         Action::Plan => request_plan(line, request).await,
+        Action::ResetBaseline => {
+            BaselineReset::parse(&request.text)?;
+            let machine = find_row(line, Table::Machines, "machine", &request.id).await?;
+            enqueue_baseline_reset(line, request, &request.id).await?;
+            let row = record_action(line, request, &machine).await?;
+            Ok(query::row_to_json(Table::Actions, row).to_string())
+        }
         Action::Acknowledge | Action::Handle | Action::FalseAlarm | Action::Comment => {
             action_rules::validate(request)?;
             let anomaly = find_row(line, Table::Anomalies, "anomaly", &request.id).await?;
@@ -41,7 +48,7 @@ pub(crate) async fn execute<P: Ports>(line: &Line<P>, request: &ActionRequest) -
 }
 
 async fn amend_work_order<P: Ports>(line: &Line<P>, request: &ActionRequest) -> Result<String, LineError> {
-    let amendment = WorkOrderChange::parse(&request.text)?;
+    let amendment = WorkOrderRequest::parse(&request.text)?;
     let order = find_row(line, Table::WorkOrders, "work order", &request.id).await?;
     let statement = "SELECT state FROM alerts WHERE id = $1";
     let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default();
@@ -56,14 +63,23 @@ async fn amend_work_order<P: Ports>(line: &Line<P>, request: &ActionRequest) -> 
     enqueue_command(
         line,
         request,
-        &PlannerCommand::AmendWorkOrder { order: request.id.clone(), change: amendment.clone(), now: request.now },
+        &PlannerCommand::AmendWorkOrder {
+            order: request.id.clone(),
+            change: amendment.change.clone(),
+            now: request.now,
+        },
     )
     .await?;
+    if amendment.reset_baseline {
+        // After the command: the planner cancels the order when its alert resolves, unless the order is done before.
+        let asset = order.get("asset").and_then(Json::as_str).unwrap_or_default();
+        enqueue_baseline_reset(line, request, asset).await?;
+    }
     record_action(line, request, &order).await?;
     Ok(match line.dispatch {
         Dispatch::Inline => find_row(line, Table::WorkOrders, "work order", &request.id).await?,
         // The planner has not applied the change yet.
-        Dispatch::Bus => amendment.preview(order),
+        Dispatch::Bus => amendment.change.preview(order),
     }
     .to_string())
 }
@@ -103,24 +119,40 @@ async fn find_row<P: Ports>(line: &Line<P>, table: Table, what: &str, id: &str) 
     Ok(query::row_to_json(table, row))
 }
 
-/// Records the action in the table `actions`.
-async fn record_action<P: Ports>(line: &Line<P>, request: &ActionRequest, target: &Json) -> Result<(), LineError> {
+/// Records the action in the table `actions`, and returns the row.
+async fn record_action<P: Ports>(
+    line: &Line<P>,
+    request: &ActionRequest,
+    target: &Json,
+) -> Result<Vec<Value>, LineError> {
     let asset = target.get("asset").and_then(Json::as_str).unwrap_or_default();
+    let row = vec![
+        text_value(action_rules::change_id(request)),
+        Value::Integer(request.now),
+        text_value(request.action.name()),
+        text_value(request.id.as_str()),
+        text_value(asset),
+        // The actor is known only to hosts that authenticate callers.
+        Value::Null,
+        text_value(request.text.as_str()),
+    ];
     let mut rows = RowBatch::default();
-    rows.add(
-        ACTIONS,
-        vec![
-            text_value(action_rules::change_id(request)),
-            Value::Integer(request.now),
-            text_value(request.action.name()),
-            text_value(request.id.as_str()),
-            text_value(asset),
-            // The actor is known only to hosts that authenticate callers.
-            Value::Null,
-            text_value(request.text.as_str()),
-        ],
-    );
-    Ok(rows.write(&line.ports).await?)
+    rows.add(ACTIONS, row.clone());
+    rows.write(&line.ports).await?;
+    Ok(row)
+}
+
+/// Appends a reset of the baseline to the first queue of the asset, so that it is executed after the readings that were
+/// accepted before. With [`Dispatch::Inline`] the queues are processed at once.
+async fn enqueue_baseline_reset<P: Ports>(
+    line: &Line<P>,
+    request: &ActionRequest,
+    asset: &str,
+) -> Result<(), LineError> {
+    let body = postcard::to_allocvec(&FeaturizeEvent::ResetBaseline(request.now))
+        .map_err(|error| LineError::Broken(format!("cannot encode a reset of a baseline for the queue: {error}")))?;
+    queue::append(&line.ports, Topic::Raw, asset, &action_rules::change_id(request), request.now, &body).await?;
+    line.process_assets(&[asset.to_owned()], request.now).await
 }
 
 /// Returns whether an open alert of the same asset and fault mode has work orders that are not finished.

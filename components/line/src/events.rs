@@ -17,14 +17,27 @@ pub(crate) enum FeaturizeEvent {
     Push(Box<ReadingBatch>),
     /// The current time, in nanoseconds since 1970.
     Tick(i64),
+    /// A user resets the baseline of the asset, at this time in nanoseconds since 1970.
+    ResetBaseline(i64),
+}
+
+/// What a stage does after the windows of an event. The first two are encoded as an `Option<i64>`, as which events of
+/// earlier versions have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum FollowUp {
+    /// Nothing.
+    Nothing,
+    /// It advances the time to this, in nanoseconds since 1970.
+    Tick(i64),
+    /// It resets the baseline of the asset, at this time in nanoseconds since 1970.
+    ResetBaseline(i64),
 }
 
 /// Input of detect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DetectEvent {
     pub(crate) features: FeatureBatch,
-    /// The current time if the event is a tick.
-    pub(crate) tick: Option<i64>,
+    pub(crate) follow_up: FollowUp,
 }
 
 /// Input of alert.
@@ -33,7 +46,7 @@ pub(crate) struct AlertEvent {
     pub(crate) detected: Detected,
     /// The output of the tick, which follows that of the features.
     pub(crate) tick_output: Option<Detected>,
-    pub(crate) tick: Option<i64>,
+    pub(crate) follow_up: FollowUp,
 }
 
 /// Input of schedule.
@@ -58,4 +71,20 @@ pub(crate) struct PlanTask {
     /// The assets whose orders are reported. `None`: all.
     pub(crate) assets: Option<Vec<String>>,
     pub(crate) now: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FollowUp;
+
+    #[test]
+    fn events_of_earlier_versions_are_read() {
+        for (earlier, expected) in [(None, FollowUp::Nothing), (Some(-7), FollowUp::Tick(-7))] {
+            let bytes = postcard::to_allocvec::<Option<i64>>(&earlier).unwrap();
+            assert_eq!(postcard::from_bytes::<FollowUp>(&bytes).unwrap(), expected);
+            assert_eq!(postcard::to_allocvec(&expected).unwrap(), bytes);
+        }
+        let reset = postcard::to_allocvec(&FollowUp::ResetBaseline(7)).unwrap();
+        assert_eq!(postcard::from_bytes::<FollowUp>(&reset).unwrap(), FollowUp::ResetBaseline(7));
+    }
 }

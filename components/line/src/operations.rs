@@ -21,15 +21,7 @@ impl<P: Ports> Line<P> {
     #[cfg(feature = "ingest")]
     pub async fn submit(&self, event: crate::Submission, arrival: i64) -> Result<crate::Receipt, LineError> {
         let (receipt, assets) = crate::intake::submit(self, event, arrival).await?;
-        for asset in &assets {
-            match self.dispatch {
-                Dispatch::Bus => self.notify(Topic::Raw, asset).await,
-                Dispatch::Inline => self.process_asset_queues(asset, arrival).await?,
-            }
-        }
-        if self.dispatch == Dispatch::Inline && !assets.is_empty() {
-            self.process_queue(Topic::Alerts, PLANT_KEY, arrival).await?;
-        }
+        self.process_assets(&assets, arrival).await?;
         Ok(receipt)
     }
 
@@ -122,11 +114,20 @@ impl<P: Ports> Line<P> {
             .collect())
     }
 
-    /// Runs the stages of one asset in order.
-    #[cfg(feature = "ingest")]
-    async fn process_asset_queues(&self, asset: &str, now: i64) -> Result<(), LineError> {
-        for topic in [Topic::Raw, Topic::Processed, Topic::Anomalies] {
-            self.process_queue(topic, asset, now).await?;
+    /// Runs the stages on new events of these assets: at once with [`Dispatch::Inline`], else by a notification.
+    pub(crate) async fn process_assets(&self, assets: &[String], now: i64) -> Result<(), LineError> {
+        for asset in assets {
+            match self.dispatch {
+                Dispatch::Bus => self.notify(Topic::Raw, asset).await,
+                Dispatch::Inline => {
+                    for topic in [Topic::Raw, Topic::Processed, Topic::Anomalies] {
+                        self.process_queue(topic, asset, now).await?;
+                    }
+                }
+            }
+        }
+        if self.dispatch == Dispatch::Inline && !assets.is_empty() {
+            self.process_queue(Topic::Alerts, PLANT_KEY, now).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 import { apiUrl, download, nextPageUrl, get, openStream, send } from './client'
 import * as rows from './rows'
 import type {
+  Action,
   Alert,
   WorkOrderChange,
   Anomaly,
@@ -17,6 +18,7 @@ import type {
   Page,
   Prognosis,
   Readings,
+  ResetReason,
   Sensor,
   WhatIfTask,
   User,
@@ -27,6 +29,15 @@ import type {
 
 export { ApiError } from './client'
 export type * from './types'
+
+/** The reasons to reset a baseline, the most frequent first. */
+export const RESET_REASONS: readonly ResetReason[] = [
+  'repaired',
+  'replaced',
+  'cleaned',
+  'new-operating-mode',
+  'new-normal',
+]
 
 /** Query parameters of a list. */
 export type Query = Record<string, string | number | undefined>
@@ -56,6 +67,7 @@ export const { first: machines, more: moreMachines } = list<Machine>('/machines'
 export const { first: alerts, more: moreAlerts } = list<Alert>('/alerts', rows.alert)
 export const { first: deadLetters, more: moreDeadLetters } = list<DeadLetter>('/dead-letters', rows.deadLetter)
 export const { first: anomalies } = list<Anomaly>('/anomalies', rows.anomaly)
+export const { first: actions } = list<Action>('/actions', rows.action)
 export const { first: drifts } = list<Drift>('/drifts', rows.drift)
 export const { first: prognoses } = list<Prognosis>('/prognoses', rows.prognosis)
 export const { first: windows } = list<Window>('/windows', rows.window)
@@ -111,6 +123,15 @@ export const eventStream = (lastId: string, signal: AbortSignal): Promise<Respon
 /** Performs an action on an anomaly. Returns the anomaly with its actions. */
 export const performAction = async (id: string, kind: ActionKind, comment = ''): Promise<Anomaly> =>
   rows.anomaly((await send('POST', item('/anomalies', id, `/${kind}`), comment ? { comment } : {})) as rows.Row)
+
+/** Resets the baseline of a machine. Returns the recorded action. */
+export const resetBaseline = async (asset: string, reason: ResetReason, comment = ''): Promise<Action> =>
+  rows.action(
+    (await send('POST', item('/machines', asset, '/reset-baseline'), {
+      reason,
+      ...(comment ? { comment } : {}),
+    })) as rows.Row,
+  )
 
 /** Changes a work order. Returns the changed order. */
 export const updateWorkOrder = async (id: string, change: WorkOrderChange): Promise<WorkOrder> =>

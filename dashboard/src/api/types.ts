@@ -65,6 +65,9 @@ export interface Anomaly {
 /** An action that a user can perform on an anomaly. */
 export type ActionKind = 'acknowledge' | 'handle' | 'false-alarm' | 'comment' | 'order-repair'
 
+/** The reason to reset the baseline of a machine. */
+export type ResetReason = 'repaired' | 'replaced' | 'cleaned' | 'new-operating-mode' | 'new-normal'
+
 /** An action that a user performed. */
 export interface Action {
   id: string
@@ -205,6 +208,8 @@ export interface WorkOrderChange {
   technician?: string
   pinned?: boolean
   status?: 'planned' | 'done' | 'cancelled'
+  /** Resets the baseline of the machine; only with the status `done`. */
+  reset_baseline?: boolean
 }
 
 /** A what-if planning task. */

@@ -1,4 +1,4 @@
-// Confirmation dialog for actions that cannot be undone.
+// Confirmation dialog for actions that cannot be undone, or that have a choice.
 
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
@@ -8,6 +8,7 @@ export function ConfirmDialog({
   title,
   confirmLabel,
   cancelLabel = 'Cancel',
+  confirmClass = 'danger',
   children,
   onConfirm,
   onCancel,
@@ -15,6 +16,8 @@ export function ConfirmDialog({
   title: string
   confirmLabel: string
   cancelLabel?: string
+  /** `danger` if something is lost. */
+  confirmClass?: 'danger' | 'primary'
   children?: ComponentChildren
   onConfirm: () => void
   onCancel: () => void
@@ -35,7 +38,7 @@ export function ConfirmDialog({
         <button type="button" autofocus onClick={onCancel}>
           {cancelLabel}
         </button>
-        <button type="button" class="danger" onClick={onConfirm}>
+        <button type="button" class={confirmClass} onClick={onConfirm}>
           {confirmLabel}
         </button>
       </div>

@@ -1,7 +1,8 @@
-// One machine: its health, its remaining life, its trends and its vibration.
+// One machine: its health, its remaining life, its trends and its vibration, and what users did about it.
 
 import { useMemo, useState } from 'preact/hooks'
 import {
+  actions,
   type Alert,
   alerts,
   type Anomaly,
@@ -25,6 +26,7 @@ import { usePoll } from '../use-poll'
 import { link } from '../router'
 import { partOfFault } from '../signal/bearing'
 import { driftName, faultName, workName } from '../messages'
+import { ActionHistory, BaselineReset } from './machine-actions'
 import { RANGES, Trends } from './machine-trends'
 import { Vibration } from './machine-vibration'
 
@@ -140,6 +142,7 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
   const anomalyPoll = usePoll(signal => anomalies({ asset: id, limit: 60 }, signal), 5_000, [id], ['anomaly'])
   const prognosisPoll = usePoll(signal => prognoses({ asset: id, limit: 200 }, signal), 10_000, [id])
   const orderPoll = usePoll(signal => machineOrders(id, signal), 10_000, [id], ['work-order'])
+  const actionPoll = usePoll(signal => actions({ asset: id, limit: 20 }, signal), 30_000, [id])
   // The newest window of any sensor: without an alert, the user must see whether anything is measured at all.
   const windowPoll = usePoll(signal => windows({ asset: id, limit: 1 }, signal), 15_000, [id])
   const lastMeasured = windowPoll.data ? (windowPoll.data.items[0]?.end ?? null) : undefined
@@ -197,6 +200,14 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
               <DataView of={alertPoll} what="Its alerts">
                 {() => <OpenAlerts open={open} silent={silent} />}
               </DataView>
+              <BaselineReset
+                key={id}
+                id={id}
+                onReset={() => {
+                  actionPoll.refresh()
+                  alertPoll.refresh()
+                }}
+              />
               {orders.length ? (
                 <section>
                   <h2>Repairs</h2>
@@ -228,6 +239,7 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
                 open={open.find(alert => partOfFault(alert.fault))}
               />
               <History id={id} found={anomalyPoll.data?.items ?? []} />
+              <ActionHistory actions={actionPoll.data?.items ?? []} />
             </>
           )
         }

@@ -135,6 +135,37 @@ function MoveForm({
   )
 }
 
+/** Dialog that marks an order as done. */
+function DoneDialog({
+  name,
+  onDone,
+  onCancel,
+}: {
+  name: string
+  onDone: (resetsBaseline: boolean) => void
+  onCancel: () => void
+}) {
+  const [resetsBaseline, setResetsBaseline] = useState(false)
+  return (
+    <ConfirmDialog
+      title={`Mark ${name} as done?`}
+      confirmLabel="Mark as done"
+      confirmClass="primary"
+      onCancel={onCancel}
+      onConfirm={() => onDone(resetsBaseline)}
+    >
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={resetsBaseline}
+          onChange={event => setResetsBaseline(event.currentTarget.checked)}
+        />
+        The repair changed the machine: learn its normal state again
+      </label>
+    </ConfirmDialog>
+  )
+}
+
 /** Card of the order. `edit`: the form gets the focus. */
 export function OrderCard({
   order,
@@ -153,7 +184,7 @@ export function OrderCard({
   changeOrder: ChangeOrder
   close: () => void
 }) {
-  const [confirming, setConfirming] = useState(false)
+  const [confirming, setConfirming] = useState<'done' | 'cancelled'>()
   const card = useRef<HTMLElement>(null)
   const isOpen = order.status === 'planned' || order.status === 'unscheduled'
   useEffect(() => {
@@ -168,7 +199,7 @@ export function OrderCard({
       tabIndex={-1}
       onKeyDown={event => {
         // Escape in the dialog closes the dialog only.
-        if (event.key === 'Escape' && !confirming) close()
+        if (event.key === 'Escape' && confirming === undefined) close()
       }}
     >
       <div class="card-head">
@@ -202,10 +233,10 @@ export function OrderCard({
                 Unpin
               </button>
             ) : null}
-            <button type="button" onClick={() => void changeOrder(order, { status: 'done' }, () => `${name} is done.`)}>
+            <button type="button" onClick={() => setConfirming('done')}>
               Mark as done
             </button>
-            <button type="button" onClick={() => setConfirming(true)}>
+            <button type="button" onClick={() => setConfirming('cancelled')}>
               Cancel order
             </button>
           </div>
@@ -221,14 +252,26 @@ export function OrderCard({
           </button>
         </div>
       ) : null}
-      {confirming ? (
+      {confirming === 'done' ? (
+        <DoneDialog
+          name={name}
+          onCancel={() => setConfirming(undefined)}
+          onDone={resetsBaseline => {
+            setConfirming(undefined)
+            void changeOrder(order, { status: 'done', ...(resetsBaseline ? { reset_baseline: true } : {}) }, () =>
+              resetsBaseline ? `${name} is done. The machine is learnt again before it is judged.` : `${name} is done.`,
+            )
+          }}
+        />
+      ) : null}
+      {confirming === 'cancelled' ? (
         <ConfirmDialog
           title={`Cancel ${name}?`}
           confirmLabel="Cancel order"
           cancelLabel="Keep order"
-          onCancel={() => setConfirming(false)}
+          onCancel={() => setConfirming(undefined)}
           onConfirm={() => {
-            setConfirming(false)
+            setConfirming(undefined)
             void changeOrder(order, { status: 'cancelled' }, () => `${name} is cancelled.`)
           }}
         >

@@ -18,7 +18,7 @@ import {
 } from '../../src/format'
 import { targetIndex } from '../../src/components/keyboard-nav'
 import { link, parseRoute } from '../../src/router'
-import { faultName, featureName, rejectionInfo } from '../../src/messages'
+import { actionName, faultName, featureName, rejectionInfo, resetReasonName } from '../../src/messages'
 
 test('numbers have significant digits', () => {
   assert.equal(formatNumber(0), '0')
@@ -142,4 +142,6 @@ test('identifiers have display names, including unknown ones', () => {
   assert.equal(featureName('some_thing'), 'some thing')
   assert.equal(rejectionInfo('oversize').title, 'Too large')
   assert.equal(rejectionInfo('new-reason').title, 'New reason')
+  assert.equal(actionName('reset-baseline'), 'Reset the baseline')
+  assert.equal(resetReasonName('new-operating-mode'), 'New operating mode')
 })

@@ -6,6 +6,7 @@ import { mergeMarks } from '../../src/model/marks'
 import { lifeChart } from '../../src/model/remaining-life'
 import { isFailure, matchesFilters as allowed } from '../../src/model/audit-filters'
 import { repairOrderOf } from '../../src/model/repair-order'
+import { describeAction } from '../../src/model/actions'
 import {
   currentPrognosis,
   mergePages,
@@ -161,6 +162,22 @@ test('the repair of an anomaly is the order created for it, otherwise the most u
   assert.equal(repairOrderOf([urgent, own, other], anomaly), own)
   assert.equal(repairOrderOf([order({}), urgent, other], anomaly), urgent)
   assert.equal(repairOrderOf([order({ status: 'done', alert: 'y' }), other], anomaly), undefined)
+})
+
+test('actions are described in words, whatever their text is', () => {
+  const describe = (kind: string, change: unknown) => describeAction({ kind, text: JSON.stringify(change) })
+  assert.equal(describeAction({ kind: 'comment', text: 'a hum' }), 'a hum')
+  assert.equal(describe('reset-baseline', { reason: 'repaired', comment: 'new bearings' }), 'Repaired: new bearings')
+  assert.equal(describe('reset-baseline', { reason: 'new-normal' }), 'The present behaviour is normal')
+  assert.equal(describe('reset-baseline', { reason: 'new-owner' }), 'New owner')
+  assert.equal(describe('amend', { status: 'done', reset_baseline: true }), 'Done, baseline reset')
+  assert.equal(describe('amend', { status: 'done', reset_baseline: false }), 'Done')
+  assert.equal(describe('amend', { technician: 'Ada', pinned: true }), 'Ada, pinned')
+  assert.match(describe('amend', { scheduled_time: 1_795_585_080_000_000_000 }), /25/)
+  for (const text of ['', '[', 'null', '3']) {
+    assert.equal(describeAction({ kind: 'amend', text }), '')
+    assert.equal(describeAction({ kind: 'reset-baseline', text }), '')
+  }
 })
 
 test('the audit log is filtered by user, outcome and search words', () => {

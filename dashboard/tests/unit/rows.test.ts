@@ -120,6 +120,19 @@ test('actions are sorted by time', () => {
   )
 })
 
+test('a recorded reset of a baseline', () => {
+  const reset = rows.action({
+    id: 'x',
+    time: '2026-11-25T06:00:00Z',
+    action: 'reset-baseline',
+    target: 'a/b/m',
+    asset: 'a/b/m',
+    actor: null,
+    text: '{"reason":"cleaned"}',
+  })
+  assert.deepEqual([reset.kind, reset.target, reset.actor], ['reset-baseline', 'a/b/m', ''])
+})
+
 test('a what-if planning task', () => {
   assert.deepEqual(rows.whatIfTask({ task_id: 't', status: 'queued', progress: 0.25, plan: null }), {
     id: 't',

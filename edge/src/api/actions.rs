@@ -7,8 +7,9 @@ use std::{
 
 use serde_json::Value as Json;
 use wheeltapper_line::{
+    Value,
     action_rules::{self, OrderStatusChange, PlanRequest, RepairRequest},
-    repair_alert,
+    repair_alert, row_to_json,
 };
 use wheeltapper_line_api::{Action, ActionRequest, Filter, Table};
 use wheeltapper_store::{ActionRow, ActionWrite as StoredAction, Cell, TaskRow};
@@ -39,6 +40,7 @@ impl QueryService {
         match change.action {
             Action::Amend => self.amend_order(caller, &change).await,
             Action::Plan => self.request_plan(caller, &change).await,
+            Action::ResetBaseline => self.reset_baseline(caller, &change).await,
             _ => self.act_on_anomaly(caller, &change).await,
         }
     }
@@ -63,7 +65,7 @@ impl QueryService {
     }
 
     async fn amend_order(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, LineApiError> {
-        let amendment_request = action_rules::WorkOrderChange::parse(&change.text).map_err(action_error)?;
+        let request = action_rules::WorkOrderRequest::parse(&change.text).map_err(action_error)?;
         let order = self.find_row(caller, Table::WorkOrders, "work order", &change.id).await?;
         let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default().to_owned();
         let state = self.run_blocking(move |service| {
@@ -73,13 +75,14 @@ impl QueryService {
         // A repair that was ordered by hand has no alert row.
         let resolved = state.await?.concat().first() == Some(&Cell::Text("resolved".into()));
         let technicians = action_rules::configured_technicians(&self.host.config().schedule_json());
-        amendment_request.validate(&order, &technicians, !resolved).map_err(action_error)?;
+        request.validate(&order, &technicians, !resolved).map_err(action_error)?;
+        let action_rules::WorkOrderRequest { change: order_change, reset_baseline } = request;
         let amendment = Amendment {
             order: change.id.clone(),
-            scheduled: amendment_request.scheduled_time,
-            technician: amendment_request.technician,
-            pinned: amendment_request.pinned,
-            status: amendment_request.status.map(|status| match status {
+            scheduled: order_change.scheduled_time,
+            technician: order_change.technician,
+            pinned: order_change.pinned,
+            status: order_change.status.map(|status| match status {
                 OrderStatusChange::Planned => OrderStatus::Planned,
                 OrderStatusChange::Done => OrderStatus::Done,
                 OrderStatusChange::Cancelled => OrderStatus::Cancelled,
@@ -92,7 +95,36 @@ impl QueryService {
         };
         let number = self.record_action(written).await?;
         self.wait_for_planner(number).await?;
+        if reset_baseline {
+            // After the planner: it cancels the order when its alert resolves, unless the order is done before. If the
+            // host stops in between, the baseline stays; a retry, or a reset of the machine's baseline, resets it.
+            let asset = order.get("asset").and_then(Json::as_str).unwrap_or_default();
+            self.append_baseline_reset(asset, change.now).await?;
+        }
         Ok(self.find_row(caller, Table::WorkOrders, "work order", &change.id).await?.to_string())
+    }
+
+    async fn reset_baseline(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, LineApiError> {
+        action_rules::BaselineReset::parse(&change.text).map_err(action_error)?;
+        let machine = self.find_row(caller, Table::Machines, "machine", &change.id).await?;
+        // The log comes first: if the host stops in between, a retry resets the baseline once more, and a recorded
+        // action was executed.
+        self.append_baseline_reset(&change.id, change.now).await?;
+        let recorded = action(caller, change, &machine);
+        let row = action_json(&recorded);
+        self.record_action(StoredAction { action: Some(recorded), ..StoredAction::default() }).await?;
+        Ok(row)
+    }
+
+    /// Appends a reset of the baseline of an asset to the log; returns when it is durable.
+    async fn append_baseline_reset(self: &Arc<Self>, asset: &str, now: i64) -> Result<(), LineApiError> {
+        let asset = asset.to_owned();
+        self.run_blocking(move |service| {
+            service.host.reset_baseline(&asset, now).map_err(|error| {
+                LineApiError::Unavailable(format!("the reset of the baseline could not be written to the log: {error}"))
+            })
+        })
+        .await
     }
 
     async fn request_plan(self: &Arc<Self>, caller: &Caller, change: &ActionRequest) -> Result<String, LineApiError> {
@@ -187,6 +219,13 @@ fn action(caller: &Caller, change: &ActionRequest, target: &Json) -> ActionRow {
     }
 }
 
+/// The row as an object of a query.
+fn action_json(row: &ActionRow) -> String {
+    let ActionRow { id, time, action, target, asset, actor, text } = row.clone();
+    let [id, action, target, asset, actor, text] = [id, action, target, asset, actor, text].map(Value::Text);
+    row_to_json(Table::Actions, vec![id, Value::Integer(time), action, target, asset, actor, text]).to_string()
+}
+
 /// The request of a task, with its machines: they decide later who may see the plan.
 fn task_request(text: &str, assets: &[String]) -> Result<String, LineApiError> {
     let mut request: serde_json::Map<String, Json> = serde_json::from_str(text)
@@ -216,5 +255,23 @@ mod tests {
         let expected = serde_json::json!({ "sensor_ids": ["n/m/x"], "horizon_hours": 24.0, "assets": ["n/m"] });
         assert_eq!(stored(params, &["n/m"]), expected);
         assert_eq!(stored("{}", &[]), serde_json::json!({}));
+    }
+
+    #[test]
+    fn a_recorded_action_is_an_object_of_a_query() {
+        let text = |text: &str| text.to_owned();
+        let row = ActionRow {
+            id: text("i"),
+            time: 7,
+            action: text("reset-baseline"),
+            target: text("n/m"),
+            asset: text("n/m"),
+            actor: text("ada"),
+            text: text("{}"),
+        };
+        let expected = serde_json::json!({
+            "id": "i", "time": 7, "action": "reset-baseline", "target": "n/m", "asset": "n/m", "actor": "ada", "text": "{}",
+        });
+        assert_eq!(serde_json::from_str::<Json>(&action_json(&row)).unwrap(), expected);
     }
 }

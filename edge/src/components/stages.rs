@@ -219,6 +219,25 @@ macro_rules! stage {
     };
 }
 
+/// Defines one call of a stage's resource that the stage cannot reject.
+macro_rules! infallible_call {
+    ($(#[$docs:meta])* $stage:ty, $name:ident($($argument:ident: $kind:ty),*) -> $output:ty, $interface:ident, $resource:ident, $call:ident) => {
+        impl $stage {
+            $(#[$docs])*
+            ///
+            /// # Errors
+            /// [`CallError`] when the instance failed.
+            pub fn $name(&mut self, $($argument: $kind),*) -> Result<$output, CallError> {
+                self.cell.start_time_limit();
+                let resource = self.bindings.$interface().$resource();
+                resource
+                    .$call(&mut self.cell.store, self.handle, $($argument),*)
+                    .map_err(|error| self.cell.failed(&error))
+            }
+        }
+    };
+}
+
 /// Defines one call of a stage's resource.
 macro_rules! call {
     ($(#[$docs:meta])* $stage:ty, $name:ident($($argument:ident: $kind:ty),*) -> $output:ty, $interface:ident, $resource:ident, $call:ident) => {
@@ -255,10 +274,12 @@ call!(/** Scores windows that are pending because a sensor is idle. */ Detector,
 call!(/** Scores all pending windows. */ Detector, flush() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_flush);
 call!(/** Continues the last tick or flush when it returned `more`. */ Detector, resume() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_resume);
 call!(/** Scores windows without learning from them. */ Detector, dry_run(batch: &FeatureBatch, model: Option<&str>) -> Vec<wit::detect::DryRunResult>, wheeltapper_pipeline_detect, detector, call_dry_run);
+infallible_call!(/** Forgets what was learnt about an asset. */ Detector, reset_baseline(asset: &str) -> (), wheeltapper_pipeline_detect, detector, call_reset_baseline);
 
 stage!(/** Groups anomalies into alerts. */ Alerter, StageName::Alert, wit::alert_stage::AlertStage, wheeltapper_pipeline_alert, alerter);
 call!(/** Adds scores and anomalies; returns the alerts that changed. */ Alerter, push(scores: &ScoreBatch, anomalies: &[Anomaly]) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_push);
 call!(/** Advances the time; returns the alerts that resolved. */ Alerter, tick(now: i64) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_tick);
+infallible_call!(/** Resolves the open alerts of an asset at `now` (ns since 1970); returns them. */ Alerter, resolve(asset: &str, now: i64) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_resolve);
 
 stage!(/** Plans repairs as work orders. */ Scheduler, StageName::Schedule, wit::schedule_stage::ScheduleStage, wheeltapper_pipeline_schedule, scheduler);
 call!(/** Adds alerts; returns the work orders that changed. */ Scheduler, push(alerts: &[Alert]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_push);

@@ -24,6 +24,13 @@ pub(crate) enum Step {
     Tick(i64),
     /// Close every window.
     Flush,
+    /// Forget what was learnt about an asset, and resolve its alerts.
+    ResetBaseline {
+        /// Name of the asset.
+        asset: String,
+        /// Time of the reset, in nanoseconds since 1970.
+        time: i64,
+    },
     /// All records were dropped by the replay filter; only the offset advances.
     Dropped,
 }
@@ -96,8 +103,8 @@ impl Batcher {
     }
 
     /// Returns the steps for the records that `filter` lets through, in order; the last step ends at the end of
-    /// `records`. A batch ends before a tick, before a scalar reading that follows a waveform, and at `max_readings`.
-    /// The results of the stages do not depend on the batch limits.
+    /// `records`. A batch ends before a tick or a reset of a baseline, before a scalar reading that follows a
+    /// waveform, and at `max_readings`. The results of the stages do not depend on the batch limits.
     pub(super) fn plan_steps(
         &mut self,
         records: &[Record],
@@ -152,6 +159,10 @@ impl Batcher {
                     self.close_batch(&mut open, &mut steps);
                     steps.push(PlannedStep { step: Step::Flush, next: record.next_offset });
                 }
+                RawRecord::ResetBaseline { asset, time } => {
+                    self.close_batch(&mut open, &mut steps);
+                    steps.push(PlannedStep { step: Step::ResetBaseline { asset, time }, next: record.next_offset });
+                }
             }
         }
         self.close_batch(&mut open, &mut steps);
@@ -183,7 +194,7 @@ impl Batcher {
             RawRecord::Waveform { sensor, .. } => {
                 self.registry.assets_of(&[sensor]).into_iter().all(keeps).then_some(decoded)
             }
-            RawRecord::Tick { .. } | RawRecord::Flush => Some(decoded),
+            RawRecord::Tick { .. } | RawRecord::Flush | RawRecord::ResetBaseline { .. } => Some(decoded),
         })
     }
 

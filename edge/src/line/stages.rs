@@ -160,6 +160,11 @@ impl Stages for PartitionStages {
             Step::Push(batch) => self.featurizer.push(&batch.readings)?,
             Step::Tick(now) => self.featurizer.tick(*now)?,
             Step::Flush => self.featurizer.flush()?,
+            Step::ResetBaseline { asset, time } => {
+                self.detector.reset_baseline(asset)?;
+                output.alerts = self.alerter.resolve(asset, *time)?;
+                return Ok(output);
+            }
             Step::Dropped => return Ok(output),
         };
         if let Step::Push(batch) = step {
@@ -187,7 +192,7 @@ impl Stages for PartitionStages {
             part = self.featurizer.resume()?;
         }
         let mut waited = match step {
-            Step::Push(_) | Step::Dropped => return Ok(output),
+            Step::Push(_) | Step::ResetBaseline { .. } | Step::Dropped => return Ok(output),
             Step::Tick(now) => self.detector.tick(*now)?,
             Step::Flush => self.detector.flush()?,
         };

@@ -9,6 +9,7 @@
 //! | 3 tick | now i64 |
 //! | 4 flush | |
 //! | 5 tagged | the tag of a QoS 2 exchange ([`ExchangeTag`]) 46 bytes, then a record of kind 1 or 2 |
+//! | 6 reset of a baseline | time i64, length u32, asset in UTF-8 |
 //!
 //! Times are nanoseconds since 1970; sensors are the numbers in the store's table `sensors`. The other topics hold
 //! JSON, except `processed-data`, which holds feature batches in postcard's encoding.
@@ -52,6 +53,13 @@ pub enum RawRecord {
     },
     /// The end of a recording: close every window.
     Flush,
+    /// A user resets the baseline of an asset: what was learnt about it is forgotten, and its alerts resolve.
+    ResetBaseline {
+        /// Name of the asset.
+        asset: String,
+        /// Time of the reset, in nanoseconds since 1970.
+        time: i64,
+    },
 }
 
 /// A record that cannot be decoded.
@@ -80,6 +88,12 @@ impl RawRecord {
                 out.extend_from_slice(&now.to_le_bytes());
             }
             Self::Flush => out.push(4),
+            Self::ResetBaseline { asset, time } => {
+                out.push(6);
+                out.extend_from_slice(&time.to_le_bytes());
+                out.extend_from_slice(&encode_count(asset.len()));
+                out.extend_from_slice(asset.as_bytes());
+            }
         }
     }
 
@@ -120,6 +134,13 @@ impl RawRecord {
             }
             [3] => Self::Tick { now: i64::from_le_bytes(take_bytes(&mut bytes)?) },
             [4] => Self::Flush,
+            [6] => {
+                let time = i64::from_le_bytes(take_bytes(&mut bytes)?);
+                let length = u32::from_le_bytes(take_bytes(&mut bytes)?) as usize;
+                let asset = decode_column(&mut bytes, length, u8::from_le_bytes)?;
+                let asset = String::from_utf8(asset).map_err(|_| RecordError("its asset is not UTF-8"))?;
+                Self::ResetBaseline { asset, time }
+            }
             _ => return Err(RecordError("its kind is unknown")),
         };
         if bytes.is_empty() { Ok(record) } else { Err(RecordError("it is longer than its fields")) }
@@ -185,6 +206,7 @@ mod tests {
             rows in prop::collection::vec((any::<u32>(), any::<i64>(), -1e300f64..1e300), 0..50),
             samples in prop::collection::vec(-1e30f32..1e30, 0..50),
             number in any::<i64>(),
+            asset in ".{0,40}",
         ) {
             let (mut sensor, mut time, mut value) = (Vec::new(), Vec::new(), Vec::new());
             for (a, b, c) in rows {
@@ -197,6 +219,7 @@ mod tests {
                 RawRecord::Waveform { arrival: number, sensor: 7, start: number, rate: 25_600.0, samples },
                 RawRecord::Tick { now: number },
                 RawRecord::Flush,
+                RawRecord::ResetBaseline { asset, time: number },
             ] {
                 let mut bytes = Vec::new();
                 record.encode(&mut bytes);
@@ -208,6 +231,21 @@ mod tests {
         #[test]
         fn decoding_arbitrary_bytes_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = RawRecord::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_damaged_reset_is_an_error() {
+        let reset = |length: u32, asset: &[u8]| [&[6][..], &[0; 8], &length.to_le_bytes(), asset].concat();
+        assert!(RawRecord::decode(&reset(2, b"ab")).is_ok());
+        for (bytes, expected) in [
+            (reset(3, b"ab"), "it ends early"),
+            (reset(1, b"ab"), "longer than its fields"),
+            (reset(2, b"a\xff"), "its asset is not UTF-8"),
+            (vec![7], "its kind is unknown"),
+        ] {
+            let error = RawRecord::decode(&bytes).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -14,7 +14,7 @@ const EXCHANGE_SEGMENT_SIZE: u64 = 1 << 20;
 /// A named stream of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    /// Decoded readings and ticks.
+    /// Decoded readings, ticks and resets of baselines.
     Raw,
     /// Features of closed windows.
     Processed,

@@ -16,7 +16,7 @@ pub struct ActionRow {
     pub time: i64,
     /// The kind of action, such as `acknowledge`.
     pub action: String,
-    /// Id of the anomaly or work order.
+    /// Id of the anomaly or work order, or name of the machine.
     pub target: String,
     /// Its asset.
     pub asset: String,

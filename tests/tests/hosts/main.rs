@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod baseline;
 mod brokers;
 mod clients;
 mod crash;

@@ -105,6 +105,11 @@ fn no_route_reveals_data_of_another_site() {
     assert_eq!(send_as(&host, &bob, "POST", "/api/v1/keys", Some(&key)).status, 403);
     let act = format!("/api/v1/anomalies/{id}/acknowledge");
     assert_eq!(send_as(&host, &bob, "POST", &act, Some(&json!({}))).status, 404);
+    let reset = |token: &str| {
+        let body = json!({"reason": "repaired"});
+        send_as(&host, token, "POST", "/api/v1/machines/south/m/reset-baseline", Some(&body)).status
+    };
+    assert_eq!((reset(&bob), reset(&ada)), (404, 200));
 }
 
 #[test]

@@ -192,6 +192,57 @@ fn a_tick_drops_alerts_after_their_cooldown_and_resolves_nothing() {
 }
 
 #[test]
+fn a_reset_of_the_baseline_resolves_the_alerts_of_the_asset() {
+    let mut stage = Stage::new("");
+    let empty = stage.alerter.snapshot();
+    stage.push_anomaly();
+    let opened = stage.push_anomaly().unwrap();
+    let sensor_fault = |anomaly: &mut Anomaly| {
+        (anomaly.sensor, anomaly.fault_mode) = (format!("{ASSET}/current"), Some("sensor-stuck".into()));
+    };
+    let fault = stage.push_anomaly_with(Severity::Critical, sensor_fault).unwrap();
+    // Other assets keep their alerts: ids are compared as a whole.
+    let before = stage.alerter.snapshot();
+    assert_eq!(stage.alerter.resolve("plant/hall/Pump-0", 900 * SECOND), []);
+    assert_eq!(stage.alerter.snapshot(), before);
+    let mut restored = Alerter::restore("", &before).unwrap();
+    let resolved = stage.alerter.resolve(ASSET, 900 * SECOND);
+    assert_eq!(restored.resolve(ASSET, 900 * SECOND), resolved);
+    let ids: Vec<&str> = resolved.iter().map(|alert| alert.id.as_str()).collect();
+    assert_eq!(ids, [opened.id.as_str(), fault.id.as_str()]);
+    for alert in &resolved {
+        assert_eq!((alert.state, alert.resolved), (AlertState::Resolved, Some(900 * SECOND)));
+        assert_eq!(alert.updated, 900 * SECOND);
+        assert!(alert.message.contains("the baseline was reset") && alert.message.contains("rms 9.1"), "{alert:?}");
+    }
+    assert_eq!((resolved[0].anomalies, resolved[0].opened), (opened.anomalies, opened.opened));
+    assert_eq!(stage.alerter.snapshot(), empty);
+    assert_eq!(stage.alerter.resolve(ASSET, 900 * SECOND), []);
+    // Within the cooldown too, the next alert is a new one, and needs two windows.
+    assert_eq!(stage.push_anomaly(), None);
+    let next = stage.push_anomaly().unwrap();
+    assert_eq!(next.anomalies, 2);
+    assert_ne!(next.id, opened.id);
+}
+
+#[test]
+fn a_reset_forgets_counted_windows_and_resolved_alerts() {
+    let mut stage = Stage::new("");
+    stage.push_anomaly();
+    assert_eq!(stage.alerter.resolve(ASSET, 60 * SECOND), []);
+    assert_eq!(stage.push_anomaly(), None);
+    let first = stage.push_anomaly().unwrap();
+    // The clock of the host is behind that of the readings: the alert does not resolve before its last change.
+    assert_eq!(stage.alerter.resolve(ASSET, 1)[0].resolved, Some(first.updated));
+    stage.push_anomaly();
+    stage.push_anomaly().unwrap();
+    resolve(&mut stage);
+    assert_eq!(stage.alerter.resolve(ASSET, 900 * SECOND), []);
+    stage.push_anomaly();
+    assert_eq!(stage.push_anomaly().unwrap().anomalies, 2);
+}
+
+#[test]
 fn a_milder_anomaly_opens_no_alert_but_keeps_one_open() {
     let mut stage = Stage::new(r#"{"minimum_severity":"high"}"#);
     for _ in 0..5 {

@@ -41,8 +41,8 @@ impl<'a> MatchedPath<'a> {
                 continue;
             };
             let Some(id) = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else { continue };
-            // Ids of sensors contain slashes, which users rarely encode as %2F.
-            if id.is_empty() || (id.contains('/') && !route.path.starts_with("/api/v1/sensors/")) {
+            // Names of sensors and machines contain slashes, which users rarely encode as %2F.
+            if id.is_empty() || (id.contains('/') && !has_name(route.path)) {
                 continue;
             }
             // The longest suffix wins: `/sensors/a/readings` are the readings of `a`.
@@ -84,6 +84,11 @@ impl<'a> MatchedPath<'a> {
             ))
         })
     }
+}
+
+/// Returns whether the template's `{…}` stands for the name of a sensor or a machine, which may contain slashes.
+pub(crate) fn has_name(template: &str) -> bool {
+    template.starts_with("/api/v1/sensors/") || template.starts_with("/api/v1/machines/")
 }
 
 /// Returns the route of a method and a path, for the guard of a host. A file of the dashboard counts as `/`, HEAD as

@@ -57,6 +57,10 @@ pub(super) const SENSOR_ID: Parameter = Parameter {
     kind: ParameterKind::SensorName,
     ..path("id", "The sensor's name, with slashes as they are or encoded as %2F.", "north/hall-1/pump-1/vibration")
 };
+pub(super) const MACHINE_NAME: Parameter = Parameter {
+    kind: ParameterKind::SensorName,
+    ..path("asset", "The machine's name, with slashes as they are or encoded as %2F.", "north/hall-1/pump-1")
+};
 pub(super) const ANOMALY_ID: Parameter = path("id", "The anomaly's id.", "00000000000000000000000000000001");
 pub(super) const IF_MATCH: Parameter = Parameter {
     name: "If-Match",

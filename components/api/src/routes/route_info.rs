@@ -63,6 +63,7 @@ pub(crate) enum Handler {
     AnomalyActions,
     Action(Action),
     AmendWorkOrder,
+    ResetBaseline,
     Detect,
     RequestPlan,
     PlanStatus,
@@ -137,7 +138,8 @@ pub(crate) struct BodyInfo {
     pub(crate) example: &'static str,
 }
 
-/// The description of a route. `path` is a template, in which `{id}` stands for any text without a slash.
+/// The description of a route. `path` is a template, in which `{id}` stands for any text without a slash, and names of
+/// sensors and machines with slashes.
 #[derive(Clone)]
 pub struct RouteInfo {
     /// The method. GET includes HEAD.

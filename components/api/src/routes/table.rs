@@ -121,6 +121,13 @@ pub static ROUTES: &[RouteInfo] = &[
     list("/api/v1/machines", &listing::MACHINES, &[ASSET, LIMIT, CURSOR])
         .with_docs("listMachines", "machines", "Machines, most severe first")
         .with_responses(page_reply!(Machine)),
+    post("/api/v1/machines/{asset}/reset-baseline", Handler::ResetBaseline)
+        .with_docs("resetBaseline", "machines", "Resets the baseline of a machine")
+        .with_description("Forgets what was learnt about the machine, and resolves its alerts. It is learnt again before it is judged.")
+        .with_params(&[MACHINE_NAME])
+        .with_json_body(true, schema_of::<BaselineReset>, r#"{"reason": "repaired", "comment": "New bearings."}"#)
+        .with_responses(&[ResponseInfo::json(200, "The recorded action.", schema_of::<ActionRow>)])
+        .with_errors(&[404, 409]),
     get("/api/v1/assets", Handler::Assets)
         .with_docs("getAssets", "machines", "The tree of sites, areas and machines")
         .with_responses(json_reply!(200, "The tree of sites, areas and machines.", AssetTree)),

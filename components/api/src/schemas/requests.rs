@@ -2,12 +2,13 @@
 
 use std::{borrow::Cow, fmt};
 
+use async_graphql::Enum;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::scalars::{
     BoundedNumber, BoundedText, JsonObject, Name, Remark, SensorName, StrictObject, Timestamp, non_null,
@@ -52,6 +53,10 @@ pub(crate) struct Amendment {
     #[serde(default, deserialize_with = "non_null")]
     #[schemars(with = "OrderStatusChange")]
     pub(crate) status: Option<OrderStatusChange>,
+    /// Whether the baseline of the machine is reset too, because the repair changed it. Requires the status `done`.
+    #[serde(default, deserialize_with = "non_null")]
+    #[schemars(with = "bool")]
+    pub(crate) reset_baseline: Option<bool>,
 }
 
 /// The status of a work order.
@@ -81,6 +86,62 @@ impl OrderStatusChange {
             Self::Done => "done",
             Self::Cancelled => "cancelled",
         }
+    }
+}
+
+/// A reset of the baseline of a machine.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BaselineReset {
+    /// What changed.
+    pub(crate) reason: ResetReason,
+    /// A comment, as text.
+    #[serde(default, deserialize_with = "non_null")]
+    #[schemars(with = "Remark")]
+    pub(crate) comment: Option<Remark>,
+}
+
+/// The reason to reset the baseline of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Enum)]
+#[schemars(rename_all = "kebab-case")]
+pub(crate) enum ResetReason {
+    Repaired,
+    Replaced,
+    Cleaned,
+    NewOperatingMode,
+    NewNormal,
+}
+
+// Implemented by hand, as that of `OrderStatusChange`.
+impl<'de> Deserialize<'de> for ResetReason {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        Self::ALL.into_iter().find(|known| known.name() == name).ok_or_else(|| {
+            D::Error::custom(format!("{name:?}, expected one of {}", Self::ALL.map(Self::name).join(", ")))
+        })
+    }
+}
+
+impl ResetReason {
+    const ALL: [Self; 5] = [Self::Repaired, Self::Replaced, Self::Cleaned, Self::NewOperatingMode, Self::NewNormal];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Repaired => "repaired",
+            Self::Replaced => "replaced",
+            Self::Cleaned => "cleaned",
+            Self::NewOperatingMode => "new-operating-mode",
+            Self::NewNormal => "new-normal",
+        }
+    }
+
+    /// Returns the text of the action, in the form that `wit/line-api.wit` documents.
+    pub(crate) fn action_text(self, comment: Option<&str>) -> String {
+        let mut text = json!({ "reason": self.name() });
+        if let Some(comment) = comment.filter(|comment| !comment.is_empty()) {
+            text["comment"] = json!(comment);
+        }
+        text.to_string()
     }
 }
 

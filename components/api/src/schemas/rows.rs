@@ -136,7 +136,7 @@ pub(crate) struct Machine {
     pub(crate) next_order: Option<Timestamp>,
 }
 
-/// An action of a user on an anomaly or a work order.
+/// An action of a user on an anomaly, a work order or a machine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, SimpleObject)]
 #[schemars(rename = "Action")]
 #[graphql(name = "Action")]
@@ -144,7 +144,7 @@ pub(crate) struct ActionRow {
     pub(crate) id: String,
     pub(crate) time: Timestamp,
     pub(crate) action: String,
-    /// The id of the anomaly or the work order.
+    /// The id of the anomaly or the work order, or the name of the machine.
     pub(crate) target: String,
     pub(crate) asset: Option<String>,
     /// The user.

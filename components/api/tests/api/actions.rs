@@ -119,6 +119,7 @@ fn moving_an_order_pins_it() {
         (r#"{"scheduled_time": "2026-01-01T00:00:02Z"}"#, json!({ "scheduled_time": T0 + 2 * SECOND, "pinned": true })),
         (r#"{"technician": "Bo", "pinned": false}"#, json!({ "technician": "Bo", "pinned": false })),
         (r#"{"status": "done"}"#, json!({ "status": "done" })),
+        (r#"{"status": "done", "reset_baseline": true}"#, json!({ "status": "done", "reset_baseline": true })),
         (r#"{"pinned": true}"#, json!({ "pinned": true })),
     ] {
         let line = plant();
@@ -133,6 +134,62 @@ fn moving_an_order_pins_it() {
 }
 
 #[test]
+fn the_baseline_of_a_machine_can_be_reset() {
+    let line = plant();
+    for path in ["north/hall-1/pump-1", "north%2Fhall-1%2Fpump-1"] {
+        let uri = format!("/api/v1/machines/{path}/reset-baseline");
+        let payload = r#"{"reason": "new-operating-mode", "comment": "a larger impeller"}"#;
+        let response = send(&line, Method::POST, &uri, payload);
+        assert_eq!(response.status(), 200, "{}", body(&response));
+        let (action, id, text) = recorded_actions(&line).remove(0);
+        assert_eq!((action, id.as_str()), (Action::ResetBaseline, "north/hall-1/pump-1"));
+        let expected = json!({ "reason": "new-operating-mode", "comment": "a larger impeller" });
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        let recorded = body(&response);
+        assert_eq!(
+            (&recorded["action"], &recorded["target"], &recorded["time"]),
+            (&json!("reset-baseline"), &json!("north/hall-1/pump-1"), &json!("2026-01-01T01:00:00Z"))
+        );
+        // The actions of the machine contain it.
+        assert_eq!(body(&get(&line, "/api/v1/actions?asset=north/hall-1/pump-1"))["items"][0], recorded);
+    }
+    send(&line, Method::POST, "/api/v1/machines/south/reset-baseline", r#"{"reason": "repaired"}"#);
+    assert_eq!(recorded_actions(&line)[0].2, r#"{"reason":"repaired"}"#);
+}
+
+#[test]
+fn invalid_resets_are_rejected() {
+    let line = plant();
+    let reset = |name: &str, payload: &str| {
+        send(&line, Method::POST, &format!("/api/v1/machines/{name}/reset-baseline"), payload)
+    };
+    let repaired = r#"{"reason": "repaired"}"#;
+    problem(&reset("north/hall-1/pump-2", repaired), 404);
+    problem(&reset("north/../pump-1", repaired), 400);
+    problem(&reset("north%00", repaired), 400);
+    problem(&reset("south", ""), 400);
+    assert!(reset("south", repaired).status() == 200 && recorded_actions(&line).len() == 2);
+    let long = json!({ "reason": "cleaned", "comment": "ä".repeat(2_001) }).to_string();
+    for (payload, expected_pointer, expected_detail) in [
+        ("{}", "", "missing field `reason`"),
+        (
+            r#"{"reason": "bored"}"#,
+            "/reason",
+            "\"bored\", expected one of repaired, replaced, cleaned, new-operating-mode",
+        ),
+        (r#"{"reason": {"repaired": null}}"#, "/reason", "expected a string"),
+        (r#"{"reason": "repaired", "comment": null}"#, "/comment", "expected a string"),
+        (long.as_str(), "/comment", "a text of 2001 characters, expected 1 to 2000"),
+        (r#"{"reason": "repaired", "by": "Ada"}"#, "/by", "unknown field `by`"),
+    ] {
+        let (pointer, detail) = invalid_body(&reset("south", payload));
+        assert_eq!(pointer, expected_pointer, "{detail}");
+        assert!(detail.contains(expected_detail), "{payload}: {detail}");
+    }
+    assert!(recorded_actions(&line).is_empty());
+}
+
+#[test]
 fn invalid_amendments_are_rejected() {
     let line = plant();
     for (payload, expected_pointer, expected_detail) in [
@@ -141,6 +198,7 @@ fn invalid_amendments_are_rejected() {
         (r#"{"pinned": 1}"#, "/pinned", "invalid type: integer `1`, expected a boolean"),
         (r#"{"status": "lost"}"#, "/status", "\"lost\", expected one of planned, done, cancelled"),
         (r#"{"status": {"done": null}}"#, "/status", "expected a string"),
+        (r#"{"reset_baseline": "yes"}"#, "/reset_baseline", "expected a boolean"),
         (
             r#"{"scheduled_time": "tomorrow"}"#,
             "/scheduled_time",

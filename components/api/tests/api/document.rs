@@ -58,7 +58,7 @@ fn the_document_is_consistent() {
             if find_route(&method, path).unwrap().edge_only {
                 continue;
             }
-            let path = path.replace("{id}", "00000000000000000000000000000001");
+            let path = path.replace("{id}", "00000000000000000000000000000001").replace("{asset}", "south");
             let response = crate::memory::send(&line, method, &path, &body.to_string());
             assert!(response.status().is_success(), "{path}: {}", crate::memory::body(&response));
         }
@@ -76,6 +76,9 @@ fn routes_have_a_permission_and_a_rate_limit() {
     assert_eq!(route_access(Method::GET, "/api/v1/anomalies/stream"), Some(("streamAnomalies", Permission::Read)));
     assert_eq!(route_access(Method::POST, "/api/v1/anomalies/x/handle"), Some(("handleAnomaly", Permission::Write)));
     assert_eq!(route_access(Method::PATCH, "/api/v1/work-orders/x"), Some(("amendWorkOrder", Permission::Write)));
+    for path in ["/api/v1/machines/a/b%2Fc/reset-baseline", "/api/v1/machines/a/reset-baseline"] {
+        assert_eq!(route_access(Method::POST, path), Some(("resetBaseline", Permission::Write)));
+    }
     assert_eq!(route_access(Method::DELETE, "/api/v1/users/x"), Some(("removeUser", Permission::Configure)));
     assert_eq!(route_access(Method::GET, "/api/v1/auth/me"), Some(("getMe", Permission::SignedIn)));
     assert_eq!(route_access(Method::GET, "/ws/anomalies"), Some(("watchAnomalies", Permission::Read)));
@@ -84,6 +87,8 @@ fn routes_have_a_permission_and_a_rate_limit() {
         (Method::GET, "/api/v1/anomalies/"),
         (Method::GET, "/api/v1/anomalies/x/handle"),
         (Method::POST, "/api/v1/sensors"),
+        (Method::POST, "/api/v1/machines/reset-baseline"),
+        (Method::GET, "/api/v1/machines/a"),
         (Method::OPTIONS, "/api/v1/sensors"),
         (Method::GET, "/nowhere"),
     ] {

@@ -181,6 +181,27 @@ fn mutations_perform_actions() {
     assert_eq!(missing["errors"][0]["extensions"]["code"], "NOT_FOUND");
 }
 
+#[test]
+fn a_mutation_resets_a_baseline() {
+    let line = plant();
+    let mutation = |asset: &str, arguments: &str| {
+        format!("mutation {{ resetBaseline(asset: \"{asset}\", {arguments}) {{ action target text time }} }}")
+    };
+    let recorded = data(&line, &mutation("south", "reason: NEW_NORMAL, comment: \"c\""));
+    assert_eq!(
+        (&recorded["resetBaseline"]["action"], &recorded["resetBaseline"]["target"]),
+        (&json!("reset-baseline"), &json!("south"))
+    );
+    let text = serde_json::from_str::<Value>(recorded["resetBaseline"]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(text, json!({ "reason": "new-normal", "comment": "c" }));
+    assert_eq!(line.actions.borrow()[0].action, Action::ResetBaseline);
+    let missing = query_graphql(&line, &mutation("nowhere", "reason: REPAIRED"));
+    assert_eq!(missing["errors"][0]["extensions"]["code"], "NOT_FOUND");
+    let long = format!("reason: REPAIRED, comment: \"{}\"", "a".repeat(2_001));
+    assert!(error(&query_graphql(&line, &mutation("south", &long))).contains("at most 2000 characters"));
+    error(&query_graphql(&line, &mutation("south", "reason: BORED")));
+}
+
 const MUTATION: &str = "mutation { acknowledgeAnomaly(id: \"00000000000000000000000000000001\") { id } }";
 
 #[test]

@@ -129,6 +129,10 @@ impl LineApi for Memory {
                 self.put_row(Table::WorkOrders, row.clone());
                 row
             }
+            Action::ResetBaseline => {
+                let not_found = || LineApiError::NotFound(format!("there is no machine {id:?}"));
+                self.rows_of(Table::Machines).into_iter().find(|row| row["asset"] == *id).ok_or_else(not_found)?
+            }
             _ => {
                 let mut row = self.target(Table::Anomalies, id)?;
                 if matches!(action, Action::Handle | Action::FalseAlarm) {
@@ -139,12 +143,12 @@ impl LineApi for Memory {
             }
         };
         let count = self.actions.borrow().len();
-        let action = json!({
-            "id": format!("{count:032x}"), "time": now, "action": format!("{action:?}").to_lowercase(), "target": id,
+        let recorded = json!({
+            "id": format!("{count:032x}"), "time": now, "action": action.name(), "target": id,
             "asset": row["asset"], "actor": "local", "text": text,
         });
-        self.put_row(Table::Actions, action);
-        Ok(row.to_string())
+        self.put_row(Table::Actions, recorded.clone());
+        Ok(if *action == Action::ResetBaseline { recorded } else { row }.to_string())
     }
 
     fn detect(&self, request: &DetectRequest) -> Result<Verdict, LineApiError> {

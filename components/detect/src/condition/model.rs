@@ -57,12 +57,12 @@ const ZERO_MEAN: f64 = 3.0;
 
 /// Texts of the events.
 const CHANGE_SEEN: &str = "lower than all that was learnt, as after a repair; learnt as normal when it lasts. \
-                           If the machine was repaired, let it learn anew, so that the old state is forgotten";
+                           If the machine was repaired, reset its baseline, so that the old state is forgotten";
 const CHANGE_LEARNT: &str = "the lower level is now learnt as normal, beside the old one";
 const NEW_STATE_SEEN: &str =
     "an operating state that was not seen before; it is learnt before anything is judged in it";
 const RESTARTED: &str = "learning starts anew: what was learnt before belongs to another model or version";
-const ANEW: &str = "learning starts anew, as requested";
+const RESET: &str = "learning starts anew, because the baseline was reset";
 
 /// The state of an asset; see the module documentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -218,7 +218,7 @@ impl ConditionModel {
             ..ConditionOutcome::default()
         };
         if let Some(asked) = self.tells_start.take() {
-            let text = Some(if asked { ANEW } else { RESTARTED });
+            let text = Some(if asked { RESET } else { RESTARTED });
             outcome.drifts.push(DriftEvent { kind: DriftKind::Drifted, sensors: Vec::new(), p_value: 1.0, text });
         }
         if levels.iter().all(|level| !level.is_finite()) || share <= 0.0 {
@@ -713,7 +713,7 @@ impl ConditionModel {
     }
 
     /// Forgets what was learnt, as after a repair; the resolution of the sensors stays known.
-    pub(crate) fn learn_anew(&mut self) {
+    pub(crate) fn reset_baseline(&mut self) {
         let tracks = std::mem::take(&mut self.tracks);
         let tracks = tracks.into_iter().map(Track::without_levels).collect();
         // The windows that have begun contain readings from before.

@@ -1,5 +1,5 @@
-//! The default model: neither batches, restarts, names nor the beginning of the recording matter, and old snapshots start
-//! anew with a record.
+//! The default model: neither batches, restarts, names nor the beginning of the recording matter. Old snapshots and a
+//! reset baseline start anew with a record.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::common::{self, S, SENSORS, T0, join, pump, push, push_windows, windows};
@@ -77,6 +77,39 @@ fn an_old_snapshot_starts_anew_and_says_so() {
     let mut stage = Stage::restore(CONFIG, &ensemble.snapshot()).unwrap();
     let found = push_windows(&mut stage, &out, 300, 330);
     assert!(found.drifts.iter().any(|drift| drift.message.contains("learning starts anew")), "{:?}", found.drifts);
+}
+
+#[test]
+fn a_reset_baseline_is_learnt_again_before_anything_is_judged() {
+    let out = faulty();
+    let mut stage = Stage::open(CONFIG).unwrap();
+    let before = push_windows(&mut stage, &out, 0, 1050);
+    assert!(before.anomalies.len() > 20, "{}", before.anomalies.len());
+    let known = stage.snapshot();
+    stage.reset_baseline("p/other");
+    assert_eq!(stage.snapshot(), known);
+    stage.reset_baseline("p/pump");
+    assert_ne!(stage.snapshot(), known);
+    // A restart after the reset does not matter.
+    let mut restored = Stage::restore(CONFIG, &stage.snapshot()).unwrap();
+    let reset_at = before.scores.last().unwrap().end;
+    let after = push_windows(&mut stage, &out, 1050, out.windows.len());
+    assert_eq!(push_windows(&mut restored, &out, 1050, out.windows.len()), after);
+    assert!(after.drifts[0].message.contains("the baseline was reset"), "{:?}", after.drifts);
+    // 40 windows are learnt first, 10 s apart. What raised alarms is normal then.
+    assert!(after.scores.first().is_some_and(|score| score.end >= reset_at + 400 * S), "{:?}", after.scores.first());
+    assert!(after.anomalies.is_empty(), "{:?}", after.anomalies);
+}
+
+#[test]
+fn a_reset_baseline_of_another_model_is_learnt_again() {
+    let out = faulty();
+    let mut stage = Stage::open(common::ENSEMBLE).unwrap();
+    assert!(!push_windows(&mut stage, &out, 0, 600).scores.is_empty());
+    stage.reset_baseline("p/pump");
+    // The warm-up takes 30 windows of three rows.
+    assert!(push_windows(&mut stage, &out, 600, 680).scores.is_empty());
+    assert!(!push_windows(&mut stage, &out, 680, out.windows.len()).scores.is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::common::{self, S, T0, detect, normal, pump, push, source};
 use wheeltapper_detect::{Detected, Severity, Stage};
-use wheeltapper_featurize::{Batch, Featurizer, Waveform, features::WAVEFORM_FEATURES};
+use wheeltapper_featurize::{Batch, Featurized, Featurizer, Waveform, features::WAVEFORM_FEATURES};
 
 const RATE: f64 = 25_600.0;
 const SHAFT: f64 = 1475.0 / 60.0;
@@ -43,13 +43,17 @@ fn waveforms(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> 
         .collect()
 }
 
-fn detect_waveforms(samples: &[Vec<f32>]) -> Detected {
+fn features(samples: &[Vec<f32>]) -> Featurized {
     let recordings: Vec<Waveform<'_>> = (0..)
         .zip(samples)
         .map(|(at, samples)| Waveform { sensor: 0, start: T0 + at * 600 * S, rate: RATE, samples })
         .collect();
     let batch = Batch { sensors: &TABLE, waveforms: &recordings, ..Batch::default() };
-    let out = Featurizer::open(MACHINE).unwrap().push(&batch).unwrap();
+    Featurizer::open(MACHINE).unwrap().push(&batch).unwrap()
+}
+
+fn detect_waveforms(samples: &[Vec<f32>]) -> Detected {
+    let out = features(samples);
     let mut stage = Stage::open(DETECT).unwrap();
     let mut all = push(&mut stage, &TABLE, &WAVEFORM_FEATURES, &out.waveforms);
     common::join(&mut all, stage.flush());
@@ -89,6 +93,18 @@ fn a_new_sensor_is_diagnosed_without_a_warmup() {
     let found = detect_waveforms(&waveforms(2, 3, 2048, |_| 6.0));
     assert!(found.anomalies.iter().any(|found| found.fault_mode == Some("bearing-outer-race")), "{found:?}");
     assert!(found.anomalies.iter().all(|found| found.model == "envelope"));
+}
+
+#[test]
+fn a_reset_baseline_of_waveforms_is_learnt_again() {
+    let out = features(&waveforms(3, 32, 2048, |_| 0.0));
+    let mut stage = Stage::open(DETECT).unwrap();
+    let before = push(&mut stage, &TABLE, &WAVEFORM_FEATURES, &out.waveforms[..26]);
+    assert!(!before.scores.is_empty());
+    stage.reset_baseline("p/fan");
+    let mut after = push(&mut stage, &TABLE, &WAVEFORM_FEATURES, &out.waveforms[26..]);
+    common::join(&mut after, stage.flush());
+    assert!(after.scores.is_empty(), "{:?}", after.scores);
 }
 
 #[test]

@@ -88,9 +88,9 @@ impl Chain {
         }
     }
 
-    /// Starts learning anew, as after a repair.
-    pub fn learn_anew(&mut self, asset: &str) {
-        self.stage.learn_anew(asset);
+    /// Resets the baseline, as after a repair.
+    pub fn reset_baseline(&mut self, asset: &str) {
+        self.stage.reset_baseline(asset);
     }
 
     pub fn push(&mut self, sensors: &[(&str, &str)], readings: &Readings) {

@@ -126,7 +126,7 @@ fn faulty_while_it_is_learnt_and_then_repaired() {
         let readings = Pump::of_seed(seed).run(seed, 54.0, |_| 1.0, again);
         let repair = readings.partition_point(|reading| reading.1 < crate::machine::T0 + 30 * 3600 * crate::machine::S);
         chain.push(&SENSORS, &readings[..repair].to_vec());
-        chain.learn_anew(ASSET);
+        chain.reset_baseline(ASSET);
         chain.push(&SENSORS, &readings[repair..].to_vec());
         expect_found("fault again", seed, &chain.finish(), 50.0, 51.0);
     }

@@ -5,7 +5,7 @@ use crate::{
     contract_mapping::alert_row,
     contracts::alert::Alerter,
     error::describe_stage_error,
-    events::{AlertEvent, PlannerCommand},
+    events::{AlertEvent, FollowUp, PlannerCommand},
     queue::QueuedEvent,
     rows::{ALERTS, RowBatch, with_sequence},
     stage_driver::{Stage, StageOutput},
@@ -26,7 +26,7 @@ impl Stage for AlertStage {
         opened.map(Self).map_err(|error| describe_stage_error(&error))
     }
 
-    fn process(&self, _key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
+    fn process(&self, key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
         let input: AlertEvent = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
         let mut alerts = Vec::new();
         let features_output = &input.detected;
@@ -44,8 +44,10 @@ impl Stage for AlertStage {
                     .map_err(|error| describe_stage_error(&error))?,
             );
         }
-        if let Some(now) = input.tick {
-            alerts.extend(self.0.tick(now).map_err(|error| describe_stage_error(&error))?);
+        match input.follow_up {
+            FollowUp::Nothing => {}
+            FollowUp::Tick(now) => alerts.extend(self.0.tick(now).map_err(|error| describe_stage_error(&error))?),
+            FollowUp::ResetBaseline(now) => alerts.extend(self.0.resolve(key, now)),
         }
         for alert in &alerts {
             rows.add(ALERTS, with_sequence(alert_row(alert).into_values(), event.seq));

@@ -6,7 +6,7 @@ use crate::{
     contracts::detect::{Detected, Detector},
     dictionary,
     error::describe_stage_error,
-    events::{AlertEvent, DetectEvent},
+    events::{AlertEvent, DetectEvent, FollowUp},
     queue::QueuedEvent,
     rows::{ANOMALIES, DRIFTS, PROGNOSES, RowBatch},
     stage_driver::{Stage, StageOutput},
@@ -27,11 +27,11 @@ impl Stage for DetectStage {
         opened.map(Self).map_err(|error| describe_stage_error(&error))
     }
 
-    fn process(&self, _key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
+    fn process(&self, key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
         let processed: DetectEvent = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
         let detected = self.0.push(&processed.features).map_err(|error| describe_stage_error(&error))?;
-        let tick_output = match processed.tick {
-            Some(now) => {
+        let tick_output = match processed.follow_up {
+            FollowUp::Tick(now) => {
                 let mut tick_output = self.0.tick(now).map_err(|error| describe_stage_error(&error))?;
                 while tick_output.has_more {
                     let rest = self.0.resume().map_err(|error| describe_stage_error(&error))?;
@@ -39,15 +39,20 @@ impl Stage for DetectStage {
                 }
                 Some(tick_output)
             }
-            None => None,
+            FollowUp::ResetBaseline(_) => {
+                self.0.reset_baseline(key);
+                None
+            }
+            FollowUp::Nothing => None,
         };
         for detected in std::iter::once(&detected).chain(&tick_output) {
             add_rows(detected, rows);
         }
-        if processed.tick.is_none() && detected.scores.asset.is_empty() && detected.anomalies.is_empty() {
+        let has_findings = !(detected.scores.asset.is_empty() && detected.anomalies.is_empty());
+        if processed.follow_up == FollowUp::Nothing && !has_findings {
             return Ok(StageOutput::default());
         }
-        let next_input = AlertEvent { detected, tick_output, tick: processed.tick };
+        let next_input = AlertEvent { detected, tick_output, follow_up: processed.follow_up };
         let next = postcard::to_allocvec(&next_input).map_err(|error| error.to_string())?;
         Ok(StageOutput { next_event: Some(next), ..StageOutput::default() })
     }

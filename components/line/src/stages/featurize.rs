@@ -8,11 +8,11 @@ use crate::{
     contract_mapping::reason_name,
     contracts::{
         featurize::{Featurized, Featurizer, Rejected},
-        types::{Arrival, Dictionary, FeatureBatch, ReadingBatch},
+        types::{Arrival, Dictionary, FeatureBatch, ReadingBatch, SensorTable},
     },
     dictionary::{self, names},
     error::describe_stage_error,
-    events::{DetectEvent, FeaturizeEvent},
+    events::{DetectEvent, FeaturizeEvent, FollowUp},
     queue::QueuedEvent,
     rows::{DEAD_LETTERS, FEATURE_LISTS, READINGS, RowBatch, WAVEFORMS, WINDOWS, doubles_blob, text_value},
     stage_driver::{Stage, StageOutput},
@@ -35,12 +35,14 @@ impl Stage for FeaturizeStage {
 
     fn process(&self, key: &str, event: &QueuedEvent, rows: &mut RowBatch) -> Result<StageOutput, String> {
         let mut raw: FeaturizeEvent = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
-        let (featurized, tick) = match &mut raw {
+        let (featurized, follow_up) = match &mut raw {
             FeaturizeEvent::Push(batch) => {
                 batch.arrivals = vec![Arrival { first: 0, time: event.time }];
-                (self.0.push(batch), None)
+                (self.0.push(batch), FollowUp::Nothing)
             }
-            FeaturizeEvent::Tick(now) => (self.0.tick(*now), Some(*now)),
+            FeaturizeEvent::Tick(now) => (self.0.tick(*now), FollowUp::Tick(*now)),
+            // Featurize learns nothing. The event goes on in the queues, so that it keeps its place among the windows.
+            FeaturizeEvent::ResetBaseline(now) => return detect_event(empty_features(), FollowUp::ResetBaseline(*now)),
         };
         let mut featurized = featurized.map_err(|error| describe_stage_error(&error))?;
         while featurized.has_more {
@@ -56,12 +58,11 @@ impl Stage for FeaturizeStage {
             }
         }
         add_windows(&featurized.features, key, rows);
-        if tick.is_none() && featurized.features.blocks.iter().all(|block| block.sensor.is_empty()) {
+        let has_windows = featurized.features.blocks.iter().any(|block| !block.sensor.is_empty());
+        if follow_up == FollowUp::Nothing && !has_windows {
             return Ok(StageOutput::default());
         }
-        let processed = DetectEvent { features: featurized.features, tick };
-        let next = postcard::to_allocvec(&processed).map_err(|error| error.to_string())?;
-        Ok(StageOutput { next_event: Some(next), ..StageOutput::default() })
+        detect_event(featurized.features, follow_up)
     }
 
     fn snapshot(&self) -> Vec<u8> {
@@ -88,6 +89,17 @@ impl Stage for FeaturizeStage {
         let lines = rows.map(|((&sensor, &time), &value)| reading_line(name(sensor), time, value)).collect::<String>();
         (Some("ndjson"), lines.into_bytes(), count(columns.sensor.len()))
     }
+}
+
+/// The output with the event for detect.
+fn detect_event(features: FeatureBatch, follow_up: FollowUp) -> Result<StageOutput, String> {
+    let next = postcard::to_allocvec(&DetectEvent { features, follow_up }).map_err(|error| error.to_string())?;
+    Ok(StageOutput { next_event: Some(next), ..StageOutput::default() })
+}
+
+fn empty_features() -> FeatureBatch {
+    let sensors = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+    FeatureBatch { sensors, blocks: Vec::new() }
 }
 
 /// Appends the next part of an output that featurize returned in several parts.

@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 use super::{MemoryPlatform, run};
 use crate::{
     Action, ActionError, ActionRequest, Dispatch, Filter, Line, LineError, Ports, Table, Topic,
-    action_rules::{self, OrderStatusChange, PlanRequest, RepairRequest, WorkOrderChange},
-    events::{PlanTask, PlannerCommand},
+    action_rules::{self, OrderStatusChange, PlanRequest, RepairRequest, WorkOrderChange, WorkOrderRequest},
+    events::{FeaturizeEvent, PlanTask, PlannerCommand},
     queue, schema,
 };
 
@@ -52,6 +52,12 @@ fn rejection(platform: &MemoryPlatform, action: Action, id: &str, text: &str) ->
 /// Returns the commands in the planner's queue.
 fn commands(platform: &MemoryPlatform) -> Vec<PlannerCommand> {
     let events = run(queue::read_after(platform, Topic::Alerts, "plant", 0)).unwrap();
+    events.iter().map(|event| postcard::from_bytes(&event.body).unwrap()).collect()
+}
+
+/// Returns the events in the first queue of an asset.
+fn raw_events(platform: &MemoryPlatform, asset: &str) -> Vec<FeaturizeEvent> {
+    let events = run(queue::read_after(platform, Topic::Raw, asset, 0)).unwrap();
     events.iter().map(|event| postcard::from_bytes(&event.body).unwrap()).collect()
 }
 
@@ -134,6 +140,8 @@ fn work_order_changes_are_validated_before_they_are_queued() {
         ("o", "{}", "invalid: the change of the work order has no field"),
         ("o", r#"{"when":1}"#, "invalid: invalid change of a work order: unknown field `when`"),
         ("o", r#"{"status":"unscheduled"}"#, "invalid: "),
+        ("o", r#"{"reset_baseline":true}"#, "conflict: reset_baseline is true, but the change does not finish"),
+        ("o", r#"{"status":"cancelled","reset_baseline":true}"#, "conflict: reset_baseline is true"),
         ("u", r#"{"pinned":true}"#, "conflict: the work order has no slot yet"),
         ("d", r#"{"pinned":true}"#, "conflict: the work order is done; set its status to planned"),
     ] {
@@ -144,6 +152,44 @@ fn work_order_changes_are_validated_before_they_are_queued() {
         "INSERT INTO alerts VALUES ('al', 'n/m', 's', 'high', 'resolved', 1, 2, 3, 1, 0.9, 'an', 'imbalance', '', '', '', 1)",
     );
     assert_eq!(error("d", r#"{"status":"planned"}"#), "conflict: the work order is done, and its alert is resolved");
+}
+
+#[test]
+fn a_reset_of_a_baseline_is_queued_behind_the_readings_and_recorded_once() {
+    let platform = platform();
+    let text = r#"{"reason":"new-operating-mode","comment":"a larger impeller"}"#;
+    for _ in 0..2 {
+        let row = execute(&platform, Action::ResetBaseline, "n/m", text).unwrap();
+        assert_eq!(
+            (&row["action"], &row["target"], &row["asset"], &row["text"], &row["time"]),
+            (&json!("reset-baseline"), &json!("n/m"), &json!("n/m"), &json!(text), &json!(7))
+        );
+        assert_eq!(actions(&platform, "n/m"), [row]);
+    }
+    assert_eq!(raw_events(&platform, "n/m"), [FeaturizeEvent::ResetBaseline(7)]);
+    assert_eq!(platform.notifications.lock().unwrap().last(), Some(&(Topic::Raw, "n/m".to_owned())));
+    assert!(
+        matches!(rejection(&platform, Action::ResetBaseline, "n/x", text), ActionError::NotFound(text) if text.contains("n/x"))
+    );
+    for text in ["", "{}", r#"{"reason":"bored"}"#, r#"{"reason":"cleaned","by":"Ada"}"#] {
+        assert!(matches!(rejection(&platform, Action::ResetBaseline, "n/m", text), ActionError::Invalid(_)), "{text}");
+    }
+    execute(&platform, Action::ResetBaseline, "n/m", r#"{"reason":"cleaned"}"#).unwrap();
+    assert_eq!((raw_events(&platform, "n/m").len(), raw_events(&platform, "n/x").len()), (2, 0));
+}
+
+#[test]
+fn a_finished_order_resets_the_baseline_of_its_machine_if_requested() {
+    let platform = platform();
+    execute(&platform, Action::Amend, "o", r#"{"status":"done","reset_baseline":false}"#).unwrap();
+    assert_eq!(raw_events(&platform, "n/m"), []);
+    let row = execute(&platform, Action::Amend, "o", r#"{"status":"done","reset_baseline":true}"#).unwrap();
+    assert_eq!((&row["status"], row.get("reset_baseline")), (&json!("done"), None));
+    assert_eq!(raw_events(&platform, "n/m"), [FeaturizeEvent::ResetBaseline(7)]);
+    let change = WorkOrderChange { status: Some(OrderStatusChange::Done), ..WorkOrderChange::default() };
+    let command = PlannerCommand::AmendWorkOrder { order: "o".into(), change, now: 7 };
+    assert_eq!(commands(&platform), [command.clone(), command]);
+    assert_eq!(actions(&platform, "o").len(), 2);
 }
 
 #[test]
@@ -195,7 +241,7 @@ fn a_plan_request_restricts_the_configuration_and_a_plan_is_summarised() {
 #[test]
 fn a_change_previews_the_work_order() {
     let order = json!({ "status": "unscheduled", "scheduled_time": null, "technician": null, "pinned": false });
-    let change_of = |text: &str| WorkOrderChange::parse(text).unwrap();
+    let change_of = |text: &str| WorkOrderRequest::parse(text).unwrap().change;
     let changed = change_of(r#"{"scheduled_time":5,"technician":"Ada"}"#).preview(order.clone());
     assert_eq!(changed, json!({ "status": "planned", "scheduled_time": 5, "technician": "Ada", "pinned": true }));
     assert_eq!(change_of(r#"{"status":"cancelled"}"#).preview(order.clone())["status"], "cancelled");

@@ -17,7 +17,7 @@ use crate::{
         worker::{RoundOutcome, Worker},
     },
     supervisor,
-    topics::RawRecord,
+    topics::{RawRecord, partition_of},
 };
 
 impl Simulation {
@@ -67,6 +67,24 @@ impl Simulation {
         });
         running.queue.push(Append { batches: parts, on_complete: done }.into());
         self.print_action(|| format!("append {numbers:?}"));
+    }
+
+    /// A user resets the baseline of a machine.
+    pub(super) fn reset_baseline(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let asset = format!("site/m{}", self.random.below(3));
+        let partition = usize::from(partition_of(&asset, self.partitions));
+        let mut payload = Vec::new();
+        RawRecord::ResetBaseline { asset: asset.clone(), time: 1 }.encode(&mut payload);
+        let mut framed = Vec::new();
+        wheeltapper_log::encode_frame(&payload, &mut framed);
+        let acknowledged = Arc::clone(&self.model.acknowledged_resets);
+        let done = Box::new(move |result: Result<(), CommitError>| {
+            acknowledged.fetch_add(u64::from(result.is_ok()), Ordering::AcqRel);
+        });
+        self.model.resets += 1;
+        running.queue.push(Append { batches: vec![(partition, framed)], on_complete: done }.into());
+        self.print_action(|| format!("the baseline of {asset} is reset"));
     }
 
     pub(super) fn commit_log(&mut self) {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use wheeltapper_log::Reader;
@@ -35,6 +38,12 @@ pub(super) struct ExpectedState {
     pub(super) append_outcomes: AppendOutcomes,
     /// Readings in records that a flipped bit damaged.
     pub(super) damaged: BTreeSet<u64>,
+    /// Number of resets of baselines that were sent.
+    pub(super) resets: u64,
+    /// Number of those that were acknowledged.
+    pub(super) acknowledged_resets: Arc<AtomicU64>,
+    /// Whether bits of the log were flipped, or the log was deleted.
+    pub(super) is_log_damaged: bool,
     /// Per work order: the number of accepted amendments, and of those with an unknown outcome.
     pub(super) amendments: BTreeMap<String, (u32, u32)>,
 }
@@ -123,7 +132,7 @@ impl ExpectedState {
         Ok(stored)
     }
 
-    /// Checks that the stages counted exactly the stored readings.
+    /// Checks that the stages counted exactly the stored readings, and each acknowledged reset once.
     fn verify_states(&self, stored: &BTreeMap<u64, u32>, states: &[FoldState]) -> Result<(), String> {
         let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
         for reading in stored.keys() {
@@ -139,6 +148,11 @@ impl ExpectedState {
         }
         if counted != expected {
             return Err(format!("the stages took {counted:?}, the store holds {expected:?}"));
+        }
+        let resets: u64 = states.iter().map(|state| state.resets).sum();
+        let least = if self.is_log_damaged { 0 } else { self.acknowledged_resets.load(Ordering::Acquire) };
+        if !(least..=self.resets).contains(&resets) {
+            return Err(format!("{resets} resets were executed; {least} were acknowledged, {} were sent", self.resets));
         }
         Ok(())
     }

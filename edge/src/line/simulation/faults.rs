@@ -120,6 +120,7 @@ impl Simulation {
         let header = wheeltapper_log::SEGMENT_HEADER_LEN as u64;
         let (byte, bit) = (header + self.random.below(length - header), u8::try_from(self.random.below(8)).unwrap());
         self.storage.flip_bit(path, byte, bit);
+        self.model.is_log_damaged = true;
         let after = self.readable_readings(&folder)?;
         let lost: Vec<_> = before.difference(&after).collect();
         let records: BTreeSet<u64> = lost.iter().map(|(offset, _)| *offset).collect();
@@ -142,6 +143,7 @@ impl Simulation {
             return Ok(());
         }
         let lost = self.readable_readings(&folder)?;
+        self.model.is_log_damaged = true;
         for file in self.storage.files().into_iter().filter(|path| path.starts_with(&folder)) {
             self.storage.remove_behind_log(&file);
         }

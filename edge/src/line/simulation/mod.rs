@@ -2,15 +2,15 @@
 //! clock and threads that a seed controls, and are compared with a model of what was acknowledged.
 //!
 //! A history is a sequence of actions drawn from the seed: readings are appended; the committer, the workers, the
-//! checkpoints and the planner each make a step; the configuration is changed; users amend work orders. Between any two
-//! of these, a write, a sync or an open fails, the disk is full or read-only, a lock is held, a bit flips, the log is
-//! deleted, a thread panics, the process dies or the power is lost. At the end all faults are cleared, everything must
-//! recover without help, and then:
+//! checkpoints and the planner each make a step; the configuration is changed; users amend work orders and reset
+//! baselines. Between any two of these, a write, a sync or an open fails, the disk is full or read-only, a lock is held,
+//! a bit flips, the log is deleted, a thread panics, the process dies or the power is lost. At the end all faults are
+//! cleared, everything must recover without help, and then:
 //!
 //! - every acknowledged reading is stored exactly once, or is in the dead letters because a stage fails on it, or was
 //!   in a record that a flipped bit damaged, or in a log that was deleted;
 //! - no other reading is stored more than once, and every stored reading was sent;
-//! - the stages' state counts exactly the readings that are stored;
+//! - the stages' state counts exactly the readings that are stored, and each acknowledged reset of a baseline once;
 //! - every finding is in the store, and once in its topic; every alert has its work order, every amendment was made
 //!   once;
 //! - everything that was written to a healthy partition was acknowledged, whatever faults another partition had.

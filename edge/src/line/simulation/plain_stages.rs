@@ -54,10 +54,12 @@ pub(super) struct StageSwitches {
     pub(super) wrong_rejections: AtomicU32,
 }
 
-/// The state: the number of readings of each sensor that were processed.
+/// The state: the number of readings of each sensor, and of resets, that were processed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FoldState {
     pub(super) readings: BTreeMap<String, u64>,
+    /// Number of resets of baselines.
+    pub(super) resets: u64,
     /// The configurations that were active when a reading was processed, in order.
     pub(super) configs: Vec<String>,
 }
@@ -73,7 +75,14 @@ impl Stages for PlainStages {
     fn run(&mut self, step: &Step, _: &Metrics) -> Result<StepOutput, CallError> {
         assert!(!self.switches.panic_next_step.swap(false, Ordering::AcqRel), "simulated panic of a worker");
         let mut output = StepOutput::empty();
-        let Step::Push(batch) = step else { return Ok(output) };
+        let batch = match step {
+            Step::Push(batch) => batch,
+            Step::ResetBaseline { .. } => {
+                self.state.resets += 1;
+                return Ok(output);
+            }
+            Step::Tick(_) | Step::Flush | Step::Dropped => return Ok(output),
+        };
         let readings = &batch.readings.readings;
         for ((&sensor, &time), &value) in readings.sensor.iter().zip(&readings.time).zip(&readings.value) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of readings are small")]

@@ -228,7 +228,8 @@ impl Simulation {
             95 if self.random.percent(25) => self.delete_log()?,
             95 => self.flip_bit()?,
             96 => self.inject_panic(),
-            97 => self.tick(),
+            97 if self.random.percent(50) => self.tick(),
+            97 => self.reset_baseline(),
             98 => self.kill_host(false),
             _ => self.kill_host(true),
         }

@@ -27,9 +27,13 @@ impl Worker {
     pub(super) fn bisect(&mut self, step: &Step, next: u64, error: &CallError) -> Result<(), WorkerError> {
         self.replace_stages(error)?;
         let Step::Push(batch) = step else {
-            // A tick concerns all assets.
+            // A tick concerns all assets, and a reset of a baseline is a record of its own.
             self.add_skipped_range(self.position, next, None);
-            tracing::error!(partition = self.partition, from = self.position, to = next, %error, "a tick was skipped because the stages fail on it");
+            let skipped = if let Step::ResetBaseline { asset, .. } = step { asset.as_str() } else { "" };
+            tracing::error!(
+                partition = self.partition, from = self.position, to = next, asset = %skipped, %error,
+                "a tick or the reset of an asset's baseline was skipped because the stages fail on it"
+            );
             return Ok(());
         };
         // So that each try starts at this offset.
