@@ -15,7 +15,9 @@ pub(crate) enum SensorKind {
     Temperature,
     /// Ambient temperature, humidity, weather.
     Ambient,
-    /// Speed, current, power, torque, load, flow: 0 when the machine stands still.
+    /// Speed of rotation: exactly 0 when the machine stands still.
+    Speed,
+    /// Current, power, torque, load, flow: near 0 when the machine stands still.
     Motion,
     /// A command or position: set point, valve, damper.
     Command,
@@ -26,7 +28,7 @@ pub(crate) enum SensorKind {
 }
 
 /// Words of each kind; the first kind with a matching word applies.
-const WORDS: [(SensorKind, &[&str]); 6] = [
+const WORDS: [(SensorKind, &[&str]); 7] = [
     (
         SensorKind::Counter,
         &["counter", "kwh", "energy", "odometer", "runtime", "run_hours", "operating_hours", "totali"],
@@ -35,15 +37,17 @@ const WORDS: [(SensorKind, &[&str]); 6] = [
     (SensorKind::Command, &["setpoint", "set_point", "command", "valve", "damper", "pitch", "position"]),
     (SensorKind::Vibration, &["vibration", "accel", "velocity", "noise", "sound", "ultraso", "vib"]),
     (SensorKind::Temperature, &["temp", "thermocouple", "pt100", "heat"]),
-    (SensorKind::Motion, &["speed", "rpm", "current", "power", "torque", "load", "flow"]),
+    (SensorKind::Speed, &["speed", "rpm"]),
+    (SensorKind::Motion, &["current", "power", "torque", "load", "flow"]),
 ];
 
 /// Units that name the kind when neither kind nor id does.
-const UNITS: [(SensorKind, &[&str]); 4] = [
+const UNITS: [(SensorKind, &[&str]); 5] = [
     (SensorKind::Counter, &["kWh", "MWh", "Wh"]),
     (SensorKind::Vibration, &["mm/s", "g", "m/s2", "m/s²"]),
     (SensorKind::Temperature, &["°C", "C", "K", "°F", "degC"]),
-    (SensorKind::Motion, &["rpm", "A", "kW", "W", "Nm", "m3/h", "m³/h", "l/min", "l/s"]),
+    (SensorKind::Speed, &["rpm"]),
+    (SensorKind::Motion, &["A", "kW", "W", "Nm", "m3/h", "m³/h", "l/min", "l/s"]),
 ];
 
 impl SensorKind {
@@ -60,7 +64,12 @@ impl SensorKind {
 
     /// True for what the process does to the machine.
     pub(crate) fn is_driver(self) -> bool {
-        matches!(self, Self::Ambient | Self::Motion | Self::Command)
+        self.is_motion() || matches!(self, Self::Ambient | Self::Command)
+    }
+
+    /// True for what is 0 when the machine stands still.
+    pub(crate) fn is_motion(self) -> bool {
+        matches!(self, Self::Speed | Self::Motion)
     }
 
     /// True if only a rise is bad. A fall of such a sensor, as after a repair, is a new state and no fault.
@@ -76,8 +85,7 @@ impl SensorKind {
             // is a quarter of the upper limit of zone B.
             Self::Vibration => (0.0, 0.05),
             Self::Temperature | Self::Ambient => (1.0, 0.0),
-            Self::Motion | Self::Command | Self::Counter => (0.0, 0.01),
-            Self::Other => (0.0, 0.0025),
+            Self::Speed | Self::Motion | Self::Command | Self::Counter | Self::Other => (0.0, 0.01),
         }
     }
 }

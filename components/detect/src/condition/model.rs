@@ -55,6 +55,9 @@ const TREND_LENGTH: usize = 60;
 /// Vibration around 0, by the standard deviation over the level, has no level.
 const ZERO_MEAN: f64 = 3.0;
 
+/// The floor of a temperature is larger by this factor if no sensor measures the ambient temperature, which it follows.
+const UNMEASURED_AMBIENT: f64 = 2.0;
+
 /// Texts of the events.
 const CHANGE_SEEN: &str = "lower than all that was learnt, as after a repair; learnt as normal when it lasts. \
                            If the machine was repaired, reset its baseline, so that the old state is forgotten";
@@ -401,6 +404,7 @@ impl ConditionModel {
         self.tracks.resize_with(context.members.len(), Track::default);
         self.deviations.resize(context.members.len() * NUMBERS, Deviation::default());
         self.seen.resize(context.members.len() * NUMBERS, 0.0);
+        let measures_ambient = self.kinds.contains(&SensorKind::Ambient);
         let all_drive = self.kinds.iter().all(|kind| kind.is_driver() || *kind == SensorKind::Counter);
         let count = context.members.len();
         let mut new_counters = Vec::new();
@@ -413,6 +417,9 @@ impl ConditionModel {
         for ((track, &kind), row) in self.tracks.iter_mut().zip(&self.kinds).zip(&window.rows) {
             let reading = row.as_ref().map(|row| Reading::of(row, &indices));
             let counted = track.is_counter(kind);
+            if kind == SensorKind::Temperature {
+                track.widen_floor(if measures_ambient { 1.0 } else { UNMEASURED_AMBIENT });
+            }
             let values = reading
                 .as_ref()
                 .map_or([f64::NAN; NUMBERS], |reading| track.push(reading, window.start, window.end, kind));
@@ -448,16 +455,18 @@ impl ConditionModel {
         }
     }
 
-    /// True if every driver of motion is 0, or if the vibration is far below all that was learnt.
+    /// True if every driver of motion is 0, if the speed is exactly 0, or if the vibration is far below all that was
+    /// learnt.
     fn is_standing(&self, numbers: &Numbers) -> bool {
-        let (mut moves, mut is_loud) = (false, false);
+        let (mut moves, mut is_stopped, mut is_loud) = (false, false, false);
         let (mut drivers, mut silent, mut vibrations) = (0, 0, 0);
         for (((kind, track), reading), role) in
             self.kinds.iter().zip(&self.tracks).zip(&numbers.readings).zip(numbers.roles.iter().step_by(NUMBERS))
         {
             let Some(reading) = reading else { continue };
             let highest = track.range().map_or(0.0, |(low, high)| low.abs().max(high.abs()));
-            if *kind == SensorKind::Motion && *role == Role::Driver {
+            if kind.is_motion() && *role == Role::Driver {
+                is_stopped |= *kind == SensorKind::Speed && reading.is_constant() && reading.level == 0.0;
                 drivers += 1;
                 moves |= !reading.is_zero() && reading.level.abs() > STANDSTILL_SHARE * highest;
             } else if *kind == SensorKind::Vibration {
@@ -468,7 +477,7 @@ impl ConditionModel {
                 is_loud |= lowest > 0.0 && reading.level.abs() >= 0.5 * lowest;
             }
         }
-        if drivers > 0 { !moves && !is_loud } else { vibrations > 0 && silent == vibrations }
+        if drivers > 0 { (!moves || is_stopped) && !is_loud } else { vibrations > 0 && silent == vibrations }
     }
 
     /// True while a window contains a change of a driver.

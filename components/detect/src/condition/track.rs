@@ -10,7 +10,7 @@ use crate::{sensor_kind::SensorKind, window::FeatureRow};
 pub(crate) const NUMBERS: usize = 3;
 /// Index of the level: the median, or the mean of few readings; of a counter its rate per second.
 pub(crate) const LEVEL: usize = 0;
-/// Index of the spread: ln of the standard deviation.
+/// Index of the spread: ln of the standard deviation around the trend.
 pub(crate) const SPREAD: usize = 1;
 /// Index of the tail: asinh of the kurtosis, which impacts raise.
 pub(crate) const TAIL: usize = 2;
@@ -58,6 +58,7 @@ pub(crate) struct FeatureIndices {
     lower: Option<usize>,
     upper: Option<usize>,
     stuck: Option<usize>,
+    slope: Option<usize>,
 }
 
 impl FeatureIndices {
@@ -73,6 +74,7 @@ impl FeatureIndices {
             lower: at("q25"),
             upper: at("q75"),
             stuck: at("stuck"),
+            slope: at("trend_slope"),
         }
     }
 
@@ -100,6 +102,8 @@ pub(crate) struct Reading {
     pub(crate) upper: f64,
     /// The longest run of equal readings, as a share of all.
     pub(crate) longest_run: f64,
+    /// Slope per second.
+    slope: f64,
 }
 
 impl Reading {
@@ -117,12 +121,20 @@ impl Reading {
             lower: get(at.lower),
             upper: get(at.upper),
             longest_run: get(at.stuck),
+            slope: get(at.slope),
         }
     }
 
     /// Root mean square of the readings.
     pub(crate) fn rms(&self) -> f64 {
         if self.std.is_finite() { self.level.hypot(self.std) } else { self.level.abs() }
+    }
+
+    /// Standard deviation around the trend, in a window of so many seconds: a machine that warms up does not scatter.
+    fn detrended_std(&self, seconds: f64) -> f64 {
+        // The variance of a ramp that rises by `slope` a second.
+        let ramp = if self.slope.is_finite() { (self.slope * seconds).powi(2) / 12.0 } else { 0.0 };
+        (self.std * self.std - ramp).max(0.0).sqrt()
     }
 
     /// True if the level cannot be told from 0.
@@ -166,6 +178,8 @@ pub(crate) struct Track {
     counting: Counting,
     /// Step of the counter's rate.
     rate_resolution: f64,
+    /// How much larger the physical floor of the level is, because nothing measures what it depends on.
+    floor_factor: f64,
 }
 
 impl Default for Track {
@@ -181,6 +195,7 @@ impl Default for Track {
             last_independent: None,
             counting: Counting::default(),
             rate_resolution: 0.0,
+            floor_factor: 1.0,
         }
     }
 }
@@ -215,14 +230,24 @@ impl Track {
         if !self.has_moved() {
             return [f64::NAN; NUMBERS];
         }
-        let spread =
-            if reading.count >= SPREAD_READINGS && !counts { self.spread(reading.std, kind) } else { f64::NAN };
+        #[allow(clippy::cast_precision_loss, reason = "a length of time")]
+        let seconds = end.saturating_sub(start) as f64 / 1e9;
+        let spread = if reading.count >= SPREAD_READINGS && !counts {
+            self.spread(reading.detrended_std(seconds), kind)
+        } else {
+            f64::NAN
+        };
         let tail = if reading.count >= TAIL_READINGS && !counts && kind == SensorKind::Vibration {
             reading.kurtosis.asinh()
         } else {
             f64::NAN
         };
         [level, spread, tail]
+    }
+
+    /// Sets how much larger the physical floor of the level is than that of the kind.
+    pub(crate) fn widen_floor(&mut self, factor: f64) {
+        self.floor_factor = factor;
     }
 
     /// Notes a level as normal.
@@ -278,7 +303,7 @@ impl Track {
                 let usual = [self.usual.0, self.usual.1].into_iter().filter(|usual| usual.is_finite());
                 let usual = usual.fold(0.0, f64::max);
                 let step = if self.is_counter(kind) { self.rate_resolution } else { self.resolution() };
-                absolute.max(relative * usual).max(0.5 * step).max(1e-12)
+                (self.floor_factor * absolute).max(relative * usual).max(0.5 * step).max(1e-12)
             }
             SPREAD => SPREAD_FLOOR,
             _ => TAIL_FLOOR,
