@@ -116,7 +116,12 @@ fn check_detect(checker: &mut Checker<'_>, detect: &DetectSettings) {
         );
     }
     let help = "write 30 or more: machines are not scored until the model is trained";
-    checker.check_count("detect.warmup_windows", detect.warmup_windows.map_or(5, |windows| windows.max(5)), (5, 100_000), help);
+    checker.check_count(
+        "detect.warmup_windows",
+        detect.warmup_windows.map_or(5, |windows| windows.max(5)),
+        (5, 100_000),
+        help,
+    );
     let help = "leave it out for no delay";
     checker.check_count("detect.spread_windows", detect.spread_windows.unwrap_or(0), (0, 100_000), help);
     if detect.life_limit.is_some_and(|limit| !(limit > 1.0 && limit.is_finite())) {

@@ -81,7 +81,9 @@ struct Run {
 }
 
 pub(crate) fn api(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
-    let test_host = TestHost::without_compiled_components("[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n[access]\nmode = \"off\"\n")?;
+    let test_host = TestHost::without_compiled_components(
+        "[detect]\nmodel = \"ensemble\"\nwarmup_windows = 10\n[access]\nmode = \"off\"\n",
+    )?;
     let host = test_host.start()?;
     // 1,000 readings, from which the detector learns the machine's baseline.
     let mut body = String::new();
