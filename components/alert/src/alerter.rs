@@ -1,6 +1,6 @@
 //! The fold over scored windows: opens, changes and resolves the alert of each asset.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::asset_state::AssetState;
 use crate::score_columns::Window;
@@ -27,7 +27,7 @@ impl Alerter {
         let open = std::mem::take(&mut config.open).into_iter();
         let groups = open.map(|(asset, alert)| {
             let group = alert.faulty_sensor().map_or_else(|| asset.clone(), |sensor| group_of_sensor(&asset, sensor));
-            (group, AssetState { recent: VecDeque::new(), alert: Some(alert) })
+            (group, AssetState { alert: Some(alert), ..AssetState::default() })
         });
         Ok(Self { config, groups: groups.collect() })
     }
@@ -132,7 +132,10 @@ impl Alerter {
         let changed = match &mut state.alert {
             Some(alert) if alert.resolved.is_none() => {
                 if !counted.is_empty() {
+                    state.alert_length = Some(window.length());
                     alert.add_anomalies(&counted)
+                } else if state.alert_length.is_some_and(|length| length != window.length()) {
+                    false
                 } else if anomalies.is_empty() {
                     alert.count_quiet_window(window.score, window.end, self.config.close_below, self.config.close_after)
                 } else {

@@ -26,6 +26,13 @@ pub(crate) struct Window<'a> {
     pub score: f64,
 }
 
+impl Window<'_> {
+    /// Length in ns.
+    pub fn length(&self) -> i64 {
+        self.end.saturating_sub(self.start)
+    }
+}
+
 impl<'a> Scores<'a> {
     /// Returns the rows in the order given.
     ///

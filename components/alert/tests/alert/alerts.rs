@@ -85,6 +85,38 @@ fn two_of_three_windows_open_and_six_quiet_ones_close() {
 }
 
 #[test]
+fn waveforms_are_counted_apart_from_the_windows_of_readings() {
+    let mut stage = Stage::new("");
+    // A waveform of 160 ms each minute shows a fault that the readings do not show.
+    let waveform = |stage: &mut Stage, is_faulty: bool| {
+        let mut anomaly = anomaly(stage.start, Severity::Medium);
+        anomaly.end = anomaly.start + 160_000_000;
+        let scores = Scores {
+            assets: &[ASSET],
+            asset: &[0],
+            start: &[anomaly.start],
+            end: &[anomaly.end],
+            score: &[if is_faulty { 0.999 } else { 0.2 }],
+        };
+        stage.alerter.push(&scores, if is_faulty { std::slice::from_ref(&anomaly) } else { &[] }).unwrap()
+    };
+    let minute = |stage: &mut Stage| (0..6).filter_map(|_| stage.push_quiet()).count();
+    assert!(waveform(&mut stage, true).is_empty());
+    assert_eq!(minute(&mut stage), 0);
+    let opened = waveform(&mut stage, true);
+    assert_eq!(opened.iter().map(|alert| alert.state).collect::<Vec<_>>(), [AlertState::Open]);
+    // Readings do not resolve it, six waveforms do; also after a restart.
+    assert_eq!(minute(&mut stage) + minute(&mut stage), 0);
+    stage.alerter = Alerter::restore("", &stage.alerter.snapshot()).unwrap();
+    for _ in 0..5 {
+        assert_eq!(minute(&mut stage), 0);
+        assert!(waveform(&mut stage, false).is_empty());
+    }
+    assert_eq!(minute(&mut stage), 0);
+    assert_eq!(waveform(&mut stage, false)[0].state, AlertState::Resolved);
+}
+
+#[test]
 fn two_of_four_windows_open_nothing() {
     let mut stage = Stage::new("");
     for _ in 0..4 {

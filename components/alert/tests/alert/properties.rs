@@ -140,7 +140,7 @@ proptest! {
 #[test]
 fn another_version_is_rejected() {
     assert!(
-        matches!(Alerter::restore("", &[2, 0]), Err(StageError::Snapshot(message)) if message.contains("version 1"))
+        matches!(Alerter::restore("", &[3, 0]), Err(StageError::Snapshot(message)) if message.contains("version 1"))
     );
     assert!(matches!(Alerter::restore("", &[]), Err(StageError::Snapshot(_))));
 }
