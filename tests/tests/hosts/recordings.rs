@@ -57,7 +57,9 @@ fn skab_and_cwru_pass_through_all_stages() {
     let waveform_samples: u64 = npy.iter().map(|file| npy_samples(file)).sum();
 
     let skills = r#"["mechanic", "vibration-analyst", "instrumentation", "electrician"]"#;
-    let test_host = TestHost::new(&format!("[[technician]]\nname = \"Ada\"\nskills = {skills}\n")).unwrap();
+    // The default detector learns for an hour; these recordings last 20 minutes.
+    let config = format!("[detect]\nmodel = \"ensemble\"\n[[technician]]\nname = \"Ada\"\nskills = {skills}\n");
+    let test_host = TestHost::new(&config).unwrap();
     let skab = data.join("skab");
     let mut output = test_host.output(&["replay", skab.to_str().unwrap()]).unwrap();
     // The recordings have one of two sampling rates, which are in their documentation and not in the files.
