@@ -135,7 +135,7 @@ def main():
     parser.add_argument("--metrics", default="", help="prefixes of additional metrics, separated by commas")
     parser.add_argument("--readers", type=int, default=2, help="programs that read the store while the host runs")
     parser.add_argument("--max-rss", type=float, default=2048, help="MB")
-    parser.add_argument("--max-wal", type=float, default=320, help="MiB")
+    parser.add_argument("--max-wal", type=float, default=320, help="MB")
     parser.add_argument("--max-log", type=float, default=1536, help="MB")
     parser.add_argument("--max-bytes-per-reading", type=float, default=16, help="of a store larger than 64 MB")
     parser.add_argument("--min-share", type=float, default=0.95, help="minimum share of the rate that must be accepted")

@@ -2,10 +2,9 @@
 //!
 //! Decoder threads hold ingest instances. Each takes the pending events of its queue, decodes them in one call, splits
 //! the readings by partition and hands them to the log's group commit; when they are durable, the senders receive the
-//! reply. All events of one lane (a connection) go through one decoder, so they keep their order.
-//!
-//! Large events have decoder threads of their own: decoding one takes up to a second, and small events of other senders
-//! must not wait for that long.
+//! reply. All small events of one lane (a connection) go through one decoder, and all large ones through another, so
+//! each of the two keep their order. Large events have decoder threads of their own, because decoding one takes up to a
+//! second, and small events of other senders must not wait for that long.
 
 mod context;
 mod decoder;
@@ -74,8 +73,8 @@ impl Lanes {
 }
 
 impl Intake {
-    /// Starts `decoders` threads for small events, and as many for large events. At most `max_queued_bytes` bytes of events may be queued, and at most `max_backlog`
-    /// bytes of the log may be unprocessed.
+    /// Starts `decoders` threads for small events, and as many for large events. At most `max_queued_bytes` bytes of
+    /// events may be queued, and at most `max_backlog` bytes of the log may be unprocessed.
     ///
     /// # Errors
     /// When an ingest instance cannot be opened with `config`, or no thread can be started.
